@@ -1,0 +1,41 @@
+"""Every setting with its default; an inventory's own file (prod.py, staging.py, lab.py) says what differs."""
+
+# Where the services answer: <name>.<zone>. Services marked as mirrored answer in mirror_zones too.
+zone = "smarterbot.cl"
+mirror_zones = ["smarterbot.store"]
+
+# What runs. Order matters only between services of the same phase.
+services = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
+
+# Docker networks; a container is in smarter-net unless its service's file says more.
+networks = ["smarter-net", "tenants-net"]
+
+# Per service: image, domain, port (on loopback), guard (only with a Vault token), memory_mb, cpus,
+# disk_gb, networks, environment, health_seconds. Example:
+#   overrides = {"n8n": {"image": "n8nio/n8n:2.30.4", "memory_mb": 2048}}
+overrides = {}
+
+# Let's Encrypt sends expiry warnings here; it is also the login of the services' first admin.
+acme_email = None
+# Another ACME directory (an internal CA), and inside Caddy's container the PEM file of its root.
+acme_directory = ""
+acme_root = ""
+# A PEM file on this machine that the final verification trusts beside the public authorities.
+trusted_root = ""
+
+# vault or openbao (same API). An external one: its address here, no "vault" in services, and
+# VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, in the environment of this machine.
+vault_engine = "vault"
+vault_address = None
+vault_mount = "secret"
+# Unseal keys made at the first run, and how many of them unseal.
+vault_shares = 5
+vault_threshold = 3
+
+# On this machine: unseal keys and the deployer's credential (0600), one folder for each host.
+state_dir = "~/.local/state/smarteros"
+
+# Docker from the distribution's own packages, or from docker.com's apt repository (Debian 12 needs that).
+docker_source = "distribution"
+
+timezone = "UTC"

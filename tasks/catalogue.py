@@ -1,0 +1,283 @@
+"""The catalogue's vocabulary, and ``load``: settings → the services that an inventory runs.
+
+Only what other code reasons about is modelled; ``Container.extra`` passes anything else through to
+compose verbatim. Every service is one file in ``tasks/services`` with ``describe(stack) -> Service``.
+"""
+
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any, Literal
+
+from tasks.stack import BadSettings, Stack, parse
+
+CORE = "smarter-net"
+TENANTS = "tenants-net"
+
+Phase = Literal["vault", "data", "services", "proxy"]
+Rollout = Literal["rolling", "held"]
+Role = Literal["proxies", "data", "apps", "monitoring"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Limits of one container and what it is expected to store: MB of memory, cores, GB of disk."""
+
+    memory_mb: int
+    cpus: float
+    disk_gb: float = 0.1
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One variable of the service's env file. ``kind`` says how a missing value comes to be.
+
+    token: ``length`` random letters and digits; hex: ``length`` hexadecimal digits;
+    bcrypt: the bcrypt hash of the secret named ``of``.
+    """
+
+    name: str
+    kind: Literal["token", "hex", "bcrypt"] = "token"
+    length: int = 40
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database and the role that owns it; the role's password is the service's secret ``secret``."""
+
+    name: str
+    secret: str
+    extensions: tuple[str, ...] = ()
+    create_databases: bool = False
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named Docker volume; ``backup`` puts it into the service's backup set."""
+
+    name: str
+    path: str
+    backup: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """``<subdomain>.<zone>`` → ``container:port``; mirrored into the secondary zones on request.
+
+    loopback: the architecture's host port on 127.0.0.1. expect: HTTP statuses that count as working.
+    """
+
+    subdomain: str
+    container: str
+    port: int
+    loopback: int | None = None
+    mirrored: bool = False
+    guard: bool = False
+    check: str = "/"
+    expect: tuple[int, ...] = (200,)
+    domain: str = ""
+
+
+@dataclass(frozen=True)
+class Health:
+    """The container's health check, run without a shell; ``seconds`` is how long a start may take."""
+
+    test: tuple[str, ...]
+    seconds: int = 60
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container. Policy (capabilities, logs, restart, limits) is the template's, not repeated here.
+
+    files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
+    env_file: whether it gets the service's secrets. job: runs once and must exit 0.
+    build: folder under ``files/`` that its image is built from. reloads: a change of its rendered files
+    is applied by a reload, not by a new container.
+    """
+
+    name: str
+    image: str
+    health: Health
+    size: Size
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    env_file: bool = False
+    volumes: tuple[Volume, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = (CORE,)
+    ports: tuple[str, ...] = ()
+    user: str = ""
+    cap_add: tuple[str, ...] = ()
+    read_only: bool = True
+    tmpfs: tuple[str, ...] = ("/tmp",)
+    stop_seconds: int = 10
+    stop_signal: str = ""
+    job: bool = False
+    build: str = ""
+    reloads: bool = False
+    replicas: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Where Prometheus scrapes the service."""
+
+    container: str
+    port: int
+    path: str = "/metrics"
+
+
+@dataclass(frozen=True)
+class Service:
+    """All that is particular to one service; see ``tasks/services`` for the ones there are."""
+
+    name: str
+    title: str
+    containers: tuple[Container, ...]
+    phase: Phase = "services"
+    role: Role = "apps"
+    rollout: Rollout = "held"
+    needs: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    databases: tuple[Database, ...] = ()
+    metrics: tuple[Metrics, ...] = ()
+
+
+Describe = Callable[[Stack], Service]
+
+
+def known() -> dict[str, Describe]:
+    """Every service there is, by name: the files of ``tasks/services``."""
+    from tasks import services
+
+    modules = (
+        import_module(f"tasks.services.{found.name}") for found in pkgutil.iter_modules(services.__path__)
+    )
+    return {module.__name__.rpartition(".")[2].replace("_", "-"): module.describe for module in modules}
+
+
+def settings(data: Mapping[str, Any]) -> Stack:
+    """Outside data → Stack, checked against the catalogue too. Raises BadSettings."""
+    stack = parse(data, known())
+    lines = list(_mistakes(stack))
+    if lines:
+        raise BadSettings(lines)
+    return stack
+
+
+def load(stack: Stack) -> tuple[Service, ...]:
+    """The enabled services in start order, overrides applied, routes with their domains."""
+    describe = known()
+    chosen = [_overridden(stack, describe[name](stack)) for name in stack.services]
+    ports = sorted(
+        f"127.0.0.1:{route.loopback}:{route.loopback}"
+        for item in chosen
+        for route in item.routes
+        if route.loopback
+    )
+    return tuple(_in_order([_with_ports(item, ports) if item.phase == "proxy" else item for item in chosen]))
+
+
+def domains(stack: Stack, route: Route) -> tuple[str, ...]:
+    """The names a route answers under: its own, then its mirrors in the secondary zones."""
+    mirrors = tuple(f"{route.subdomain}.{zone}" for zone in stack.mirror_zones) if route.mirrored else ()
+    return (route.domain or f"{route.subdomain}.{stack.zone}", *mirrors)
+
+
+def _with_ports(service: Service, ports: list[str]) -> Service:
+    """The architecture's host ports end at the proxy, so that a service can be replaced behind them."""
+    first, *others = service.containers
+    return replace(service, containers=(replace(first, ports=(*first.ports, *ports)), *others))
+
+
+def _overridden(stack: Stack, service: Service) -> Service:
+    change = stack.override(service.name)
+    containers = tuple(_overridden_container(container, stack) for container in service.containers)
+    first = containers[0]
+    main = replace(
+        first,
+        size=Size(
+            change.memory_mb or first.size.memory_mb,
+            change.cpus or first.size.cpus,
+            change.disk_gb or first.size.disk_gb,
+        ),
+        environment={**first.environment, **change.environment},
+        networks=change.networks or first.networks,
+        health=replace(first.health, seconds=change.health_seconds or first.health.seconds),
+    )
+    image = change.image
+    named = tuple(replace(item, image=image) if image else item for item in (main, *containers[1:]))
+    return replace(service, containers=named, routes=tuple(_overridden_routes(stack, service)))
+
+
+def _overridden_container(container: Container, stack: Stack) -> Container:
+    return replace(container, environment={**container.environment, "TZ": stack.timezone})
+
+
+def _overridden_routes(stack: Stack, service: Service) -> Iterator[Route]:
+    change = stack.override(service.name)
+    for index, route in enumerate(service.routes):
+        guard = route.guard if change.guard is None else change.guard
+        if index:
+            yield replace(route, guard=guard)
+        else:
+            yield replace(
+                route, guard=guard, domain=change.domain or "", loopback=change.port or route.loopback
+            )
+
+
+def _in_order(services: list[Service]) -> Iterator[Service]:
+    """Phases in their order, then needs before those who need them, then as listed."""
+    phases: tuple[Phase, ...] = ("vault", "data", "services", "proxy")
+    done: set[str] = set()
+    waiting = sorted(services, key=lambda service: phases.index(service.phase))
+    names = {service.name for service in services}
+    while waiting:
+        ready = next((item for item in waiting if not (set(item.needs) & names) - done), waiting[0])
+        waiting.remove(ready)
+        done.add(ready.name)
+        yield ready
+
+
+def _mistakes(stack: Stack) -> Iterator[str]:
+    services = load(stack)
+    names = {service.name for service in services}
+    for service in services:
+        for need in service.needs:
+            if need not in names and not (need == "vault" and stack.vault_address):
+                yield f"services: {service.name!r} needs {need!r}, which is not in the list"
+        for container in service.containers:
+            for network in container.networks:
+                if network not in stack.networks:
+                    yield (
+                        f"overrides.{service.name}.networks: {network!r} is not in networks "
+                        f"({', '.join(stack.networks)})"
+                    )
+    yield from _duplicates(stack, services)
+    yield from _guards(services)
+
+
+def _duplicates(stack: Stack, services: tuple[Service, ...]) -> Iterator[str]:
+    owners: dict[str | int, str] = {}
+    for service in services:
+        for route in service.routes:
+            taken: list[tuple[str, str | int]] = [("domain", name) for name in domains(stack, route)]
+            taken += [("port", route.loopback)] if route.loopback else []
+            for kind, value in taken:
+                if value in owners:
+                    yield f"overrides.{service.name}.{kind}: {value} is already {owners[value]}'s"
+                owners.setdefault(value, service.name)
+
+
+def _guards(services: tuple[Service, ...]) -> Iterator[str]:
+    if any(service.name == "vault-auth-validator" for service in services):
+        return
+    for service in services:
+        if any(route.guard for route in service.routes):
+            yield f"overrides.{service.name}.guard: needs 'vault-auth-validator' in services"

@@ -1,0 +1,105 @@
+"""Data: Postgres and Redis run; every service has its own role and database, and only that.
+
+A role's password is compared through the SCRAM verifier that Postgres stores (RFC 5802). We make the
+verifier here, with a salt derived from the digest key: the same password always gives the same one,
+so a difference is seen without the password ever reaching Postgres, its logs or a command line.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator
+from typing import Any
+
+from pyinfra.api import StringCommand
+
+from tasks import secrets
+from tasks.catalogue import Database, Service
+from tasks.facts import DatabasesFact, DockerFact
+from tasks.generation import digests
+from tasks.operations import containers
+from tasks.run import Commands, Refused, executing, known, operation, services
+
+_ITERATIONS = 4096
+SUPERUSER = "postgres"
+
+
+def run() -> None:
+    """The phase."""
+    for service in services():
+        if service.phase == "data":
+            containers.start(service, digests(service), name=f"Data | {service.title}")
+    if any(service.name == "postgres" for service in services()):
+        databases(name="Data | roles, databases and extensions")
+
+
+@operation
+def databases() -> Commands:
+    """Roles with their passwords, databases with their owners and extensions; nobody else may connect."""
+    if not executing() and "postgres" not in known(DockerFact).containers:
+        yield "true"  # planning on a host without Postgres
+        return
+    owned = [(service, database) for service in services() for database in service.databases]
+    found = known(DatabasesFact, tuple(database.name for _, database in owned if database.extensions))
+    if not found and executing():
+        raise Refused("Postgres runs but its own psql cannot log in; see `docker logs postgres`")
+    statements = list(_statements(owned, found))
+    if statements:
+        yield StringCommand(
+            "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d postgres",
+            _stdin="\n".join(statements),
+        )
+
+
+def _statements(owned: list[tuple[Service, Database]], found: dict[str, Any]) -> Iterator[str]:
+    roles = found.get("roles") or {}
+    yield from _role(SUPERUSER, secrets.values("postgres")["POSTGRES_PASSWORD"], roles, "")
+    for service, database in owned:
+        password = secrets.values(service.name)[database.secret]
+        flags = " NOSUPERUSER CREATEDB" if database.create_databases else " NOSUPERUSER NOCREATEDB"
+        yield from _role(database.name, password, roles, flags)
+        yield from _database(database, found)
+
+
+def _role(name: str, password: str, roles: dict[str, Any], flags: str) -> Iterator[str]:
+    stored = verifier(name, password)
+    have = roles.get(name, {})
+    if not have:
+        yield f'CREATE ROLE "{name}" LOGIN;'
+    wrong_flags = flags and (have.get("super"), have.get("createdb")) != (False, "NOCREATEDB" not in flags)
+    if wrong_flags or have.get("password") != hashlib.sha256(stored.encode()).hexdigest():
+        yield f"ALTER ROLE \"{name}\"{flags} LOGIN PASSWORD '{stored}';"
+
+
+def _database(database: Database, found: dict[str, Any]) -> Iterator[str]:
+    name = database.name
+    have = (found.get("databases") or {}).get(name)
+    if have is None:
+        yield f'CREATE DATABASE "{name}" OWNER "{name}" ENCODING \'UTF8\' TEMPLATE template0;'
+    elif have["owner"] != name:
+        yield f'ALTER DATABASE "{name}" OWNER TO "{name}";'
+    if have is None or have["public"]:
+        yield f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC;'
+    missing = sorted(set(database.extensions) - set((found.get("extensions") or {}).get(name) or ()))
+    if missing:
+        yield f'\\connect "{name}"'
+        yield from (f'CREATE EXTENSION IF NOT EXISTS "{extension}";' for extension in missing)
+        yield '\\connect "postgres"'
+
+
+def verifier(role: str, password: str) -> str:
+    """What Postgres stores for a SCRAM-SHA-256 password (pg_authid.rolpassword). Raises Refused beyond ASCII,
+    where clients would prepare the password in ways of their own (RFC 4013).
+    """
+    if not password.isascii() or not password.isprintable():
+        raise Refused(f"the password of the database role {role!r} may hold printable ASCII only")
+    salt = secrets.keyed_bytes("role", role, password)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS)
+    stored = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
+    parts = (salt, stored, _hmac(salted, b"Server Key"))
+    encoded_salt, encoded_stored, encoded_server = (base64.b64encode(part).decode() for part in parts)
+    return f"SCRAM-SHA-256${_ITERATIONS}:{encoded_salt}${encoded_stored}:{encoded_server}"
+
+
+def _hmac(key: bytes, text: bytes) -> bytes:
+    return hmac.new(key, text, hashlib.sha256).digest()

@@ -1,0 +1,95 @@
+"""Docker: engine, compose and buildx from apt, the daemon with our settings, enabled and running."""
+
+import json
+from typing import Any
+
+from pyinfra.api import StringCommand
+
+from tasks.facts import Machine, MachineFact
+from tasks.run import Commands, Refused, executing, known, operation, stack
+
+# Logs that cannot fill the disk, and no process in any container that gains privileges.
+DAEMON = {
+    "log-driver": "json-file",
+    "log-opts": {"max-size": "10m", "max-file": "3"},
+    "no-new-privileges": True,
+}
+
+_DISTRIBUTION = {
+    "debian": ("docker.io", "docker-cli", "docker-compose", "docker-buildx"),
+    "ubuntu": ("docker.io", "docker-compose-v2", "docker-buildx"),
+}
+_UPSTREAM = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin", "docker-buildx-plugin")
+
+
+def run() -> None:
+    """The phase."""
+    engine(name="Docker | engine, compose, buildx, daemon settings")
+
+
+@operation
+def engine() -> Commands:
+    """Settings before the install, so that the first start has them; a restart only when they are newer than it."""
+    machine = known(MachineFact)
+    settings = daemon_settings(machine.daemon_json)
+    stale = machine.daemon_stale
+    if settings:
+        yield StringCommand(_WRITE_DAEMON, _stdin=settings)
+        stale = bool(machine.engine)
+    if not (machine.compose and machine.buildx):
+        yield StringCommand(install(machine, stack().docker_source))
+    if not machine.daemon_enabled or not machine.engine:
+        yield StringCommand("systemctl enable --now docker.service")
+    if stale:
+        yield StringCommand("systemctl restart docker.service")
+    if executing() and settings and (problem := _still_wrong()):
+        raise Refused(problem)
+
+
+def _still_wrong() -> str:
+    machine = known(MachineFact)
+    return "" if machine.engine else "Docker is installed but does not answer: see `journalctl -u docker`"
+
+
+_WRITE_DAEMON = """
+set -e
+umask 022
+mkdir -p /etc/docker
+cat > /etc/docker/.daemon.json
+mv -f /etc/docker/.daemon.json /etc/docker/daemon.json
+""".strip()
+
+
+def daemon_settings(present: str) -> str:
+    """The daemon.json to write, other settings of the host's kept; empty when it is right. Raises Refused."""
+    try:
+        have: dict[str, Any] = json.loads(present) if present else {}
+        merged = {**have, **DAEMON}
+    except (ValueError, TypeError) as error:
+        raise Refused(f"/etc/docker/daemon.json is no JSON object ({error}): mend or remove it") from None
+    return "" if have == merged else json.dumps(merged, indent=2)
+
+
+def install(machine: Machine, source: str) -> str:
+    """Shell that installs Docker from apt, waiting up to ten minutes for another apt to end."""
+    upstream = source == "docker.com"
+    packages = _UPSTREAM if upstream else _DISTRIBUTION.get(machine.system, ())
+    apt = "apt-get -q -o DPkg::Lock::Timeout=600"
+    lines = ["set -e", "export DEBIAN_FRONTEND=noninteractive", f"{apt} update"]
+    if upstream:
+        lines += _docker_com(machine, apt)
+    lines.append(f"{apt} install -y --no-install-recommends iptables ca-certificates {' '.join(packages)}")
+    return "\n".join(lines)
+
+
+def _docker_com(machine: Machine, apt: str) -> list[str]:
+    url = f"https://download.docker.com/linux/{machine.system}"
+    return [
+        f"{apt} install -y --no-install-recommends ca-certificates curl",
+        "install -d -m 755 /etc/apt/keyrings",
+        f"curl -fsSL {url}/gpg -o /etc/apt/keyrings/docker.asc",
+        ". /etc/os-release",
+        f"printf '%s\\n' 'Types: deb' 'URIs: {url}' \"Suites: $VERSION_CODENAME\" 'Components: stable' "
+        "'Signed-By: /etc/apt/keyrings/docker.asc' > /etc/apt/sources.list.d/docker.sources",
+        f"{apt} update",
+    ]

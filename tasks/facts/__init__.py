@@ -1,0 +1,23 @@
+"""What the host is, in few, wide facts: each is one remote command and works where Docker is absent.
+
+Every command ends with status 0 and prints one record a line; ``process`` is pure and raises
+FactProcessError for output that no host prints.
+"""
+
+from tasks.facts.docker import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact, NetworkState
+from tasks.facts.files import FileState, TreeFact
+from tasks.facts.machine import Machine, MachineFact
+from tasks.facts.postgres import DatabasesFact
+
+__all__ = [
+    "ContainerState",
+    "DatabasesFact",
+    "DockerFact",
+    "DockerState",
+    "FileState",
+    "LoadedCaddyfileFact",
+    "Machine",
+    "MachineFact",
+    "NetworkState",
+    "TreeFact",
+]

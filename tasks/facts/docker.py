@@ -1,0 +1,128 @@
+"""Docker: our containers, the networks, the images present, the env files' digests."""
+
+from dataclasses import dataclass, field
+from shlex import quote
+
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks.render import DIGEST_LABEL, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """One container of ours as Docker sees it. ``health`` is empty while there is no check."""
+
+    name: str
+    service: str
+    digest: str
+    secrets_digest: str
+    status: str
+    health: str
+    exit_code: int
+    image: str
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NetworkState:
+    """A Docker network: name, driver, whether it is cut off from the world."""
+
+    name: str
+    driver: str
+    internal: bool
+
+
+@dataclass(frozen=True)
+class DockerState:
+    """Containers of ours by name, networks by name, images present, the digests of the env files."""
+
+    containers: dict[str, ContainerState] = field(default_factory=dict)
+    networks: dict[str, NetworkState] = field(default_factory=dict)
+    images: frozenset[str] = frozenset()
+    env_digests: dict[str, str] = field(default_factory=dict)
+
+
+class DockerFact(FactBase[DockerState]):
+    """DockerState; empty where Docker is absent or down."""
+
+    def command(self) -> str:
+        """Prints ``c|…`` lines for containers, ``n|…`` networks, ``i|…`` images, ``e|…`` env files."""
+        return _DOCKER
+
+    @staticmethod
+    def default() -> DockerState:
+        """No Docker."""
+        return DockerState()
+
+    def process(self, output: list[str]) -> DockerState:
+        """Lines → DockerState. Raises FactProcessError for a line that is cut or of an unknown kind."""
+        rows = [line.split("|") for line in output if line]
+        try:
+            containers = [_container(row[1:]) for row in rows if row[0] == "c"]
+            networks = [NetworkState(row[1], row[2], row[3] == "true") for row in rows if row[0] == "n"]
+            envs = {row[1]: row[2] for row in rows if row[0] == "e"}
+        except (ValueError, IndexError) as error:
+            raise FactProcessError(f"cannot read what docker prints: {error}") from None
+        return DockerState(
+            {item.name: item for item in containers},
+            {item.name: item for item in networks},
+            frozenset(row[1] for row in rows if row[0] == "i"),
+            envs,
+        )
+
+
+def _container(row: list[str]) -> ContainerState:
+    name, service, digest, secrets, status, health, code, image, networks = row
+    return ContainerState(
+        name.removeprefix("/"),
+        service,
+        digest,
+        secrets,
+        status,
+        health,
+        int(code),
+        image,
+        tuple(sorted(networks.split())),
+    )
+
+
+_CONTAINER_FORMAT = "|".join(
+    (
+        "c",
+        "{{.Name}}",
+        f'{{{{index .Config.Labels "{SERVICE_LABEL}"}}}}',
+        f'{{{{index .Config.Labels "{DIGEST_LABEL}"}}}}',
+        f'{{{{range .Config.Env}}}}{{{{$p := split . "="}}}}{{{{if eq (index $p 0) "{SECRETS_VARIABLE}"}}}}'
+        "{{index $p 1}}{{end}}{{end}}",
+        "{{.State.Status}}",
+        "{{if .State.Health}}{{.State.Health.Status}}{{end}}",
+        "{{.State.ExitCode}}",
+        "{{.Config.Image}}",
+        "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}",
+    )
+)
+
+_DOCKER = f"""
+command -v docker >/dev/null || exit 0
+docker ps -aq --filter label={SERVICE_LABEL} | xargs -r docker inspect --format {quote(_CONTAINER_FORMAT)} 2>/dev/null
+docker network ls --format 'n|{{{{.Name}}}}|{{{{.Driver}}}}|{{{{.Internal}}}}' 2>/dev/null
+docker image ls --format 'i|{{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null
+for file in {SECRETS}/*.env; do
+    [ -e "$file" ] && echo "e|$(basename "$file" .env)|$(sed -n 's/^{SECRETS_VARIABLE}="\\(.*\\)"$/\\1/p' "$file")"
+done
+true
+""".strip()
+
+
+class LoadedCaddyfileFact(FactBase[str]):
+    """The digest of the Caddyfile that Caddy has loaded, which need not be the one on disk."""
+
+    def command(self, container: str) -> str:
+        """Asks Caddy itself."""
+        return f"docker exec {quote(container)} wget -q -O - http://127.0.0.1:2020/ 2>/dev/null || true"
+
+    @staticmethod
+    def default() -> str:
+        """Caddy does not run."""
+        return ""

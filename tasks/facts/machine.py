@@ -1,0 +1,109 @@
+"""The machine: system, sizes, who holds the web's ports, which Docker is there."""
+
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The host itself: system, sizes, who holds the web's ports, and which Docker is there."""
+
+    system: str = ""
+    release: str = ""
+    architecture: str = ""
+    init: str = ""
+    user: str = ""
+    memory_mb: int = 0
+    cpus: int = 0
+    disk_free_mb: int = 0
+    clock: int = 0
+    deployed: bool = False
+    listeners: tuple[str, ...] = ()
+    publishers: tuple[str, ...] = ()
+    broken_packages: tuple[str, ...] = ()
+    engine: str = ""
+    compose: str = ""
+    buildx: str = ""
+    daemon_json: str = ""
+    daemon_enabled: bool = False
+    daemon_stale: bool = False
+
+
+class MachineFact(FactBase[Machine]):
+    """Machine, for preflight and the docker phase."""
+
+    def command(self) -> str:
+        """Prints ``key value`` lines; a key may come several times."""
+        return _MACHINE
+
+    @staticmethod
+    def default() -> Machine:
+        """Nothing is known."""
+        return Machine()
+
+    def process(self, output: list[str]) -> Machine:
+        """Lines → Machine. Raises FactProcessError for output that no host of ours prints."""
+        values: dict[str, list[str]] = {}
+        for line in output:
+            key, _, value = line.partition(" ")
+            values.setdefault(key, []).append(value.strip())
+        try:
+            return _machine(values)
+        except (ValueError, KeyError, IndexError) as error:
+            raise FactProcessError(f"cannot read what the host says of itself: {error}") from None
+
+
+_MACHINE = r"""
+(. /etc/os-release; echo "system $ID"; echo "release $VERSION_ID")
+echo "architecture $(uname -m)"
+echo "init $(cat /proc/1/comm)"
+echo "user $(id -un)"
+awk '/^MemTotal:/ {print "memory_kb", $2}' /proc/meminfo
+echo "cpus $(nproc)"
+df -Pk /var/lib | awk 'NR == 2 {print "disk_kb", $4}'
+echo "clock $(date +%s)"
+[ -e /opt/smarteros/current ] && echo "deployed yes"
+command -v ss >/dev/null && ss -Hltunp '( sport = :80 or sport = :443 )' | sed 's/^/listener /'
+dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1}'
+systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
+[ -s /etc/docker/daemon.json ] && echo "daemon_json $(tr -d '\n' </etc/docker/daemon.json)"
+if command -v docker >/dev/null; then
+    docker ps --format 'publisher {{.Names}} {{.Label "com.docker.compose.project"}} {{.Ports}}' 2>/dev/null
+    echo "engine $(docker version --format '{{.Server.Version}}' 2>/dev/null)"
+    echo "compose $(docker compose version --short 2>/dev/null)"
+    echo "buildx $(docker buildx version 2>/dev/null | cut -d' ' -f2)"
+    started=$(date +%s -d "$(systemctl show docker -p ActiveEnterTimestamp --value)" 2>/dev/null || echo 0)
+    written=$(stat -c %Y /etc/docker/daemon.json 2>/dev/null || echo 0)
+    [ "$written" -gt "$started" ] && echo "stale yes"
+fi
+true
+""".strip()
+
+
+def _machine(values: dict[str, list[str]]) -> Machine:
+    def one(key: str, default: str = "") -> str:
+        return values.get(key, [default])[0]
+
+    return Machine(
+        system=values["system"][0],
+        release=one("release"),
+        architecture=values["architecture"][0],
+        init=one("init"),
+        user=one("user"),
+        memory_mb=int(values["memory_kb"][0]) // 1024,
+        cpus=int(values["cpus"][0]),
+        disk_free_mb=int(values["disk_kb"][0]) // 1024,
+        clock=int(values["clock"][0]),
+        deployed="deployed" in values,
+        listeners=tuple(values.get("listener", ())),
+        publishers=tuple(values.get("publisher", ())),
+        broken_packages=tuple(values.get("broken", ())),
+        engine=one("engine"),
+        compose=one("compose"),
+        buildx=one("buildx"),
+        daemon_json=one("daemon_json"),
+        daemon_enabled="enabled" in values,
+        daemon_stale="stale" in values,
+    )

@@ -1,0 +1,54 @@
+"""Postgres: roles, databases, extensions, without a password in sight."""
+
+import json
+from typing import Any
+
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
+
+
+class DatabasesFact(FactBase[dict[str, Any]]):
+    """Roles, databases and extensions of the Postgres container; empty while it does not answer.
+
+    {"roles": {name: {"password": sha256 of the stored verifier, "createdb": bool, "super": bool}},
+     "databases": {name: {"owner": role, "public": may everybody connect}}, "extensions": {database: [name]}}
+    """
+
+    def command(self, with_extensions: tuple[str, ...] = ()) -> str:
+        """One psql for roles and databases, one more for each database that has extensions."""
+        extensions = "".join(_extensions_query(name) for name in with_extensions)
+        return f"docker exec -i postgres sh <<'EOF' 2>/dev/null || true\n{_QUERY}{extensions}true\nEOF"
+
+    @staticmethod
+    def default() -> dict[str, Any]:
+        """No Postgres."""
+        return {}
+
+    def process(self, output: list[str]) -> dict[str, Any]:
+        """One JSON object a line, merged. Raises FactProcessError for anything else."""
+        merged: dict[str, Any] = {"extensions": {}}
+        try:
+            for line in output:
+                part = json.loads(line)
+                merged["extensions"] |= part.pop("extensions", {})
+                merged |= part
+        except (ValueError, AttributeError, TypeError) as error:
+            raise FactProcessError(f"cannot read what psql prints: {error}") from None
+        return merged if "roles" in merged else {}
+
+
+_QUERY = """psql -qAtX -U postgres -d postgres <<'SQL'
+SELECT json_build_object(
+  'roles', (SELECT json_object_agg(rolname, json_build_object(
+      'password', encode(sha256(convert_to(coalesce(rolpassword, ''), 'UTF8')), 'hex'),
+      'createdb', rolcreatedb, 'super', rolsuper)) FROM pg_authid WHERE rolname !~ '^pg_'),
+  'databases', (SELECT json_object_agg(datname, json_build_object(
+      'owner', pg_get_userbyid(datdba),
+      'public', has_database_privilege('public', oid, 'CONNECT'))) FROM pg_database WHERE NOT datistemplate));
+SQL
+"""
+
+
+def _extensions_query(database: str) -> str:
+    query = f"SELECT json_build_object('extensions', json_build_object('{database}', json_agg(extname))) FROM pg_extension"
+    return f'psql -qAtX -U postgres -d {database} -c "{query}"\n'

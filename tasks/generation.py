@@ -1,0 +1,33 @@
+"""Generation: all rendered files of the host, active, and the architecture's paths as links into it."""
+
+from tasks import render
+from tasks.catalogue import Service
+from tasks.operations import containers, files
+from tasks.run import remember, services, stack
+
+
+def run() -> None:
+    """The phase. The images start to arrive in the background while the next phases work."""
+    rendered = tree()
+    name = render.digest(*(part for item in sorted(rendered.items()) for part in item))
+    files.generation(rendered, name, links(), name="Generation | rendered files and their links")
+    containers.fetch_images(services(), name="Generation | missing images start to arrive")
+
+
+def tree() -> render.Files:
+    """The host's rendered files, made once a run."""
+    return remember("tree", lambda: render.tree(stack()))
+
+
+def digests(service: Service) -> dict[str, str]:
+    """Container → the digest its label has to show."""
+    return render.digests(stack(), service, tree())
+
+
+def links() -> dict[str, str]:
+    """The paths that the architecture names → where they are in the active generation."""
+    paths = [render.compose_path(service) for service in services()]
+    named = {f"/root/{path}": f"{render.CURRENT}/{path}" for path in paths}
+    if "caddy/Caddyfile" in tree():
+        named["/root/Caddyfile"] = f"{render.CURRENT}/caddy/Caddyfile"
+    return named

@@ -1,0 +1,10 @@
+"""Networks: smarter-net for all, tenants-net for the services that tenants reach."""
+
+from tasks.operations import containers
+from tasks.run import stack
+
+
+def run() -> None:
+    """The phase."""
+    names = stack().networks
+    containers.networks(names, name=f"Networks | {', '.join(names)}")

@@ -1,0 +1,170 @@
+"""Networks, images and containers: what runs is compared with what should run, by digest."""
+
+from collections.abc import Iterable, Mapping
+from shlex import quote
+
+from pyinfra.api import StringCommand
+
+from tasks import render
+from tasks.catalogue import Container, Service
+from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact, NetworkState
+from tasks.run import Commands, host, known, operation
+
+_PULL_UNIT = "smarteros-images"
+
+
+@operation
+def networks(names: Iterable[str]) -> Commands:
+    """Bridges of these names exist; one with another driver, or cut off, is made anew."""
+    found = known(DockerFact).networks
+    for name in names:
+        state = found.get(name)
+        if state == NetworkState(name, "bridge", internal=False):
+            continue
+        if state:
+            yield StringCommand(_remove_network(name))
+        yield StringCommand(
+            f"docker network create --driver bridge --label smarteros.network=yes {quote(name)}"
+        )
+
+
+def _remove_network(name: str) -> str:
+    """Its containers are found without it afterwards and are made anew."""
+    members = "{{range .Containers}}{{.Name}} {{end}}"
+    return f"""
+for container in $(docker network inspect --format '{members}' {quote(name)}); do
+    docker network disconnect --force {quote(name)} "$container"
+done
+docker network rm {quote(name)}
+""".strip()
+
+
+@operation
+def fetch_images(services: Iterable[Service]) -> Commands:
+    """Starts to pull and build every missing image in the background, all at once; ``start`` waits for its own."""
+    present = known(DockerFact).images
+    missing = {
+        render.image(container): container
+        for service in services
+        for container in service.containers
+        if render.image(container) not in present
+    }
+    if missing:
+        script = (
+            " & ".join(_fetch(reference, container) for reference, container in missing.items()) + " & wait"
+        )
+        yield StringCommand(
+            f"systemctl is-active --quiet {_PULL_UNIT} || "
+            f"systemd-run --quiet --collect --unit {_PULL_UNIT} sh -c {quote(script)}"
+        )
+
+
+def _fetch(reference: str, container: Container) -> str:
+    """The build runs in the host's network: its resolver is the host's, whatever Docker's default bridge gets."""
+    if container.build:
+        return f"docker build --quiet --network host --tag {quote(reference)} {render.CURRENT}/build/{container.build}"
+    return f"docker pull --quiet {quote(reference)}"
+
+
+@operation
+def start(service: Service, digests: Mapping[str, str]) -> Commands:
+    """Brings the service's containers to their described state and waits until all are healthy.
+
+    digests: container → digest of all it is made from. The reason of every change is shown. A container
+    that is not healthy in its time fails the host, with its last 50 log lines.
+    """
+    state = known(DockerFact)
+    secrets = state.env_digests.get(service.name, "")
+    reasons = {
+        container.name: reason
+        for container in service.containers
+        if (
+            reason := difference(
+                container, state.containers.get(container.name), digests[container.name], secrets
+            )
+        )
+    }
+    for name, reason in reasons.items():
+        host().log(f"{name}: {reason}")
+    if reasons:
+        anew = any(reason.startswith(_ANEW) for reason in reasons.values())
+        yield StringCommand(start_script(service, host().name, recreate=anew))
+
+
+_ANEW = "networks"
+
+
+def difference(container: Container, state: ContainerState | None, digest: str, secrets: str) -> str:
+    """Why the container is not as it should be; empty when it is."""
+    if state is None:
+        return "does not exist"
+    if state.digest != digest or state.image != render.image(container):
+        return "its description has changed"
+    if container.env_file and state.secrets_digest != secrets:
+        return "its secrets have changed"
+    if container.job:
+        return "" if (state.status, state.exit_code) == ("exited", 0) else f"the job is {state.status}"
+    if state.networks != tuple(sorted(container.networks)):
+        return f"{_ANEW} differ: {', '.join(state.networks) or 'none'}"
+    if state.status != "running":
+        return f"is {state.status}"
+    return "" if state.health == "healthy" else f"is {state.health or 'unchecked'}"
+
+
+def start_script(service: Service, host_name: str, *, recreate: bool) -> str:
+    """Shell: wait for images, compose up, wait for health. Fails naming service, host and last log lines."""
+    file = f"/root/{render.compose_path(service)}"
+    images = "\n".join(_wait_for_image(container) for container in service.containers)
+    gates = "\n".join(_gate(service, container, host_name) for container in service.containers)
+    flags = " --force-recreate" if recreate else ""
+    return f"""
+set -eu
+{images}
+docker compose -f {quote(file)} up -d --no-build --quiet-pull --remove-orphans{flags} 2>&1
+{gates}
+""".strip()
+
+
+def _wait_for_image(container: Container) -> str:
+    """The background unit may be at it; when it is gone without the image, three tries of our own."""
+    reference = render.image(container)
+    return f"""
+tries=0
+until docker image inspect {quote(reference)} >/dev/null 2>&1; do
+    if systemctl is-active --quiet {_PULL_UNIT}; then sleep 0.3; continue; fi
+    tries=$((tries + 1))
+    [ $tries -le 3 ] || {{ echo {quote(f"image {reference} cannot be had; see the lines above")} >&2; exit 1; }}
+    {_fetch(reference, container)} || sleep 3
+done
+""".strip()
+
+
+def _gate(service: Service, container: Container, host_name: str) -> str:
+    done = "exited/*/0" if container.job else "running/healthy/*"
+    where = f"{service.name}: container {container.name} on {host_name}"
+    seconds = container.health.seconds
+    return f"""
+deadline=$(($(date +%s) + {seconds}))
+while :; do
+    state=$(docker inspect --format '{_STATE}' {quote(container.name)} 2>/dev/null || echo missing//)
+    case $state in {done}) break ;; esac
+    if [ "$(date +%s)" -ge $deadline ]; then
+        echo {quote(where)} "is not healthy after {seconds} s ($state); its last 50 log lines:" >&2
+        docker logs --tail 50 {quote(container.name)} >&2 2>&1 || true
+        exit 1
+    fi
+    sleep 0.3
+done
+""".strip()
+
+
+_STATE = "{{.State.Status}}/{{if .State.Health}}{{.State.Health.Status}}{{end}}/{{.State.ExitCode}}"
+
+
+@operation
+def caddyfile(container: str, digest: str, path: str) -> Commands:
+    """Caddy has loaded the Caddyfile of this digest; else it is validated and loaded, without a restart."""
+    if known(LoadedCaddyfileFact, container) != digest:
+        caddy = f"docker exec -i {quote(container)} caddy"
+        source = f"--config - --adapter caddyfile < {quote(path)}"
+        yield StringCommand(f"{caddy} validate {source} && {caddy} reload --force {source}")

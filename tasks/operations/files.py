@@ -1,0 +1,118 @@
+"""Files: a whole tree as one generation, and secret files. One command each, atomically."""
+
+import base64
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+from shlex import quote
+
+from pyinfra.api import StringCommand
+
+from tasks.facts import FileState, TreeFact
+from tasks.render import CURRENT, ROOT, SECRETS
+from tasks.run import Commands, known, operation
+
+_KEPT_GENERATIONS = 5
+
+
+def expected(files: Mapping[str, str], mode: str = "") -> dict[str, FileState]:
+    """What the host has to report for these files: content hash, mode, owner."""
+    return {
+        path: FileState(hashlib.sha256(text.encode()).hexdigest(), mode or file_mode(path), "root:root")
+        for path, text in files.items()
+    }
+
+
+def file_mode(path: str) -> str:
+    """Octal mode of a generation's file; none of them holds a secret."""
+    return "755" if path.endswith(".sh") else "644"
+
+
+def archive(files: Mapping[str, str], mode: str = "") -> str:
+    """The files as base64 of a tar.gz: bytes-exact through a text standard input, never in a process list."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path, text in sorted(files.items()):
+            data = text.encode()
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(data), int(mode or file_mode(path), 8)
+            tar.addfile(entry, io.BytesIO(data))
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@operation
+def generation(files: Mapping[str, str], name: str, links: Mapping[str, str]) -> Commands:
+    """Makes ``files`` the active generation and every link point where it should.
+
+    files: path below the generation → text. name: the generation's digest. links: path → target.
+    A hand edit, a missing file or one too many makes a fresh copy active; the old one stays for rollback.
+    """
+    found = known(TreeFact, f"{CURRENT}/", tuple(links))
+    tree = {path: state for path, state in found.items() if not path.startswith("/")}
+    if tree != expected(files):
+        yield StringCommand(_activate(name), _stdin=archive(files))
+    wrong = {link: target for link, target in links.items() if found.get(link, FileState()).target != target}
+    if wrong:
+        yield StringCommand(_link(wrong))
+
+
+def _activate(name: str) -> str:
+    return f"""
+set -e
+umask 022
+mkdir -p {ROOT}/generations
+cd {ROOT}
+rm -rf .incoming .current
+mkdir .incoming
+base64 -d | tar -xzf - -C .incoming --no-same-owner
+target=generations/{name}
+while [ -e "$target" ]; do target="$target+"; done
+mv .incoming "$target"
+ln -s "$target" .current
+mv -T .current current
+ls -1dt generations/* | tail -n +{_KEPT_GENERATIONS + 1} | while read -r old; do
+    [ "$old" = "$target" ] || rm -rf "$old"
+done
+""".strip()
+
+
+def _link(links: Mapping[str, str]) -> str:
+    """A file of the operator's that stands in a link's place is kept beside it."""
+    lines = ["set -e"]
+    for link, target in links.items():
+        path = quote(link)
+        lines += [
+            f'mkdir -p "$(dirname {path})"',
+            f"if [ -e {path} ] && [ ! -L {path} ]; then mv {path} {path}.before-smarteros; fi",
+            f"ln -sfn {quote(target)} {path}",
+        ]
+    return "\n".join(lines)
+
+
+def secret_files(files: Mapping[str, str]) -> Commands:
+    """Part of an operation: writes files below /vault/secrets (0600, root), all in one command, over
+    standard input.
+
+    files: name → text. Files of other names are left alone: they may belong to a disabled service.
+    """
+    found = known(TreeFact, SECRETS)
+    wanted = expected(files, mode="600")
+    wrong = {name: files[name] for name, state in wanted.items() if found.get(name) != state}
+    if wrong:
+        yield StringCommand(_replace_secrets(), _stdin=archive(wrong, mode="600"))
+
+
+def _replace_secrets() -> str:
+    return f"""
+set -e
+umask 077
+mkdir -p {SECRETS}
+cd {SECRETS}
+chmod 700 .
+rm -rf .incoming
+mkdir .incoming
+base64 -d | tar -xzf - -C .incoming --no-same-owner
+find .incoming -type f -exec mv -f -t . {{}} +
+rmdir .incoming
+""".strip()

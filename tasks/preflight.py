@@ -1,0 +1,103 @@
+"""Preflight: refuses, with the reason and what to do, a host that the chosen services cannot live on."""
+
+import re
+import time
+from collections.abc import Iterator
+
+from pyinfra.api import StringCommand
+
+from tasks.catalogue import Service
+from tasks.facts import Machine, MachineFact
+from tasks.run import Commands, Refused, host, known, operation, services, stack
+
+# System → releases that are tested or documented upstream as Docker hosts.
+SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
+ARCHITECTURES = ("x86_64", "aarch64")
+
+# The health checks' start_interval needs it; older ones would refuse the compose files.
+OLDEST_ENGINE = 25
+
+_SYSTEM_MEMORY_MB = 384
+_SYSTEM_DISK_MB = 4096
+_UPDATE_DISK_MB = 2048
+_MOST_SKEW = 30
+
+
+def run() -> None:
+    """The phase."""
+    checked(name="Preflight | system, sizes, ports, clock")
+
+
+@operation
+def checked() -> Commands:
+    """Refuses with all reasons at once; finishes an interrupted dpkg."""
+    machine = known(MachineFact)
+    reasons = list(problems(machine, services(), stack().docker_source, time.time()))
+    if reasons:
+        raise Refused(
+            f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
+        )
+    if machine.broken_packages:
+        yield StringCommand("DEBIAN_FRONTEND=noninteractive dpkg --configure -a")
+
+
+def problems(machine: Machine, chosen: tuple[Service, ...], source: str, now: float) -> Iterator[str]:
+    """Each reason against the machine, with what to do. Pure."""
+    yield from _system(machine, source)
+    yield from _sizes(machine, chosen)
+    yield from _ports(machine)
+    skew = round(machine.clock - now)
+    if abs(skew) > _MOST_SKEW:
+        yield f"clock: {abs(skew)} s {'ahead' if skew > 0 else 'behind'}: set it (timedatectl set-ntp true)"
+
+
+def _system(machine: Machine, source: str) -> Iterator[str]:
+    if machine.release not in SUPPORTED.get(machine.system, ()):
+        known_systems = "; ".join(f"{name} {', '.join(releases)}" for name, releases in SUPPORTED.items())
+        yield f"system: {machine.system} {machine.release} is not supported; use one of: {known_systems}"
+    if machine.architecture not in ARCHITECTURES:
+        yield f"system: {machine.architecture} is not supported; use {' or '.join(ARCHITECTURES)}"
+    if machine.init != "systemd":
+        yield f"system: process 1 is {machine.init}; a host booted by systemd is needed"
+    if machine.user != "root":
+        yield f"login: commands run as {machine.user}; log in as root, or set _sudo = True for the host"
+    if machine.engine and int(machine.engine.split(".")[0]) < OLDEST_ENGINE:
+        yield f"docker: {machine.engine} is older than {OLDEST_ENGINE}; remove it, and let this run install a newer one"
+    if not machine.engine and (machine.system, machine.release, source) == ("debian", "12", "distribution"):
+        yield 'docker: Debian 12 ships one that is too old; set docker_source = "docker.com"'
+
+
+def _sizes(machine: Machine, chosen: tuple[Service, ...]) -> Iterator[str]:
+    containers = [container for service in chosen for container in service.containers]
+    memory = sum(item.size.memory_mb * item.replicas for item in containers) + _SYSTEM_MEMORY_MB
+    if machine.memory_mb < memory:
+        yield f"memory: {machine.memory_mb} MB, and the chosen services need {memory} MB{_LARGER}"
+    cpus = max(item.size.cpus for item in containers)
+    if machine.cpus < cpus:
+        yield f"cpus: {machine.cpus}, and the largest container needs {cpus:g}{_LARGER}"
+    disk = round(sum(item.size.disk_gb for item in containers) * 1024) + _SYSTEM_DISK_MB
+    needed = _UPDATE_DISK_MB if machine.deployed else disk
+    if machine.disk_free_mb < needed:
+        yield f"disk: {machine.disk_free_mb} MB free below /var/lib, and {needed} MB are needed{_LARGER}"
+
+
+_LARGER = ": choose fewer services, lower their size in overrides, or take a larger host"
+
+
+def _ports(machine: Machine) -> Iterator[str]:
+    """Who holds 80 and 443, unless it is our own proxy."""
+    ours = {line.split(" ")[0] for line in machine.publishers if line.split(" ")[1:2] == ["caddy"]}
+    for port in (80, 443):
+        holders = [line.split(" ")[0] for line in machine.publishers if re.search(rf":{port}->", line)]
+        if foreign := sorted(set(holders) - ours):
+            yield f"port {port}: taken by the container {', '.join(foreign)}: stop it (docker stop {foreign[0]})"
+        elif not holders and (process := _listener(machine, port)):
+            yield f"port {port}: taken by the process {process}: stop and disable it (systemctl disable --now {process})"
+
+
+def _listener(machine: Machine, port: int) -> str:
+    for line in machine.listeners:
+        if re.search(rf"[:\]]{port}\s", line):
+            found = re.search(r'users:\(\("([^"]+)"', line)
+            return found.group(1) if found else "unknown"
+    return ""

@@ -1,0 +1,150 @@
+"""What a run shares: the stack and catalogue of the current host, facts read once, and clean failures.
+
+pyinfra never caches facts. Between two changes a host cannot differ by our doing, so ``known`` keeps a
+fact until an operation of ours is about to change something; that makes a run with nothing to do cheap.
+"""
+
+from collections.abc import Callable, Generator
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+from pyinfra import context, logger
+from pyinfra.api import DeployError, FactBase
+from pyinfra.api import operation as pyinfra_operation
+from pyinfra.api.command import FunctionCommand, PyinfraCommand
+from pyinfra.api.host import Host
+from pyinfra.api.operation import OperationMeta
+from pyinfra.api.state import State
+
+from tasks import catalogue
+from tasks.stack import BadSettings, Stack
+
+Commands = Generator[PyinfraCommand | str, None, None]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_memory: WeakKeyDictionary[Host, dict[Any, Any]] = WeakKeyDictionary()
+
+
+class Refused(Exception):
+    """A failure that was foreseen; its text says what is wrong, where, and what to do."""
+
+
+def host() -> Host:
+    """The host that is being worked on."""
+    found: Host = context.ctx_host.get()
+    return found
+
+
+def executing() -> bool:
+    """False while pyinfra only plans (``--dry``, or before the question): nothing may be changed then."""
+    return bool(context.state.is_executing)
+
+
+def stack() -> Stack:
+    """The host's settings, parsed once. Raises DeployError with every mistake."""
+    return remember("stack", _stack)
+
+
+def services() -> tuple[catalogue.Service, ...]:
+    """The host's enabled services in start order."""
+    return remember("services", lambda: catalogue.load(stack()))
+
+
+def _stack() -> Stack:
+    try:
+        return catalogue.settings(host().data.dict())
+    except BadSettings as error:
+        lines = "\n".join(f"    {line}" for line in error.lines)
+        raise DeployError(f"the settings of {host().name} cannot be deployed:\n{lines}") from None
+
+
+def remember(key: Any, make: Callable[[], T]) -> T:
+    """A value of this run and host, made once."""
+    memory = _memory.setdefault(host(), {})
+    if key not in memory:
+        memory[key] = make()
+    value: T = memory[key]
+    return value
+
+
+def recall(key: Any) -> None:
+    """Drops a remembered value: what it was made from has changed."""
+    _memory.setdefault(host(), {}).pop(key, None)
+
+
+def known(fact: type[FactBase[T]], *args: Any) -> T:
+    """The fact, read at most once between two changes of ours."""
+    facts: dict[Any, T] = remember(("facts", executing()), dict)
+    key = (fact, args)
+    if key not in facts:
+        facts[key] = host().get_fact(fact, *args)
+    return facts[key]
+
+
+def forget() -> None:
+    """Something changes on the host: read its facts anew."""
+    remember(("facts", executing()), dict).clear()
+
+
+def operation(
+    function: Callable[P, Commands],
+) -> Callable[..., OperationMeta]:
+    """An operation that reads facts through ``known`` and fails cleanly when it raises Refused."""
+
+    @wraps(function)
+    def converging(*args: P.args, **kwargs: P.kwargs) -> Commands:
+        try:
+            for command in function(*args, **kwargs):
+                forget()
+                yield command
+                forget()
+        except Refused as error:
+            if not executing():
+                raise DeployError(f"{host().name}: {error}") from None
+            yield _failure(str(error))
+
+    wrapped: Callable[..., OperationMeta] = pyinfra_operation()(converging)
+    return wrapped
+
+
+def step(function: Callable[[], Any]) -> FunctionCommand:
+    """A change made from this machine (through an API), as a command of an operation."""
+
+    def run(state: State, host: Host) -> bool:
+        try:
+            function()
+        except Refused as error:
+            _say(host, str(error))
+            return False
+        return True
+
+    return FunctionCommand(run, (), {})
+
+
+def _failure(message: str) -> FunctionCommand:
+    def refuse(state: State, host: Host) -> bool:
+        _say(host, message)
+        return False
+
+    return FunctionCommand(refuse, (), {})
+
+
+def _say(host: Host, message: str) -> None:
+    host.log_styled(message, fg="red", log_func=logger.error)
+
+
+__all__ = [
+    "Commands",
+    "Refused",
+    "executing",
+    "forget",
+    "host",
+    "known",
+    "operation",
+    "remember",
+    "services",
+    "stack",
+    "step",
+]

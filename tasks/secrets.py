@@ -1,0 +1,138 @@
+"""Secrets: what is missing is generated into Vault once; /vault/secrets/<service>.env is rendered from it.
+
+Existing values are never touched: writes are check-and-set on the version that was read.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets as random
+import string
+from collections.abc import Mapping
+from functools import partial
+
+import bcrypt
+
+from tasks import envfile, vault_session
+from tasks.catalogue import Secret, Service
+from tasks.operations import files
+from tasks.render import SECRETS, SECRETS_VARIABLE
+from tasks.run import Commands, Refused, executing, operation, recall, remember, services, stack, step
+
+# Our own path beside the services': the key of the digests that containers and roles are compared by.
+OWN_PATH = "smarteros"
+DIGEST_KEY = Secret("DIGEST_KEY", kind="hex", length=64)
+
+_ALPHANUMERIC = string.ascii_letters + string.digits
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def run() -> None:
+    """The phase: fill what is missing in Vault, then render the env files."""
+    filled(name="Secrets | what is missing is generated into Vault")
+    rendered(name=f"Secrets | {SECRETS}/<service>.env")
+
+
+def wanted() -> dict[str, tuple[Secret, ...]]:
+    """Vault path → the secrets that have to be there."""
+    return {OWN_PATH: (DIGEST_KEY,), **{item.name: item.secrets for item in services() if item.secrets}}
+
+
+def values(path: str) -> dict[str, str]:
+    """The secrets of one path, read from Vault once a run. Raises Refused."""
+    return _versioned(path)[0]
+
+
+def _versioned(path: str) -> tuple[dict[str, str], int]:
+    found = remember(("secrets", path), lambda: vault_session.read(path))
+    for name, value in found[0].items():
+        if not isinstance(value, str):
+            raise Refused(f"{_where(path, name)} is no text; write it as a string")
+    return found
+
+
+@operation
+def filled() -> Commands:
+    """Writes the missing ones of each path in one check-and-set write."""
+    if _planning_without_vault():
+        yield "true"
+        return
+    for path, declared in wanted().items():
+        present, version = _versioned(path)
+        if missing := generated(declared, present):
+            yield step(partial(_write, path, {**present, **missing}, version))
+
+
+def _planning_without_vault() -> bool:
+    """True while planning on a host whose Vault cannot be asked yet."""
+    if executing():
+        return False
+    try:
+        vault_session.deployer()
+    except Refused:
+        return True
+    return False
+
+
+def _write(path: str, full: dict[str, str], version: int) -> None:
+    vault_session.write(path, full, version)
+    recall(("secrets", path))
+
+
+def generated(declared: tuple[Secret, ...], present: Mapping[str, str]) -> dict[str, str]:
+    """Values for the declared secrets that are not present; a hash is made from the value it is of."""
+    made: dict[str, str] = {}
+    for secret in declared:
+        if secret.name not in present:
+            made[secret.name] = _generate(secret, {**present, **made})
+    return made
+
+
+def _generate(secret: Secret, others: Mapping[str, str]) -> str:
+    if secret.kind == "bcrypt":
+        return bcrypt.hashpw(others[secret.of].encode(), bcrypt.gensalt(rounds=12)).decode()
+    if secret.kind == "hex":
+        return random.token_hex(secret.length // 2)
+    return "".join(random.choice(_ALPHANUMERIC) for _ in range(secret.length))
+
+
+@operation
+def rendered() -> Commands:
+    """All env files that differ, in one command."""
+    if _planning_without_vault():
+        yield "true"
+        return
+    texts = {f"{item.name}.env": env_text(item) for item in services() if item.secrets}
+    yield from files.secret_files(texts)
+
+
+def env_text(service: Service) -> str:
+    """The service's env file: all its secrets and their keyed digest. Raises Refused for impossible values."""
+    present = values(service.name)
+    try:
+        for name in present:
+            if not _NAME.fullmatch(name):
+                raise envfile.Impossible(f"{name!r} is no name of a variable")
+        return envfile.encode({**present, SECRETS_VARIABLE: keyed_digest(present)})
+    except envfile.Impossible as error:
+        raise Refused(f"{_where(service.name)}: {error}") from None
+
+
+def keyed_digest(present: Mapping[str, str]) -> str:
+    """Tells whether a container was made from these values, and says nothing about them to who reads it."""
+    text = json.dumps(sorted(present.items()))
+    return hmac.new(_key(), text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def keyed_bytes(*parts: str) -> bytes:
+    """16 bytes that are the same in every run for the same parts, and unknown to anyone without the key."""
+    return hmac.new(_key(), json.dumps(parts).encode(), hashlib.sha256).digest()[:16]
+
+
+def _key() -> bytes:
+    return values(OWN_PATH)[DIGEST_KEY.name].encode()
+
+
+def _where(path: str, name: str = "") -> str:
+    return f"{stack().vault_mount}/{path}" + (f"#{name}" if name else "")

@@ -1,0 +1,1 @@
+"""One file per service, each with ``describe(stack) -> Service``."""

@@ -1,0 +1,33 @@
+"""Caddy: the single proxy. Everything it serves comes from the routes of the other services."""
+
+from tasks.catalogue import Container, Health, Service, Size, Volume
+from tasks.stack import Stack
+
+
+def describe(stack: Stack) -> Service:
+    """The only container that publishes ports to the world; ``load`` adds the routes' loopback ports."""
+    return Service(
+        name="caddy",
+        title="Caddy",
+        phase="proxy",
+        role="proxies",
+        containers=(
+            Container(
+                name="caddy-proxy",
+                image="caddy:2.11.4-alpine",
+                files={"caddy": "/etc/caddy"},
+                reloads=True,
+                networks=("smarter-net",),
+                ports=("80:80", "443:443", "443:443/udp"),
+                volumes=(
+                    Volume("caddy_data", "/data", backup=True),
+                    Volume("caddy_config", "/config"),
+                    Volume("caddy_logs", "/var/log/caddy"),
+                ),
+                cap_add=("NET_BIND_SERVICE",),  # ports 80 and 443
+                health=Health(("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:2020/")),
+                size=Size(memory_mb=128, cpus=0.5),
+                stop_seconds=30,
+            ),
+        ),
+    )

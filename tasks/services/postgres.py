@@ -1,0 +1,33 @@
+"""PostgreSQL with pgvector: one server, one role and one database per service."""
+
+from tasks.catalogue import Container, Health, Secret, Service, Size, Volume
+from tasks.stack import Stack
+
+
+def describe(stack: Stack) -> Service:
+    """The server; databases are declared by the services that own them."""
+    return Service(
+        name="postgres",
+        title="PostgreSQL",
+        phase="data",
+        role="data",
+        secrets=(Secret("POSTGRES_PASSWORD"),),
+        containers=(
+            Container(
+                name="postgres",
+                # 16: Chatwoot, n8n and Dokploy all ship with it, and Odoo 16 wants <= 17.
+                image="pgvector/pgvector:0.8.6-pg16-bookworm",
+                user="postgres",
+                command=("postgres", "-c", "password_encryption=scram-sha-256"),
+                env_file=True,
+                volumes=(Volume("postgres_data", "/var/lib/postgresql/data", backup=True),),
+                tmpfs=("/tmp", "/var/run/postgresql:uid=999,gid=999,mode=0775"),
+                # With -h: over the socket it would answer during initdb already, too early.
+                health=Health(("pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"), seconds=90),
+                size=Size(memory_mb=1024, cpus=2, disk_gb=20),
+                stop_signal="SIGINT",  # fast shutdown: SIGTERM would wait for clients to leave
+                stop_seconds=120,
+                extra={"shm_size": "256m"},
+            ),
+        ),
+    )

@@ -1,0 +1,35 @@
+"""Redis: queues and cache, append-only, never evicting (queues must not lose jobs)."""
+
+from tasks.catalogue import Container, Health, Secret, Service, Size, Volume
+from tasks.stack import Stack
+
+# The image reads no password from the environment. A here-document keeps it out of the process
+# list, and exec keeps redis-server the process that gets the signals.
+_START = """exec redis-server /etc/redis-config/redis.conf - <<EOF
+requirepass $REDIS_PASSWORD
+EOF"""
+
+
+def describe(stack: Stack) -> Service:
+    """One server; clients are separated by database number."""
+    return Service(
+        name="redis",
+        title="Redis",
+        phase="data",
+        role="data",
+        secrets=(Secret("REDIS_PASSWORD"),),
+        containers=(
+            Container(
+                name="redis",
+                image="redis:7.4.11-alpine",
+                user="redis",
+                command=("sh", "-c", _START),
+                env_file=True,
+                files={"redis": "/etc/redis-config"},
+                volumes=(Volume("redis_data", "/data", backup=True),),
+                health=Health(("sh", "-c", 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli ping | grep -q PONG')),
+                size=Size(memory_mb=256, cpus=0.5, disk_gb=1),
+                stop_seconds=30,
+            ),
+        ),
+    )

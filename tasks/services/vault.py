@@ -1,0 +1,61 @@
+"""Vault (or OpenBao): the only source of secrets. Same API, a few lines of configuration apart."""
+
+from dataclasses import dataclass
+
+from tasks.catalogue import Container, Health, Metrics, Service, Size, Volume
+from tasks.stack import Stack
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What differs between the two: image, program, where it keeps its files, what it must be allowed."""
+
+    image: str
+    program: str
+    home: str
+    cap_add: tuple[str, ...] = ()
+
+
+ENGINES = {
+    # IPC_LOCK: the image's binary carries that capability and cannot be executed without it.
+    "vault": Engine("hashicorp/vault:2.0.4", "vault", "/vault", cap_add=("IPC_LOCK",)),
+    "openbao": Engine("openbao/openbao:2.6.2", "bao", "/openbao"),
+}
+
+
+def describe(stack: Stack) -> Service:
+    """One server on raft storage, reachable on smarter-net and on the host's loopback only."""
+    engine = ENGINES[stack.vault_engine]
+    return Service(
+        name="vault",
+        title="Vault",
+        phase="vault",
+        role="data",
+        metrics=(Metrics("vault", 8200, "/v1/sys/metrics"),),
+        containers=(
+            Container(
+                name="vault",
+                image=engine.image,
+                user="100",
+                entrypoint=(engine.program,),
+                command=("server", "-config=/etc/vault"),
+                files={"vault": "/etc/vault"},
+                environment={"VAULT_ADDR": "http://127.0.0.1:8200", "BAO_ADDR": "http://127.0.0.1:8200"},
+                volumes=(Volume("vault_data", f"{engine.home}/file", backup=True),),
+                cap_add=engine.cap_add,
+                ports=("127.0.0.1:8200:8200",),
+                # Healthy means that it answers, sealed or not: unsealing is the run's next step.
+                health=Health(
+                    (
+                        "wget",
+                        "-q",
+                        "-O",
+                        "/dev/null",
+                        "http://127.0.0.1:8200/v1/sys/health?standbyok=true&sealedcode=200&uninitcode=200",
+                    )
+                ),
+                size=Size(memory_mb=512, cpus=0.5, disk_gb=1),
+                stop_seconds=30,
+            ),
+        ),
+    )

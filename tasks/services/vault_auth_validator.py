@@ -1,0 +1,25 @@
+"""vault-auth-validator: answers whether a request carries a live Vault token; ours, built on the host."""
+
+from tasks.catalogue import Container, Health, Route, Service, Size
+from tasks.stack import Stack
+
+
+def describe(stack: Stack) -> Service:
+    """The API gateway's check: Caddy asks it (forward_auth) and api.<zone> serves it."""
+    return Service(
+        name="vault-auth-validator",
+        title="Vault Auth API",
+        rollout="rolling",
+        needs=("vault",),
+        routes=(Route("api", "vault-auth-validator", 8080, mirrored=True, check="/health"),),
+        containers=(
+            Container(
+                name="vault-auth-validator",
+                image="smarteros/vault-auth-validator",
+                build="vault-auth-validator",
+                environment={"VAULT_ADDR": stack.vault_address or "http://vault:8200"},
+                health=Health(("python", "-m", "vault_auth_validator.check")),
+                size=Size(memory_mb=128, cpus=0.5),
+            ),
+        ),
+    )

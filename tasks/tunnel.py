@@ -1,0 +1,71 @@
+"""Sockets and HTTP to a host's loopback through the SSH connection that pyinfra already holds.
+
+Nothing listens on this machine and nothing extra on the host: each connection is a direct-tcpip
+channel (RFC 4254, 7.2). For ``@local`` it is an ordinary connection.
+"""
+
+import socket
+from contextlib import suppress
+from typing import Any
+
+import gevent
+from pyinfra.api.host import Host
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.poolmanager import PoolManager
+
+_CHUNK = 65536
+
+
+def connect(host: Host, port: int, timeout: float = 10) -> socket.socket:
+    """A connected socket to 127.0.0.1:port as seen on the host. Raises OSError when nothing listens there."""
+    client = getattr(host.connector, "client", None)
+    if client is None:
+        return socket.create_connection(("127.0.0.1", port), timeout)
+    transport = client.get_transport()
+    try:
+        channel = transport.open_channel(
+            "direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=timeout
+        )
+    except Exception as error:  # paramiko raises ChannelException, SSHException, EOFError
+        raise ConnectionError(f"{host.name}: nothing answers on 127.0.0.1:{port} ({error})") from error
+    ours, theirs = socket.socketpair()
+    ours.settimeout(timeout)
+    gevent.spawn(_pump, theirs.recv, channel.sendall, channel.shutdown_write)
+    gevent.spawn(_pump, channel.recv, theirs.sendall, theirs.close)
+    return ours
+
+
+def _pump(receive: Any, send: Any, end: Any) -> None:
+    """Copies one direction until it ends; TLS needs a real socket, which a channel is not."""
+    with suppress(OSError):  # the other direction has closed: the end of a connection, no fault
+        while data := receive(_CHUNK):
+            send(data)
+    with suppress(OSError, EOFError):
+        end()
+
+
+class Adapter(HTTPAdapter):
+    """A requests adapter whose every connection, whatever its URL's name, ends at the host's loopback port."""
+
+    def __init__(self, host: Host, port: int) -> None:
+        self._target = (host, port)
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Requests' hook for its connection pools (requests.adapters.HTTPAdapter)."""
+        super().init_poolmanager(*args, **kwargs)
+        manager: PoolManager = self.poolmanager
+        manager.pool_classes_by_scheme = {"http": _pool(*self._target)}
+
+
+def _pool(host: Host, port: int) -> type[HTTPConnectionPool]:
+    class Connection(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return connect(host, port)
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool

@@ -1,0 +1,158 @@
+"""A session with Vault from this machine: the way to it, who we are there, and what we keep of it here.
+
+Errors of the network and of Vault come out as Refused, naming Vault's address and what to do.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import hvac
+import requests
+from hvac.exceptions import Forbidden, InvalidPath, VaultError
+
+from tasks import tunnel
+from tasks.run import Refused, host, remember, stack
+
+PORT = 8200
+DEPLOYER = "smarteros-deployer"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What this machine keeps of one Vault: unseal keys, the deployer's AppRole, and, only until the
+    first run has configured it, the root token.
+    """
+
+    keys: tuple[str, ...] = ()
+    root_token: str = ""
+    role_id: str = ""
+    secret_id: str = ""
+
+
+def state_file() -> Path:
+    """Where Kept is stored: one file for each host."""
+    return Path(stack().state_dir).expanduser() / host().name.lstrip("@") / "vault.json"
+
+
+def kept() -> Kept | None:
+    """What is stored here, None when nothing is. Raises Refused for a file that cannot be read."""
+    path = state_file()
+    if not path.exists():
+        return None
+    try:
+        data = json.loads(path.read_text())
+        return Kept(**{**data, "keys": tuple(data["keys"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise Refused(f"{path} cannot be read ({error}): restore it from your backup of it") from None
+
+
+def keep(value: Kept) -> None:
+    """Stores it durably (0600, renamed into place) before Vault relies on it."""
+    path = state_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(asdict(value), file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def client() -> hvac.Client:
+    """A client without a token: through the SSH connection, or straight to an external Vault."""
+    external = stack().vault_address
+    if external:
+        return hvac.Client(url=external, timeout=10)
+    session = requests.Session()
+    session.trust_env = False  # no proxy of this machine between us and the host's loopback
+    session.mount("http://", tunnel.Adapter(host(), PORT))
+    return hvac.Client(url=f"http://127.0.0.1:{PORT}", session=session, timeout=10)
+
+
+def deployer() -> hvac.Client:
+    """The run's client, logged in with the least it needs; made once a run. Raises Refused."""
+    return remember("vault", _login)
+
+
+def _login() -> hvac.Client:
+    found = client()
+    with foreseen("logging in to Vault"):
+        if token := os.environ.get("VAULT_TOKEN") if stack().vault_address else None:
+            found.token = token
+            found.auth.token.lookup_self()
+            return found
+        role_id, secret_id = _approle()
+        found.auth.approle.login(role_id, secret_id)
+    return found
+
+
+def _approle() -> tuple[str, str]:
+    role_id, secret_id = os.environ.get("VAULT_ROLE_ID"), os.environ.get("VAULT_SECRET_ID")
+    if role_id and secret_id:
+        return role_id, secret_id
+    stored = None if stack().vault_address else kept()
+    if not stored or not stored.role_id:
+        raise Refused(lost_state())
+    return stored.role_id, stored.secret_id
+
+
+def lost_state() -> str:
+    """The error for a Vault that we have no credential for."""
+    if stack().vault_address:
+        return (
+            f"the Vault at {stack().vault_address} needs a credential: set VAULT_TOKEN, "
+            "or VAULT_ROLE_ID and VAULT_SECRET_ID, in the environment"
+        )
+    return (
+        f"Vault on {host().name} is initialised, but its keys are not on this machine: restore {state_file()} "
+        "from where it was first deployed (settings: state_dir). It is never initialised a second time, "
+        "since that would lose every secret"
+    )
+
+
+@contextmanager
+def foreseen(doing: str) -> Iterator[None]:
+    """Turns errors of hvac and of the network into Refused; what is caught holds no secret."""
+    where = stack().vault_address or f"Vault on {host().name}"
+    try:
+        yield
+    except requests.RequestException as error:
+        raise Refused(f"{doing}: {where} does not answer ({_root(error)})") from None
+    except Forbidden:
+        raise Refused(
+            f"{doing}: {where} refuses the credential (403): it may have expired or been revoked"
+        ) from None
+    except VaultError as error:
+        raise Refused(f"{doing}: {where} says: {error}") from None
+
+
+def _root(error: BaseException) -> str:
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__
+
+
+def read(path: str) -> tuple[dict[str, str], int]:
+    """A service's secrets and their version; ({}, 0) when there are none yet. Raises Refused."""
+    with foreseen(f"reading {path}"):
+        try:
+            found = deployer().secrets.kv.v2.read_secret_version(
+                path, mount_point=stack().vault_mount, raise_on_deleted_version=True
+            )
+        except InvalidPath:
+            return {}, 0
+    data: dict[str, Any] = found["data"]["data"]
+    return data, int(found["data"]["metadata"]["version"])
+
+
+def write(path: str, values: dict[str, str], version: int) -> None:
+    """Writes only on top of ``version`` (check-and-set), so that nobody's value is overwritten. Raises Refused."""
+    with foreseen(f"writing {path}"):
+        deployer().secrets.kv.v2.create_or_update_secret(
+            path, values, cas=version, mount_point=stack().vault_mount
+        )

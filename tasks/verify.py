@@ -1,0 +1,134 @@
+"""Verify: every service answers as its users reach it, through Caddy, by name, over TLS.
+
+From this machine through the SSH connection, so that it holds before the world's DNS knows the host.
+Read only: a run that finds everything well reports no change.
+"""
+
+import http.client
+import ssl
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gevent
+from pyinfra import logger
+from pyinfra.api.host import Host
+
+from tasks import catalogue, tunnel
+from tasks.catalogue import Route, Service
+from tasks.facts import DockerFact
+from tasks.render import image
+from tasks.run import Commands, Refused, executing, forget, host, known, operation, services, stack
+
+# A first deploy orders its certificates while this waits.
+_PATIENCE = 90
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a user of a domain gets: HTTP status and the authority that signed the certificate, or why not."""
+
+    domain: str
+    status: int = 0
+    issuer: str = ""
+    problem: str = ""
+
+
+def run() -> None:
+    """The phase."""
+    verified(name="Verify | every service answers by name over TLS")
+
+
+@operation
+def verified() -> Commands:
+    """Asks all domains at once, fails the host when one does not answer as it should, prints the table."""
+    if not executing():
+        return
+    forget()
+    yield from ()
+    asked = [
+        (service, route, name) for service, route in _routes() for name in catalogue.domains(stack(), route)
+    ]
+    context = _trust()
+    deadline = time.monotonic() + _PATIENCE
+    jobs = [gevent.spawn(_patiently, host(), route, name, context, deadline) for _, route, name in asked]
+    gevent.joinall(jobs)
+    answers = {job.value.domain: job.value for job in jobs}
+    for line in table(answers):
+        logger.info(line)
+    if broken := [answer for answer in answers.values() if answer.problem]:
+        lines = "\n".join(f"    https://{answer.domain}: {answer.problem}" for answer in broken)
+        raise Refused(
+            f"{host().name} does not answer as it should:\n{lines}\n    see `docker logs caddy-proxy`"
+        )
+
+
+def _routes() -> list[tuple[Service, Route]]:
+    if not any(service.phase == "proxy" for service in services()):
+        return []
+    return [(service, route) for service in services() for route in service.routes]
+
+
+def _trust() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if root := stack().trusted_root:
+        if not Path(root).is_file():
+            raise Refused(f"trusted_root: {root} does not exist on this machine")
+        context.load_verify_locations(root)
+    return context
+
+
+def _patiently(target: Host, route: Route, domain: str, context: ssl.SSLContext, deadline: float) -> Answer:
+    while True:
+        answer = _ask(target, route, domain, context)
+        if not answer.problem or time.monotonic() > deadline:
+            return answer
+        gevent.sleep(0.5)
+
+
+def _ask(target: Host, route: Route, domain: str, context: ssl.SSLContext) -> Answer:
+    """A guarded route has to refuse who brings no token."""
+    expect = (401,) if route.guard else route.expect
+    try:
+        with context.wrap_socket(tunnel.connect(target, 443), server_hostname=domain) as tls:
+            issuer = _issuer(tls)
+            connection = http.client.HTTPSConnection(domain)
+            connection.sock = tls
+            connection.request("GET", route.check, headers={"Connection": "close"})
+            status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(domain, problem=f"{type(error).__name__}: {error}")
+    problem = (
+        ""
+        if status in expect
+        else f"HTTP {status} on {route.check}, expected {' or '.join(map(str, expect))}"
+    )
+    return Answer(domain, status, issuer, problem)
+
+
+def _issuer(tls: ssl.SSLSocket) -> str:
+    certificate: dict[str, Any] = tls.getpeercert() or {}
+    names: dict[str, str] = dict(pair for item in certificate.get("issuer", ()) for pair in item)
+    return names.get("organizationName") or names.get("commonName", "unknown")
+
+
+def table(answers: dict[str, Answer]) -> list[str]:
+    """Service, URL, HTTP status, TLS issuer, health, image: one line for each domain, or each service without one."""
+    rows = [("SERVICE", "URL", "HTTP", "TLS ISSUER", "HEALTH", "IMAGE")]
+    found = known(DockerFact).containers
+    for service in services():
+        first = service.containers[0]
+        state = found.get(first.name)
+        health = state.health or state.status if state else "missing"
+        names = [name for route in service.routes for name in catalogue.domains(stack(), route)]
+        for name in names or [""]:
+            answer = answers.get(name, Answer(name))
+            url = f"https://{name}/" if name else "-"
+            rows.append(
+                (service.name, url, str(answer.status or "-"), answer.issuer or "-", health, image(first))
+            )
+    widths = [max(len(row[index]) for row in rows) for index in range(6)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""Tests of the deploy, and the lab they run on."""

@@ -1,0 +1,1 @@
+"""Throwaway hosts on which the real deploy runs."""

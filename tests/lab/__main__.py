@@ -1,0 +1,89 @@
+"""`python -m tests.lab up|down|status|publish`: throwaway bare hosts on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from docker.errors import DockerException
+
+from tests.lab import machine, network
+from tests.lab.daemon import DaemonError
+from tests.lab.hosts import HostError
+from tests.lab.image_inputs import InputError
+from tests.lab.images import LabImageError
+from tests.lab.lab import Lab, LabError
+from tests.lab.machine import MachineError
+from tests.lab.network import NetworkError
+from tests.lab.publish import PublishError
+from tests.lab.services import ServiceError
+from tests.lab.state import StateError
+
+ERRORS = (
+    DaemonError, DockerException, HostError, InputError, LabError, LabImageError, MachineError, NetworkError, PublishError,
+    ServiceError, StateError,
+)  # fmt: skip
+STARTED = time.monotonic()
+
+
+def say(line: str) -> None:
+    """One line of progress, with the seconds since the start."""
+    print(f"{time.monotonic() - STARTED:6.1f} s  {line}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    try:
+        lab = Lab(given.name, say)
+        match given.command:
+            case "up":
+                lab.up(given.hosts.split(","), given.images)
+                status(lab)
+            case "down":
+                lab.down(purge=given.purge)
+                say(f"lab {lab.name} is down")
+            case "publish":
+                lab.publish(given.images)
+            case "status":
+                status(lab)
+    except ERRORS as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="bring up hosts and what they need")
+    up.add_argument("--hosts", default="lab-1", metavar="A,B", help="names of the hosts (lab-1)")
+    up.add_argument("--images", nargs="*", default=[], metavar="REFERENCE", help="upstream images to serve")
+    down = commands.add_parser("down", help="remove the lab")
+    down.add_argument("--purge", action="store_true", help="the caches that labs share as well")
+    publish = commands.add_parser("publish", help="serve images under their upstream names")
+    publish.add_argument("images", nargs="+", metavar="REFERENCE", help="e.g. redis:7.4.11-alpine")
+    commands.add_parser("status", help="what is up")
+    for command in commands.choices.values():
+        command.add_argument(
+            "--name", default=os.environ.get("SMARTEROS_LAB", "default"), help="which lab (default)"
+        )
+    return top
+
+
+def status(lab: Lab) -> None:
+    """A line for each host and service of the lab."""
+    description = lab.description
+    client = machine.running_docker()
+    if not client:
+        raise LabError(f"lab {lab.name} was up, but Docker does not answer: run `make up`")
+    print(f"lab {lab.name}, network {description.subnet}, images: {description.images}")
+    for name in ("edge", "registry", "pebble", *description.hosts):
+        container = network.find(client, lab.name, name)
+        state = container.status if container else "missing"
+        print(f"  {name:10} {description.hosts.get(name, ''):14} {state}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

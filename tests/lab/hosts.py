@@ -1,0 +1,111 @@
+"""A bare host: a container with systemd and sshd that was given nothing of ours but a key to log in with."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass
+
+from docker.client import DockerClient
+from docker.models.containers import Container
+
+from tests.lab import bare, network
+from tests.lab.state import State
+
+REBOOT_SECONDS = 60
+UP = ("running", "degraded")
+
+
+class HostError(Exception):
+    """A host does not do what it was told."""
+
+
+@dataclass(frozen=True)
+class LabHost:
+    """One host of a lab, reached over real SSH as root."""
+
+    client: DockerClient
+    state: State
+    name: str
+    address: str
+
+    def run(
+        self,
+        command: str,
+        *,
+        check: bool = True,
+        input: str | None = None,  # noqa: A002 -- as subprocess.run() has it
+        timeout: float = 600,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell command there. With `check`, anything but exit code 0 raises."""
+        result = subprocess.run(
+            [*self.ssh(), command], input=input, stdin=None if input is not None else subprocess.DEVNULL,
+            capture_output=True, text=True, errors="replace", timeout=timeout, check=False,
+        )  # fmt: skip
+        if check and result.returncode != 0:
+            tail = (result.stdout + result.stderr)[-3000:]
+            raise HostError(f"{self.name}: {command!r} exited with {result.returncode}:\n{tail}")
+        return result
+
+    def ssh(self) -> list[str]:
+        """The command that logs in; the user's own SSH settings do not count."""
+        options = {
+            "UserKnownHostsFile": self.state.known_hosts, "GlobalKnownHostsFile": "/dev/null",
+            "StrictHostKeyChecking": "yes", "IdentitiesOnly": "yes", "BatchMode": "yes",
+            "ConnectTimeout": 5, "ServerAliveInterval": 5, "LogLevel": "ERROR",
+        }  # fmt: skip
+        words = [f"-o{key}={value}" for key, value in options.items()]
+        return ["ssh", "-F", "/dev/null", "-i", str(self.state.ssh_key), *words, f"root@{self.address}"]
+
+    def container(self) -> Container:
+        """The container that plays this host, with its present state."""
+        found = network.find(self.client, self.state.name, self.name)
+        if not found:
+            raise HostError(f"lab {self.state.name} has no host {self.name}")
+        return found
+
+    def wait(self, timeout: float = REBOOT_SECONDS) -> str:
+        """Wait until sshd answers and systemd has finished booting; `running` or `degraded`."""
+        deadline = time.monotonic() + timeout
+        answer = ""
+        while time.monotonic() < deadline:
+            result = self.run("systemctl is-system-running", check=False)
+            answer = result.stdout.strip() or result.stderr.strip()
+            if answer in UP:
+                return answer
+            time.sleep(0.2)
+        raise HostError(f"{self.name} is not up after {timeout:.0f} s, last answer: {answer}")
+
+    def reboot(self) -> None:
+        """`systemctl reboot`, and wait until the host is back."""
+        before = self._started()
+        self.run("systemctl reboot", check=False)
+        deadline = time.monotonic() + REBOOT_SECONDS * 2
+        while self._started() == before:
+            if time.monotonic() > deadline:
+                raise HostError(f"{self.name} did not go down to reboot")
+            time.sleep(0.2)
+        self.wait()
+
+    def power_cut(self) -> None:
+        """Lose power: nothing is told to stop. Then boot again."""
+        container = self.container()
+        container.kill()
+        container.start()
+        self.wait()
+
+    def _started(self) -> str:
+        return str(self.container().attrs["State"]["StartedAt"])
+
+
+def converge(client: DockerClient, state: State, name: str, address: str, image: str) -> tuple[LabHost, bool]:
+    """A running host under that name, and whether it had to be made. One that is there keeps its image."""
+    host = LabHost(client, state, name, address)
+    container = network.find(client, state.name, name)
+    new = container is None
+    container = container or bare.create(client, state, name, address, image)
+    if container.status != "running":
+        container.start()
+    if host.wait() != "running" and new:
+        raise HostError(f"{name} boots with failures:\n{host.run('systemctl --failed', check=False).stdout}")
+    return host, new

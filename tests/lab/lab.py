@@ -1,0 +1,148 @@
+"""A lab: bare hosts on a network of their own, with an ACME server and image registries under the public names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from docker.client import DockerClient
+
+from tests.lab import acme, addresses, authority, bare, cache, hosts, machine, network, services
+from tests.lab.authority import Authority
+from tests.lab.daemon import Progress
+from tests.lab.hosts import LabHost
+from tests.lab.network import HOST_LABEL, LABEL
+from tests.lab.publish import publish
+from tests.lab.state import AUTHORITY, Description, State
+
+
+class LabError(Exception):
+    """The lab is asked for something that it does not have."""
+
+
+class Lab:
+    """One of several labs that may exist side by side, by its name."""
+
+    def __init__(self, name: str = "default", progress: Progress = print) -> None:
+        self.name = name
+        self.progress = progress
+        self.state = State(name)
+        self._client: DockerClient | None = None
+
+    @property
+    def client(self) -> DockerClient:
+        """Docker on this machine, started on first use where there is none."""
+        self._client = self._client or machine.docker(self.progress)
+        return self._client
+
+    @property
+    def authority(self) -> Authority:
+        """Signs what the lab serves under public names; the same for all labs of this machine."""
+        return authority.load(AUTHORITY)
+
+    @property
+    def description(self) -> Description:
+        """What is up."""
+        found = self.state.read()
+        if not found:
+            raise LabError(f"lab {self.name} is not up: run `make up`")
+        return found
+
+    @property
+    def hosts(self) -> list[LabHost]:
+        """All hosts, by name."""
+        return [self.host(name) for name in self.description.hosts]
+
+    def host(self, name: str) -> LabHost:
+        """One host of the lab."""
+        known = self.description.hosts
+        if name not in known:
+            raise LabError(f"lab {self.name} has no host {name}, only {', '.join(known) or 'none'}")
+        return LabHost(self.client, self.state, name, known[name])
+
+    def up(self, hosts: Sequence[str] = ("lab-1",), images: Iterable[str] = ()) -> None:
+        """Bring up the network, its services, the hosts and the images; what is there already stays."""
+        self.state.create()
+        before = self.state.read()
+        source = services.image_source(before.images if before else None)
+        self.progress(f"images: {services.SOURCES[source]}")
+        if before is None:  # what a lost folder left behind: nobody has its key any more
+            network.remove(self.client, {"label": f"{LABEL}={self.name}"})
+        subnet = network.create(self.client, self.name)
+        kept = before.hosts if before and before.subnet == subnet else {}
+        description = Description(self.name, source, subnet, kept)
+        services.converge(self.client, description, self.authority, self.progress)
+        self.state.write(description)
+        for name in hosts:
+            self.add_host(name)
+        if source == "local":
+            self.publish(images)
+
+    def add_host(self, name: str) -> LabHost:
+        """A running bare host under that name, made unless it is there."""
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) or name in services.PORTS:
+            raise LabError(
+                f"{name!r} cannot name a host: use small letters, digits and dashes, and no service's name"
+            )
+        known = self.description
+        image = bare.image(self.client, self.authority, self.progress)
+        address = known.hosts.get(name) or addresses.free_address(known.subnet, set(known.hosts.values()))
+        self.state.write(known.with_host(name, address))
+        host, new = hosts.converge(self.client, self.state, name, address, image)
+        self.progress(f"{name} is {'a new host' if new else 'up'} at {address}")
+        return host
+
+    def remove_host(self, name: str) -> None:
+        """Remove a host with all it stored."""
+        host = self.host(name)
+        network.remove(self.client, {"label": [f"{LABEL}={self.name}", f"{HOST_LABEL}={name}"]})
+        self.state.trust(host.address, None)
+        self.state.write(self.description.without_host(name))
+
+    def rebuild_host(self, name: str, *, keep_volumes: bool = True) -> LabHost:
+        """A new root file system at the same address: what a provider's `rebuild` does. Docker's data may stay."""
+        if keep_volumes:
+            self.host(name).container().remove(force=True)
+        else:
+            self.remove_host(name)
+        return self.add_host(name)
+
+    def publish(self, references: Iterable[str]) -> None:
+        """Have the registry serve these upstream images; pointless but harmless where upstream is in reach."""
+        publish(self.name, references, self.authority, self.progress)
+
+    def point(self, domains: Iterable[str], host: LabHost | str) -> None:
+        """Let the ACME server find these domains at a host. To be called again after restart_acme()."""
+        address = host.address if isinstance(host, LabHost) else self.host(host).address
+        acme.point(self._pebble, domains, address)
+
+    def acme_root(self) -> Path:
+        """The root that signs the certificates of the ACME server, as a PEM file; a new one after each restart."""
+        self.state.acme_root.write_bytes(acme.root(self._pebble, self.authority))
+        return self.state.acme_root
+
+    def acme_orders(self) -> int:
+        """How many certificates were ordered since the lab is up."""
+        return acme.orders(self.client, self.name)
+
+    def restart_acme(self) -> None:
+        """An ACME server that has forgotten accounts, orders, its root and where domains point."""
+        container = network.find(self.client, self.name, "pebble")
+        if not container:
+            raise LabError(f"lab {self.name} has no ACME server: run `make up`")
+        container.restart(timeout=0)
+        services.wait_for("pebble", self._pebble)
+
+    @property
+    def _pebble(self) -> str:
+        return addresses.address(self.description.subnet, addresses.PEBBLE)
+
+    def down(self, *, purge: bool = False) -> None:
+        """Remove all that this lab made; with `purge` the caches that labs share too, once no lab is left."""
+        client = machine.running_docker()
+        if client:
+            network.remove(client, {"label": f"{LABEL}={self.name}"})
+        self.state.remove()
+        if purge:
+            cache.purge(client, self.progress)

@@ -1,0 +1,110 @@
+"""The lab's own containers: Pebble, the registry, and the edge that answers under their public names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import time
+import urllib.error
+import urllib.request
+
+from docker.client import DockerClient
+
+from tests.lab import addresses, images, network
+from tests.lab.authority import Authority
+from tests.lab.daemon import Progress
+from tests.lab.network import Spec
+from tests.lab.state import Description
+
+ACME_NAME = "acme-v02.api.letsencrypt.org"
+REGISTRY_NAMES = (
+    "registry-1.docker.io", "index.docker.io", "auth.docker.io", "ghcr.io", "quay.io", "docker.n8n.io",
+)  # fmt: skip
+REGISTRY_VOLUME = "smarteros-lab-registry"
+PORTS = {"edge": 443, "registry": 5000, "pebble": 14000}
+READY_SECONDS = 30
+SOURCES = {"local": "local, built here and served under upstream's names", "upstream": "upstream's own"}
+
+
+class ServiceError(Exception):
+    """A service of the lab does not come up."""
+
+
+def image_source(remembered: str | None = None) -> str:
+    """`upstream` when Docker Hub answers, else `local`; SMARTEROS_LAB_IMAGES decides before anything else."""
+    forced = os.environ.get("SMARTEROS_LAB_IMAGES")
+    if forced and forced not in SOURCES:
+        raise ServiceError(f"SMARTEROS_LAB_IMAGES is {forced!r}: it must be local or upstream")
+    return forced or remembered or ("upstream" if _hub_answers() else "local")
+
+
+def _hub_answers() -> bool:
+    try:
+        urllib.request.urlopen("https://registry-1.docker.io/v2/", timeout=5).close()
+    except urllib.error.HTTPError as error:
+        return error.code == 401  # its answer to whoever has not logged in
+    except OSError:
+        return False
+    return True
+
+
+def converge(client: DockerClient, lab: Description, authority: Authority, progress: Progress) -> None:
+    """Bring up all three, each from its own image."""
+    tags = {name: images.ensure(client, name, progress) for name in PORTS}
+    client.volumes.create(REGISTRY_VOLUME, labels={network.LABEL: network.CACHE})
+    for spec in (
+        _pebble(tags["pebble"], lab.subnet, authority),
+        _registry(tags["registry"], lab.subnet),
+        _edge(tags["edge"], lab, authority),
+    ):
+        network.converge(client, lab.name, spec)
+        wait_for(spec.name, spec.address)
+
+
+def _pebble(image: str, subnet: str, authority: Authority) -> Spec:
+    address = addresses.address(subnet, addresses.PEBBLE)
+    pair = authority.issue(["pebble", address])
+    files = {"/etc/pebble/pebble.crt": pair.certificate, "/etc/pebble/pebble.key": pair.key}
+    return Spec("pebble", image, address, files=files, version=_version(authority))
+
+
+def _registry(image: str, subnet: str) -> Spec:
+    # Images are pushed through loopback, the one place where Docker asks for no TLS.
+    options = {
+        "binds": [f"{REGISTRY_VOLUME}:/var/lib/registry"],
+        "port_bindings": {5000: ("127.0.0.1", None)},
+    }
+    address = addresses.address(subnet, addresses.REGISTRY)
+    return Spec("registry", image, address, process={"ports": [5000]}, options=options)
+
+
+def _edge(image: str, lab: Description, authority: Authority) -> Spec:
+    names = (ACME_NAME, *REGISTRY_NAMES)
+    pair = authority.issue(names)
+    files = {
+        "/etc/edge/edge.crt": pair.certificate,
+        "/etc/edge/edge.key": pair.key,
+        "/etc/edge/ca.crt": authority.certificate,
+    }
+    aliases = names if lab.images == "local" else (ACME_NAME,)
+    return Spec(
+        "edge", image, addresses.address(lab.subnet, addresses.EDGE), aliases, files, _version(authority)
+    )
+
+
+def _version(authority: Authority) -> str:
+    return hashlib.sha256(authority.certificate).hexdigest()[:12]
+
+
+def wait_for(name: str, address: str) -> None:
+    """Wait until a service takes connections."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((address, PORTS[name]), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise ServiceError(f"{name} does not answer at {address}: see `docker logs` of its container")
