@@ -1,0 +1,34 @@
+"""One lab with one deployed host for the whole session; tests that need a bare host make their own."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.deployment import Deployment
+from tests.lab import smarteros
+from tests.lab.lab import Lab
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The lab of the tests (SMARTEROS_TEST_LAB names another one), with one bare host at least."""
+    lab = Lab(os.environ.get("SMARTEROS_TEST_LAB", "test"))
+    smarteros.prepare(lab, ["main"])
+    return lab
+
+
+@pytest.fixture(scope="session")
+def deployed(lab: Lab) -> Deployment:
+    """The deployed host ``main``. A test that changes it leaves it converged to the lab's own settings."""
+    deployment = Deployment(lab, lab.host("main"))
+    deployment.converge()
+    return deployment
+
+
+@pytest.fixture
+def bare(lab: Lab) -> Iterator[Deployment]:
+    """A fresh bare host of its own, removed afterwards with all it stored."""
+    yield Deployment(lab, lab.add_host("bare"))
+    lab.remove_host("bare")
+

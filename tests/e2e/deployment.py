@@ -1,0 +1,99 @@
+"""Deployment: runs pyinfra as an operator does, and says what each operation did."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.lab.hosts import LabHost
+from tests.lab.lab import Lab
+from tests.lab.smarteros import ROOT
+
+_PYINFRA = Path(sys.executable).with_name("pyinfra")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pyinfra run: exit code, all it printed, and per host which operations changed or failed."""
+
+    code: int
+    output: str
+    changed: dict[str, list[str]] = field(default_factory=dict)
+    failed: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> list[str]:
+        """Names of the operations that changed something, on any host."""
+        return [name for names in self.changed.values() for name in names]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A host of the lab and the command line that deploys to it."""
+
+    lab: Lab
+    host: LabHost
+
+    def run(
+        self,
+        *arguments: str,
+        inventory: str = "inventories/lab.py",
+        deploy: str = "deploy.py",
+        yes: bool = True,
+        environment: dict[str, str] | None = None,
+        timeout: float = 600,
+        **settings: Any,
+    ) -> Run:
+        """``pyinfra inventories/lab.py deploy.py``, limited to our host; keywords are settings (--data)."""
+        data = [part for key, value in settings.items() for part in ("--data", f"{key}={_literal(value)}")]
+        limit = ["--limit", self.host.name]
+        flags = ["-y"] if yes else []
+        argv = [str(_PYINFRA), *flags, *limit, *data, *arguments, inventory, deploy]
+        done = subprocess.run(
+            argv,
+            cwd=ROOT,
+            env={**os.environ, "SMARTEROS_LAB": self.lab.name, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout, *_outcomes(done.stdout))
+
+    def converge(self, **settings: Any) -> Run:
+        """A run that has to succeed."""
+        run = self.run(**settings)
+        assert run.code == 0, run.output
+        return run
+
+    def unchanged(self, **settings: Any) -> None:
+        """A run that has to find nothing to do."""
+        assert self.converge(**settings).changes == []
+
+    def sh(self, command: str, *, check: bool = True, timeout: float = 120) -> str:
+        """Standard output of a shell command on the host."""
+        return str(self.host.run(command, check=check, timeout=timeout).stdout)
+
+
+def _literal(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _outcomes(output: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    changed: dict[str, list[str]] = {}
+    failed: dict[str, list[str]] = {}
+    operation = ""
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines():
+        if found := re.match(r"--> Starting operation: (.*?)\s*$", line):
+            operation = found[1]
+        elif found := re.match(r"\s+\[(\S+)\] Success\s*$", line):
+            changed.setdefault(found[1], []).append(operation)
+        elif found := re.match(r"\s+\[(\S+)\] Error", line):
+            failed.setdefault(found[1], []).append(operation)
+    return changed, failed

@@ -1,0 +1,48 @@
+"""What the lab must have for a deployment of ours: the catalogue's images, its domains, the ACME root."""
+
+import runpy
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks import catalogue
+from tasks.stack import Stack
+from tests.lab.lab import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# The base that images of ours are built from on the host.
+BASES = ("python:3.13-slim",)
+
+
+def settings() -> Stack:
+    """The lab's settings: all.py, then what the lab needs where no certificate authority is paid for."""
+    found = {
+        key: value
+        for key, value in runpy.run_path(str(ROOT / "group_data" / "all.py")).items()
+        if not key.startswith("__")
+    }
+    return catalogue.settings(found | {"acme_email": "ops@smarterbot.cl", "vault_engine": "openbao"})
+
+
+def images() -> list[str]:
+    """Upstream references of every image that a deployment pulls."""
+    containers = [container for service in catalogue.load(settings()) for container in service.containers]
+    return sorted({container.image for container in containers if not container.build} | set(BASES))
+
+
+def domains() -> list[str]:
+    """Every name that the deployment answers under."""
+    stack = settings()
+    return [
+        name
+        for service in catalogue.load(stack)
+        for route in service.routes
+        for name in catalogue.domains(stack, route)
+    ]
+
+
+def prepare(lab: Lab, hosts: Sequence[str]) -> None:
+    """The lab is up with these hosts, the first of which the domains point at."""
+    lab.up(hosts, images())
+    lab.point(domains(), hosts[0])
+    lab.acme_root()
