@@ -1,6 +1,6 @@
 """Every setting with its default; an inventory's own file (prod.py, staging.py, lab.py) says what differs."""
 
-# Where the services answer: <name>.<zone>. Services marked as mirrored answer in mirror_zones too.
+# Where the services answer: name.zone. Services marked as mirrored answer in mirror_zones too.
 zone = "smarterbot.cl"
 mirror_zones = ["smarterbot.store"]
 
@@ -11,13 +11,12 @@ services = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"
 networks = ["smarter-net", "tenants-net"]
 
 # Per service: image, domain, port (on loopback), guard (only with a Vault token), memory_mb, cpus,
-# disk_gb, networks, environment, health_seconds. Example:
-#   overrides = {"n8n": {"image": "n8nio/n8n:2.30.4", "memory_mb": 2048}}
+# disk_gb, networks, environment, health_seconds: {"n8n": {"image": "n8nio/n8n:2.30.4", "memory_mb": 2048}}.
 overrides = {}
 
 # Let's Encrypt sends expiry warnings here; it is also the login of the services' first admin.
 acme_email = None
-# Another ACME directory (an internal CA), and inside Caddy's container the PEM file of its root.
+# Another ACME directory (an internal CA's), and on this machine the PEM file of the root that its server shows.
 acme_directory = ""
 acme_root = ""
 # A PEM file on this machine that the final verification trusts beside the public authorities.
@@ -38,4 +37,5 @@ state_dir = "~/.local/state/smarteros"
 # Docker from the distribution's own packages, or from docker.com's apt repository (Debian 12 needs that).
 docker_source = "distribution"
 
+# Of every container.
 timezone = "UTC"

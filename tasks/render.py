@@ -107,9 +107,11 @@ _CACHE = re.compile(r"(^|/)(\.|__pycache__/)")
 
 
 def _mounted(container: Container, files: Mapping[str, str]) -> list[str]:
+    """The Caddyfile is none of them where it is reloaded; what it names, like a root certificate, is."""
+    mounted = {path: text for path, text in files.items() if path.split("/")[0] in container.files}
     if container.reloads:
-        return []
-    return _flat({p: text for p, text in files.items() if p.split("/")[0] in container.files})
+        mounted.pop("caddy/Caddyfile", None)
+    return _flat(mounted)
 
 
 def _flat(files: Mapping[str, str]) -> list[str]:
@@ -122,7 +124,7 @@ def _configuration(stack: Stack, service: Service, folder: str) -> Files:
         f"{folder}/{name.removesuffix('.j2')}": _template(stack, service, f"{folder}/{name}")
         for name in names
     }
-    return {path: text.replace("@digest@", digest(text)) for path, text in texts.items()}
+    return {path: text.replace("@digest@", digest(text)) for path, text in texts.items() if text.strip()}
 
 
 def _template(stack: Stack, service: Service, name: str) -> str:

@@ -17,7 +17,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import State
 
-from tasks import catalogue
+from tasks import catalogue, settings
 from tasks.stack import BadSettings, Stack
 
 Commands = Generator[PyinfraCommand | str, None, None]
@@ -54,7 +54,7 @@ def services() -> tuple[catalogue.Service, ...]:
 
 def _stack() -> Stack:
     try:
-        return catalogue.settings(host().data.dict())
+        return settings.read(host().data.dict())
     except BadSettings as error:
         lines = "\n".join(f"    {line}" for line in error.lines)
         raise DeployError(f"the settings of {host().name} cannot be deployed:\n{lines}") from None

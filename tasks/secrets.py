@@ -48,7 +48,7 @@ def _versioned(path: str) -> tuple[dict[str, str], int]:
     found = remember(("secrets", path), lambda: vault_session.read(path))
     for name, value in found[0].items():
         if not isinstance(value, str):
-            raise Refused(f"{_where(path, name)} is no text; write it as a string")
+            raise Refused(f"{stack().vault_mount}/{path}#{name} is no text; write it as a string")
     return found
 
 
@@ -110,13 +110,14 @@ def rendered() -> Commands:
 def env_text(service: Service) -> str:
     """The service's env file: all its secrets and their keyed digest. Raises Refused for impossible values."""
     present = values(service.name)
+    where = f"{stack().vault_mount}/{service.name}"
+    for name in present:
+        if not _NAME.fullmatch(name):
+            raise Refused(f"{where}#{name} is no name of a variable: use letters, digits and _")
     try:
-        for name in present:
-            if not _NAME.fullmatch(name):
-                raise envfile.Impossible(f"{name!r} is no name of a variable")
         return envfile.encode({**present, SECRETS_VARIABLE: keyed_digest(present)})
     except envfile.Impossible as error:
-        raise Refused(f"{_where(service.name)}: {error}") from None
+        raise Refused(f"{where}#{error}") from None
 
 
 def keyed_digest(present: Mapping[str, str]) -> str:
@@ -132,7 +133,3 @@ def keyed_bytes(*parts: str) -> bytes:
 
 def _key() -> bytes:
     return values(OWN_PATH)[DIGEST_KEY.name].encode()
-
-
-def _where(path: str, name: str = "") -> str:
-    return f"{stack().vault_mount}/{path}" + (f"#{name}" if name else "")

@@ -33,7 +33,12 @@ path "auth/approle/role/+" {{ capabilities = ["create", "read", "update"] }}
 path "auth/approle/role/+/role-id" {{ capabilities = ["read"] }}
 path "auth/approle/role/+/secret-id" {{ capabilities = ["update"] }}
 """
-_SERVICE_POLICY = 'path "{mount}/data/{name}" {{ capabilities = ["read"] }}\n'
+# Its own secrets; and, since the default policy is not granted, what vault-auth-validator and a log-out need.
+_SERVICE_POLICY = """
+path "{mount}/data/{name}" {{ capabilities = ["read"] }}
+path "auth/token/lookup-self" {{ capabilities = ["read"] }}
+path "auth/token/revoke-self" {{ capabilities = ["update"] }}
+"""
 _ROLE = {"token_ttl": 1200, "token_max_ttl": 3600, "token_no_default_policy": True}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import hvac
 import requests
-from hvac.exceptions import Forbidden, InvalidPath, VaultError
+from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultError
 
 from tasks import tunnel
 from tasks.run import Refused, host, remember, stack
@@ -137,22 +137,36 @@ def _root(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def read(path: str) -> tuple[dict[str, str], int]:
-    """A service's secrets and their version; ({}, 0) when there are none yet. Raises Refused."""
-    with foreseen(f"reading {path}"):
+def read(path: str) -> tuple[dict[str, Any], int]:
+    """A service's secrets and their version; ({}, 0) when there never were any. Raises Refused."""
+    mount = stack().vault_mount
+    with foreseen(f"reading {mount}/{path}"):
         try:
             found = deployer().secrets.kv.v2.read_secret_version(
-                path, mount_point=stack().vault_mount, raise_on_deleted_version=True
+                path, mount_point=mount, raise_on_deleted_version=True
             )
-        except InvalidPath:
+        except InvalidPath as error:
+            deleted = (error.json or {}).get("data")
+            if deleted:
+                raise Refused(_deleted(mount, path, deleted["metadata"]["version"])) from None
             return {}, 0
-    data: dict[str, Any] = found["data"]["data"]
-    return data, int(found["data"]["metadata"]["version"])
+    return found["data"]["data"], int(found["data"]["metadata"]["version"])
+
+
+def _deleted(mount: str, path: str, version: int) -> str:
+    return (
+        f"{mount}/{path} was deleted in Vault: bring it back (vault kv undelete -mount={mount} "
+        f"-versions={version} {path}); new secrets would lock the service out of its data"
+    )
 
 
 def write(path: str, values: dict[str, str], version: int) -> None:
     """Writes only on top of ``version`` (check-and-set), so that nobody's value is overwritten. Raises Refused."""
-    with foreseen(f"writing {path}"):
-        deployer().secrets.kv.v2.create_or_update_secret(
-            path, values, cas=version, mount_point=stack().vault_mount
-        )
+    mount = stack().vault_mount
+    with foreseen(f"writing {mount}/{path}"):
+        try:
+            deployer().secrets.kv.v2.create_or_update_secret(path, values, cas=version, mount_point=mount)
+        except InvalidRequest as error:
+            if "check-and-set" not in str(error):
+                raise
+            raise Refused(f"{mount}/{path} was changed by somebody else during this run: run again") from None

@@ -118,15 +118,15 @@ def table(answers: dict[str, Answer]) -> list[str]:
     rows = [("SERVICE", "URL", "HTTP", "TLS ISSUER", "HEALTH", "IMAGE")]
     found = known(DockerFact).containers
     for service in services():
-        first = service.containers[0]
-        state = found.get(first.name)
+        main = service.main
+        state = found.get(main.name)
         health = state.health or state.status if state else "missing"
         names = [name for route in service.routes for name in catalogue.domains(stack(), route)]
         for name in names or [""]:
             answer = answers.get(name, Answer(name))
             url = f"https://{name}/" if name else "-"
             rows.append(
-                (service.name, url, str(answer.status or "-"), answer.issuer or "-", health, image(first))
+                (service.name, url, str(answer.status or "-"), answer.issuer or "-", health, image(main))
             )
     widths = [max(len(row[index]) for row in rows) for index in range(6)]
     return [

@@ -61,13 +61,14 @@ class DockerFact(FactBase[DockerState]):
         try:
             containers = [_container(row[1:]) for row in rows if row[0] == "c"]
             networks = [NetworkState(row[1], row[2], row[3] == "true") for row in rows if row[0] == "n"]
+            images = frozenset(row[1] for row in rows if row[0] == "i")
             envs = {row[1]: row[2] for row in rows if row[0] == "e"}
         except (ValueError, IndexError) as error:
             raise FactProcessError(f"cannot read what docker prints: {error}") from None
         return DockerState(
             {item.name: item for item in containers},
             {item.name: item for item in networks},
-            frozenset(row[1] for row in rows if row[0] == "i"),
+            images,
             envs,
         )
 
@@ -93,8 +94,10 @@ _CONTAINER_FORMAT = "|".join(
         "{{.Name}}",
         f'{{{{index .Config.Labels "{SERVICE_LABEL}"}}}}',
         f'{{{{index .Config.Labels "{DIGEST_LABEL}"}}}}',
-        f'{{{{range .Config.Env}}}}{{{{$p := split . "="}}}}{{{{if eq (index $p 0) "{SECRETS_VARIABLE}"}}}}'
-        "{{index $p 1}}{{end}}{{end}}",
+        (
+            f'{{{{range .Config.Env}}}}{{{{$p := split . "="}}}}{{{{if eq (index $p 0) "{SECRETS_VARIABLE}"}}}}'
+            "{{index $p 1}}{{end}}{{end}}"
+        ),
         "{{.State.Status}}",
         "{{if .State.Health}}{{.State.Health.Status}}{{end}}",
         "{{.State.ExitCode}}",

@@ -27,6 +27,7 @@ class Machine:
     compose: str = ""
     buildx: str = ""
     daemon_json: str = ""
+    daemon_loose: bool = False
     daemon_enabled: bool = False
     daemon_stale: bool = False
 
@@ -68,7 +69,10 @@ echo "clock $(date +%s)"
 command -v ss >/dev/null && ss -Hltunp '( sport = :80 or sport = :443 )' | sed 's/^/listener /'
 dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1}'
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
-[ -s /etc/docker/daemon.json ] && echo "daemon_json $(tr -d '\n' </etc/docker/daemon.json)"
+if [ -s /etc/docker/daemon.json ]; then
+    echo "daemon_json $(tr -d '\n' </etc/docker/daemon.json)"
+    [ "$(stat -c '%a %U:%G' /etc/docker/daemon.json)" = "644 root:root" ] || echo "loose yes"
+fi
 if command -v docker >/dev/null; then
     docker ps --format 'publisher {{.Names}} {{.Label "com.docker.compose.project"}} {{.Ports}}' 2>/dev/null
     echo "engine $(docker version --format '{{.Server.Version}}' 2>/dev/null)"
@@ -104,6 +108,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         compose=one("compose"),
         buildx=one("buildx"),
         daemon_json=one("daemon_json"),
+        daemon_loose="loose" in values,
         daemon_enabled="enabled" in values,
         daemon_stale="stale" in values,
     )

@@ -32,7 +32,7 @@ class DatabasesFact(FactBase[dict[str, Any]]):
                 part = json.loads(line)
                 merged["extensions"] |= part.pop("extensions", {})
                 merged |= part
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise FactProcessError(f"cannot read what psql prints: {error}") from None
         return merged if "roles" in merged else {}
 
@@ -50,5 +50,5 @@ SQL
 
 
 def _extensions_query(database: str) -> str:
-    query = f"SELECT json_build_object('extensions', json_build_object('{database}', json_agg(extname))) FROM pg_extension"
+    query = f"SELECT json_build_object('extensions', json_build_object('{database}', json_agg(extname))) FROM pg_extension"  # noqa: S608  a name of the catalogue
     return f'psql -qAtX -U postgres -d {database} -c "{query}"\n'

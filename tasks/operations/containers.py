@@ -86,6 +86,10 @@ def start(service: Service, digests: Mapping[str, str]) -> Commands:
     }
     for name, reason in reasons.items():
         host().log(f"{name}: {reason}")
+    # Compose cannot start a container that somebody has paused.
+    found = state.containers.values()
+    if paused := [item.name for item in found if item.name in reasons and item.status == "paused"]:
+        yield StringCommand(f"docker unpause {' '.join(paused)}")
     if reasons:
         anew = any(reason.startswith(_ANEW) for reason in reasons.values())
         yield StringCommand(start_script(service, host().name, recreate=anew))
@@ -102,8 +106,15 @@ def difference(container: Container, state: ContainerState | None, digest: str, 
         return "its description has changed"
     if container.env_file and state.secrets_digest != secrets:
         return "its secrets have changed"
-    if container.job:
-        return "" if (state.status, state.exit_code) == ("exited", 0) else f"the job is {state.status}"
+    return _job_state(state) if container.job else _running_state(container, state)
+
+
+def _job_state(state: ContainerState) -> str:
+    finished = (state.status, state.exit_code) == ("exited", 0)
+    return "" if finished else f"the job is {state.status} ({state.exit_code})"
+
+
+def _running_state(container: Container, state: ContainerState) -> str:
     if state.networks != tuple(sorted(container.networks)):
         return f"{_ANEW} differ: {', '.join(state.networks) or 'none'}"
     if state.status != "running":
@@ -120,9 +131,15 @@ def start_script(service: Service, host_name: str, *, recreate: bool) -> str:
     return f"""
 set -eu
 {images}
-docker compose -f {quote(file)} up -d --no-build --quiet-pull --remove-orphans{flags} 2>&1
+docker compose -f {quote(file)} up -d --no-build --quiet-pull --remove-orphans{flags} 2>&1{_failed_jobs(service)}
 {gates}
 """.strip()
+
+
+def _failed_jobs(service: Service) -> str:
+    """Compose waits for jobs itself, and does not say why one failed."""
+    logs = [f"docker logs --tail 50 {quote(item.name)} >&2 2>&1" for item in service.containers if item.job]
+    return f" || {{ {'; '.join(logs)}; exit 1; }}" if logs else ""
 
 
 def _wait_for_image(container: Container) -> str:

@@ -1,6 +1,7 @@
 """Files: a whole tree as one generation, and secret files. One command each, atomically."""
 
 import base64
+import gzip
 import hashlib
 import io
 import tarfile
@@ -32,13 +33,13 @@ def file_mode(path: str) -> str:
 def archive(files: Mapping[str, str], mode: str = "") -> str:
     """The files as base64 of a tar.gz: bytes-exact through a text standard input, never in a process list."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, text in sorted(files.items()):
             data = text.encode()
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(data), int(mode or file_mode(path), 8)
             tar.addfile(entry, io.BytesIO(data))
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(gzip.compress(buffer.getvalue(), mtime=0)).decode()
 
 
 @operation
@@ -70,6 +71,7 @@ target=generations/{name}
 while [ -e "$target" ]; do target="$target+"; done
 mv .incoming "$target"
 ln -s "$target" .current
+[ -L current ] || rm -rf current
 mv -T .current current
 ls -1dt generations/* | tail -n +{_KEPT_GENERATIONS + 1} | while read -r old; do
     [ "$old" = "$target" ] || rm -rf "$old"
@@ -84,7 +86,7 @@ def _link(links: Mapping[str, str]) -> str:
         path = quote(link)
         lines += [
             f'mkdir -p "$(dirname {path})"',
-            f"if [ -e {path} ] && [ ! -L {path} ]; then mv {path} {path}.before-smarteros; fi",
+            f"if [ -e {path} ] && [ ! -L {path} ]; then mv -T --backup=numbered {path} {path}.before-smarteros; fi",
             f"ln -sfn {quote(target)} {path}",
         ]
     return "\n".join(lines)

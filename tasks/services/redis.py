@@ -3,10 +3,12 @@
 from tasks.catalogue import Container, Health, Secret, Service, Size, Volume
 from tasks.stack import Stack
 
-# The image reads no password from the environment. A here-document keeps it out of the process
-# list, and exec keeps redis-server the process that gets the signals.
-_START = """exec redis-server /etc/redis-config/redis.conf - <<EOF
-requirepass $REDIS_PASSWORD
+# The image reads no password from the environment. A here-document keeps it out of the process list,
+# hexadecimal keeps whatever it holds one word of the configuration (and out of the log, which shows a
+# line that cannot be read), and exec keeps redis-server the process that gets the signals.
+_START = r"""password=$(printf %s "$REDIS_PASSWORD" | od -An -v -tx1 | tr -d ' \n' | sed 's/../\\x&/g')
+exec redis-server /etc/redis-config/redis.conf - <<EOF
+requirepass "$password"
 EOF"""
 
 

@@ -1,6 +1,7 @@
 """One lab with one deployed host for the whole session; tests that need a bare host make their own."""
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -31,4 +32,12 @@ def bare(lab: Lab) -> Iterator[Deployment]:
     """A fresh bare host of its own, removed afterwards with all it stored."""
     yield Deployment(lab, lab.add_host("bare"))
     lab.remove_host("bare")
+    shutil.rmtree(lab.state.folder / "state" / "bare", ignore_errors=True)
 
+
+@pytest.fixture(scope="session")
+def spare(lab: Lab) -> Iterator[Deployment]:
+    """A second host, bare at first, for other ways to deploy: every test takes what the last one left."""
+    yield Deployment(lab, lab.add_host("spare"))
+    lab.remove_host("spare")
+    shutil.rmtree(lab.state.folder / "state" / "spare", ignore_errors=True)

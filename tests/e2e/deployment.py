@@ -13,6 +13,9 @@ from tests.lab.hosts import LabHost
 from tests.lab.lab import Lab
 from tests.lab.smarteros import ROOT
 
+# What an operator must never read: a failure that nobody foresaw, or an object of Python's.
+_LEAKS = ("traceback", "<greenlet", "object at 0x", "internal exception", "exception in")
+
 _PYINFRA = Path(sys.executable).with_name("pyinfra")
 
 
@@ -24,6 +27,12 @@ class Run:
     output: str
     changed: dict[str, list[str]] = field(default_factory=dict)
     failed: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> list[str]:
+        """The output without colours, without the host's name in front, without blanks around a line."""
+        plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in self.output.splitlines()]
+        return [re.sub(r"^\s*(\[\S+\] )?", "", line).rstrip() for line in plain]
 
     @property
     def changes(self) -> list[str]:
@@ -48,7 +57,10 @@ class Deployment:
         timeout: float = 600,
         **settings: Any,
     ) -> Run:
-        """``pyinfra inventories/lab.py deploy.py``, limited to our host; keywords are settings (--data)."""
+        """``pyinfra inventories/lab.py deploy.py``, limited to our host; keywords are settings (--data).
+
+        yes: whether it goes ahead without asking (-y); else Enter is what it is answered.
+        """
         data = [part for key, value in settings.items() for part in ("--data", f"{key}={_literal(value)}")]
         limit = ["--limit", self.host.name]
         flags = ["-y"] if yes else []
@@ -57,7 +69,7 @@ class Deployment:
             argv,
             cwd=ROOT,
             env={**os.environ, "SMARTEROS_LAB": self.lab.name, **(environment or {})},
-            stdin=subprocess.DEVNULL,
+            input="" if yes else "\n",
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -70,6 +82,13 @@ class Deployment:
         """A run that has to succeed."""
         run = self.run(**settings)
         assert run.code == 0, run.output
+        return run
+
+    def refused(self, *arguments: str, **settings: Any) -> Run:
+        """A run that has to fail, and to say so in words of ours."""
+        run = self.run(*arguments, **settings)
+        assert run.code == 1, run.output
+        assert [leak for leak in _LEAKS if leak in run.output.lower()] == [], run.output
         return run
 
     def unchanged(self, **settings: Any) -> None:

@@ -9,7 +9,7 @@ import time
 
 from docker.errors import DockerException
 
-from tests.lab import machine, network
+from tests.lab import machine, network, smarteros
 from tests.lab.daemon import DaemonError
 from tests.lab.hosts import HostError
 from tests.lab.image_inputs import InputError
@@ -38,6 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         lab = Lab(given.name, say)
         match given.command:
+            case "up" if given.smarteros:
+                smarteros.prepare(lab, given.hosts.split(","))
+                status(lab)
             case "up":
                 lab.up(given.hosts.split(","), given.images)
                 status(lab)
@@ -60,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="bring up hosts and what they need")
     up.add_argument("--hosts", default="lab-1", metavar="A,B", help="names of the hosts (lab-1)")
     up.add_argument("--images", nargs="*", default=[], metavar="REFERENCE", help="upstream images to serve")
+    up.add_argument("--smarteros", action="store_true", help="with the images and domains of our deployment")
     down = commands.add_parser("down", help="remove the lab")
     down.add_argument("--purge", action="store_true", help="the caches that labs share as well")
     publish = commands.add_parser("publish", help="serve images under their upstream names")

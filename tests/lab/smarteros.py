@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks import catalogue
+from tasks import settings as outside
 from tasks.stack import Stack
 from tests.lab.lab import Lab
 
@@ -21,7 +22,7 @@ def settings() -> Stack:
         for key, value in runpy.run_path(str(ROOT / "group_data" / "all.py")).items()
         if not key.startswith("__")
     }
-    return catalogue.settings(found | {"acme_email": "ops@smarterbot.cl", "vault_engine": "openbao"})
+    return outside.read(found | {"acme_email": "ops@smarterbot.cl", "vault_engine": "openbao"})
 
 
 def images() -> list[str]:

@@ -1,0 +1,50 @@
+# Each target is one line over a command that the README shows in full.
+VENV := .venv
+BIN := $(VENV)/bin
+INVENTORY ?= inventories/prod.py
+export SMARTEROS_LAB ?= default
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test lint format bench plan deploy verify lock
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/ready: requirements.lock
+	@.ci/venv $(VENV)
+
+up: $(VENV)/ready ## a throwaway bare host here, the whole deploy on it, and a table of what answers where
+	@$(BIN)/python -m tests.lab up --smarteros
+	@$(BIN)/pyinfra -y inventories/lab.py deploy.py
+	@$(BIN)/pyinfra -y inventories/lab.py tasks.verify.run 2>&1 | sed -n '/SERVICE /,/^ *\[/{/^ *\[/!p}'
+
+down: ## removes everything that `up` made
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tests.lab down --purge; fi
+	@rm -rf $(VENV)
+
+test: $(VENV)/ready ## lint, types, unit, golden files, and the lab end to end
+	@.ci/test $(BIN)
+
+lint: $(VENV)/ready ## style and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy -p tasks -p tests
+
+format: $(VENV)/ready ## puts the code into the house's format, and the README's tables in order
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/python -m tests.readme --write
+
+bench: $(VENV)/ready ## remote commands and seconds of a run, beside a hand-written script that does the same
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+plan: $(VENV)/ready ## what a deploy would change, without touching anything
+	@$(BIN)/pyinfra --dry $(INVENTORY) deploy.py
+
+deploy: $(VENV)/ready ## brings the inventory's hosts to the described state
+	@$(BIN)/pyinfra $(INVENTORY) deploy.py
+
+verify: $(VENV)/ready ## asks every service by name over TLS
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.verify.run
+
+lock: $(VENV)/ready ## pins what pyproject.toml asks for, with hashes
+	@$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock

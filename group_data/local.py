@@ -1,0 +1,3 @@
+"""The machine itself: what differs from all.py."""
+
+acme_email = "ops@smarterbot.cl"

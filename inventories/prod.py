@@ -1,0 +1,8 @@
+"""Production: the hosts, and nothing else. Settings that differ from all.py stand in group_data/prod.py."""
+
+from tasks.inventory import hosts
+
+# One VPS today; several become a cluster. An entry is a name or address, or (name, {"ssh_hostname": …}).
+nodes = hosts(
+    ("smarteros-1", {"ssh_hostname": "smarteros-1.smarterbot.cl", "ssh_user": "root"}),
+)

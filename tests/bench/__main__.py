@@ -1,0 +1,185 @@
+"""`make bench`: a no-op run and a first deploy, each in pairs with its floor; medians and their ratio."""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
+
+from tasks import catalogue, docker, envfile, render
+from tasks.operations.files import archive
+from tests.lab import smarteros
+from tests.lab.hosts import LabHost
+from tests.lab.lab import Lab
+
+HERE = Path(__file__).parent
+PYINFRA = Path(sys.executable).with_name("pyinfra")
+
+
+def main() -> int:
+    """Prints the figures; exit code 1 when a limit is passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=7, help="pairs of no-op runs")
+    parser.add_argument("--first", type=int, default=2, help="pairs of first deploys")
+    parser.add_argument("--lab", default="bench", help="a lab of this name; its host bench-1 is made and used")
+    given = parser.parse_args()
+    lab = Lab(given.lab)
+    smarteros.prepare(lab, ["bench-1"])
+    first = paired(given.first, lambda: first_deploy(lab), lambda: first_floor(lab))
+    deploy(lab)
+    commands = remote_commands(lab)
+    noop = paired(given.pairs, lambda: deploy(lab), lambda: noop_floor(lab))
+    control = statistics.median(timed(control_side) for _ in range(5))
+    print(f"no-op: {commands} remote commands (at most 30)")
+    print(f"control side (import, parse, render): {control:.2f} s")
+    good = [commands <= 30, report("no-op", noop, 2.5)]
+    if first:
+        good.append(report("first deploy", first, 1.3))
+    return 0 if all(good) else 1
+
+
+def paired(pairs: int, ours: Callable[[], object], floor: Callable[[], object]) -> list[tuple[float, float]]:
+    """Seconds of each, in turn, so that a machine that slows down slows both."""
+    found = []
+    for _ in range(pairs):
+        least = timed(floor)  # first, so that the host is left to our own deploy
+        found.append((timed(ours), least))
+    return found
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of wall time; work that rebuilds a host returns the seconds that count instead."""
+    started = time.monotonic()
+    took = work()
+    return took if isinstance(took, float) else time.monotonic() - started
+
+
+def report(name: str, pairs: list[tuple[float, float]], limit: float) -> bool:
+    """One line; whether the median ratio is within its limit."""
+    ours, floor = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(mine / least for mine, least in pairs)
+    print(f"{name}: {ours:.2f} s, floor {floor:.2f} s, ratio {ratio:.2f} (at most {limit}), {len(pairs)} pairs")
+    return ratio <= limit
+
+
+def deploy(lab: Lab, *flags: str) -> str:
+    """One run of the real interface against the bench's host."""
+    done = subprocess.run(
+        [str(PYINFRA), "-y", *flags, "inventories/lab.py", "deploy.py"],
+        cwd=smarteros.ROOT,
+        env={**os.environ, "SMARTEROS_LAB": lab.name},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.stdout)
+    return done.stdout
+
+
+def remote_commands(lab: Lab) -> int:
+    """How many commands a run with nothing to do sends: pyinfra shows each after ``>>>``."""
+    return len(re.findall(r"^\S* ?>>> ", deploy(lab, "-vvv"), re.MULTILINE))
+
+
+def control_side() -> None:
+    """Import, parse and render on this machine alone."""
+    code = "from tests.lab import smarteros; from tasks import render; render.tree(smarteros.settings())"
+    subprocess.run([sys.executable, "-c", code], cwd=smarteros.ROOT, check=True)
+
+
+def fresh(lab: Lab) -> LabHost:
+    """The host, bare again."""
+    (lab.state.folder / "state" / "bench-1" / "vault.json").unlink(missing_ok=True)
+    host = lab.rebuild_host("bench-1", keep_volumes=False)
+    lab.point(smarteros.domains(), host)
+    return host
+
+
+def first_deploy(lab: Lab) -> float:
+    """Seconds of a deploy to a bare host."""
+    fresh(lab)
+    return timed(lambda: deploy(lab))
+
+
+def first_floor(lab: Lab) -> float:
+    """Seconds of the plain script on a bare host."""
+    host = fresh(lab)
+    return timed(lambda: script(host, "first.sh", first_variables()))
+
+
+def noop_floor(lab: Lab) -> None:
+    """The script that only looks."""
+    kept = json.loads((lab.state.folder / "state" / "bench-1" / "vault.json").read_text())
+    host = lab.host("bench-1")
+    root = lab.acme_root().read_text()
+    variables = {"ROLE_ID": kept["role_id"], "SECRET_ID": kept["secret_id"], "DOMAINS": checks(), "ROOT": root}
+    text = 'printf "%s" "$ROOT" >/tmp/bench-root.pem\n' + (HERE / "noop.sh").read_text()
+    script(host, text, variables)
+
+
+def script(host: LabHost, text: str, variables: dict[str, str]) -> None:
+    """Sends one script through one SSH session."""
+    body = (HERE / text).read_text() if text.endswith(".sh") else text
+    head = "".join(f"{name}={quote(value)}\n" for name, value in variables.items())
+    done = subprocess.run(
+        [*host.ssh(), "sh", "-s"], input=head + body, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"the floor's script failed:\n{done.stdout}\n{done.stderr}")
+
+
+def checks() -> str:
+    """``domain=path`` of every route."""
+    stack = smarteros.settings()
+    return " ".join(
+        f"{name}={route.check}"
+        for service in catalogue.load(stack)
+        for route in service.routes
+        for name in catalogue.domains(stack, route)
+    )
+
+
+def first_variables() -> dict[str, str]:
+    """What the plain script is given: files rendered and secrets made beforehand."""
+    stack = smarteros.settings()
+    services = {service.name: service for service in catalogue.load(stack)}
+    image = {name: render.image(service.containers[0]) for name, service in services.items()}
+    password = "benchbenchbenchbench"
+    pulled = [item for item in smarteros.images() if item not in smarteros.BASES]
+    return {
+        "DAEMON": json.dumps(docker.DAEMON),
+        "FILES": archive(render.tree(stack)),
+        "SECRETS": archive(_env_files(password), mode="600"),
+        "IMAGES": " ".join(pulled),
+        "BUILT": image["vault-auth-validator"],
+        "VAULT": image["vault"],
+        "POSTGRES": image["postgres"],
+        "REDIS": image["redis"],
+        "N8N": image["n8n"],
+        "CADDY": image["caddy"],
+        "PASSWORD": password,
+        "DOMAINS": checks(),
+    }
+
+
+def _env_files(password: str) -> dict[str, str]:
+    owner = {"N8N_INSTANCE_OWNER_PASSWORD_HASH": "$2b$12$" + "a" * 53, "N8N_ENCRYPTION_KEY": password}
+    values = {
+        "postgres": {"POSTGRES_PASSWORD": password},
+        "redis": {"REDIS_PASSWORD": password},
+        "n8n": {"DB_POSTGRESDB_PASSWORD": password, **owner},
+    }
+    return {f"{name}.env": envfile.encode(value) for name, value in values.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The plan: says what a run would change, changes nothing, and works where not even Docker is installed."""
+
+import re
+
+from tests.e2e.deployment import Deployment, Run
+from tests.lab import smarteros
+
+CHANGES = [
+    "Docker | engine, compose, buildx, daemon settings",
+    "Networks | smarter-net, tenants-net",
+    "Generation | rendered files and their links",
+    "Generation | missing images start to arrive",
+    "Vault | Vault runs and answers",
+    "Vault | initialised and unsealed",
+    "Vault | mounts, policies and roles",
+    "Secrets | what is missing is generated into Vault",
+    "Secrets | /vault/secrets/<service>.env",
+    "Data | PostgreSQL",
+    "Data | Redis",
+    "Data | roles, databases and extensions",
+    "Services | Vault Auth API",
+    "Proxy | Caddy",
+]
+# Caddy starts with its Caddyfile: until it runs, the plan cannot know that there will be nothing to load.
+PLANNED = [*CHANGES, "Proxy | the Caddyfile is loaded"]
+CHECKS = ["Preflight | system, sizes, ports, clock", "Verify | every service answers by name over TLS"]
+
+# The core without n8n, whose image takes longer to arrive than all the others' together.
+SERVICES = ["vault", "postgres", "redis", "vault-auth-validator", "caddy"]
+
+TRACES = "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /var/log \\) -prune -o"
+TRACES += " -newer /root/before ! -path '/var/lib/systemd/*' ! -path '/tmp*' -print"
+
+
+def planned(run: Run) -> dict[str, str]:
+    """Operation → the cell of the plan's table that says how many hosts it would change."""
+    start = next(number for number, line in enumerate(run.lines) if line.startswith("Operation   ")) + 1
+    rows = [re.split(r"\s{2,}", line) for line in run.lines[start:]]
+    return {row[0]: row[1] for row in rows[: rows.index([""])]}
+
+
+def test_a_bare_host_gets_a_plan_then_after_enter_the_deployment(bare: Deployment) -> None:
+    bare.sh("touch /root/before")
+    plan = bare.run("--dry", yes=False, services=SERVICES)
+    assert plan.code == 0, plan.output
+    assert planned(plan) == dict.fromkeys(CHECKS, "-") | dict.fromkeys(PLANNED, "1 (bare)")
+    assert plan.changes == []
+    assert bare.sh(TRACES) == ""
+
+    bare.lab.point(smarteros.domains(), bare.host)
+    first = bare.run(yes=False, services=SERVICES)
+    bare.lab.point(smarteros.domains(), "main")
+    assert first.code == 0, first.output
+    assert planned(first) == planned(plan)
+    assert first.changes == CHANGES
+    bare.unchanged(services=SERVICES)
+
+
+def test_the_plan_of_a_deployed_host_is_empty(deployed: Deployment) -> None:
+    plan = deployed.run("--dry", yes=False)
+    assert plan.code == 0, plan.output
+    assert set(planned(plan).values()) == {"-"}
+    assert set(CHANGES) < set(planned(plan))

@@ -1,0 +1,72 @@
+"""A rebuilt host whose volumes were kept: one run brings all back, with the same secrets and the same data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.clients import browser, secrets
+from tests.e2e.deployment import Deployment
+from tests.e2e.test_canary import LOUD, assert_hidden, every_secret, watched
+from tests.e2e.test_secrets import FILLED, RENDERED
+from tests.e2e.vault_access import PRIVATE, env_file_modes, opened
+
+# A zone of its own: the names of the other tests go on leading to the other host.
+SETTINGS: dict[str, Any] = {"zone": "rebuilt.example.org", "mirror_zones": []}
+NAMES = ("n8n.rebuilt.example.org", "api.rebuilt.example.org")
+
+ROW = "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('kept')"
+CERTIFICATES = "cd /var/lib/docker/volumes/caddy_data/_data && find . -name '*.crt' -o -name '*.key' | sort"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a rebuild must not change: secrets with their versions, files, certificates, rows, orders at the ACME server."""
+
+    secrets: Mapping[str, Any]
+    env_files: str
+    certificates: str
+    row: str
+    orders: int
+
+
+def kept(host: Deployment) -> Kept:
+    with opened(host) as vault:
+        found = vault.everything()
+    return Kept(
+        found,
+        host.sh("sha256sum /vault/secrets/*"),
+        host.sh(f"{CERTIFICATES} | xargs sha256sum"),
+        host.sh("docker exec postgres psql -U postgres -d n8n -qAtc 'SELECT word FROM kept'"),
+        host.lab.acme_orders(),
+    )
+
+
+def owner_logs_in(host: Deployment) -> bool:
+    """Whether n8n lets its owner in, with the password from Vault."""
+    password = secrets(host, "n8n")["N8N_OWNER_PASSWORD"]
+    login = {"emailOrLdapLoginId": "ops@smarterbot.cl", "password": password}
+    with browser(host) as session:
+        return session.post(f"https://{NAMES[0]}/rest/login", json=login).is_success
+
+
+def test_a_rebuilt_host_with_kept_volumes_converges_in_one_run_and_loses_nothing(bare: Deployment) -> None:
+    bare.lab.point(NAMES, bare.host)
+    with watched(bare) as seen:
+        first = bare.run(*LOUD, **SETTINGS)
+    assert first.code == 0, first.output[-3000:]
+    with opened(bare) as vault:
+        hidden = every_secret(bare, vault)
+    assert_hidden(bare, hidden, {"first deploy": first.output, "processes": seen[0]})
+    bare.sh(f'docker exec postgres psql -U postgres -d n8n -qc "{ROW}"')
+    before = kept(bare)
+    assert (before.row, before.orders > 0, owner_logs_in(bare)) == ("kept\n", True, True)
+
+    rebuilt = Deployment(bare.lab, bare.lab.rebuild_host(bare.host.name))
+    assert (
+        rebuilt.sh("ls -A /opt /etc/docker /vault 2>/dev/null; command -v docker", check=False) == "/opt:\n"
+    )
+    run = rebuilt.converge(**SETTINGS)
+    assert (FILLED in run.changes, RENDERED in run.changes) == (False, True)
+    assert (kept(rebuilt), owner_logs_in(rebuilt)) == (before, True)
+    assert env_file_modes(rebuilt) == PRIVATE
+    rebuilt.unchanged(**SETTINGS)

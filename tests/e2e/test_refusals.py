@@ -1,0 +1,166 @@
+"""Refusals: settings and hosts that cannot be deployed are refused before the first change, all reasons at once."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.deployment import Deployment, Run
+from tests.lab.lab import Lab
+
+CORE = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
+
+# All that a run of ours could have left on a host, with the time of its last change.
+TRACES = (
+    "find /etc /opt /root /vault /usr/local /usr/bin /var/lib/dpkg /var/lib/docker -xdev"
+    " -printf '%p %m %s %T@ %l\\n' 2>/dev/null | sort"
+)
+
+
+@pytest.fixture(scope="module")
+def refusing(lab: Lab) -> Iterator[Deployment]:
+    """A bare host that nothing here may change."""
+    yield Deployment(lab, lab.add_host("refusing"))
+    lab.remove_host("refusing")
+
+
+def refused(deployment: Deployment, **settings: Any) -> Run:
+    """A run that fails and leaves the host as it was."""
+    before = deployment.sh(TRACES, check=False)
+    run = deployment.refused(**settings)
+    assert run.changes == []
+    assert deployment.sh(TRACES, check=False) == before
+    return run
+
+
+def mistakes(deployment: Deployment, **settings: Any) -> list[str]:
+    """The lines under the sentence that refuses the settings; nothing was even planned."""
+    lines = refused(deployment, **settings).lines
+    start = next(
+        number
+        for number, line in enumerate(lines)
+        if line.endswith("the settings of refusing cannot be deployed:")
+    )
+    assert not [line for line in lines if "Starting operation" in line]
+    return [line for line in lines[start + 1 :] if line]
+
+
+def test_every_mistake_in_the_settings_is_named_at_once_and_nothing_is_touched(refusing: Deployment) -> None:
+    found = mistakes(
+        refusing,
+        zoone="smarterbot.cl",
+        zone="no domain",
+        mirror_zones="smarterbot.store",
+        acme_email=None,
+        networks=["smarter-net", "tenants-net", "smarter-net"],
+        services=[*CORE, "chatwot", "redis", "redi"],
+        vault_shares="five",
+        overrides={
+            "n8n": {"image": "n8nio/n8n", "port": 8080, "domian": "a.cl", "networks": ["tenant-net"]},
+            "vault-auth-validator": {"domain": "api", "port": 8080, "guard": "perhaps"},
+            "postgres": {"memory_mb": -1, "cpus": 0, "environment": {"TZ": 7}},
+            "mysql": {},
+        },
+    )
+    assert found == [
+        "acme_email: is required: the certificate authority sends expiry warnings there",
+        "mirror_zones: has to be a list",
+        "networks.2: 'smarter-net' is listed twice",
+        "overrides.mysql: unknown service",
+        "overrides.n8n.domian: unknown setting (did you mean 'domain'?)",
+        "overrides.n8n.image: 'n8nio/n8n' names no tag: write repository:tag, so that a run is repeatable",
+        "overrides.n8n.networks: 'tenant-net' is not in networks (smarter-net, tenants-net, smarter-net)",
+        "overrides.postgres.cpus: Input should be greater than 0",
+        "overrides.postgres.environment.TZ: Input should be a valid string",
+        "overrides.postgres.memory_mb: Input should be greater than 0",
+        "overrides.vault-auth-validator.domain: 'api' is no domain name (like smarterbot.cl)",
+        "overrides.vault-auth-validator.guard: Input should be a valid boolean, unable to interpret input",
+        "overrides.vault-auth-validator.port: 8080 is already n8n's",
+        "services.6: unknown service 'chatwot'",
+        "services.7: 'redis' is listed twice",
+        "services.8: unknown service 'redi' (did you mean 'redis'?)",
+        "vault_shares: Input should be a valid integer",
+        "zone: 'no domain' is no domain name (like smarterbot.cl)",
+        "zoone: unknown setting (did you mean 'zone'?)",
+    ]
+
+
+def test_mistakes_that_only_the_catalogue_sees_are_named_at_once_too(refusing: Deployment) -> None:
+    found = mistakes(
+        refusing,
+        networks=["smarter-net"],
+        services=["vault", "n8n", "vault-auth-validator", "caddy"],
+        overrides={"n8n": {"domain": "api.smarterbot.cl"}},
+    )
+    assert found == [
+        "overrides.n8n.domain: api.smarterbot.cl is already vault-auth-validator's",
+        "overrides.n8n.networks: 'tenants-net' is not in networks (smarter-net)",
+        "services: 'n8n' needs 'postgres', which is not in the list",
+    ]
+
+
+def test_an_inventory_without_a_host_is_refused(refusing: Deployment, tmp_path: Path) -> None:
+    inventory = tmp_path / "empty.py"
+    inventory.write_text("from tasks.inventory import hosts\n\nnodes = hosts()\n")
+    run = refusing.refused(inventory=str(inventory))
+    assert run.lines[-1] == "nodes: the inventory lists no host: add at least one to hosts(…)"
+
+
+@contextmanager
+def unsuitable(deployment: Deployment) -> Iterator[None]:
+    """Another system by its own word, a clock an hour ahead, a foreign server on port 80."""
+    clock = 'printf \'#!/bin/sh\\nexec /usr/bin/date -d "1 hour" "$@"\\n\' > /usr/local/bin/date'
+    deployment.sh(
+        "cp -P /etc/os-release /root/os-release"
+        " && rm /etc/os-release && printf 'ID=arch\\nVERSION_ID=99\\n' > /etc/os-release"
+        f" && {clock} && chmod +x /usr/local/bin/date"
+        " && systemd-run --quiet --unit squatter /usr/sbin/sshd -D -p 80"
+        " && timeout 20 sh -c \"until ss -Hltn 'sport = :80' | grep -q .; do sleep 0.1; done\""
+    )
+    yield
+    deployment.sh("systemctl stop squatter; rm /usr/local/bin/date; mv -f /root/os-release /etc/os-release")
+
+
+def test_a_host_that_cannot_take_the_services_is_refused_with_every_reason(refusing: Deployment) -> None:
+    larger = "choose fewer services, lower their size in overrides, or take a larger host"
+    memory, cpus = refusing.sh("awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo; nproc").split()
+    size = {"memory_mb": 1000000, "cpus": 500, "disk_gb": 100000}
+    with unsuitable(refusing):
+        process = refusing.sh("systemctl show squatter --property MainPID --value").strip()
+        run = refused(refusing, services=["vault", "redis"], overrides={"redis": size})
+    start = run.lines.index("refusing cannot take this deployment:") + 1
+    found = [
+        re.sub(r"(?<=disk: )\d+|(?<=clock: )3[56]\d\d", "…", line) for line in run.lines[start : start + 6]
+    ]
+    assert found == [
+        "system: arch 99 is not supported; use one of: debian 12, 13; ubuntu 22.04, 24.04, 26.04",
+        f"memory: {memory} MB, and the chosen services need 1000896 MB: {larger}",
+        f"cpus: {cpus}, and the largest container needs 500: {larger}",
+        f"disk: … MB free below /var/lib, and 102405120 MB are needed: {larger}",
+        f"port 80: taken by the process sshd ({process}): stop it and what starts it (systemctl status {process} names it)",
+        "clock: … s ahead: set it (timedatectl set-ntp true)",
+    ]
+    assert run.failed == {"refusing": ["Preflight | system, sizes, ports, clock"]}
+
+
+def test_a_port_that_a_foreign_container_took_is_refused_until_it_is_free(deployed: Deployment) -> None:
+    deployed.sh("docker stop caddy-proxy")
+    deployed.sh(
+        "docker run --detach --name squatter --publish 443:443 --entrypoint sleep redis:7.4.11-alpine 600"
+    )
+    run = deployed.refused()
+    start = run.lines.index("main cannot take this deployment:") + 1
+    assert run.lines[start] == "port 443: taken by the container squatter: stop it (docker stop squatter)", (
+        run.output
+    )
+    assert run.changes == []
+    assert deployed.sh("docker inspect --format '{{.State.Status}}' caddy-proxy squatter").split() == [
+        "exited",
+        "running",
+    ]
+    deployed.sh("docker rm --force squatter")
+    assert deployed.converge().changes == ["Proxy | Caddy"]
+    deployed.unchanged()

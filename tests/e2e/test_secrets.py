@@ -1,0 +1,177 @@
+"""Secrets: byte for byte in the container, made once, kept whatever is lost, refused where impossible."""
+
+import base64
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tasks import envfile
+from tests.e2e.deployment import Deployment
+from tests.e2e.vault_access import PRIVATE, Vault, env_file_modes, opened
+
+RENDERED = "Secrets | /vault/secrets/<service>.env"
+FILLED = "Secrets | what is missing is generated into Vault"
+POSTGRES, ROLES = "Data | PostgreSQL", "Data | roles, databases and extensions"
+REDIS, N8N = "Data | Redis", "Services | n8n Workflows"
+
+HOSTILE = "q\"uo'te $HOME ${X:-y} $$ \\ \\n `id` #no \r\n\ttab\x01\x1b[31m\x7f שלום 🔑 \u2028 "
+# What readers of env files stumble over, alone and in any mixture.
+PIECES = (
+    '"', "'", "$", "$$", "${X}", "$HOME", "${X:-y}", "$(id)", "`id`", "\\", "\\\\", "\\n", "\\$", '\\"', "\\0123", "\\x41",
+    "\n", "\r", "\r\n", "\t", "\v", "\f", "\b", "\x01", "\x1b", "\x7f", "\x85", "\xa0", " ", "  ", "#", " #", "=", ":", "%",
+    "a", "Z", "0", "é", "ß", "中", "🔑", "👩‍💻", "שלום", "\u202e", "\u2028", "\ufeff", "\uffff", "\U0010ffff", "<", "&", "export ",
+)  # fmt: skip
+LONGEST = 131072 - len("V0000=") - 1
+IMAGE = "redis:7.4.11-alpine"
+
+
+def hostile_values() -> list[str]:
+    """2,000 values: each piece alone and at both ends, any mixture, and as long as the kernel takes."""
+    chance = random.Random(20251122)
+    alone = [form for piece in PIECES for form in (piece, f"{piece}x", f"x{piece}", piece * 3)]
+    long = ["x" * LONGEST, "$" * LONGEST, "🔑" * (LONGEST // 4), '\\"\n' * (LONGEST // 3)]
+    mixed = ["".join(chance.choices(PIECES, k=chance.randint(2, 12))) for _ in range(2000)]
+    return ["", HOSTILE, *alone, *long, *mixed][:2050]
+
+
+def environment(raw: bytes) -> dict[str, str]:
+    """/proc/self/environ in base64 → variables."""
+    entries = base64.b64decode(raw).decode().split("\0")[:-1]
+    return dict(entry.split("=", 1) for entry in entries)
+
+
+def container_environment(host: Deployment, name: str) -> dict[str, str]:
+    """The environment that a container was made with."""
+    listed: list[str] = json.loads(host.sh(f"docker inspect --format '{{{{json .Config.Env}}}}' {name}"))
+    return dict(entry.split("=", 1) for entry in listed)
+
+
+def running(host: Deployment) -> dict[str, str]:
+    """Container → its id."""
+    lines = host.sh("docker ps --no-trunc --format '{{.Names}} {{.ID}}'").splitlines()
+    return dict(line.split() for line in lines)
+
+
+def logs_in(host: Deployment, role: str, password: str) -> bool:
+    """Whether the role gets into its database over TCP, where the password counts."""
+    psql = f"docker exec -i postgres sh -c 'IFS= read -r PGPASSWORD; export PGPASSWORD; psql -h postgres -U {role} -qAtc \"select 7\"'"
+    return host.host.run(psql, input=f"{password}\n", check=False).stdout == "7\n"
+
+
+@pytest.fixture
+def vault(deployed: Deployment) -> Iterator[Vault]:
+    with opened(deployed) as vault:
+        yield vault
+
+
+def test_two_thousand_hostile_values_arrive_byte_for_byte_through_compose(deployed: Deployment) -> None:
+    values = {f"V{number:04}": value for number, value in enumerate(hostile_values())}
+    assert len(values) >= 2000
+    names = sorted(values)
+    quarters = [{name: values[name] for name in names[part::4]} for part in range(4)]
+    services = {
+        f"s{part}": {
+            "image": IMAGE,
+            "entrypoint": ["base64", "/proc/self/environ"],
+            "env_file": [f"{part}.env"],
+        }
+        for part in range(4)
+    }
+    folder = deployed.sh("mktemp -d").strip()
+    deployed.host.run(f"cat > {folder}/compose.yaml", input=json.dumps({"services": services}))
+    try:
+        for part, quarter in enumerate(quarters):
+            text = base64.b64encode(envfile.encode(quarter).encode()).decode()
+            deployed.host.run(f"base64 -d > {folder}/{part}.env", input=text)
+        for part, quarter in enumerate(quarters):
+            out = deployed.sh(f"cd {folder} && docker compose run --rm --no-deps -T s{part} 2>/dev/null")
+            found = environment(out.encode())
+            assert {name: found.get(name) for name in quarter} == quarter
+    finally:
+        deployed.sh(f"cd {folder} && docker compose down 2>&1; rm -r {folder}")
+
+
+def test_a_value_added_by_hand_reaches_the_container_unchanged_and_nothing_else_is_touched(
+    deployed: Deployment, vault: Vault
+) -> None:
+    before = running(deployed)
+    values, _ = vault.read("n8n")
+    vault.write("n8n", {**values, "EXTRA": HOSTILE})
+    assert deployed.converge().changes == [RENDERED, N8N]
+    process = "docker inspect --format '{{.State.Pid}}' n8n"
+    raw = deployed.sh(f"base64 /proc/$({process})/environ").encode()
+    assert environment(raw)["EXTRA"] == HOSTILE
+    after = running(deployed)
+    assert [name for name in before if before[name] != after[name]] == ["n8n"]
+    deployed.unchanged()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("a\0b", "secret/n8n#EXTRA holds a NUL character, which no environment can carry"),
+        (
+            "x" * 131072,
+            "secret/n8n#EXTRA has 131079 bytes; an environment carries at most 131072 in one variable",
+        ),
+        ({"a": 1}, "secret/n8n#EXTRA is no text; write it as a string"),
+    ],
+    ids=["NUL", "too long", "no text"],
+)
+def test_a_value_that_no_environment_can_hold_is_refused_before_anything_changes(
+    deployed: Deployment, vault: Vault, value: Any, message: str
+) -> None:
+    values, _ = vault.read("n8n")
+    before = deployed.sh("sha256sum /vault/secrets/*"), running(deployed)
+    vault.write("n8n", {**values, "EXTRA": value})
+    try:
+        run = deployed.run()
+    finally:
+        vault.write("n8n", values)
+    assert (run.code, run.changes) == (1, [])
+    assert message in run.output
+    assert (deployed.sh("sha256sum /vault/secrets/*"), running(deployed)) == before
+
+
+def test_env_files_are_roots_alone(deployed: Deployment) -> None:
+    assert env_file_modes(deployed) == PRIVATE
+
+
+def test_lost_files_containers_and_role_passwords_come_back_with_the_same_secrets(
+    deployed: Deployment, vault: Vault
+) -> None:
+    before = vault.everything(), deployed.sh("sha256sum /vault/secrets/*")
+    deployed.sh("rm -rf /vault/secrets && docker rm -f redis")
+    deployed.sh("docker exec postgres psql -U postgres -qc \"ALTER ROLE n8n PASSWORD 'x'\"")
+    assert not logs_in(deployed, "n8n", before[0]["n8n"][0]["DB_POSTGRESDB_PASSWORD"])
+    assert deployed.converge().changes == [RENDERED, REDIS, ROLES]
+    assert (vault.everything(), deployed.sh("sha256sum /vault/secrets/*")) == before
+    assert logs_in(deployed, "n8n", before[0]["n8n"][0]["DB_POSTGRESDB_PASSWORD"])
+    assert env_file_modes(deployed) == PRIVATE
+    deployed.unchanged()
+
+
+def test_one_lost_key_is_made_anew_a_changed_one_is_applied_and_the_others_are_kept(
+    deployed: Deployment, vault: Vault
+) -> None:
+    before = vault.everything()
+    lost = {"EXTRA", "DB_POSTGRESDB_PASSWORD"}
+    kept = {name: value for name, value in before["n8n"][0].items() if name not in lost}
+    vault.write("n8n", kept)
+    chosen = f'pa\'ss "word" \\ $1 #{random.SystemRandom().random()}'
+    vault.write("postgres", {"POSTGRES_PASSWORD": chosen})
+    vault.write("redis", {"REDIS_PASSWORD": HOSTILE + chosen})  # its health check logs in with it
+    assert deployed.converge().changes == [FILLED, RENDERED, POSTGRES, REDIS, ROLES, N8N]
+
+    after = vault.everything()
+    new = after["n8n"][0]["DB_POSTGRESDB_PASSWORD"]
+    assert after["n8n"] == ({**kept, "DB_POSTGRESDB_PASSWORD": new}, before["n8n"][1] + 2)
+    assert new != before["n8n"][0]["DB_POSTGRESDB_PASSWORD"]
+    assert after["smarteros"] == before["smarteros"]
+    assert logs_in(deployed, "n8n", new)
+    assert logs_in(deployed, "postgres", chosen)
+    assert "EXTRA" not in container_environment(deployed, "n8n")
+    deployed.unchanged()

@@ -1,0 +1,43 @@
+"""A pyinfra host that answers facts with given lines and runs nothing: operations show what they would do."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pyinfra.api import Config, Inventory, State, StringCommand
+from pyinfra.api.host import Host
+from pyinfra.context import ctx_host, ctx_state
+
+from tests.samples import settings
+
+Responses = Mapping[str, list[str]]
+
+
+@contextmanager
+def fake(responses: Responses, *, executing: bool = True, **changes: Any) -> Iterator[Host]:
+    """The host ``@fake/one`` as the current one. responses: part of a fact's command → the lines it prints."""
+    data = {**settings(**changes), "fake_responses": dict(responses), "fake_delay": 0, "fake_delay_jitter": 0}
+    state = State(Inventory(([("@fake/one", data)], {})), Config())
+    state.is_executing = executing
+    host = state.inventory.get_host("@fake/one")
+    with ctx_state.use(state), ctx_host.use(host):
+        yield host
+
+
+def commands(operation: Any, *args: Any, **kwargs: Any) -> list[Any]:
+    """Everything that the operation yields on the current host, in order."""
+    return list(operation._inner(*args, **kwargs))
+
+
+def texts(operation: Any, *args: Any, **kwargs: Any) -> list[str]:
+    """The shell commands that the operation yields, as pyinfra logs them."""
+    yielded = commands(operation, *args, **kwargs)
+    return [str(item) if isinstance(item, StringCommand) else item for item in yielded]
+
+
+def stdin(command: StringCommand) -> str:
+    """What goes to the command over its standard input."""
+    return str(command.connector_arguments["_stdin"])
+
+
+__all__ = ["Responses", "commands", "fake", "stdin", "texts"]

@@ -1,0 +1,27 @@
+# Reached on the host's loopback and on smarter-net only; TLS towards the world is Caddy's.
+ui = false
+disable_mlock = true
+api_addr = "http://vault:8200"
+cluster_addr = "http://vault:8201"
+
+listener "tcp" {
+  address     = "0.0.0.0:8200"
+  tls_disable = true
+}
+
+storage "raft" {
+  path    = "/openbao/file"
+  node_id = "vault"
+}
+
+telemetry {
+  prometheus_retention_time = "24h"
+  disable_hostname          = true
+}
+
+# OpenBao takes audit devices from its configuration only; Vault gets the same one through its API.
+audit "file" "stdout" {
+  options = {
+    file_path = "stdout"
+  }
+}

@@ -1,0 +1,72 @@
+"""The README's generated parts: ``python -m tests.readme`` checks them, ``--write`` makes them anew."""
+
+import re
+import sys
+from pathlib import Path
+
+from tasks import catalogue
+from tasks.render import image
+from tests.lab.smarteros import ROOT, settings
+
+README = ROOT / "README.md"
+
+
+def services_table() -> str:
+    """Services, domains, ports and images of the default settings, as Markdown."""
+    stack = settings().model_copy(update={"vault_engine": "vault"})
+    rows = ["| Service | Domains | Port | Networks | Image |", "|---|---|---|---|---|"]
+    for service in catalogue.load(stack):
+        first = service.containers[0]
+        domains = [name for route in service.routes for name in catalogue.domains(stack, route)]
+        ports = [f"127.0.0.1:{route.loopback}" for route in service.routes if route.loopback]
+        ports += [port for port in first.ports if not port.startswith("127.") or service.name == "vault"]
+        built = "built on the host from `files/" + first.build + "`"
+        cells = (
+            service.title,
+            ", ".join(domains) or "-",
+            ", ".join(ports) or "-",
+            ", ".join(first.networks),
+            built if first.build else f"`{image(first)}`",
+        )
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def settings_table() -> str:
+    """Every setting of group_data/all.py with its default, as Markdown."""
+    text = (ROOT / "group_data" / "all.py").read_text()
+    rows = ["| Setting | Default | What for |", "|---|---|---|"]
+    for block in re.findall(r"((?:^# .*\n)+)((?:^\w+ = .*\n)+)", text, re.MULTILINE):
+        why = " ".join(
+            line.removeprefix("# ") for line in block[0].splitlines() if not line.startswith("#  ")
+        )
+        for line in block[1].splitlines():
+            name, _, default = line.partition(" = ")
+            rows.append(f"| `{name}` | `{default}` | {why} |")
+            why = ""
+    return "\n".join(rows)
+
+
+def expected(text: str) -> str:
+    """The README with its generated parts as they have to be."""
+    for name, part in (("services", services_table()), ("settings", settings_table())):
+        start, end = f"<!-- {name}: generated -->", f"<!-- /{name} -->"
+        before, _, rest = text.partition(start)
+        text = f"{before}{start}\n{part}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def main(write: bool, path: Path = README) -> int:
+    """Exit code 1 when the README differs from the catalogue or the settings."""
+    text = path.read_text()
+    if expected(text) == text:
+        return 0
+    if write:
+        path.write_text(expected(text))
+        return 0
+    print("README.md differs from the catalogue: run `make format`", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main("--write" in sys.argv[1:]))

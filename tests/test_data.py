@@ -1,0 +1,159 @@
+"""Roles and databases: the SCRAM verifier, and exactly the statements that a difference needs."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tasks import data
+from tasks.catalogue import Container, Database, Health, Service, Size
+from tasks.run import Refused, remember
+from tests.fake import fake
+
+SECRETS = {
+    "smarteros": {"DIGEST_KEY": "00" * 32},
+    "postgres": {"POSTGRES_PASSWORD": "super-secret"},
+    "crm": {"DB_PASSWORD": "pencil"},
+}
+DATABASE = Database("crm", secret="DB_PASSWORD")
+# What these two passwords and that digest key give, whatever the run and the machine.
+CRM = (
+    "SCRAM-SHA-256$4096:66/CPxwE2ecXnOp5wvCfRQ=="
+    "$bnB/D6xkCmtUKMiS+wyg1TyVaux7g/U+omL8ImxfQuc=:szewi0T2R383Kwh1fIYdG26pDLrMz7np+wpJxlboLwo="
+)
+SUPERUSER = (
+    "SCRAM-SHA-256$4096:MyzyRuEff1YdpmjTWtNwKg=="
+    "$uI4948NOVD0PS66L1o+MkpyikbYoxfZ+r3nlqubwLRY=:nNbiESLHQ1zCFEcwbSNadVHDcToMP+ebBC653HzORo8="
+)
+RIGHT_ROLE = {"password": hashlib.sha256(CRM.encode()).hexdigest(), "createdb": False, "super": False}
+RIGHT_DATABASE = {"owner": "crm", "public": False}
+
+
+@pytest.fixture(autouse=True)
+def _run() -> Iterator[None]:
+    with fake({}):
+        for path, values in SECRETS.items():
+            remember(("secrets", path), partial(tuple, (values, 1)))
+        yield
+
+
+def found(
+    role: dict[str, Any] | None = None,
+    database: dict[str, Any] | None = None,
+    extensions: list[str] | None = None,
+) -> dict[str, Any]:
+    """What Postgres says when all is as it should be, but for these differences."""
+    superuser = {"password": hashlib.sha256(SUPERUSER.encode()).hexdigest(), "createdb": True, "super": True}
+    return {
+        "roles": {"postgres": superuser, "crm": RIGHT_ROLE | (role or {})},
+        "databases": {"crm": RIGHT_DATABASE | (database or {})},
+        "extensions": {"crm": extensions},
+    }
+
+
+def statements(state: dict[str, Any], database: Database = DATABASE) -> list[str]:
+    container = Container("crm", "crm:1", Health(("true",)), Size(memory_mb=1, cpus=1))
+    return list(data._statements([(Service("crm", "CRM", (container,)), database)], state))
+
+
+def test_the_verifier_is_the_one_of_the_example_in_rfc_7677() -> None:
+    salt, proof, signature = (
+        base64.b64decode(text)
+        for text in (
+            "W22ZaJ0SNY7soEsUEjb6gQ==",
+            "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+            "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+        )
+    )
+    exchange = (
+        b"n=user,r=rOprNGfwEbeRWgbNEkqO,"
+        b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,"
+        b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    )
+    mechanism, salted, keys = data.scram("pencil", salt).split("$")
+    stored, server = (base64.b64decode(key) for key in keys.split(":"))
+    assert (mechanism, salted) == ("SCRAM-SHA-256", "4096:W22ZaJ0SNY7soEsUEjb6gQ==")
+    # A server that holds the verifier accepts the example's client, and answers as the example's server.
+    sent = bytes(a ^ b for a, b in zip(proof, hmac.digest(stored, exchange, "sha256"), strict=True))
+    assert hashlib.sha256(sent).digest() == stored
+    assert hmac.digest(server, exchange, "sha256") == signature
+
+
+def test_the_same_role_and_password_always_give_the_same_verifier() -> None:
+    assert data.verifier("crm", "pencil") == CRM
+    assert data.verifier("postgres", "super-secret") == SUPERUSER
+
+
+def test_equal_passwords_of_two_roles_do_not_show_as_equal() -> None:
+    assert data.verifier("crm", "pencil") != data.verifier("n8n", "pencil")
+
+
+@pytest.mark.parametrize("password", ["contraseña", "tab\tbed", "line\n", "\u2003"])
+def test_a_password_that_clients_would_prepare_in_ways_of_their_own_is_refused(password: str) -> None:
+    with pytest.raises(Refused) as caught:
+        data.verifier("crm", password)
+    assert str(caught.value) == "the password of the database role 'crm' may hold printable ASCII only"
+
+
+def test_nothing_is_said_to_a_server_that_is_right() -> None:
+    assert statements(found()) == []
+
+
+def test_a_new_service_gets_a_role_a_database_and_nobody_else_into_it() -> None:
+    state = found()
+    del state["roles"]["crm"], state["databases"]["crm"]
+    assert statements(state) == [
+        'CREATE ROLE "crm" LOGIN;',
+        f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';",
+        'CREATE DATABASE "crm" OWNER "crm" ENCODING \'UTF8\' TEMPLATE template0;',
+        'REVOKE ALL ON DATABASE "crm" FROM PUBLIC;',
+    ]
+
+
+def test_a_changed_password_is_set_and_nothing_else() -> None:
+    changed = f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';"
+    assert statements(found(role={"password": "other"})) == [changed]
+
+
+def test_the_superusers_changed_password_is_set_and_its_rights_are_kept() -> None:
+    state = found()
+    state["roles"]["postgres"]["password"] = "other"
+    assert statements(state) == [f"ALTER ROLE \"postgres\" LOGIN PASSWORD '{SUPERUSER}';"]
+
+
+@pytest.mark.parametrize("right", ["super", "createdb"])
+def test_a_right_too_many_is_taken_away(right: str) -> None:
+    assert statements(found(role={right: True})) == [
+        f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';"
+    ]
+
+
+def test_a_role_that_makes_databases_of_its_own_may() -> None:
+    tenants = Database("crm", secret="DB_PASSWORD", create_databases=True)
+    assert statements(found(), tenants) == [
+        f"ALTER ROLE \"crm\" NOSUPERUSER CREATEDB LOGIN PASSWORD '{CRM}';"
+    ]
+    assert statements(found(role={"createdb": True}), tenants) == []
+
+
+def test_a_database_of_somebody_else_is_given_back() -> None:
+    assert statements(found(database={"owner": "postgres"})) == ['ALTER DATABASE "crm" OWNER TO "crm";']
+
+
+def test_a_database_that_everybody_may_connect_to_is_closed() -> None:
+    assert statements(found(database={"public": True})) == ['REVOKE ALL ON DATABASE "crm" FROM PUBLIC;']
+
+
+def test_missing_extensions_are_created_inside_the_database() -> None:
+    database = Database("crm", secret="DB_PASSWORD", extensions=("vector", "citext", "pg_trgm"))
+    assert statements(found(extensions=["plpgsql", "citext"]), database) == [
+        '\\connect "crm"',
+        'CREATE EXTENSION IF NOT EXISTS "pg_trgm";',
+        'CREATE EXTENSION IF NOT EXISTS "vector";',
+        '\\connect "postgres"',
+    ]
+    assert statements(found(extensions=["vector", "citext", "pg_trgm"]), database) == []

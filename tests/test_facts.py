@@ -1,0 +1,312 @@
+"""Facts: exact values from realistic output, FactProcessError for anything else, and commands that are valid sh."""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as given_settings
+from hypothesis import strategies as st
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks.facts import (
+    ContainerState,
+    DatabasesFact,
+    DockerFact,
+    DockerState,
+    FileState,
+    LoadedCaddyfileFact,
+    Machine,
+    MachineFact,
+    NetworkState,
+    TreeFact,
+)
+
+MACHINE = [
+    "system debian",
+    "release 13",
+    "architecture x86_64",
+    "init systemd",
+    "user root",
+    "memory_kb 8119412",
+    "cpus 4",
+    "disk_kb 71815464",
+    "clock 1795413600",
+    "deployed yes",
+    'listener tcp LISTEN 0 4096 0.0.0.0:80 0.0.0.0:* users:(("docker-proxy",pid=911,fd=7))',
+    "broken linux-image-amd64",
+    "enabled yes",
+    'daemon_json {  "no-new-privileges": true}',
+    "publisher caddy-proxy caddy 0.0.0.0:80->80/tcp, [::]:80->80/tcp",
+    "engine 26.1.5+dfsg1",
+    "compose 2.26.1-4",
+    "buildx 0.13.1",
+    "stale yes",
+]
+
+
+def test_a_machine_is_read() -> None:
+    assert MachineFact().process(MACHINE) == Machine(
+        system="debian",
+        release="13",
+        architecture="x86_64",
+        init="systemd",
+        user="root",
+        memory_mb=7929,
+        cpus=4,
+        disk_free_mb=70132,
+        clock=1795413600,
+        deployed=True,
+        listeners=('tcp LISTEN 0 4096 0.0.0.0:80 0.0.0.0:* users:(("docker-proxy",pid=911,fd=7))',),
+        publishers=("caddy-proxy caddy 0.0.0.0:80->80/tcp, [::]:80->80/tcp",),
+        broken_packages=("linux-image-amd64",),
+        engine="26.1.5+dfsg1",
+        compose="2.26.1-4",
+        buildx="0.13.1",
+        daemon_json='{  "no-new-privileges": true}',
+        daemon_enabled=True,
+        daemon_stale=True,
+    )
+
+
+def test_settings_of_docker_that_others_may_write_are_seen() -> None:
+    assert MachineFact().process([*MACHINE, "loose yes"]).daemon_loose is True
+
+
+def test_a_bare_machine_has_no_docker() -> None:
+    bare = MachineFact().process(MACHINE[:9])
+    assert (bare.engine, bare.compose, bare.deployed, bare.daemon_enabled) == ("", "", False, False)
+
+
+def test_an_installed_engine_that_is_down_has_no_version() -> None:
+    assert MachineFact().process([*MACHINE[:9], "engine ", "compose 2.26.1"]).engine == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "cannot read what the host says of itself: 'system'"),
+        (
+            [*MACHINE[:5], "memory_kb much", *MACHINE[6:]],
+            "cannot read what the host says of itself: invalid literal for int() with base 10: 'much'",
+        ),
+    ],
+)
+def test_a_machine_that_says_nothing_of_use_is_an_error(lines: list[str], message: str) -> None:
+    with pytest.raises(FactProcessError) as error:
+        MachineFact().process(lines)
+    assert str(error.value) == message
+
+
+DOCKER = [
+    "c|/n8n|n8n|0123456789ab|feedbeef|running|healthy|0|n8nio/n8n:2.30.4|tenants-net smarter-net ",
+    "c|/prepare|crm|aaaaaaaaaaaa||exited||1|crm:1|smarter-net ",
+    "n|bridge|bridge|false",
+    "n|smarter-net|bridge|false",
+    "n|cut|bridge|true",
+    "i|n8nio/n8n:2.30.4",
+    "e|n8n|feedbeef",
+    "e|odoo|",
+]
+
+
+def test_docker_is_read() -> None:
+    n8n = ContainerState(
+        "n8n",
+        "n8n",
+        "0123456789ab",
+        "feedbeef",
+        "running",
+        "healthy",
+        0,
+        "n8nio/n8n:2.30.4",
+        ("smarter-net", "tenants-net"),
+    )
+    prepare = ContainerState("prepare", "crm", "aaaaaaaaaaaa", "", "exited", "", 1, "crm:1", ("smarter-net",))
+    assert DockerFact().process(DOCKER) == DockerState(
+        {"n8n": n8n, "prepare": prepare},
+        {
+            "bridge": NetworkState("bridge", "bridge", internal=False),
+            "smarter-net": NetworkState("smarter-net", "bridge", internal=False),
+            "cut": NetworkState("cut", "bridge", internal=True),
+        },
+        frozenset({"n8nio/n8n:2.30.4"}),
+        {"n8n": "feedbeef", "odoo": ""},
+    )
+
+
+@pytest.mark.parametrize("line", ["c|/n8n|n8n", "c|/n8n|n8n|0|0|running||many|x|y", "n|only", "e|only", "i"])
+def test_a_cut_line_of_docker_is_an_error(line: str) -> None:
+    with pytest.raises(FactProcessError, match="cannot read what docker prints"):
+        DockerFact().process([line])
+
+
+SHA = "a" * 64
+
+
+def test_a_tree_is_read() -> None:
+    lines = [
+        "m|644|root:root||redis/redis.conf",
+        "m|777|root:root|generations/0|link",
+        "m|600|nobody:1234||with | and space",
+        f"s|{SHA}  ./redis/redis.conf",
+        f"s|{'b' * 64}  ./with | and space",
+        "l|/opt/smarteros/current/caddy/Caddyfile|/root/Caddyfile",
+    ]
+    assert TreeFact().process(lines) == {
+        "redis/redis.conf": FileState(SHA, "644", "root:root"),
+        "link": FileState("", "777", "root:root", "generations/0"),
+        "with | and space": FileState("b" * 64, "600", "nobody:1234"),
+        "/root/Caddyfile": FileState(target="/opt/smarteros/current/caddy/Caddyfile"),
+    }
+
+
+@pytest.mark.parametrize("line", ["m|644", "m|644|root:root|x", "l|only"])
+def test_a_cut_line_of_a_tree_is_an_error(line: str) -> None:
+    with pytest.raises(FactProcessError, match="cannot read the host's list of files"):
+        TreeFact().process([line])
+
+
+def test_databases_are_merged() -> None:
+    lines = [
+        '{"roles": {"n8n": {"password": "x", "createdb": false, "super": false}}, "databases": {}}',
+        '{"extensions": {"crm": ["plpgsql", "vector"]}}',
+        '{"extensions": {"erp": null}}',
+    ]
+    assert DatabasesFact().process(lines) == {
+        "roles": {"n8n": {"password": "x", "createdb": False, "super": False}},
+        "databases": {},
+        "extensions": {"crm": ["plpgsql", "vector"], "erp": None},
+    }
+    assert DatabasesFact().process([]) == {}
+
+
+@pytest.mark.parametrize("line", ["FATAL: no", "null", "[]", "5", '{"extensions": 5}', "[" * 100000])
+def test_what_psql_never_prints_is_an_error(line: str) -> None:
+    with pytest.raises(FactProcessError, match="cannot read what psql prints"):
+        DatabasesFact().process([line])
+
+
+# Lines that look like a fact's own, and any other.
+WORDS = st.sampled_from(
+    [
+        "c",
+        "n",
+        "i",
+        "e",
+        "m|",
+        "l|",
+        "s|",
+        "|",
+        "system",
+        "memory_kb",
+        "cpus",
+        " ",
+        "0",
+        "{",
+        "}",
+        '"roles"',
+        ":",
+        "[]",
+    ]
+)
+LINES = st.lists(st.lists(WORDS, max_size=12).map("".join) | st.text(max_size=30), max_size=8)
+
+
+@pytest.mark.parametrize("fact", [MachineFact, DockerFact, TreeFact, DatabasesFact])
+@given_settings(max_examples=150, deadline=None)
+@given(lines=LINES, extra=st.lists(st.sampled_from(MACHINE + DOCKER), max_size=20))
+def test_any_output_is_a_value_or_a_fact_error(fact: Any, lines: list[str], extra: list[str]) -> None:
+    try:
+        value = fact().process([*extra, *lines])
+    except FactProcessError as error:
+        value = str(error)
+    assert isinstance(value, Machine | DockerState | dict | str)
+
+
+COMMANDS = [
+    MachineFact().command(),
+    DockerFact().command(),
+    LoadedCaddyfileFact().command("caddy-proxy"),
+    TreeFact().command("/opt/it's here"),
+    TreeFact().command("/opt/smarteros/current/", ("/root/Caddyfile", "/root/it's")),
+    DatabasesFact().command(),
+    DatabasesFact().command(("crm", "erp")),
+]
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_valid_in_every_shell(shell: str, command: str) -> None:
+    checked = subprocess.run([shell, "-n"], input=command, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def run(command: str, path: str = "") -> list[str]:
+    """The command as pyinfra runs it: one argument of sh -c; its end has to be 0."""
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={**os.environ, "PATH": path or os.environ["PATH"], "DOCKER_HOST": "unix:///nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.splitlines()
+
+
+def test_the_machine_that_tests_run_on_can_be_read() -> None:
+    machine = MachineFact().process(run(MachineFact().command()))
+    assert machine.architecture == os.uname().machine
+    assert machine.cpus >= 1
+    assert machine.memory_mb > 500
+    assert machine.disk_free_mb > 0
+    assert abs(machine.clock - 1_700_000_000) < 1_000_000_000
+    assert (
+        machine.user
+        == subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    )
+    assert machine.engine == ""  # nothing answers at DOCKER_HOST
+
+
+def test_without_docker_there_is_nothing(tmp_path: Path) -> None:
+    for tool in ("sh", "cat"):
+        (tmp_path / tool).symlink_to(f"/bin/{tool}")
+    assert run(DockerFact().command(), path=str(tmp_path)) == []
+
+
+def test_a_docker_that_is_down_is_an_empty_one() -> None:
+    found = DockerFact().process(run(DockerFact().command()))
+    assert (found.containers, found.networks, found.images) == ({}, {}, frozenset())
+
+
+def test_a_caddy_that_does_not_run_has_loaded_nothing() -> None:
+    assert run(LoadedCaddyfileFact().command("no-such-container")) == []
+    assert LoadedCaddyfileFact.default() == ""
+
+
+def test_a_real_tree_is_read(tmp_path: Path) -> None:
+    root, link = tmp_path / "it's", tmp_path / "outer link"
+    (root / "a").mkdir(parents=True)
+    (root / "a" / "x | y").write_text("text\n")
+    (root / "a" / "x | y").chmod(0o640)
+    (root / "inner").symlink_to("a")
+    link.symlink_to("it's/a")
+    found = TreeFact().process(run(TreeFact().command(str(root), (str(link), str(tmp_path / "absent")))))
+    stat = (root / "inner").lstat()
+    owner = subprocess.run(
+        ["stat", "-c", "%U:%G", str(root)], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert stat.st_size == 1
+    assert found == {
+        "a/x | y": FileState(hashlib.sha256(b"text\n").hexdigest(), "640", owner),
+        "inner": FileState("", "777", owner, "a"),
+        str(link): FileState(target="it's/a"),
+    }
+
+
+def test_a_tree_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    assert TreeFact().process(run(TreeFact().command(str(tmp_path / "absent")))) == {}

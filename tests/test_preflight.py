@@ -1,0 +1,161 @@
+"""Preflight: the exact line for every reason against a host, and none against one that is fine."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks import catalogue, preflight
+from tasks.facts import Machine
+from tasks.run import Refused
+from tests.fake import commands, fake, texts
+from tests.samples import HELPDESK, stack
+from tests.test_facts import MACHINE
+
+GOOD = Machine(
+    system="debian",
+    release="13",
+    architecture="x86_64",
+    init="systemd",
+    user="root",
+    memory_mb=7929,
+    cpus=4,
+    disk_free_mb=70132,
+    clock=1000,
+)
+SERVICES = catalogue.load(stack())
+PROXY = 'tcp LISTEN 0 4096 {} 0.0.0.0:* users:(("{}",pid=911,fd=7))'
+OURS = "caddy-proxy caddy 0.0.0.0:80->80/tcp, [::]:80->80/tcp, 0.0.0.0:443->443/tcp"
+LARGER = ": choose fewer services, lower their size in overrides, or take a larger host"
+
+
+def problems(source: str = "distribution", **changes: Any) -> list[str]:
+    return list(preflight.problems(replace(GOOD, **changes), SERVICES, source, 1000.4))
+
+
+@pytest.mark.parametrize(
+    ("system", "release"),
+    [("debian", "13"), ("ubuntu", "22.04"), ("ubuntu", "24.04"), ("ubuntu", "26.04")],
+)
+def test_a_bare_host_of_a_supported_system_is_fine(system: str, release: str) -> None:
+    assert problems(system=system, release=release) == []
+
+
+def test_debian_12_is_fine_with_dockers_own_packages() -> None:
+    assert problems("docker.com", release="12") == []
+    assert problems(release="12", engine="28.0.0") == []
+
+
+SYSTEMS = "use one of: debian 12, 13; ubuntu 22.04, 24.04, 26.04"
+REASONS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"system": "fedora", "release": "43"}, [f"system: fedora 43 is not supported; {SYSTEMS}"]),
+    ({"release": "11"}, [f"system: debian 11 is not supported; {SYSTEMS}"]),
+    ({"architecture": "armv7l"}, ["system: armv7l is not supported; use x86_64 or aarch64"]),
+    ({"init": "sh"}, ["system: process 1 is sh; a host booted by systemd is needed"]),
+    ({"user": "admin"}, ["login: commands run as admin; log in as root, or set _sudo = True for the host"]),
+    (
+        {"engine": "20.10.24+dfsg1"},
+        ["docker: 20.10.24+dfsg1 is older than 25; remove it, and let this run install a newer one"],
+    ),
+    ({"engine": "25.0.0"}, []),
+    ({"engine": "dev"}, []),
+    ({"release": "12"}, ['docker: Debian 12 ships one that is too old; set docker_source = "docker.com"']),
+    (
+        {"memory_mb": 3455},
+        [f"memory: 3455 MB, and the chosen services need 3456 MB{LARGER}"],
+    ),
+    ({"memory_mb": 3456}, []),
+    ({"cpus": 1}, [f"cpus: 1, and the largest container needs 2{LARGER}"]),
+    (
+        {"disk_free_mb": 31948},
+        [f"disk: 31948 MB free below /var/lib, and 31949 MB are needed{LARGER}"],
+    ),
+    ({"disk_free_mb": 2048, "deployed": True}, []),
+    (
+        {"disk_free_mb": 2047, "deployed": True},
+        [f"disk: 2047 MB free below /var/lib, and 2048 MB are needed{LARGER}"],
+    ),
+    ({"clock": 1060}, ["clock: 60 s ahead: set it (timedatectl set-ntp true)"]),
+    ({"clock": 900}, ["clock: 100 s behind: set it (timedatectl set-ntp true)"]),
+    ({"clock": 1030}, []),
+    (
+        {"listeners": (PROXY.format("0.0.0.0:80", "nginx"),)},
+        [
+            "port 80: taken by the process nginx (911): stop it and what starts it (systemctl status 911 names it)"
+        ],
+    ),
+    (
+        {"listeners": (PROXY.format("[::]:443", "apache2"),)},
+        [
+            "port 443: taken by the process apache2 (911): stop it and what starts it (systemctl status 911 names it)"
+        ],
+    ),
+    (
+        {"listeners": ("udp UNCONN 0 0 *:443 *:*",)},
+        ["port 443: taken by the process of nobody that this login may see: stop it"],
+    ),
+    ({"listeners": (PROXY.format("0.0.0.0:8080", "nginx"),)}, []),
+    (
+        {"publishers": ("traefik  0.0.0.0:80->80/tcp, 0.0.0.0:443->443/tcp",)},
+        [
+            "port 80: taken by the container traefik: stop it (docker stop traefik)",
+            "port 443: taken by the container traefik: stop it (docker stop traefik)",
+        ],
+    ),
+    (
+        {"publishers": ("web shop 0.0.0.0:80->8080/tcp", "db  5432/tcp"), "listeners": ()},
+        ["port 80: taken by the container web: stop it (docker stop web)"],
+    ),
+    (
+        {
+            "publishers": (OURS,),
+            "listeners": (
+                PROXY.format("0.0.0.0:80", "docker-proxy"),
+                PROXY.format("[::]:80", "docker-proxy"),
+                PROXY.format("0.0.0.0:443", "docker-proxy"),
+            ),
+        },
+        [],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "lines"), REASONS)
+def test_each_reason_is_one_line(changes: dict[str, Any], lines: list[str]) -> None:
+    assert problems(**changes) == lines
+
+
+def test_the_needs_are_the_chosen_services() -> None:
+    few = list(preflight.problems(replace(GOOD, memory_mb=500), (HELPDESK,), "distribution", 1000))
+    assert few == [f"memory: 500 MB, and the chosen services need {128 + 1024 + 2 * 128 + 384} MB{LARGER}"]
+
+
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1795413600.0)
+
+
+def test_all_reasons_come_at_once_and_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    now(monkeypatch)
+    lines = [line.replace("debian", "fedora").replace("init systemd", "init sh") for line in MACHINE[:9]]
+    with fake({"/etc/os-release": lines}), pytest.raises(Refused, match="cannot take") as refused:
+        list(preflight.checked._inner.__wrapped__())  # type: ignore[attr-defined]
+    assert str(refused.value) == (
+        "@fake/one cannot take this deployment:\n"
+        f"    system: fedora 13 is not supported; {SYSTEMS}\n"
+        "    system: process 1 is sh; a host booted by systemd is needed"
+    )
+
+
+def test_a_refused_host_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    now(monkeypatch)
+    with fake({"/etc/os-release": [line.replace("debian", "fedora") for line in MACHINE[:9]]}) as host:
+        (command,) = commands(preflight.checked)
+        assert command.function(host.state, host) is False
+
+
+def test_an_interrupted_dpkg_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    now(monkeypatch)
+    with fake({"/etc/os-release": MACHINE[:9]}):
+        assert texts(preflight.checked) == []
+    with fake({"/etc/os-release": [*MACHINE[:9], "broken libc6"]}):
+        assert texts(preflight.checked) == ["DEBIAN_FRONTEND=noninteractive dpkg --configure -a"]

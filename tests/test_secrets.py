@@ -1,0 +1,180 @@
+"""Secrets: what is generated, what an env file holds, and that Vault's values are never overwritten."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import bcrypt
+import httpx
+import pytest
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.host import Host
+
+from tasks import secrets
+from tasks.catalogue import Container, Health, Secret, Service, Size
+from tasks.run import Refused, remember
+from tests.fake import fake
+from tests.openbao import OpenBao, running_openbao
+
+KEY = {"smarteros": {"DIGEST_KEY": "00" * 32}}
+CRM = Service("crm", "CRM", (Container("crm", "crm:1", Health(("true",)), Size(memory_mb=1, cpus=1)),))
+
+
+@contextmanager
+def reading(secrets: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """A run that has read these values from Vault."""
+    with fake({}):
+        for path, values in secrets.items():
+            remember(("secrets", path), partial(tuple, (values, 1)))
+        yield
+
+
+def perform(host: Host, step: FunctionCommand) -> bool:
+    """One step of an operation; false when it failed."""
+    return bool(step.function(host.state, host))
+
+
+def planned() -> Iterator[FunctionCommand]:
+    """The steps of the operation that fills Vault, each made when it is asked for, as in a run."""
+    filled: Any = secrets.filled
+    steps: Iterator[FunctionCommand] = filled._inner()
+    return steps
+
+
+def test_generated_secrets_have_their_kinds_length_and_alphabet() -> None:
+    declared = (Secret("TOKEN", length=40), Secret("HEX", kind="hex", length=64))
+    made = secrets.generated(declared, {})
+    assert (len(made["TOKEN"]), made["TOKEN"].isalnum(), made["TOKEN"].isascii()) == (40, True, True)
+    assert (len(made["HEX"]), set(made["HEX"]) <= set("0123456789abcdef")) == (64, True)
+
+
+def test_no_two_generated_secrets_are_equal() -> None:
+    declared = tuple(Secret(f"S{number}", length=24) for number in range(200))
+    assert len(set(secrets.generated(declared, {}).values())) == 200
+
+
+def test_only_what_is_missing_is_generated() -> None:
+    declared = (Secret("OLD"), Secret("EMPTY"), Secret("NEW"))
+    assert list(secrets.generated(declared, {"OLD": "kept", "EMPTY": "", "EXTRA": "x"})) == ["NEW"]
+
+
+def test_a_hash_is_of_the_present_or_of_the_just_generated_password() -> None:
+    declared = (Secret("PASSWORD"), Secret("HASH", kind="bcrypt", of="PASSWORD"))
+    both = secrets.generated(declared, {})
+    assert bcrypt.checkpw(both["PASSWORD"].encode(), both["HASH"].encode())
+    only = secrets.generated(declared, {"PASSWORD": "present"})
+    assert bcrypt.checkpw(b"present", only.pop("HASH").encode())
+    assert only == {}
+
+
+def test_an_env_file_holds_all_values_and_their_keyed_digest() -> None:
+    with reading({**KEY, "crm": {"PASSWORD": "pa$$", "EXTRA": "by hand"}}):
+        assert secrets.env_text(CRM) == (
+            'EXTRA="by hand"\nPASSWORD="pa\\$\\$"\n'
+            'SMARTEROS_SECRETS_DIGEST="aba1fcd98a52ff821cbe09a99ccc35ce"\n'
+        )
+
+
+def test_another_key_or_another_value_gives_another_digest() -> None:
+    digests = set()
+    for key, value in (("00", "a"), ("00", "b"), ("11", "a")):
+        with reading({"smarteros": {"DIGEST_KEY": key}}):
+            digests.add(secrets.keyed_digest({"PASSWORD": value}))
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(
+    ("present", "message"),
+    [
+        ({"A": "\0"}, "secret/crm#A holds a NUL character, which no environment can carry"),
+        (
+            {"A": "x" * 131072},
+            "secret/crm#A has 131075 bytes; an environment carries at most 131072 in one variable",
+        ),
+        ({"A": "\ud800"}, "secret/crm#A holds a lone surrogate, which is no text"),
+        ({"A B": "x"}, "secret/crm#A B is no name of a variable: use letters, digits and _"),
+        ({"9": "x"}, "secret/crm#9 is no name of a variable: use letters, digits and _"),
+        ({"": "x"}, "secret/crm# is no name of a variable: use letters, digits and _"),
+        ({"A": 5}, "secret/crm#A is no text; write it as a string"),
+        ({"A": None}, "secret/crm#A is no text; write it as a string"),
+        ({"A": {"B": "x"}}, "secret/crm#A is no text; write it as a string"),
+    ],
+)
+def test_what_no_environment_can_hold_is_refused_with_path_and_key(
+    present: dict[str, Any], message: str
+) -> None:
+    with reading({**KEY, "crm": present}), pytest.raises(Refused) as caught:
+        secrets.env_text(CRM)
+    assert str(caught.value) == message
+
+
+@pytest.fixture(scope="module")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    with running_openbao(tmp_path_factory.mktemp("openbao")) as server:
+        server.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        yield server
+
+
+@pytest.fixture
+def external(bao: OpenBao, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Settings of a run against that server, as an external Vault, with nothing in it yet."""
+    monkeypatch.setenv("VAULT_TOKEN", bao.root_token)
+    for path in ("smarteros", "redis"):
+        try:
+            bao.call("DELETE", f"secret/metadata/{path}")
+        except httpx.HTTPStatusError as error:
+            assert error.response.status_code == 404  # noqa: PT017
+    return {"vault_address": bao.address, "services": ["redis"]}
+
+
+def stored(bao: OpenBao, path: str) -> dict[str, str]:
+    return dict(bao.call("GET", f"secret/data/{path}")["data"]["data"])
+
+
+def test_a_run_fills_vault_once_and_a_second_run_has_nothing_to_write(
+    bao: OpenBao, external: dict[str, Any]
+) -> None:
+    with fake({}, **external) as host:
+        assert [perform(host, step) for step in planned()] == [True, True]
+    assert (len(stored(bao, "redis")["REDIS_PASSWORD"]), len(stored(bao, "smarteros")["DIGEST_KEY"])) == (
+        40,
+        64,
+    )
+    with fake({}, **external):
+        assert list(planned()) == []
+
+
+def test_what_another_writes_between_our_reading_and_writing_is_kept(
+    bao: OpenBao, external: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with fake({}, **external) as host:
+        steps = planned()
+        assert perform(host, next(steps))
+        late = next(steps)  # the redis path has been read and was empty
+        bao.call("POST", "secret/data/redis", {"data": {"REDIS_PASSWORD": "theirs"}})
+        assert not perform(host, late)
+    assert stored(bao, "redis") == {"REDIS_PASSWORD": "theirs"}
+    assert "secret/redis was changed by somebody else during this run: run again" in caplog.text
+
+
+def test_a_deleted_secret_is_never_made_anew(bao: OpenBao, external: dict[str, Any]) -> None:
+    bao.call("POST", "secret/data/redis", {"data": {"REDIS_PASSWORD": "old"}})
+    bao.call("DELETE", "secret/data/redis")
+    with fake({}, **external), pytest.raises(Refused) as caught:
+        secrets.values("redis")
+    assert str(caught.value) == (
+        "secret/redis was deleted in Vault: bring it back (vault kv undelete -mount=secret -versions=1 redis); "
+        "new secrets would lock the service out of its data"
+    )
+
+
+def test_a_value_added_by_hand_is_kept_when_a_missing_one_is_generated(
+    bao: OpenBao, external: dict[str, Any]
+) -> None:
+    bao.call("POST", "secret/data/redis", {"data": {"EXTRA": json.dumps("é$")}})
+    with fake({}, **external) as host:
+        assert [perform(host, step) for step in planned()] == [True, True]
+    found = stored(bao, "redis")
+    assert (sorted(found), found["EXTRA"]) == (["EXTRA", "REDIS_PASSWORD"], '"\\u00e9$"')

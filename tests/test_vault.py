@@ -1,0 +1,194 @@
+"""Vault, against a real OpenBao: initialised once, unsealed again, configured with the least it needs."""
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hvac
+import pytest
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.host import Host
+
+from tasks import vault, vault_session
+from tasks.run import Refused
+from tasks.vault_session import Kept, foreseen, keep, kept
+from tests.fake import commands, fake
+from tests.openbao import _CONFIG, OpenBao, free_port
+
+RUNS = {"docker ps -aq": ["c|/vault|vault|d||running|healthy|0|x:1|smarter-net "]}
+
+
+@pytest.fixture
+def bao(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenBao]:
+    """A server that nobody has initialised; the run reaches it as it would the host's."""
+    server = OpenBao(tmp_path, free_port())
+    (tmp_path / "data").mkdir()
+    config = _CONFIG.format(folder=tmp_path, port=server.port, cluster_port=free_port())
+    (tmp_path / "openbao.hcl").write_text(config)
+    monkeypatch.setattr(vault_session, "PORT", server.port)
+    for name in ("VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID"):
+        monkeypatch.delenv(name, raising=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def run(state: Path, **changes: Any) -> Iterator[Host]:
+    with fake(RUNS, state_dir=str(state / "state"), vault_engine="openbao", **changes) as host:
+        yield host
+
+
+def perform(state: Path, **changes: Any) -> int:
+    """One run's two operations; the number of changes. Every step has to succeed."""
+    done = 0
+    with run(state, **changes) as host:
+        for operation in (vault.ready, vault.configured):
+            for step in operation._inner():  # type: ignore[attr-defined]
+                assert isinstance(step, FunctionCommand)
+                assert step.function(host.state, host) is True
+                done += 1
+    return done
+
+
+def stored(state: Path) -> Kept:
+    with run(state):
+        found = kept()
+    assert found is not None
+    return found
+
+
+def unsealed(bao: OpenBao) -> hvac.Client:
+    return hvac.Client(url=bao.address)
+
+
+def test_an_empty_vault_is_initialised_configured_and_then_left_alone(bao: OpenBao, tmp_path: Path) -> None:
+    # init, unseal, bootstrap, six policies and six roles, the root token's end
+    assert perform(tmp_path) == 16
+    found = stored(tmp_path)
+    assert (len(found.keys), found.root_token) == (5, "")
+    file = tmp_path / "state" / "fake" / "one" / "vault.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert perform(tmp_path) == 0
+    client = unsealed(bao)
+    me = client.auth.approle.login(found.role_id, found.secret_id)["auth"]
+    assert me["policies"] == ["smarteros-deployer"]
+    for forbidden in (client.sys.list_mounted_secrets_engines, client.sys.list_auth_methods):
+        with pytest.raises(hvac.exceptions.Forbidden):
+            forbidden()
+    with pytest.raises(hvac.exceptions.Forbidden):
+        client.auth.token.create(policies=["root"])
+    bao.stop()
+    bao.start()
+    assert perform(tmp_path) == 1  # the unseal
+
+
+def test_edited_policies_and_roles_are_mended_and_a_new_service_gets_its_own(
+    bao: OpenBao, tmp_path: Path
+) -> None:
+    assert perform(tmp_path, services=["vault", "postgres", "caddy"]) == 10
+    found = stored(tmp_path)
+    client = unsealed(bao)
+    client.auth.approle.login(found.role_id, found.secret_id)
+    client.sys.create_or_update_acl_policy(
+        "smarteros-postgres", 'path "secret/*" { capabilities = ["read"] }'
+    )
+    client.auth.approle.create_or_update_approle("caddy", token_ttl=5)
+    assert perform(tmp_path, services=["vault", "postgres", "redis", "caddy"]) == 4
+    assert perform(tmp_path, services=["vault", "postgres", "redis", "caddy"]) == 0
+
+
+def test_a_run_killed_after_any_step_is_finished_by_the_next(bao: OpenBao, tmp_path: Path) -> None:
+    """Each round does one step more than the round before would have, and ends."""
+    total = 0
+    for _ in range(40):
+        with run(tmp_path, services=["vault", "caddy"]) as host:
+            steps = (step for operation in (vault.ready, vault.configured) for step in operation._inner())  # type: ignore[attr-defined]
+            step = next(steps, None)
+            if step is None:
+                break
+            assert step.function(host.state, host) is True
+            total += 1
+    assert total >= 8
+    assert stored(tmp_path).root_token == ""
+    assert perform(tmp_path, services=["vault", "caddy"]) == 0
+
+
+def test_lost_keys_are_an_error_and_never_a_second_initialisation(bao: OpenBao, tmp_path: Path) -> None:
+    perform(tmp_path, services=["vault"])
+    bao.stop()
+    bao.start()
+    elsewhere = tmp_path / "elsewhere"
+    with run(elsewhere) as host:
+        (step,) = commands(vault.ready)
+        assert step.function(host.state, host) is False
+        with pytest.raises(Refused) as refused:
+            vault._unseal(vault_session.client())
+    assert str(refused.value) == (
+        "Vault on @fake/one is initialised, but its keys are not on this machine: restore "
+        f"{elsewhere}/state/fake/one/vault.json from where it was first deployed (settings: state_dir). "
+        "It is never initialised a second time, since that would lose every secret"
+    )
+
+
+def test_a_lost_volume_is_an_error(bao: OpenBao, tmp_path: Path) -> None:
+    assert bao.call("GET", "sys/init") == {"initialized": False}
+    with run(tmp_path) as host:
+        keep(Kept(keys=("a2V5",)))
+        (failure,) = commands(vault.ready)
+        assert failure.function(host.state, host) is False
+        with pytest.raises(Refused) as refused:
+            vault._refuse_a_lost_volume()
+    assert str(refused.value) == (
+        f"Vault on @fake/one is empty, but {tmp_path}/state/fake/one/vault.json holds keys of it: its volume "
+        "vault_data is lost. Restore the volume, or move that file away to begin with new secrets"
+    )
+    assert bao.call("GET", "sys/init") == {"initialized": False}
+
+
+def test_a_vault_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vault_session, "PORT", free_port())
+    with run(tmp_path) as host:
+        (failure,) = commands(vault.ready)
+        assert failure.function(host.state, host) is False
+        with pytest.raises(Refused) as refused, foreseen("asking"):
+            vault_session.client().sys.read_seal_status()
+    assert str(refused.value) == (
+        "asking: Vault on @fake/one does not answer ([Errno 111] Connection refused)"
+    )
+
+
+def test_planning_on_a_bare_host_says_that_something_will_change(tmp_path: Path) -> None:
+    with fake({}, executing=False, state_dir=str(tmp_path)):
+        assert commands(vault.ready) == ["true"]
+        assert commands(vault.configured) == ["true"]
+
+
+def test_what_is_kept_is_read_back_and_a_broken_file_is_refused(tmp_path: Path) -> None:
+    value = Kept(("a", "b"), "root", "role", "secret")
+    with run(tmp_path):
+        assert kept() is None
+        keep(value)
+        assert kept() == value
+        vault_session.state_file().write_text("{")
+        with pytest.raises(
+            Refused, match=r"vault\.json cannot be read .*: restore it from your backup of it"
+        ):
+            kept()
+
+
+def test_an_external_vault_needs_a_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID"):
+        monkeypatch.delenv(name, raising=False)
+    outside: dict[str, Any] = {"vault_address": "https://vault.example:8200", "services": ["postgres"]}
+    with fake({}, state_dir=str(tmp_path), **outside), pytest.raises(Refused) as refused:
+        vault_session.deployer()
+    assert str(refused.value) == (
+        "the Vault at https://vault.example:8200 needs a credential: set VAULT_TOKEN, "
+        "or VAULT_ROLE_ID and VAULT_SECRET_ID, in the environment"
+    )
