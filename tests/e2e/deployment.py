@@ -32,7 +32,7 @@ class Run:
     def lines(self) -> list[str]:
         """The output without colours, without the host's name in front, without blanks around a line."""
         plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in self.output.splitlines()]
-        return [re.sub(r"^\s*(\[\S+\] )?", "", line).rstrip() for line in plain]
+        return [re.sub(r"^\s*(\[\S+\]\s+)?", "", line).rstrip() for line in plain]
 
     @property
     def changes(self) -> list[str]:
@@ -111,8 +111,8 @@ def _outcomes(output: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     for line in re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines():
         if found := re.match(r"--> Starting operation: (.*?)\s*$", line):
             operation = found[1]
-        elif found := re.match(r"\s+\[(\S+)\] Success\s*$", line):
+        elif found := re.match(r"\s+\[(\S+)\]\s+Success\s*$", line):
             changed.setdefault(found[1], []).append(operation)
-        elif found := re.match(r"\s+\[(\S+)\] Error", line):
+        elif found := re.match(r"\s+\[(\S+)\]\s+Error", line):
             failed.setdefault(found[1], []).append(operation)
     return changed, failed

@@ -38,10 +38,15 @@ CADDYFILE = "/opt/smarteros/current/caddy/Caddyfile"
 @pytest.fixture(scope="module")
 def guarded(deployed: Deployment) -> Iterator[Deployment]:
     """The deployed host with n8n behind the guard; without it again afterwards."""
-    run = deployed.converge(overrides={"n8n": {"guard": True}})
-    assert run.changes == ["Generation | rendered files and their links", "Proxy | the Caddyfile is loaded"]
-    yield deployed
-    deployed.converge()
+    try:
+        run = deployed.converge(overrides={"n8n": {"guard": True}})
+        assert run.changes == [
+            "Generation | rendered files and their links",
+            "Proxy | the Caddyfile is loaded",
+        ]
+        yield deployed
+    finally:
+        deployed.converge()
     assert browser(deployed).get(N8N).status_code == 200
     deployed.unchanged()
 
