@@ -27,7 +27,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=7, help="pairs of no-op runs")
     parser.add_argument("--first", type=int, default=2, help="pairs of first deploys")
-    parser.add_argument("--lab", default="bench", help="a lab of this name; its host bench-1 is made and used")
+    parser.add_argument(
+        "--lab", default="bench", help="a lab of this name; its host bench-1 is made and used"
+    )
     given = parser.parse_args()
     lab = Lab(given.lab)
     smarteros.prepare(lab, ["bench-1"])
@@ -64,7 +66,9 @@ def report(name: str, pairs: list[tuple[float, float]], limit: float) -> bool:
     """One line; whether the median ratio is within its limit."""
     ours, floor = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(mine / least for mine, least in pairs)
-    print(f"{name}: {ours:.2f} s, floor {floor:.2f} s, ratio {ratio:.2f} (at most {limit}), {len(pairs)} pairs")
+    print(
+        f"{name}: {ours:.2f} s, floor {floor:.2f} s, ratio {ratio:.2f} (at most {limit}), {len(pairs)} pairs"
+    )
     return ratio <= limit
 
 
@@ -121,7 +125,12 @@ def noop_floor(lab: Lab) -> None:
     kept = json.loads((lab.state.folder / "state" / "bench-1" / "vault.json").read_text())
     host = lab.host("bench-1")
     root = lab.acme_root().read_text()
-    variables = {"ROLE_ID": kept["role_id"], "SECRET_ID": kept["secret_id"], "DOMAINS": checks(), "ROOT": root}
+    variables = {
+        "ROLE_ID": kept["role_id"],
+        "SECRET_ID": kept["secret_id"],
+        "DOMAINS": checks(),
+        "ROOT": root,
+    }
     text = 'printf "%s" "$ROOT" >/tmp/bench-root.pem\n' + (HERE / "noop.sh").read_text()
     script(host, text, variables)
 
