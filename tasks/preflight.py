@@ -3,12 +3,15 @@
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from pyinfra.api import StringCommand
 
+from tasks import generation
 from tasks.catalogue import Service
-from tasks.facts import Machine, MachineFact
-from tasks.run import Commands, Refused, host, known, operation, services, stack
+from tasks.facts import DatabasesFact, DockerFact, LoadedCaddyfileFact, Machine, MachineFact, TreeFact
+from tasks.render import CURRENT, SECRETS
+from tasks.run import Commands, Refused, host, known, operation, read_ahead, services, stack
 
 # System → releases that are tested or documented upstream as Docker hosts.
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
@@ -31,6 +34,7 @@ def run() -> None:
 @operation
 def checked() -> Commands:
     """Refuses with all reasons at once; finishes an interrupted dpkg."""
+    read_ahead(*_quiet_run())
     machine = known(MachineFact)
     reasons = list(problems(machine, services(), stack().docker_source, time.time()))
     if reasons:
@@ -39,6 +43,20 @@ def checked() -> Commands:
         )
     if machine.broken_packages:
         yield StringCommand("DEBIAN_FRONTEND=noninteractive dpkg --configure -a")
+
+
+def _quiet_run() -> list[tuple[Any, ...]]:
+    """The facts that a run with nothing to do needs, so that they are under way at once."""
+    extended = tuple(item.name for service in services() for item in service.databases if item.extensions)
+    proxies = [service.main.name for service in services() if service.phase == "proxy"]
+    return [
+        (MachineFact,),
+        (DockerFact,),
+        (TreeFact, f"{CURRENT}/", tuple(generation.links())),
+        (TreeFact, SECRETS),
+        (DatabasesFact, extended),
+        *((LoadedCaddyfileFact, name) for name in proxies),
+    ]
 
 
 def problems(machine: Machine, chosen: tuple[Service, ...], source: str, now: float) -> Iterator[str]:

@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
+import gevent
 from pyinfra import context, logger
 from pyinfra.api import DeployError, FactBase
 from pyinfra.api import operation as pyinfra_operation
@@ -76,16 +77,30 @@ def recall(key: Any) -> None:
 
 def known(fact: type[FactBase[T]], *args: Any) -> T:
     """The fact, read at most once between two changes of ours."""
-    facts: dict[Any, T] = remember(("facts", executing()), dict)
-    key = (fact, args)
-    if key not in facts:
-        facts[key] = host().get_fact(fact, *args)
-    return facts[key]
+    read_ahead((fact, *args))
+    value: T = _facts()[(fact, *args)].get()
+    return value
+
+
+def read_ahead(*wanted: tuple[Any, ...]) -> None:
+    """Starts to read these facts, each ``(fact, *args)``, side by side on the one connection; ``known`` waits."""
+    for key in wanted:
+        if key not in _facts():
+            _facts()[key] = gevent.spawn(_read, host(), *key)
+
+
+def _read(target: Host, fact: type[FactBase[T]], *args: Any) -> T:
+    with context.ctx_host.use(target):
+        return target.get_fact(fact, *args)
+
+
+def _facts() -> dict[tuple[Any, ...], gevent.Greenlet]:
+    return remember(("facts", executing()), dict)
 
 
 def forget() -> None:
     """Something changes on the host: read its facts anew."""
-    remember(("facts", executing()), dict).clear()
+    _facts().clear()
 
 
 def operation(

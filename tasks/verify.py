@@ -19,7 +19,7 @@ from tasks import catalogue, tunnel
 from tasks.catalogue import Route, Service
 from tasks.facts import DockerFact
 from tasks.render import image
-from tasks.run import Commands, Refused, executing, forget, host, known, operation, services, stack
+from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
 # A first deploy orders its certificates while this waits.
 _PATIENCE = 90
@@ -45,7 +45,6 @@ def verified() -> Commands:
     """Asks all domains at once, fails the host when one does not answer as it should, prints the table."""
     if not executing():
         return
-    forget()
     yield from ()
     asked = [
         (service, route, name) for service, route in _routes() for name in catalogue.domains(stack(), route)

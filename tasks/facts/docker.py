@@ -108,12 +108,13 @@ _CONTAINER_FORMAT = "|".join(
 
 _DOCKER = f"""
 command -v docker >/dev/null || exit 0
-docker ps -aq --filter label={SERVICE_LABEL} | xargs -r docker inspect --format {quote(_CONTAINER_FORMAT)} 2>/dev/null
-docker network ls --format 'n|{{{{.Name}}}}|{{{{.Driver}}}}|{{{{.Internal}}}}' 2>/dev/null
-docker image ls --format 'i|{{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null
+docker ps -aq --filter label={SERVICE_LABEL} | xargs -r docker inspect --format {quote(_CONTAINER_FORMAT)} 2>/dev/null &
+docker network ls --format 'n|{{{{.Name}}}}|{{{{.Driver}}}}|{{{{.Internal}}}}' 2>/dev/null &
+docker image ls --format 'i|{{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null &
 for file in {SECRETS}/*.env; do
     [ -e "$file" ] && echo "e|$(basename "$file" .env)|$(sed -n 's/^{SECRETS_VARIABLE}="\\(.*\\)"$/\\1/p' "$file")"
 done
+wait
 true
 """.strip()
 
