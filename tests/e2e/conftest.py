@@ -12,11 +12,14 @@ from tests.lab.lab import Lab
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    """The lab of the tests (SMARTEROS_TEST_LAB names another one), with one bare host at least."""
-    lab = Lab(os.environ.get("SMARTEROS_TEST_LAB", "test"))
+def lab(worker_id: str) -> Iterator[Lab]:
+    """The lab of this worker, with one bare host at least; SMARTEROS_TEST_LAB names one that stays up."""
+    kept = os.environ.get("SMARTEROS_TEST_LAB")
+    lab = Lab(kept or f"test-{worker_id}")
     smarteros.prepare(lab, ["main"])
-    return lab
+    yield lab
+    if not kept:
+        lab.down()
 
 
 @pytest.fixture(scope="session")
