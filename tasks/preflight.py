@@ -53,7 +53,7 @@ def _quiet_run() -> list[tuple[Any, ...]]:
         (MachineFact,),
         (DockerFact,),
         (TreeFact, f"{CURRENT}/", tuple(generation.links())),
-        (TreeFact, SECRETS),
+        (TreeFact, SECRETS, (), "077"),
         (DatabasesFact, extended),
         *((LoadedCaddyfileFact, name) for name in proxies),
     ]

@@ -17,6 +17,9 @@ from urllib3.poolmanager import PoolManager
 
 _CHUNK = 65536
 
+# Seconds without a byte; requests and urllib3 set their own on top.
+_SILENCE = 30
+
 
 def connect(host: Host, port: int, timeout: float = 10) -> socket.socket:
     """A connected socket to 127.0.0.1:port as seen on the host. Raises OSError when nothing listens there."""
@@ -31,7 +34,7 @@ def connect(host: Host, port: int, timeout: float = 10) -> socket.socket:
     except Exception as error:  # paramiko raises ChannelException, SSHException, EOFError
         raise ConnectionError(f"{host.name}: nothing answers on 127.0.0.1:{port} ({error})") from error
     ours, theirs = socket.socketpair()
-    ours.settimeout(timeout)
+    ours.settimeout(_SILENCE)
     gevent.spawn(_pump, theirs.recv, channel.sendall, channel.shutdown_write)
     gevent.spawn(_pump, channel.recv, theirs.sendall, theirs.close)
     return ours

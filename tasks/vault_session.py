@@ -21,6 +21,9 @@ from tasks.run import Refused, host, remember, stack
 PORT = 8200
 DEPLOYER = "smarteros-deployer"
 
+# Seconds for one answer. Generous: an answer to the initialisation that came too late would be lost keys.
+_PATIENCE = 120
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -67,11 +70,11 @@ def client() -> hvac.Client:
     """A client without a token: through the SSH connection, or straight to an external Vault."""
     external = stack().vault_address
     if external:
-        return hvac.Client(url=external, timeout=10)
+        return hvac.Client(url=external, timeout=_PATIENCE)
     session = requests.Session()
     session.trust_env = False  # no proxy of this machine between us and the host's loopback
     session.mount("http://", tunnel.Adapter(host(), PORT))
-    return hvac.Client(url=f"http://127.0.0.1:{PORT}", session=session, timeout=10)
+    return hvac.Client(url=f"http://127.0.0.1:{PORT}", session=session, timeout=_PATIENCE)
 
 
 def deployer() -> hvac.Client:

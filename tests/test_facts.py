@@ -308,5 +308,16 @@ def test_a_real_tree_is_read(tmp_path: Path) -> None:
     }
 
 
+def test_a_folder_that_is_open_to_others_shows_as_one_file_too_many(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir(mode=0o755)
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    tmp_path.chmod(0o755)
+    assert [*TreeFact().process(run(TreeFact().command(str(tmp_path))))] == ["./open/"]
+    assert ".//" in TreeFact().process(run(TreeFact().command(str(tmp_path), (), "077")))
+    tmp_path.chmod(0o700)
+    assert ".//" not in TreeFact().process(run(TreeFact().command(str(tmp_path), (), "077")))
+
+
 def test_a_tree_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert TreeFact().process(run(TreeFact().command(str(tmp_path / "absent")))) == {}

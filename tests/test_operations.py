@@ -298,6 +298,19 @@ def test_secret_files_go_over_standard_input_only() -> None:
     assert "hunter" not in str(command)
 
 
+def test_a_folder_of_secrets_that_others_can_enter_is_closed() -> None:
+    secret = {"n8n.env": 'KEY="hunter2"\n'}
+    with fake({"cd /vault/secrets": [*tree(secret, mode="600"), "m|755|root:root||.//"]}):
+        (command,) = list(files.secret_files(secret))
+    assert str(command) == files._replace_secrets()
+
+
+def test_a_folder_of_the_generation_that_others_can_write_makes_a_fresh_copy() -> None:
+    with fake({"cd /opt/smarteros/current/": [*tree(FILES), "m|777|root:root||./redis/"]}):
+        (command,) = texts(files.generation, FILES, "d1", {})
+    assert command == files._activate("d1")
+
+
 # The same shell, run
 
 

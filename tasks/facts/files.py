@@ -20,12 +20,15 @@ class FileState:
 class TreeFact(FactBase[dict[str, FileState]]):
     """Every file below a folder (relative path → FileState), and the named links outside it."""
 
-    def command(self, root: str, links: tuple[str, ...] = ()) -> str:
-        """Hashes what is really there, so that hand edits are found."""
+    def command(self, root: str, links: tuple[str, ...] = (), closed: str = "022") -> str:
+        """Hashes what is really there, so that hand edits are found. A folder shows only when it is not root's
+        or has one of the ``closed`` permission bits, and then as one file too many, ``./folder/``.
+        """
         named = " ".join(quote(link) for link in links)
         return f"""
 if cd {quote(root)} 2>/dev/null; then
     find . -mindepth 1 ! -type d -printf 'm|%m|%u:%g|%l|%P\\n'
+    find . -type d \\( -perm /{closed} -o ! -user root \\) -printf 'm|%m|%u:%g||./%P/\\n'
     find . -type f -exec sha256sum {{}} + | sed 's/^/s|/'
 fi
 for link in {named}; do [ -L "$link" ] && echo "l|$(readlink "$link")|$link"; done

@@ -98,10 +98,10 @@ def secret_files(files: Mapping[str, str]) -> Commands:
 
     files: name → text. Files of other names are left alone: they may belong to a disabled service.
     """
-    found = known(TreeFact, SECRETS)
+    found = known(TreeFact, SECRETS, (), "077")
     wanted = expected(files, mode="600")
     wrong = {name: files[name] for name, state in wanted.items() if found.get(name) != state}
-    if wrong:
+    if wrong or ".//" in found:
         yield StringCommand(_replace_secrets(), _stdin=archive(wrong, mode="600"))
 
 
@@ -111,6 +111,7 @@ set -e
 umask 077
 mkdir -p {SECRETS}
 cd {SECRETS}
+chown root:root .
 chmod 700 .
 rm -rf .incoming
 mkdir .incoming
