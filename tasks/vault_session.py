@@ -21,8 +21,8 @@ from tasks.run import Refused, host, remember, stack
 PORT = 8200
 DEPLOYER = "smarteros-deployer"
 
-# Seconds for one answer. Generous: an answer to the initialisation that came too late would be lost keys.
-_PATIENCE = 120
+# Seconds to connect, and for one answer. Generous: an answer to the initialisation that came too late would be lost keys.
+_PATIENCE = (10, 120)
 
 
 @dataclass(frozen=True)
