@@ -35,6 +35,7 @@ class Kept:
     root_token: str = ""
     role_id: str = ""
     secret_id: str = ""
+    asked: bool = False  # it was told to initialise, and its answer has not arrived yet
 
 
 def state_file() -> Path:

@@ -12,12 +12,14 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
 from tasks import vault, vault_session
-from tasks.run import Refused
+from tasks.catalogue import Service
+from tasks.run import Refused, services
 from tasks.vault_session import Kept, foreseen, keep, kept
-from tests.fake import commands, fake
+from tests.fake import Responses, commands, fake
 from tests.openbao import _CONFIG, OpenBao, free_port
 
-RUNS = {"docker ps -aq": ["c|/vault|vault|d||running|healthy|0|x:1|smarter-net "]}
+CONTAINER = "c|/vault|vault|d||running|healthy|0|x:1|smarter-net "
+RUNS = {"docker ps -aq": [CONTAINER]}
 
 
 @pytest.fixture
@@ -38,8 +40,8 @@ def bao(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenBao]:
 
 
 @contextmanager
-def run(state: Path, **changes: Any) -> Iterator[Host]:
-    with fake(RUNS, state_dir=str(state / "state"), vault_engine="openbao", **changes) as host:
+def run(state: Path, responses: Responses = RUNS, **changes: Any) -> Iterator[Host]:
+    with fake(responses, state_dir=str(state / "state"), vault_engine="openbao", **changes) as host:
         yield host
 
 
@@ -47,12 +49,22 @@ def perform(state: Path, **changes: Any) -> int:
     """One run's two operations; the number of changes. Every step has to succeed."""
     done = 0
     with run(state, **changes) as host:
-        for operation in (vault.ready, vault.configured):
-            for step in operation._inner():  # type: ignore[attr-defined]
-                assert isinstance(step, FunctionCommand)
-                assert step.function(host.state, host) is True
-                done += 1
+        for step in both():
+            assert isinstance(step, FunctionCommand)
+            assert step.function(host.state, host) is True
+            done += 1
     return done
+
+
+def service() -> Service:
+    """Vault's."""
+    return next(item for item in services() if item.name == "vault")
+
+
+def both() -> Iterator[Any]:
+    """The phase's two operations, step by step."""
+    yield from vault.ready._inner(service())  # type: ignore[attr-defined]
+    yield from vault.configured._inner()  # type: ignore[attr-defined]
 
 
 def stored(state: Path) -> Kept:
@@ -108,8 +120,7 @@ def test_a_run_killed_after_any_step_is_finished_by_the_next(bao: OpenBao, tmp_p
     total = 0
     for _ in range(40):
         with run(tmp_path, services=["vault", "caddy"]) as host:
-            steps = (step for operation in (vault.ready, vault.configured) for step in operation._inner())  # type: ignore[attr-defined]
-            step = next(steps, None)
+            step = next(both(), None)
             if step is None:
                 break
             assert step.function(host.state, host) is True
@@ -119,13 +130,33 @@ def test_a_run_killed_after_any_step_is_finished_by_the_next(bao: OpenBao, tmp_p
     assert perform(tmp_path, services=["vault", "caddy"]) == 0
 
 
+def test_a_vault_whose_keys_never_arrived_is_made_anew(bao: OpenBao, tmp_path: Path) -> None:
+    """The run ended after Vault had initialised itself and before its answer was stored."""
+    with run(tmp_path):
+        keep(Kept(asked=True))
+        unsealed(bao).sys.initialize(1, 1)
+        first = vault.ready._inner(service())  # type: ignore[attr-defined]
+        assert str(next(first)).startswith(
+            "docker compose -f /root/dkcompose/vault-deploy.yaml rm --stop --force && docker volume rm vault_data\n"
+        )
+
+
+def test_a_vault_that_has_served_secrets_is_never_made_anew(bao: OpenBao, tmp_path: Path) -> None:
+    with run(tmp_path, {"docker ps -aq": [CONTAINER, "e|n8n|0123"]}) as host:
+        keep(Kept(asked=True))
+        unsealed(bao).sys.initialize(1, 1)
+        (step,) = commands(vault.ready, service())
+        assert step.function(host.state, host) is False
+        assert kept() == Kept(asked=True)
+
+
 def test_lost_keys_are_an_error_and_never_a_second_initialisation(bao: OpenBao, tmp_path: Path) -> None:
     perform(tmp_path, services=["vault"])
     bao.stop()
     bao.start()
     elsewhere = tmp_path / "elsewhere"
     with run(elsewhere) as host:
-        (step,) = commands(vault.ready)
+        (step,) = commands(vault.ready, service())
         assert step.function(host.state, host) is False
         with pytest.raises(Refused) as refused:
             vault._unseal(vault_session.client())
@@ -140,7 +171,7 @@ def test_a_lost_volume_is_an_error(bao: OpenBao, tmp_path: Path) -> None:
     assert bao.call("GET", "sys/init") == {"initialized": False}
     with run(tmp_path) as host:
         keep(Kept(keys=("a2V5",)))
-        (failure,) = commands(vault.ready)
+        (failure,) = commands(vault.ready, service())
         assert failure.function(host.state, host) is False
         with pytest.raises(Refused) as refused:
             vault._refuse_a_lost_volume()
@@ -154,7 +185,7 @@ def test_a_lost_volume_is_an_error(bao: OpenBao, tmp_path: Path) -> None:
 def test_a_vault_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vault_session, "PORT", free_port())
     with run(tmp_path) as host:
-        (failure,) = commands(vault.ready)
+        (failure,) = commands(vault.ready, service())
         assert failure.function(host.state, host) is False
         with pytest.raises(Refused) as refused, foreseen("asking"):
             vault_session.client().sys.read_seal_status()
@@ -165,7 +196,7 @@ def test_a_vault_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pyte
 
 def test_planning_on_a_bare_host_says_that_something_will_change(tmp_path: Path) -> None:
     with fake({}, executing=False, state_dir=str(tmp_path)):
-        assert commands(vault.ready) == ["true"]
+        assert commands(vault.ready, service()) == ["true"]
         assert commands(vault.configured) == ["true"]
 
 
