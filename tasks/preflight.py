@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 from pyinfra.api import StringCommand
 
-from tasks import generation
+from tasks import generation, vault_session, verify
 from tasks.catalogue import Service
 from tasks.facts import DatabasesFact, DockerFact, LoadedCaddyfileFact, Machine, MachineFact, TreeFact
 from tasks.render import CURRENT, SECRETS
@@ -35,6 +36,9 @@ def run() -> None:
 def checked() -> Commands:
     """Refuses with all reasons at once; finishes an interrupted dpkg."""
     read_ahead(*_quiet_run())
+    gevent.sleep(0.03)  # the questions leave; libraries load while the host looks up the answers
+    vault_session.warm()
+    verify.trust()
     machine = known(MachineFact)
     reasons = list(problems(machine, services(), stack().docker_source, time.time()))
     if reasons:

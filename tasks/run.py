@@ -94,6 +94,25 @@ def _read(target: Host, fact: type[FactBase[T]], *args: Any) -> T:
         return target.get_fact(fact, *args)
 
 
+def together(*calls: Callable[[], T]) -> list[T]:
+    """The calls' results, made side by side. Raises what the first of them raised that failed."""
+    target = host()
+
+    def settled(call: Callable[[], T]) -> tuple[T | None, Exception | None]:
+        with context.ctx_host.use(target):
+            try:
+                return call(), None
+            except Exception as error:  # noqa: BLE001  raised again below, where it is waited for
+                return None, error
+
+    jobs = [gevent.spawn(settled, call) for call in calls]
+    outcomes = [job.get() for job in jobs]
+    for _, error in outcomes:
+        if error:
+            raise error
+    return [value for value, _ in outcomes]
+
+
 def _facts() -> dict[tuple[Any, ...], gevent.Greenlet]:
     return remember(("facts", executing()), dict)
 
@@ -162,4 +181,5 @@ __all__ = [
     "services",
     "stack",
     "step",
+    "together",
 ]

@@ -18,7 +18,18 @@ from tasks import envfile, vault_session
 from tasks.catalogue import Secret, Service
 from tasks.operations import files
 from tasks.render import SECRETS, SECRETS_VARIABLE
-from tasks.run import Commands, Refused, executing, operation, recall, remember, services, stack, step
+from tasks.run import (
+    Commands,
+    Refused,
+    executing,
+    operation,
+    recall,
+    remember,
+    services,
+    stack,
+    step,
+    together,
+)
 
 # Our own path beside the services': the key of the digests that containers and roles are compared by.
 OWN_PATH = "smarteros"
@@ -58,8 +69,8 @@ def filled() -> Commands:
     if _planning_without_vault():
         yield "true"
         return
-    for path, declared in wanted().items():
-        present, version = _versioned(path)
+    found = together(*(partial(_versioned, path) for path in wanted()))
+    for (path, declared), (present, version) in zip(wanted().items(), found, strict=True):
         if missing := generated(declared, present):
             yield step(partial(_write, path, {**present, **missing}, version))
 

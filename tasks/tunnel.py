@@ -10,10 +10,6 @@ from typing import Any
 
 import gevent
 from pyinfra.api.host import Host
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool
-from urllib3.connection import HTTPConnection
-from urllib3.poolmanager import PoolManager
 
 _CHUNK = 65536
 
@@ -47,28 +43,3 @@ def _pump(receive: Any, send: Any, end: Any) -> None:
             send(data)
     with suppress(OSError, EOFError):
         end()
-
-
-class Adapter(HTTPAdapter):
-    """A requests adapter whose every connection, whatever its URL's name, ends at the host's loopback port."""
-
-    def __init__(self, host: Host, port: int) -> None:
-        self._target = (host, port)
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Requests' hook for its connection pools (requests.adapters.HTTPAdapter)."""
-        super().init_poolmanager(*args, **kwargs)
-        manager: PoolManager = self.poolmanager
-        manager.pool_classes_by_scheme = {"http": _pool(*self._target)}
-
-
-def _pool(host: Host, port: int) -> type[HTTPConnectionPool]:
-    class Connection(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return connect(host, port)
-
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Connection
-
-    return Pool

@@ -4,15 +4,15 @@ The result of the initialisation is stored on this machine before the first unse
 lives until the deployer's own AppRole exists; then it is revoked and forgotten.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hvac
-from hvac.exceptions import Forbidden, InvalidPath
 from pyinfra.api import StringCommand
 from pyinfra.api.command import FunctionCommand
 
@@ -20,9 +20,15 @@ from tasks import render, vault_session
 from tasks.catalogue import Service
 from tasks.facts import DockerFact
 from tasks.generation import digests
+from tasks.lazily import lazily
 from tasks.operations import containers
-from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
+from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step, together
 from tasks.vault_session import DEPLOYER, Kept, foreseen, keep, kept
+
+if TYPE_CHECKING:
+    import hvac
+else:
+    hvac = lazily("hvac")
 
 # What a later run has to do: read and fill secrets, keep policies and roles as described. No delete,
 # no mounts, no audit, no tokens; policies are limited to names of ours by their prefix.
@@ -169,21 +175,27 @@ def _deployer_policy() -> str:
 
 
 def _differences(client: hvac.Client) -> Iterator[FunctionCommand]:
-    for service in services():
-        policy = _SERVICE_POLICY.format(mount=stack().vault_mount, name=service.name)
-        name = f"smarteros-{service.name}"
-        if _policy(client, name) != policy:
-            yield step(partial(_write_policy, client, name, policy))
-        wanted = {"token_policies": [name], **_ROLE}
-        if _role(client, service.name, wanted) != wanted:
-            yield step(partial(_write_role, client, service.name, wanted))
+    """Policies and roles that are not as described, all read at once."""
+    names = [service.name for service in services()]
+    policies = together(*(partial(_policy, client, f"smarteros-{name}") for name in names))
+    roles = together(*(partial(_role, client, name, _role_of(name)) for name in names))
+    for name, policy, role in zip(names, policies, roles, strict=True):
+        described = _SERVICE_POLICY.format(mount=stack().vault_mount, name=name)
+        if policy != described:
+            yield step(partial(_write_policy, client, f"smarteros-{name}", described))
+        if role != _role_of(name):
+            yield step(partial(_write_role, client, name, _role_of(name)))
+
+
+def _role_of(name: str) -> dict[str, Any]:
+    return {"token_policies": [f"smarteros-{name}"], **_ROLE}
 
 
 def _policy(client: hvac.Client, name: str) -> str:
     with foreseen(f"reading the policy {name}"):
         try:
             return str(client.sys.read_acl_policy(name)["data"]["policy"])
-        except InvalidPath:
+        except hvac.exceptions.InvalidPath:
             return ""
 
 
@@ -191,7 +203,7 @@ def _role(client: hvac.Client, name: str, wanted: dict[str, Any]) -> dict[str, A
     with foreseen(f"reading the AppRole {name}"):
         try:
             found = client.auth.approle.read_role(name)["data"]
-        except InvalidPath:
+        except hvac.exceptions.InvalidPath:
             return {}
     return {key: found.get(key) for key in wanted}
 
@@ -210,6 +222,9 @@ def _revoke_root() -> None:
     stored = kept() or Kept()
     client = vault_session.client()
     client.token = stored.root_token
-    with foreseen("revoking the root token"), suppress(Forbidden):  # a killed run had revoked it already
+    with (
+        foreseen("revoking the root token"),
+        suppress(hvac.exceptions.Forbidden),
+    ):  # a killed run had revoked it already
         client.auth.token.revoke_self()
     keep(replace(stored, root_token=""))

@@ -3,20 +3,26 @@
 Errors of the network and of Vault come out as Refused, naming Vault's address and what to do.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hvac
-import requests
-from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultError
-
-from tasks import tunnel
+from tasks.lazily import lazily
 from tasks.run import Refused, host, remember, stack
+
+if TYPE_CHECKING:
+    import hvac
+    import requests
+
+    from tasks import tunnel_http
+else:
+    hvac, requests, tunnel_http = lazily("hvac"), lazily("requests"), lazily("tasks.tunnel_http")
 
 PORT = 8200
 DEPLOYER = "smarteros-deployer"
@@ -74,8 +80,13 @@ def client() -> hvac.Client:
         return hvac.Client(url=external, timeout=_PATIENCE)
     session = requests.Session()
     session.trust_env = False  # no proxy of this machine between us and the host's loopback
-    session.mount("http://", tunnel.Adapter(host(), PORT))
+    session.mount("http://", tunnel_http.Adapter(host(), PORT))
     return hvac.Client(url=f"http://127.0.0.1:{PORT}", session=session, timeout=_PATIENCE)
+
+
+def warm() -> None:
+    """Loads the client's libraries now, while there is something to wait for."""
+    _ = hvac.Client, tunnel_http.Adapter
 
 
 def deployer() -> hvac.Client:
@@ -127,11 +138,11 @@ def foreseen(doing: str) -> Iterator[None]:
         yield
     except requests.RequestException as error:
         raise Refused(f"{doing}: {where} does not answer ({_root(error)})") from None
-    except Forbidden:
+    except hvac.exceptions.Forbidden:
         raise Refused(
             f"{doing}: {where} refuses the credential (403): it may have expired or been revoked"
         ) from None
-    except VaultError as error:
+    except hvac.exceptions.VaultError as error:
         raise Refused(f"{doing}: {where} says: {error}") from None
 
 
@@ -149,7 +160,7 @@ def read(path: str) -> tuple[dict[str, Any], int]:
             found = deployer().secrets.kv.v2.read_secret_version(
                 path, mount_point=mount, raise_on_deleted_version=True
             )
-        except InvalidPath as error:
+        except hvac.exceptions.InvalidPath as error:
             deleted = (error.json or {}).get("data")
             if deleted:
                 raise Refused(_deleted(mount, path, deleted["metadata"]["version"])) from None
@@ -170,7 +181,7 @@ def write(path: str, values: dict[str, str], version: int) -> None:
     with foreseen(f"writing {mount}/{path}"):
         try:
             deployer().secrets.kv.v2.create_or_update_secret(path, values, cas=version, mount_point=mount)
-        except InvalidRequest as error:
+        except hvac.exceptions.InvalidRequest as error:
             if "check-and-set" not in str(error):
                 raise
             raise Refused(f"{mount}/{path} was changed by somebody else during this run: run again") from None

@@ -19,7 +19,7 @@ from tasks import catalogue, tunnel
 from tasks.catalogue import Route, Service
 from tasks.facts import DockerFact
 from tasks.render import image
-from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
+from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack
 
 # A first deploy orders its certificates while this waits.
 _PATIENCE = 90
@@ -49,7 +49,7 @@ def verified() -> Commands:
     asked = [
         (service, route, name) for service, route in _routes() for name in catalogue.domains(stack(), route)
     ]
-    context = _trust()
+    context = trust()
     deadline = time.monotonic() + _PATIENCE
     jobs = [gevent.spawn(_patiently, host(), route, name, context, deadline) for _, route, name in asked]
     gevent.joinall(jobs)
@@ -67,6 +67,11 @@ def _routes() -> list[tuple[Service, Route]]:
     if not any(service.phase == "proxy" for service in services()):
         return []
     return [(service, route) for service in services() for route in service.routes]
+
+
+def trust() -> ssl.SSLContext:
+    """The authorities that the certificates have to be from; loaded once a run. Raises Refused."""
+    return remember("trust", _trust)
 
 
 def _trust() -> ssl.SSLContext:

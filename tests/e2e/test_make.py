@@ -94,7 +94,8 @@ def test_every_command_of_the_readme_works(copy: Path) -> None:
         here = command.replace("inventories/prod.py", "inventories/lab.py")
         shell(
             copy,
-            here + (' BENCH="--pairs 1 --first 0 --lab bench"' if here == "make bench" else ""),
+            here
+            + (f' BENCH="--pairs 1 --first 0 --lab {NAME} --host lab-1"' if here == "make bench" else ""),
             given="\n",
         )
 
