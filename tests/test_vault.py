@@ -11,7 +11,7 @@ import pytest
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
-from tasks import vault, vault_session
+from tasks import vault, vault_policies, vault_session
 from tasks.catalogue import Service
 from tasks.run import Refused, services
 from tasks.vault_session import Kept, foreseen, keep, kept
@@ -64,7 +64,7 @@ def service() -> Service:
 def both() -> Iterator[Any]:
     """The phase's two operations, step by step."""
     yield from vault.ready._inner(service())  # type: ignore[attr-defined]
-    yield from vault.configured._inner()  # type: ignore[attr-defined]
+    yield from vault_policies.configured._inner()  # type: ignore[attr-defined]
 
 
 def stored(state: Path) -> Kept:
@@ -197,7 +197,7 @@ def test_a_vault_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pyte
 def test_planning_on_a_bare_host_says_that_something_will_change(tmp_path: Path) -> None:
     with fake({}, executing=False, state_dir=str(tmp_path)):
         assert commands(vault.ready, service()) == ["true"]
-        assert commands(vault.configured) == ["true"]
+        assert commands(vault_policies.configured) == ["true"]
 
 
 def test_what_is_kept_is_read_back_and_a_broken_file_is_refused(tmp_path: Path) -> None:
