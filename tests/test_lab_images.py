@@ -19,11 +19,15 @@ from tests.lab.images import (
     recipe_for,
 )
 
+CONTRACT_DOUBLES = {"botpress", "chatwoot", "dokploy", "metabase"}
+
 
 @pytest.mark.parametrize(
     ("reference", "recipe"),
     [
         ("n8nio/n8n:2.30.4", "n8n"),
+        ("odoo:16.0-20250909", "odoo"),
+        ("dokploy/dokploy:v0.30.2", "dokploy"),
         ("pgvector/pgvector:0.8.6-pg16-bookworm", "postgres"),
         ("caddy", "caddy"),
         ("docker.io/library/redis:8", "redis"),
@@ -46,7 +50,8 @@ def test_an_image_without_a_recipe_is_named_with_what_to_do() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(RECIPES.values())))
 def test_every_recipe_has_its_folder_and_only_known_bases(name: str) -> None:
-    assert [recipe_folder(base).name for base in base_recipes(recipe_folder(name)).values()] == ["trixie"]
+    bases = [recipe_folder(base).name for base in base_recipes(recipe_folder(name)).values()]
+    assert bases == (["double"] if name in CONTRACT_DOUBLES else ["trixie"])
 
 
 def test_an_unknown_recipe_is_refused() -> None:
@@ -97,6 +102,15 @@ def test_the_digest_changes_with_everything_that_goes_into_the_image(recipe: Pat
     (recipe / "sub" / "run").rename(recipe / "sub" / "walk")
     seen.append(digest(recipe, {}, [], {}))
     assert len(set(seen)) == len(seen) == 10
+
+
+def test_what_running_a_recipes_python_leaves_is_no_part_of_the_image(recipe: Path, tmp_path: Path) -> None:
+    before = digest(recipe, {}, [], {})
+    (recipe / "sub" / "__pycache__").mkdir()
+    (recipe / "sub" / "__pycache__" / "run.pyc").write_bytes(b"compiled")
+    assert digest(recipe, {}, [], {}) == before
+    fill_context(tmp_path / "context", recipe, [], {})
+    assert not (tmp_path / "context" / "sub" / "__pycache__").exists()
 
 
 def test_a_build_context_holds_files_inputs_and_staged_files(recipe: Path, tmp_path: Path) -> None:

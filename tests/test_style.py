@@ -107,6 +107,9 @@ def test_no_file_names_a_package_registry_or_a_developers_machine() -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if path.read_bytes()[:2] == b"#!"], ids=name)
 def test_scripts_are_valid(path: Path) -> None:
     shell = path.read_text().splitlines()[0]
+    if shell == "#!/usr/bin/env python3":
+        assert ast.parse(path.read_text()).body
+        return
     assert shell in {"#!/bin/sh", "#!/bin/sh -eu", "#!/bin/bash"}
     checked = subprocess.run(
         [shell.split()[0][2:], "-n", str(path)], capture_output=True, text=True, check=False

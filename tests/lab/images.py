@@ -32,13 +32,21 @@ MACHINE_PACKAGES = ("mmdebstrap", "debian-archive-keyring", "ca-certificates")
 
 # Upstream repository → the recipe of its double.
 RECIPES = {
+    "botpress/server": "botpress",
     "caddy": "caddy",
+    "chatwoot/chatwoot": "chatwoot",
+    "dokploy/dokploy": "dokploy",
+    "metabase/metabase": "metabase",
     "n8nio/n8n": "n8n",
+    "odoo": "odoo",
     "openbao/openbao": "openbao",
     "pgvector/pgvector": "postgres",
     "python": "python",
     "redis": "redis",
 }
+
+# What running and checking a recipe's Python leaves beside it: no part of the image.
+CACHES = ("__pycache__", ".mypy_cache", ".ruff_cache")
 
 Progress = Callable[[str], None]
 
@@ -124,6 +132,8 @@ def _parts(
     recipe: Path, bases: Mapping[str, str], inputs: list[Input], stage_files: Mapping[str, bytes]
 ) -> Iterator[bytes]:
     for path in sorted(path for path in recipe.rglob("*") if path.is_file()):
+        if not set(CACHES).isdisjoint(path.relative_to(recipe).parts):
+            continue
         executable = bool(path.stat().st_mode & 0o100)
         yield f"file {path.relative_to(recipe)} {executable}".encode()
         yield path.read_bytes()
@@ -138,7 +148,7 @@ def _parts(
 
 def fill_context(context: Path, recipe: Path, inputs: list[Input], stage_files: Mapping[str, bytes]) -> None:
     """Put the recipe's files, its inputs and the staged files into an empty build context."""
-    shutil.copytree(recipe, context, dirs_exist_ok=True)
+    shutil.copytree(recipe, context, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*CACHES))
     for item in inputs:
         item.write(context)
     for name, content in stage_files.items():

@@ -1,0 +1,35 @@
+"""`python3 -m double PROGRAM ARGUMENT…`: which double runs, and how its refusal looks."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+
+from double.contract import Refused
+
+PROGRAMS = ("chatwoot", "botpress", "metabase", "dokploy")
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Ends the program from whatever it waits for, also as process 1, for which there is no default."""
+    raise SystemExit(0)
+
+
+def main() -> None:
+    """Run the double; a refusal is one message and exit status 1."""
+    program, *arguments = sys.argv[1:] or [""]
+    if program not in PROGRAMS:
+        sys.exit(f"usage: python3 -m double {'|'.join(PROGRAMS)} [ARGUMENT...]")
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        importlib.import_module(f"double.{program}").run(arguments, dict(os.environ))
+    except Refused as refusal:
+        sys.exit(f"{program}: cannot start\n{refusal}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Chatwoot's worker: Sidekiq's heartbeat, where Sidekiq's own web interface looks for it, and its queues."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import time
+from typing import Any
+
+from double.contract import Refused
+
+# The order of config/sidekiq.yml is not confirmed; the names of the first ones are.
+QUEUES = ("critical", "high", "medium", "default", "mailers", "low", "scheduled_jobs")
+
+
+def work(redis: Any) -> None:
+    """Take jobs until SIGTERM; the heartbeat is forgotten after 60 s without a worker."""
+    _check(redis)
+    identity = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(6)}"
+    print(f"sidekiq {identity} started, queues {', '.join(QUEUES)}")
+    try:
+        while True:
+            _beat(redis, identity)
+            if job := redis.brpop([f"queue:{name}" for name in QUEUES], timeout=5):
+                print(f"took {json.loads(job[1]).get('class', 'a job')} from {job[0]}")
+    finally:
+        redis.srem("processes", identity)
+        redis.delete(identity)
+        print("sidekiq stopped")
+
+
+def _beat(redis: Any, identity: str) -> None:
+    info = json.dumps(
+        {"hostname": socket.gethostname(), "pid": os.getpid(), "identity": identity, "queues": QUEUES}
+    )
+    redis.sadd("processes", identity)
+    redis.hset(identity, mapping={"info": info, "busy": 0, "beat": time.time(), "quiet": "false"})
+    redis.expire(identity, 60)
+
+
+def _check(redis: Any) -> None:
+    """Sidekiq asks for the version and for the policy of eviction, which must not lose jobs."""
+    import redis as library
+
+    try:
+        info = redis.info()
+    except library.RedisError as error:
+        raise Refused(f"sidekiq cannot ask Redis for INFO: {error}") from None
+    if info.get("maxmemory_policy") != "noeviction":
+        print(f"WARNING: Redis evicts with {info.get('maxmemory_policy')}, sidekiq needs noeviction")

@@ -1,0 +1,173 @@
+"""Chatwoot's web process: health, API status, onboarding, login, sign-up and the WebSocket /cable."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import SplitResult
+
+from double.chatwoot_accounts import Accounts, Invalid
+from double.contract import Environment, Refused
+from double.web import Failure, Handler, Request, Response, Site, as_json, page, redirect
+from double.websocket import WebSocket
+
+VERSION = "4.15.1"
+CHANNEL = "chatwoot_production:double"
+
+
+@dataclass(frozen=True)
+class Web:
+    """The handlers."""
+
+    accounts: Accounts
+    signup: bool
+
+    def health(self, _request: Request) -> Response:
+        """Whether the process answers at all."""
+        return as_json({"status": "woot"})
+
+    def status(self, _request: Request) -> Response:
+        """Upstream's queue_services is a PING of Redis: it says nothing about sidekiq."""
+        return as_json(
+            {
+                "version": VERSION,
+                "timestamp": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+                "queue_services": "ok" if self._redis_answers() else "failing",
+                "data_services": "ok" if self.accounts.database.works() else "failing",
+            }
+        )
+
+    def _redis_answers(self) -> bool:
+        import redis
+
+        try:
+            return bool(self.accounts.redis.ping())
+        except redis.RedisError:
+            return False
+
+    def dashboard(self, _request: Request) -> Response:
+        """The application, or the way to the onboarding."""
+        if self.accounts.onboarding_is_open():
+            return redirect("/installation/onboarding")
+        return page("Chatwoot")
+
+    def onboarding(self, _request: Request) -> Response:
+        """The form, while it is open."""
+        return page("Howdy, Welcome to Chatwoot") if self.accounts.onboarding_is_open() else redirect("/")
+
+    def onboard(self, request: Request) -> Response:
+        """The first account: success and failure both lead to /, only a finished onboarding tells them apart."""
+        if not self.accounts.onboarding_is_open():
+            return redirect("/")
+        user = request.fields().get("user")
+        given: dict[str, Any] = user if isinstance(user, dict) else {}
+        company, name, email, password = (
+            str(given.get(key) or "") for key in ("company", "name", "email", "password")
+        )
+        try:
+            self.accounts.build(company, name, email, password, super_admin=True, confirmed=True)
+        except Invalid as error:
+            print(f"onboarding failed: {error}")
+        else:
+            self.accounts.finish_onboarding()
+        return redirect("/")
+
+    def sign_in(self, request: Request) -> Response:
+        """A session, in headers as devise_token_auth does it."""
+        fields = request.fields()
+        found = self.accounts.log_in(str(fields.get("email", "")), str(fields.get("password", "")))
+        if not found:
+            raise Failure(401, {"success": False, "errors": ["Invalid login credentials. Please try again."]})
+        user, token, client = found
+        headers = {"access-token": token, "client": client, "uid": user["email"], "token-type": "Bearer"}
+        return as_json({"data": _public(user)}, headers=headers)
+
+    def profile(self, request: Request) -> Response:
+        """The user of the session."""
+        user = self.accounts.user_of(
+            *(request.headers.get(name, "") for name in ("access-token", "client", "uid"))
+        )
+        if not user:
+            raise Failure(401, {"errors": ["You need to sign in or sign up before continuing."]})
+        return as_json(_public(user))
+
+    def sign_up(self, request: Request) -> Response:
+        """An account for whoever asks, only where ENABLE_ACCOUNT_SIGNUP allows it."""
+        if not self.signup:
+            raise Failure(404, {"status": 404, "error": "Not Found"})
+        keys = ("account_name", "user_full_name", "email", "password")
+        account, name, email, password = (str(request.fields().get(key, "")) for key in keys)
+        try:
+            self.accounts.build(account, name, email, password, super_admin=False, confirmed=False)
+        except Invalid as error:
+            raise Failure(422, {"message": str(error)}) from None
+        return as_json({"data": {"email": email}})
+
+    def cable(self, socket: WebSocket, _request: Request) -> None:
+        """ActionCable: welcome, a ping every three seconds, every subscription is confirmed."""
+        done, lock = threading.Event(), threading.Lock()
+
+        def send(**message: object) -> None:
+            with lock:
+                socket.send(json.dumps(message))
+
+        send(type="welcome")
+        threading.Thread(target=_ping, args=(send, done), daemon=True).start()
+        for text in socket.messages():
+            command = json.loads(text)
+            if command.get("command") == "subscribe":
+                send(identifier=command.get("identifier"), type="confirm_subscription")
+        done.set()
+
+
+def _ping(send: Callable[..., None], done: threading.Event) -> None:
+    while not done.wait(3):
+        try:
+            send(type="ping", message=int(time.time()))
+        except OSError:
+            return
+
+
+def _public(user: dict[str, Any]) -> dict[str, Any]:
+    keys = ("id", "name", "email", "type", "pubsub_token")
+    return {key: user[key] for key in keys} | {"confirmed": bool(user["confirmed_at"])}
+
+
+def _over_tls(handler: Handler, host: str) -> Handler:
+    """With FORCE_SSL Rails sends plain requests away, those of a health check too."""
+
+    def wrapped(request: Request) -> Response:
+        if request.headers.get("x-forwarded-proto") == "https":
+            return handler(request)
+        return redirect(f"https://{request.headers.get('host', host)}{request.path}", 301)
+
+    return wrapped
+
+
+def site(accounts: Accounts, environment: Environment, frontend: SplitResult) -> Site:
+    """All routes; Redis must also allow what ActionCable needs."""
+    import redis
+
+    try:
+        accounts.redis.publish(CHANNEL, "start")
+    except redis.RedisError as error:
+        raise Refused(f"ActionCable cannot publish over Redis: {error}") from None
+    web = Web(accounts, environment.get("ENABLE_ACCOUNT_SIGNUP") in ("true", "api_only"))
+    routes: dict[str, Handler] = {
+        "GET /health": web.health,
+        "GET /api": web.status,
+        "GET /(app(/.*)?)?": web.dashboard,
+        "GET /installation/onboarding": web.onboarding,
+        "POST /installation/onboarding": web.onboard,
+        "POST /auth/sign_in": web.sign_in,
+        "GET /api/v1/profile": web.profile,
+        "POST /api/v1/accounts": web.sign_up,
+    }
+    if environment.get("FORCE_SSL") in ("true", "1", "yes"):
+        routes = {route: _over_tls(handler, frontend.netloc) for route, handler in routes.items()}
+    return Site(routes, {"/cable": web.cable})

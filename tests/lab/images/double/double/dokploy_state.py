@@ -1,0 +1,159 @@
+"""What Dokploy keeps in its database: users, sessions, API keys, projects and compose services."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+
+from double.passwords import hashed, matches
+from double.store import Database, Row
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS "user" (id text PRIMARY KEY, email text UNIQUE NOT NULL, "firstName" text NOT NULL,
+  "lastName" text NOT NULL DEFAULT '', password text NOT NULL);
+CREATE TABLE IF NOT EXISTS organization (id text PRIMARY KEY, name text NOT NULL, "ownerId" text REFERENCES "user");
+CREATE TABLE IF NOT EXISTS member ("organizationId" text REFERENCES organization, "userId" text REFERENCES "user",
+  role text NOT NULL, "isDefault" boolean);
+CREATE TABLE IF NOT EXISTS session (token text PRIMARY KEY, "userId" text REFERENCES "user");
+CREATE TABLE IF NOT EXISTS apikey (id text PRIMARY KEY, key text UNIQUE NOT NULL, name text NOT NULL, "userId" text
+  REFERENCES "user", metadata text);
+CREATE TABLE IF NOT EXISTS project ("projectId" text PRIMARY KEY, name text NOT NULL, description text,
+  env text NOT NULL DEFAULT '', "createdAt" timestamptz DEFAULT now(), "organizationId" text REFERENCES organization);
+CREATE TABLE IF NOT EXISTS environment ("environmentId" text PRIMARY KEY, name text NOT NULL, "isDefault" boolean,
+  "projectId" text REFERENCES project);
+CREATE TABLE IF NOT EXISTS compose ("composeId" text PRIMARY KEY, name text NOT NULL, "appName" text UNIQUE NOT NULL,
+  description text, "composeType" text NOT NULL DEFAULT 'docker-compose', "sourceType" text NOT NULL DEFAULT 'github',
+  "composeFile" text NOT NULL DEFAULT '', env text, "composeStatus" text NOT NULL DEFAULT 'idle',
+  "createdAt" timestamptz DEFAULT now(), "environmentId" text REFERENCES environment);
+"""
+
+
+def new_id() -> str:
+    """An identifier of 21 characters."""
+    return secrets.token_urlsafe(16)[:21]
+
+
+def digest(key: str) -> str:
+    """An API key as the database keeps it."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class State:
+    """Queries over the tables."""
+
+    database: Database
+
+    def owner_exists(self) -> bool:
+        """Whether somebody has signed up."""
+        return bool(self.database.query("SELECT 1 FROM member WHERE role = 'owner'"))
+
+    def create_owner(self, email: str, name: str, last_name: str, password: str) -> Row:
+        """The first user, with an organization of his."""
+        user, organization = new_id(), new_id()
+        self.database.query(
+            'WITH u AS (INSERT INTO "user" VALUES (%s, %s, %s, %s, %s) RETURNING id), '
+            "o AS (INSERT INTO organization SELECT %s, 'My Organization', id FROM u RETURNING id) "
+            "INSERT INTO member SELECT o.id, u.id, 'owner', true FROM u, o",
+            (user, email, name, last_name, hashed(password), organization),
+        )
+        return {"id": user, "email": email, "name": name}
+
+    def check_password(self, email: str, password: str) -> Row | None:
+        """The user with this address and password."""
+        rows = self.database.query('SELECT * FROM "user" WHERE email = %s', (email,))
+        return rows[0] if rows and matches(password, rows[0]["password"]) else None
+
+    def open_session(self, user: str) -> str:
+        """A session's token."""
+        token = secrets.token_urlsafe(24)
+        self.database.query("INSERT INTO session VALUES (%s, %s)", (token, user))
+        return token
+
+    def session_member(self, token: str) -> Row | None:
+        """Whose session it is, and in which organization."""
+        return self._first(
+            'SELECT m.* FROM session s JOIN member m USING ("userId") WHERE s.token = %s', token
+        )
+
+    def key_member(self, key: str) -> Row | None:
+        """Whose API key it is; a key without an organization in its metadata is nobody's."""
+        return self._first(
+            'SELECT m.* FROM apikey k JOIN member m ON m."userId" = k."userId" '
+            "AND m.\"organizationId\" = k.metadata::json->>'organizationId' WHERE k.key = %s",
+            digest(key),
+        )
+
+    def create_key(self, name: str, user: str, organization: str) -> Row:
+        """An API key, shown only now."""
+        key, identifier = secrets.token_urlsafe(32), new_id()
+        self.database.query(
+            "INSERT INTO apikey VALUES (%s, %s, %s, %s, %s)",
+            (identifier, digest(key), name, user, json.dumps({"organizationId": organization})),
+        )
+        return {"id": identifier, "key": key, "name": name, "userId": user}
+
+    def organizations(self, user: str) -> list[Row]:
+        """The user's organizations."""
+        return self.database.query(
+            'SELECT o.* FROM organization o JOIN member m ON m."organizationId" = o.id WHERE m."userId" = %s',
+            (user,),
+        )
+
+    def create_project(self, name: str, description: str | None, organization: str) -> Row:
+        """A project and its environment `production`."""
+        project = self.database.query(
+            'INSERT INTO project ("projectId", name, description, "organizationId") VALUES (%s, %s, %s, %s) RETURNING *',
+            (new_id(), name, description, organization),
+        )[0]
+        environment = self.database.query(
+            "INSERT INTO environment VALUES (%s, 'production', true, %s) RETURNING *",
+            (new_id(), project["projectId"]),
+        )[0]
+        return {"project": project, "environment": environment}
+
+    def projects(self, organization: str) -> list[Row]:
+        """Projects with their environments, and these with their compose services."""
+        rows = self.database.query(
+            'SELECT * FROM project WHERE "organizationId" = %s ORDER BY "createdAt" DESC', (organization,)
+        )
+        return [{**row, "environments": self._environments(row["projectId"])} for row in rows]
+
+    def _environments(self, project: str) -> list[Row]:
+        rows = self.database.query(
+            'SELECT "environmentId", name, "isDefault" FROM environment WHERE "projectId" = %s', (project,)
+        )
+        statement = 'SELECT "composeId", name, "composeStatus" FROM compose WHERE "environmentId" = %s'
+        return [{**row, "compose": self.database.query(statement, (row["environmentId"],))} for row in rows]
+
+    def has_environment(self, environment: str, organization: str) -> bool:
+        """Whether the organization has it."""
+        return bool(
+            self.database.query(
+                'SELECT 1 FROM environment JOIN project USING ("projectId") '
+                'WHERE "environmentId" = %s AND "organizationId" = %s',
+                (environment, organization),
+            )
+        )
+
+    def compose(self, identifier: str, organization: str) -> Row | None:
+        """A compose service of the organization."""
+        rows = self.database.query('SELECT * FROM compose WHERE "composeId" = %s', (identifier,))
+        return rows[0] if rows and self.has_environment(rows[0]["environmentId"], organization) else None
+
+    def save_compose(self, identifier: str, values: Row) -> Row:
+        """Make or change a compose service."""
+        names = ", ".join(f'"{name}"' for name in values)
+        marks = ", ".join(["%s"] * len(values))
+        changes = ", ".join(f'"{name}" = excluded."{name}"' for name in values)
+        return self.database.query(
+            f'INSERT INTO compose ("composeId", {names}) VALUES (%s, {marks}) '
+            f'ON CONFLICT ("composeId") DO UPDATE SET {changes} RETURNING *',
+            (identifier, *values.values()),
+        )[0]
+
+    def _first(self, statement: str, argument: str) -> Row | None:
+        rows = self.database.query(statement, (argument,))
+        return rows[0] if rows else None
