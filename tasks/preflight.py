@@ -12,7 +12,7 @@ from tasks import generation, vault_session, verify
 from tasks.catalogue import Service
 from tasks.facts import DatabasesFact, DockerFact, LoadedCaddyfileFact, Machine, MachineFact, TreeFact
 from tasks.render import CURRENT, SECRETS
-from tasks.run import Commands, Refused, host, known, operation, read_ahead, services, stack
+from tasks.run import Commands, Refused, host, known, operation, read_ahead, services, stack, straight_on
 
 # System → releases that are tested or documented upstream as Docker hosts.
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
@@ -29,6 +29,9 @@ _MOST_SKEW = 30
 
 def run() -> None:
     """The phase."""
+    if straight_on():
+        read_ahead(*_quiet_run())
+        gevent.sleep(0.03)  # the questions leave; the rest of the deploy is loaded while the host looks
     checked(name="Preflight | system, sizes, ports, clock")
 
 
@@ -36,7 +39,7 @@ def run() -> None:
 def checked() -> Commands:
     """Refuses with all reasons at once; finishes an interrupted dpkg."""
     read_ahead(*_quiet_run())
-    gevent.sleep(0.03)  # the questions leave; libraries load while the host looks up the answers
+    gevent.sleep(0.03)  # libraries load, too, while the host looks up the answers
     vault_session.warm()
     verify.trust()
     machine = known(MachineFact)

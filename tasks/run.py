@@ -113,8 +113,13 @@ def together(*calls: Callable[[], T]) -> list[T]:
     return [value for value, _ in outcomes]
 
 
+def straight_on() -> bool:
+    """Whether the run executes without planning first (``-y``): what is read now still holds then."""
+    return not executing() and not context.state.should_check_for_changes()
+
+
 def _facts() -> dict[tuple[Any, ...], gevent.Greenlet]:
-    return remember(("facts", executing()), dict)
+    return remember(("facts", executing() or straight_on()), dict)
 
 
 def forget() -> None:
@@ -181,5 +186,6 @@ __all__ = [
     "services",
     "stack",
     "step",
+    "straight_on",
     "together",
 ]
