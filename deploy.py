@@ -4,10 +4,13 @@ from tasks import (
     applications,
     data,
     docker,
+    dokploy,
+    first_logins,
     generation,
     networks,
     preflight,
     proxy,
+    retire,
     secrets,
     vault,
     verify,
@@ -21,5 +24,8 @@ vault.run()
 secrets.run()
 data.run()
 applications.run()
+dokploy.run()
 proxy.run()
+first_logins.run()
+retire.run()
 verify.run()

@@ -5,14 +5,40 @@ zone = "smarterbot.cl"
 mirror_zones = ["smarterbot.store"]
 
 # What runs. Order matters only between services of the same phase.
-services = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
+services = [
+    "vault",
+    "postgres",
+    "redis",
+    "chatwoot",
+    "botpress",
+    "n8n",
+    "odoo",
+    "metabase",
+    "mcp-registry",
+    "dokploy",
+    "vault-auth-validator",
+    "caddy",
+]
 
 # Docker networks; a container is in smarter-net unless its service's file says more.
-networks = ["smarter-net", "tenants-net"]
+networks = ["smarter-net", "tenants-net", "dokploy-network"]
 
-# Per service: image, domain, port (on loopback), guard (only with a Vault token), memory_mb, cpus,
-# disk_gb, networks, environment, health_seconds: {"n8n": {"image": "n8nio/n8n:2.30.4", "memory_mb": 2048}}.
+# Limits and what the host has to have: minimum (the architecture's estimates; 4 GB for the core, 5 GB for all),
+# recommended (8 GB, half as much again), production (16 GB, three times as much).
+profile = "minimum"
+
+# What the MCP registry lists: {"name": "io.github.owner/server", "description": …, "version": …, "remote": url}.
+mcp_servers = []
+
+# Per service: image, build (a commit or tag of its fork), domain, port (on loopback), guard (only with a Vault
+# token), memory_mb, cpus, disk_gb, networks, environment, health_seconds:
+# {"n8n": {"image": "n8nio/n8n:2.30.4", "memory_mb": 2048}}.
 overrides = {}
+
+# Repositories of your own that `bash /root/sync-forks.sh` keeps in /root/repos/<service>; an override's build
+# names the commit or tag to run: {"chatwoot": {"fork": "https://github.com/SmarterCL/chatwoot.git", "upstream":
+# "https://github.com/chatwoot/chatwoot.git", "branch": "main", "dockerfile": "docker/Dockerfile"}}.
+forks = {}
 
 # Let's Encrypt sends expiry warnings here; it is also the login of the services' first admin.
 acme_email = None
@@ -33,6 +59,10 @@ vault_threshold = 3
 
 # On this machine: unseal keys and the deployer's credential (0600), one folder for each host.
 state_dir = "~/.local/state/smarteros"
+
+# A container of another proxy on 80 and 443 whose name or image contains this may be stopped for ours:
+# "traefik". Put back when verification fails; later by `bash /root/undo-takeover.sh`.
+takeover = ""
 
 # Docker from the distribution's own packages, or from docker.com's apt repository (Debian 12 needs that).
 docker_source = "distribution"

@@ -1,6 +1,7 @@
 """Applications: every service that is neither Vault, nor data, nor the proxy, in start order."""
 
-from tasks.generation import digests
+from tasks import first_run
+from tasks.generation import digests, mounted
 from tasks.operations import containers
 from tasks.run import services
 
@@ -9,4 +10,6 @@ def run() -> None:
     """The phase. One that does not become healthy stops the run: those after it are not touched."""
     for service in services():
         if service.phase == "services":
-            containers.start(service, digests(service), name=f"Services | {service.title}")
+            containers.start(service, digests(service), mounted(service), name=f"Services | {service.title}")
+            if service.admin:
+                first_run.configured(service, name=f"Services | {service.title}: its first admin")

@@ -5,14 +5,16 @@ compose verbatim. Every service is one file in ``tasks/services`` with ``describ
 """
 
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal
 
 from tasks import services as service_files
 from tasks.overrides import overridden
+from tasks.sizing import sized
 from tasks.stack import Stack
+from tasks.start_order import in_order
 
 CORE = "smarter-net"
 TENANTS = "tenants-net"
@@ -35,12 +37,12 @@ class Size:
 class Secret:
     """One variable of the service's env file. ``kind`` says how a missing value comes to be.
 
-    token: ``length`` random letters and digits; hex: ``length`` hexadecimal digits;
-    bcrypt: the bcrypt hash of the secret named ``of``.
+    token: ``length`` random letters and digits; password: the same with every class of character that sign-up
+    forms ask for; hex: ``length`` hexadecimal digits; bcrypt: the bcrypt hash of the secret named ``of``.
     """
 
     name: str
-    kind: Literal["token", "hex", "bcrypt"] = "token"
+    kind: Literal["token", "password", "hex", "bcrypt"] = "token"
     length: int = 40
     of: str = ""
 
@@ -53,6 +55,14 @@ class Database:
     secret: str
     extensions: tuple[str, ...] = ()
     create_databases: bool = False
+
+
+@dataclass(frozen=True)
+class RedisUser:
+    """A Redis user of the service's own (ACL); its password is the service's secret ``secret``."""
+
+    name: str
+    secret: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class Route:
     """``<subdomain>.<zone>`` → ``container:port``; mirrored into the secondary zones on request.
 
     loopback: the architecture's host port on 127.0.0.1. expect: HTTP statuses that count as working.
+    paths: path → another port of the same container (Odoo's WebSockets).
     """
 
     subdomain: str
@@ -80,6 +91,7 @@ class Route:
     check: str = "/"
     expect: tuple[int, ...] = (200,)
     domain: str = ""
+    paths: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,8 +108,8 @@ class Container:
 
     files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
     env_file: whether it gets the service's secrets. job: runs once and must exit 0.
-    build: folder under ``files/`` that its image is built from. reloads: a change of its rendered files
-    is applied by a reload, not by a new container.
+    build: folder under ``files/`` that its image is built from; fork: the Dockerfile in its fork (forks.py).
+    reloads: changed files are reloaded, without a new container. binds: of the host, each an exception.
     """
 
     name: str
@@ -109,6 +121,7 @@ class Container:
     environment: Mapping[str, str] = field(default_factory=dict)
     env_file: bool = False
     volumes: tuple[Volume, ...] = ()
+    binds: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = (CORE,)
     ports: tuple[str, ...] = ()
@@ -120,9 +133,21 @@ class Container:
     stop_signal: str = ""
     job: bool = False
     build: str = ""
+    fork: str = ""
     reloads: bool = False
     replicas: int = 1
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Admin:
+    """The first login of a service that would else give itself to its first visitor."""
+
+    login: str
+    secret: str  # the service's secret that is the password
+    owned: (
+        str  # SQL in the service's own database: has a row once somebody is its admin, whoever that is by now
+    )
 
 
 @dataclass(frozen=True)
@@ -136,7 +161,10 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Service:
-    """All that is particular to one service; see ``tasks/services`` for the ones there are."""
+    """All that is particular to one service.
+
+    composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
+    """
 
     name: str
     title: str
@@ -148,6 +176,9 @@ class Service:
     routes: tuple[Route, ...] = ()
     secrets: tuple[Secret, ...] = ()
     databases: tuple[Database, ...] = ()
+    redis: RedisUser | None = None
+    composed: Mapping[str, str] = field(default_factory=dict)
+    admin: Admin | None = None
     metrics: tuple[Metrics, ...] = ()
 
     @property
@@ -171,10 +202,10 @@ def known() -> dict[str, Describe]:
 def load(stack: Stack) -> tuple[Service, ...]:
     """The enabled services in start order, overrides applied, routes with their domains."""
     describe = known()
-    chosen = [overridden(stack, describe[name](stack)) for name in stack.services]
+    chosen = [overridden(stack, sized(stack.profile, describe[name](stack))) for name in stack.services]
     loopbacks = sorted(route.loopback for item in chosen for route in item.routes if route.loopback)
     ports = [f"127.0.0.1:{port}:{port}" for port in loopbacks]
-    return tuple(_in_order([_with_ports(item, ports) if item.phase == "proxy" else item for item in chosen]))
+    return tuple(in_order([_with_ports(item, ports) if item.phase == "proxy" else item for item in chosen]))
 
 
 def domains(stack: Stack, route: Route) -> tuple[str, ...]:
@@ -187,16 +218,3 @@ def _with_ports(service: Service, ports: list[str]) -> Service:
     """The architecture's host ports end at the proxy, so that a service can be replaced behind them."""
     first, *others = service.containers
     return replace(service, containers=(replace(first, ports=(*first.ports, *ports)), *others))
-
-
-def _in_order(services: list[Service]) -> Iterator[Service]:
-    """Phases in their order, then needs before those who need them, then as listed."""
-    phases: tuple[Phase, ...] = ("vault", "data", "services", "proxy")
-    done: set[str] = set()
-    waiting = sorted(services, key=lambda service: phases.index(service.phase))
-    names = {service.name for service in services}
-    while waiting:
-        ready = next((item for item in waiting if not (set(item.needs) & names) - done), waiting[0])
-        waiting.remove(ready)
-        done.add(ready.name)
-        yield ready

@@ -16,7 +16,7 @@ from pyinfra.api import StringCommand
 from tasks import secrets
 from tasks.catalogue import Database, Service
 from tasks.facts import DatabasesFact, DockerFact
-from tasks.generation import digests
+from tasks.generation import digests, mounted
 from tasks.operations import containers
 from tasks.run import Commands, Refused, executing, known, operation, services
 
@@ -28,7 +28,7 @@ def run() -> None:
     """The phase."""
     for service in services():
         if service.phase == "data":
-            containers.start(service, digests(service), name=f"Data | {service.title}")
+            containers.start(service, digests(service), mounted(service), name=f"Data | {service.title}")
     if any(service.name == "postgres" for service in services()):
         databases(name="Data | roles, databases and extensions")
 
@@ -59,6 +59,7 @@ def _statements(owned: list[tuple[Service, Database]], found: dict[str, Any]) ->
         flags = " NOSUPERUSER CREATEDB" if database.create_databases else " NOSUPERUSER NOCREATEDB"
         yield from _role(database.name, password, roles, flags)
         yield from _database(database, found)
+    yield from _closed([database for _, database in owned], found)
 
 
 def _role(name: str, password: str, roles: dict[str, Any], flags: str) -> Iterator[str]:
@@ -85,6 +86,21 @@ def _database(database: Database, found: dict[str, Any]) -> Iterator[str]:
         yield f'\\connect "{name}"'
         yield from (f'CREATE EXTENSION IF NOT EXISTS "{extension}";' for extension in missing)
         yield '\\connect "postgres"'
+
+
+def _closed(owned: list[Database], found: dict[str, Any]) -> Iterator[str]:
+    """Nobody may connect to a database that is not theirs, also not to the server's own and to those that a
+    service made; a role that makes databases does it from ``postgres``.
+    """
+    databases = found.get("databases") or {}
+    names = {database.name for database in owned}
+    for name, have in databases.items():
+        if have["public"] and name not in names:
+            yield f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC;'
+    guests = databases.get(SUPERUSER, {}).get("guests") or ()
+    for database in owned:
+        if database.create_databases and database.name not in guests:
+            yield f'GRANT CONNECT ON DATABASE "{SUPERUSER}" TO "{database.name}";'
 
 
 def verifier(role: str, password: str) -> str:

@@ -40,6 +40,8 @@ def engine() -> Commands:
         yield StringCommand("chown root:root /etc/docker/daemon.json && chmod 644 /etc/docker/daemon.json")
     if not (machine.compose and machine.buildx):
         yield StringCommand(install(machine, stack().docker_source))
+    if stack().forks and not machine.git:
+        yield StringCommand(f"{_APT_GET} update && {_APT_GET} install -y --no-install-recommends git")
     if not machine.daemon_enabled or not machine.engine:
         yield StringCommand("systemctl enable --now docker.service")
     if stale:
@@ -70,6 +72,9 @@ def daemon_settings(present: str) -> str:
     except (ValueError, TypeError) as error:
         raise Refused(f"/etc/docker/daemon.json is no JSON object ({error}): mend or remove it") from None
     return "" if have == merged else json.dumps(merged, indent=2)
+
+
+_APT_GET = "DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600"
 
 
 def install(machine: Machine, source: str) -> str:

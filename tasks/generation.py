@@ -1,6 +1,6 @@
 """Generation: all rendered files of the host, active, and the architecture's paths as links into it."""
 
-from tasks import render
+from tasks import host_files, render
 from tasks.catalogue import Service
 from tasks.operations import containers, files
 from tasks.run import remember, services, stack
@@ -24,10 +24,16 @@ def digests(service: Service) -> dict[str, str]:
     return render.digests(stack(), service, tree())
 
 
+def mounted(service: Service) -> dict[str, dict[str, str]]:
+    """Container → the files of ours that it has to see, by path and SHA-256."""
+    return {item.name: render.mounted(item, tree()) for item in service.containers}
+
+
 def links() -> dict[str, str]:
     """The paths that the architecture names → where they are in the active generation."""
     paths = [render.compose_path(service) for service in services()]
-    named = {f"/root/{path}": f"{render.CURRENT}/{path}" for path in paths}
-    if "caddy/Caddyfile" in tree():
-        named["/root/Caddyfile"] = f"{render.CURRENT}/caddy/Caddyfile"
-    return named
+    named = {f"/root/{path}": path for path in paths} | host_files.links(tree())
+    # While an old proxy may still read the file of that name, the takeover makes this link.
+    if "caddy/Caddyfile" in tree() and not stack().takeover:
+        named["/root/Caddyfile"] = "caddy/Caddyfile"
+    return {link: f"{render.CURRENT}/{path}" for link, path in named.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tasks import forks
+
 if TYPE_CHECKING:  # the catalogue imports this module
     from collections.abc import Iterator
 
@@ -24,13 +26,19 @@ def _container(stack: Stack, service: Service, container: Container) -> Containe
     environment = {**container.environment, "TZ": stack.timezone}
     if container.image != main.image:
         return replace(container, environment=environment)
-    program = replace(
-        container,
-        image=change.image or container.image,
-        build="" if change.image else container.build,
-        environment={**environment, **change.environment},
-    )
+    program = replace(_source(stack, service, container), environment={**environment, **change.environment})
     return _resized(program, change) if container is main else program
+
+
+def _source(stack: Stack, service: Service, container: Container) -> Container:
+    """The container with the image that the inventory names, or with one that is built from the service's fork."""
+    change, fork = stack.override(service.name), stack.forks.get(service.name)
+    if change.build and fork:
+        image = forks.reference(service.name, change.build)
+        # No registry may answer for it: the name could be anybody's there.
+        extra = {**container.extra, "pull_policy": "never"}
+        return replace(container, image=image, build="", fork=fork.dockerfile, extra=extra)
+    return replace(container, image=change.image, build="") if change.image else container
 
 
 def _resized(container: Container, change: Override) -> Container:

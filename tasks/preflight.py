@@ -8,9 +8,20 @@ from typing import Any
 import gevent
 from pyinfra.api import StringCommand
 
-from tasks import generation, vault_session, verify
-from tasks.catalogue import Service
-from tasks.facts import DatabasesFact, DockerFact, LoadedCaddyfileFact, Machine, MachineFact, TreeFact
+from tasks import first_run, generation, sizing, takeover, vault_session, verify
+from tasks.catalogue import Service, Size
+from tasks.facts import (
+    DatabasesFact,
+    DockerFact,
+    DokployFact,
+    FirstRunFact,
+    LinksFact,
+    LoadedCaddyfileFact,
+    Machine,
+    MachineFact,
+    TakeoverFact,
+    TreeFact,
+)
 from tasks.render import CURRENT, SECRETS
 from tasks.run import Commands, Refused, host, known, operation, read_ahead, services, stack, straight_on
 
@@ -21,8 +32,6 @@ ARCHITECTURES = ("x86_64", "aarch64")
 # The health checks' start_interval needs it; older ones would refuse the compose files.
 OLDEST_ENGINE = 25
 
-_SYSTEM_MEMORY_MB = 384
-_SYSTEM_DISK_MB = 4096
 _UPDATE_DISK_MB = 2048
 _MOST_SKEW = 30
 
@@ -43,7 +52,9 @@ def checked() -> Commands:
     vault_session.warm()
     verify.trust()
     machine = known(MachineFact)
-    reasons = list(problems(machine, services(), stack().docker_source, time.time()))
+    held = takeover.accepted()
+    reasons = list(problems(machine, services(), stack().docker_source, time.time(), held))
+    reasons += takeover.refusals()
     if reasons:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
@@ -62,15 +73,25 @@ def _quiet_run() -> list[tuple[Any, ...]]:
         (TreeFact, f"{CURRENT}/", tuple(generation.links())),
         (TreeFact, SECRETS, (), "077"),
         (DatabasesFact, extended),
+        (FirstRunFact, first_run.questions(services())),
+        (LinksFact,),
         *((LoadedCaddyfileFact, name) for name in proxies),
+        *([(TakeoverFact,)] if stack().takeover else []),
+        *((DokployFact,) for service in services() if service.name == "dokploy"),
     ]
 
 
-def problems(machine: Machine, chosen: tuple[Service, ...], source: str, now: float) -> Iterator[str]:
-    """Each reason against the machine, with what to do. Pure."""
+def problems(
+    machine: Machine,
+    chosen: tuple[Service, ...],
+    source: str,
+    now: float,
+    accepted: frozenset[str] = frozenset(),
+) -> Iterator[str]:
+    """Each reason against the machine, with what to do; ``accepted`` containers may hold the ports. Pure."""
     yield from _system(machine, source)
     yield from _sizes(machine, chosen)
-    yield from _ports(machine)
+    yield from _ports(machine, accepted)
     skew = round(machine.clock - now)
     if abs(skew) > _MOST_SKEW:
         yield f"clock: {abs(skew)} s {'ahead' if skew > 0 else 'behind'}: set it (timedatectl set-ntp true)"
@@ -94,29 +115,30 @@ def _system(machine: Machine, source: str) -> Iterator[str]:
 
 
 def _sizes(machine: Machine, chosen: tuple[Service, ...]) -> Iterator[str]:
-    containers = [container for service in chosen for container in service.containers]
-    memory = sum(item.size.memory_mb * item.replicas for item in containers) + _SYSTEM_MEMORY_MB
-    if machine.memory_mb < memory:
-        yield f"memory: {machine.memory_mb} MB, and the chosen services need {memory} MB{_LARGER}"
-    cpus = max(item.size.cpus for item in containers)
-    if machine.cpus < cpus:
-        yield f"cpus: {machine.cpus}, and the largest container needs {cpus:g}{_LARGER}"
-    disk = round(sum(item.size.disk_gb for item in containers) * 1024) + _SYSTEM_DISK_MB
-    needed = _UPDATE_DISK_MB if machine.deployed else disk
+    need = sizing.demand(chosen, Size)
+    if machine.memory_mb < need.memory_mb:
+        yield f"memory: {machine.memory_mb} MB, and the chosen services need {need.memory_mb} MB{_LARGER}"
+    if machine.cpus < need.cpus:
+        yield f"cpus: {machine.cpus}, and the largest container needs {need.cpus:g}{_LARGER}"
+    needed = _UPDATE_DISK_MB if machine.deployed else round(need.disk_gb * 1024)
     if machine.disk_free_mb < needed:
         yield f"disk: {machine.disk_free_mb} MB free below /var/lib, and {needed} MB are needed{_LARGER}"
 
 
-_LARGER = ": choose fewer services, lower their size in overrides, or take a larger host"
+_LARGER = ": choose fewer services, a smaller profile, or take a larger host"
 
 
-def _ports(machine: Machine) -> Iterator[str]:
-    """Who holds 80 and 443, unless it is our own proxy."""
+def _ports(machine: Machine, accepted: frozenset[str]) -> Iterator[str]:
+    """Who holds 80 and 443, unless it is our own proxy or one that is taken over."""
     ours = {line.split(" ")[0] for line in machine.publishers if line.split(" ")[1:2] == ["caddy"]}
     for port in (80, 443):
         holders = [line.split(" ")[0] for line in machine.publishers if re.search(rf":{port}->", line)]
-        if foreign := sorted(set(holders) - ours):
-            yield f"port {port}: taken by the container {', '.join(foreign)}: stop it (docker stop {foreign[0]})"
+        if foreign := sorted(set(holders) - ours - accepted):
+            name = foreign[0]
+            yield (
+                f"port {port}: taken by the container {', '.join(foreign)}: stop it (docker stop {name}), "
+                f'or set takeover = "{name}" to have it replaced'
+            )
         elif not holders and (process := _listener(machine, port)):
             yield f"port {port}: taken by the process {process}"
 

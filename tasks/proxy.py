@@ -1,16 +1,18 @@
 """Proxy: Caddy runs, and has loaded the Caddyfile of the active generation."""
 
-from tasks import render
-from tasks.generation import digests, tree
+from tasks import render, takeover
+from tasks.generation import digests, mounted, tree
 from tasks.operations import containers
-from tasks.run import services
+from tasks.run import services, stack
 
 
 def run() -> None:
     """The phase. It comes after the services, so that no domain answers before its service is its owner's."""
     for service in services():
         if service.phase == "proxy":
-            containers.start(service, digests(service), name=f"Proxy | {service.title}")
+            if stack().takeover:
+                takeover.taken(service, name=f"Proxy | {service.title} takes over from another proxy")
+            containers.start(service, digests(service), mounted(service), name=f"Proxy | {service.title}")
             digest = render.caddyfile_digest(tree()["caddy/Caddyfile"])
             path = f"{render.CURRENT}/caddy/Caddyfile"
             containers.caddyfile(

@@ -9,17 +9,14 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tasks import catalogue
+from tasks import catalogue, host_files
 from tasks.catalogue import Container, Service
 from tasks.stack import Stack
+from tasks.templates import FOLDER, HOME, jinja
 
-HOME = Path(__file__).resolve().parent.parent
 ROOT = "/opt/smarteros"
 CURRENT = f"{ROOT}/current"
 SECRETS = "/vault/secrets"
@@ -39,11 +36,12 @@ def digest(*parts: str) -> str:
 
 
 def tree(stack: Stack) -> Files:
-    """Every rendered file of the enabled services."""
+    """Every rendered file of the enabled services, and those for the operator."""
     files: Files = {}
-    for service in catalogue.load(stack):
+    services = catalogue.load(stack)
+    for service in services:
         files |= render(stack, service)
-    return files
+    return files | host_files.files(stack, services)
 
 
 def render(stack: Stack, service: Service) -> Files:
@@ -84,9 +82,19 @@ def digests(stack: Stack, service: Service, files: Mapping[str, str]) -> dict[st
     defined = yaml.load(_compose_text(stack, service, {}), _Loader)["services"]  # noqa: S506  a safe one
     return {
         container.name: digest(
-            json.dumps(defined[container.name], sort_keys=True), *_mounted(container, files)
+            json.dumps(defined[container.name], sort_keys=True), *_flat(_mounted(container, files))
         )
         for container in service.containers
+    }
+
+
+def mounted(container: Container, files: Mapping[str, str]) -> dict[str, str]:
+    """Path in the container → SHA-256 of the file that it has to see there."""
+    ours = _mounted(container, files)
+    return {
+        f"{container.files[folder]}/{rest}": hashlib.sha256(text.encode()).hexdigest()
+        for path, text in ours.items()
+        for folder, _, rest in (path.partition("/"),)
     }
 
 
@@ -109,12 +117,12 @@ def context(name: str) -> Mapping[str, str]:
 _CACHE = re.compile(r"(^|/)(\.|__pycache__/)")
 
 
-def _mounted(container: Container, files: Mapping[str, str]) -> list[str]:
+def _mounted(container: Container, files: Mapping[str, str]) -> Files:
     """The Caddyfile is none of them where it is reloaded; what it names, like a root certificate, is."""
     mounted = {path: text for path, text in files.items() if path.split("/")[0] in container.files}
     if container.reloads:
         mounted.pop("caddy/Caddyfile", None)
-    return _flat(mounted)
+    return mounted
 
 
 def _flat(files: Mapping[str, str]) -> list[str]:
@@ -122,7 +130,7 @@ def _flat(files: Mapping[str, str]) -> list[str]:
 
 
 def _configuration(stack: Stack, service: Service, folder: str) -> Files:
-    names = sorted(path.name for path in (HOME / "templates" / folder).iterdir() if path.suffix == ".j2")
+    names = sorted(path.name for path in (FOLDER / folder).iterdir() if path.suffix == ".j2")
     texts = {
         f"{folder}/{name.removesuffix('.j2')}": _template(stack, service, f"{folder}/{name}")
         for name in names
@@ -133,7 +141,7 @@ def _configuration(stack: Stack, service: Service, folder: str) -> Files:
 def _template(stack: Stack, service: Service, name: str) -> str:
     services = catalogue.load(stack)
     return (
-        _jinja()
+        jinja()
         .get_template(name)
         .render(stack=stack, service=service, services=services, domains=catalogue.domains)
     )
@@ -142,24 +150,4 @@ def _template(stack: Stack, service: Service, name: str) -> str:
 def _compose_text(stack: Stack, service: Service, labels: Mapping[str, str]) -> str:
     names = {"service_label": SERVICE_LABEL, "digest_label": DIGEST_LABEL, "labels": labels}
     places = {"current": CURRENT, "secrets": SECRETS, "image": image}
-    return _jinja().get_template("compose.yaml.j2").render(stack=stack, service=service, **names, **places)
-
-
-@cache
-def _jinja() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HOME / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  YAML and Caddyfile, no HTML
-    )
-    environment.filters["yaml"] = _yaml
-    environment.filters["compose"] = lambda value: _yaml(value).replace("$", "$$")
-    return environment
-
-
-def _yaml(value: Any) -> str:
-    """One line of YAML; JSON is YAML. jinja's own tojson would escape HTML."""
-    return json.dumps(list(value) if isinstance(value, tuple) else value)
+    return jinja().get_template("compose.yaml.j2").render(stack=stack, service=service, **names, **places)

@@ -11,6 +11,7 @@ import secrets as random
 import string
 from collections.abc import Mapping
 from functools import partial
+from urllib.parse import quote
 
 import bcrypt
 
@@ -105,7 +106,13 @@ def _generate(secret: Secret, others: Mapping[str, str]) -> str:
         return bcrypt.hashpw(others[secret.of].encode(), bcrypt.gensalt(rounds=12)).decode()
     if secret.kind == "hex":
         return random.token_hex(secret.length // 2)
-    return "".join(random.choice(_ALPHANUMERIC) for _ in range(secret.length))
+    if secret.kind == "password":
+        return "Aa1!" + _token(secret.length - 4)
+    return _token(secret.length)
+
+
+def _token(length: int) -> str:
+    return "".join(random.choice(_ALPHANUMERIC) for _ in range(length))
 
 
 @operation
@@ -120,7 +127,7 @@ def rendered() -> Commands:
 
 def env_text(service: Service) -> str:
     """The service's env file: all its secrets and their keyed digest. Raises Refused for impossible values."""
-    present = values(service.name)
+    present = {**values(service.name), **_composed(service), **_redis_users(service)}
     where = f"{stack().vault_mount}/{service.name}"
     for name in present:
         if not _NAME.fullmatch(name):
@@ -129,6 +136,24 @@ def env_text(service: Service) -> str:
         return envfile.encode({**present, SECRETS_VARIABLE: keyed_digest(present)})
     except envfile.Impossible as error:
         raise Refused(f"{where}#{error}") from None
+
+
+def _composed(service: Service) -> dict[str, str]:
+    """Addresses that hold a password, made anew each time, so that they follow it."""
+    # What is no text is refused later, with all values of the path.
+    quoted = {name: quote(value, safe="", errors="replace") for name, value in values(service.name).items()}
+    return {name: text.format_map(quoted) for name, text in service.composed.items()}
+
+
+def _redis_users(service: Service) -> dict[str, str]:
+    """For Redis: each user's password as the SHA-256 that an ACL takes, so that it knows none of them."""
+    if service.name != "redis":
+        return {}
+    users = [(item, item.redis) for item in services() if item.redis]
+    return {
+        f"REDIS_USER_{user.name}": hashlib.sha256(values(item.name)[user.secret].encode()).hexdigest()
+        for item, user in users
+    }
 
 
 def keyed_digest(present: Mapping[str, str]) -> str:

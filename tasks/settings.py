@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tasks.catalogue import Service, domains, known, load
-from tasks.stack import BadSettings, Override, Stack
+from tasks.stack import BadSettings, Fork, McpServer, Override, Stack
 
 # What pyinfra's own connectors read from host data; every other key has to be a setting of ours.
 _CONNECTOR_KEY = re.compile(r"_|ssh_|local_|fake_")
+Table = Mapping[Any, Any]
 
 
 def read(data: Mapping[str, Any]) -> Stack:
@@ -80,7 +81,8 @@ def _line(detail: ErrorDetails) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        model = Override if detail["loc"][0] == "overrides" else Stack
+        models: dict[str, type[BaseModel]] = {"overrides": Override, "mcp_servers": McpServer, "forks": Fork}
+        model = models.get(str(detail["loc"][0]), Stack)
         message = "unknown setting" + suggestion(str(detail["loc"][-1]), model.model_fields)
     elif detail["type"] == "missing":
         message = "is required"
@@ -108,10 +110,19 @@ def _contradictions(settings: Mapping[str, Any], names: tuple[str, ...]) -> Iter
     yield from _vault_contradictions(settings, _meant(services, names))
     if "caddy" in services and not settings.get("acme_email"):
         yield "acme_email: is required: the certificate authority sends expiry warnings there"
-    overrides = settings.get("overrides")
-    for name in overrides if isinstance(overrides, dict) else ():
-        if name not in names:
-            yield f"overrides.{name}: unknown service{suggestion(str(name), names)}"
+    yield from _of_services(_table(settings.get("overrides")), _table(settings.get("forks")), names)
+
+
+def _of_services(overrides: Table, forks: Table, names: tuple[str, ...]) -> Iterable[str]:
+    for setting, table in (("overrides", overrides), ("forks", forks)):
+        for name in table:
+            if name not in names:
+                yield f"{setting}.{name}: unknown service{suggestion(str(name), names)}"
+    for name, change in overrides.items():
+        if _table(change).get("build") and name not in forks:
+            yield f"overrides.{name}.build: needs {name!r} in forks, which says where its source is"
+        if _table(change).get("build") and change.get("image"):
+            yield f"overrides.{name}.build: contradicts overrides.{name}.image: choose one"
 
 
 def _vault_contradictions(settings: Mapping[str, Any], services: list[str]) -> Iterable[str]:
@@ -130,6 +141,10 @@ def _meant(services: Any, names: tuple[str, ...]) -> list[str]:
     """The services, a misspelt one as what was meant: nothing else is said to be missing because of it."""
     near = [match for name in _strings(services) for match in get_close_matches(name, names, n=1)]
     return list(dict.fromkeys(near))
+
+
+def _table(value: Any) -> Table:
+    return value if isinstance(value, dict) else {}
 
 
 def _strings(value: Any) -> list[str]:
@@ -185,8 +200,13 @@ def _duplicates(stack: Stack, services: tuple[Service, ...]) -> Iterator[str]:
 
 
 def _guards(services: tuple[Service, ...]) -> Iterator[str]:
-    if any(service.name == "vault-auth-validator" for service in services):
-        return
+    validator = any(service.name == "vault-auth-validator" for service in services)
     for service in services:
-        if any(route.guard for route in service.routes):
+        guarded = any(route.guard for route in service.routes)
+        if service.name == "vault-auth-validator":
+            if guarded:
+                yield "overrides.vault-auth-validator.guard: people sign in there, so it has to be open"
+            if any(route.domain for route in service.routes):
+                yield "overrides.vault-auth-validator.domain: people sign in at api.<zone>, in every zone"
+        elif guarded and not validator:
             yield f"overrides.{service.name}.guard: needs 'vault-auth-validator' in services"

@@ -1,4 +1,4 @@
-"""Sockets and HTTP to a host's loopback through the SSH connection that pyinfra already holds.
+"""Sockets to a host's loopback, and to its containers, through the SSH connection that pyinfra already holds.
 
 Nothing listens on this machine and nothing extra on the host: each connection is a direct-tcpip
 channel (RFC 4254, 7.2). For ``@local`` it is an ordinary connection.
@@ -17,18 +17,16 @@ _CHUNK = 65536
 _SILENCE = 30
 
 
-def connect(host: Host, port: int, timeout: float = 10) -> socket.socket:
-    """A connected socket to 127.0.0.1:port as seen on the host. Raises OSError when nothing listens there."""
+def connect(host: Host, port: int, timeout: float = 10, address: str = "127.0.0.1") -> socket.socket:
+    """A connected socket to address:port as seen on the host. Raises OSError when nothing listens there."""
     client = getattr(host.connector, "client", None)
     if client is None:
-        return socket.create_connection(("127.0.0.1", port), timeout)
+        return socket.create_connection((address, port), timeout)
     transport = client.get_transport()
     try:
-        channel = transport.open_channel(
-            "direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=timeout
-        )
+        channel = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=timeout)
     except Exception as error:  # paramiko raises ChannelException, SSHException, EOFError
-        raise ConnectionError(f"{host.name}: nothing answers on 127.0.0.1:{port} ({error})") from error
+        raise ConnectionError(f"{host.name}: nothing answers on {address}:{port} ({error})") from error
     ours, theirs = socket.socketpair()
     ours.settimeout(_SILENCE)
     gevent.spawn(_pump, theirs.recv, channel.sendall, channel.shutdown_write)

@@ -13,10 +13,10 @@ from tasks import tunnel
 
 
 class Adapter(HTTPAdapter):
-    """A requests adapter whose every connection, whatever its URL's name, ends at the host's loopback port."""
+    """A requests adapter whose every connection, whatever its URL's name, ends at one port: the host's, or a container's."""
 
-    def __init__(self, host: Host, port: int) -> None:
-        self._target = (host, port)
+    def __init__(self, host: Host, port: int, address: str = "127.0.0.1") -> None:
+        self._target = (host, port, address)
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -26,10 +26,10 @@ class Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = {"http": _pool(*self._target)}
 
 
-def _pool(host: Host, port: int) -> type[HTTPConnectionPool]:
+def _pool(host: Host, port: int, address: str) -> type[HTTPConnectionPool]:
     class Connection(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return tunnel.connect(host, port)
+            return tunnel.connect(host, port, address=address)
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection

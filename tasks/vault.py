@@ -15,7 +15,7 @@ from pyinfra.api import StringCommand
 from tasks import render, vault_policies, vault_session
 from tasks.catalogue import Service
 from tasks.facts import DockerFact
-from tasks.generation import digests
+from tasks.generation import digests, mounted
 from tasks.operations import containers
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
 from tasks.vault_session import Kept, foreseen, keep, kept
@@ -28,7 +28,9 @@ def run() -> None:
     """The phase. An external Vault has no container here, and its policies are its owner's."""
     for service in services():
         if service.phase == "vault":
-            containers.start(service, digests(service), name=f"Vault | {service.title} runs and answers")
+            containers.start(
+                service, digests(service), mounted(service), name=f"Vault | {service.title} runs and answers"
+            )
             ready(service, name="Vault | initialised and unsealed")
             vault_policies.configured(name="Vault | mounts, policies and roles")
 

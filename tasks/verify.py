@@ -15,7 +15,7 @@ import gevent
 from pyinfra import logger
 from pyinfra.api.host import Host
 
-from tasks import catalogue, tunnel
+from tasks import catalogue, takeover, tunnel
 from tasks.catalogue import Route, Service
 from tasks.facts import DockerFact
 from tasks.render import image
@@ -23,6 +23,10 @@ from tasks.run import Commands, Refused, executing, host, known, operation, reme
 
 # A first deploy orders its certificates while this waits.
 _PATIENCE = 90
+
+# OpenSSL's: signed by nobody that is trusted. Caddy shows no certificate while it waits for one of another
+# authority, but an expired one while it is renewed.
+_NEVER_TRUSTED = (18, 19, 20, 21)
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,14 @@ class Answer:
     status: int = 0
     issuer: str = ""
     problem: str = ""
+    final: bool = False  # it is no use to wait
 
 
 def run() -> None:
     """The phase."""
     verified(name="Verify | every service answers by name over TLS")
+    if stack().takeover:
+        takeover.stands(name="Verify | the takeover stands")
 
 
 @operation
@@ -58,9 +65,9 @@ def verified() -> Commands:
         logger.info(line)
     if broken := [answer for answer in answers.values() if answer.problem]:
         lines = "\n".join(f"    https://{answer.domain}: {answer.problem}" for answer in broken)
-        raise Refused(
-            f"{host().name} does not answer as it should:\n{lines}\n    see `docker logs caddy-proxy`"
-        )
+        reason = f"{host().name} does not answer as it should:\n{lines}\n    see `docker logs caddy-proxy`"
+        put_back = yield from takeover.put_back()
+        raise Refused(reason + put_back)
 
 
 def _routes() -> list[tuple[Service, Route]]:
@@ -86,7 +93,7 @@ def _trust() -> ssl.SSLContext:
 def _patiently(target: Host, route: Route, domain: str, context: ssl.SSLContext, deadline: float) -> Answer:
     while True:
         answer = _ask(target, route, domain, context)
-        if not answer.problem or time.monotonic() > deadline:
+        if not answer.problem or answer.final or time.monotonic() > deadline:
             return answer
         gevent.sleep(0.5)
 
@@ -102,7 +109,8 @@ def _ask(target: Host, route: Route, domain: str, context: ssl.SSLContext) -> An
             connection.request("GET", route.check, headers={"Connection": "close"})
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        return Answer(domain, problem=f"{type(error).__name__}: {error}")
+        final = getattr(error, "verify_code", 0) in _NEVER_TRUSTED
+        return Answer(domain, problem=f"{type(error).__name__}: {error}", final=final)
     problem = (
         ""
         if status in expect

@@ -16,7 +16,7 @@ def services_table() -> str:
     stack = settings().model_copy(update={"vault_engine": "vault"})
     rows = ["| Service | Domains | Port | Networks | Image |", "|---|---|---|---|---|"]
     for service in catalogue.load(stack):
-        first = service.containers[0]
+        first = service.main
         domains = [name for route in service.routes for name in catalogue.domains(stack, route)]
         ports = [f"127.0.0.1:{route.loopback}" for route in service.routes if route.loopback]
         ports += [port for port in first.ports if not port.startswith("127.") or service.name == "vault"]

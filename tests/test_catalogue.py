@@ -10,6 +10,7 @@ import pytest
 from tasks import catalogue, services
 from tasks.catalogue import CORE, TENANTS, Service, Size, domains
 from tasks.overrides import overridden
+from tasks.start_order import in_order
 from tests.samples import HELPDESK, ROOT, container, refusals, settings, stack
 
 
@@ -35,8 +36,7 @@ def test_a_new_file_is_a_new_service() -> None:
 
 
 def test_phases_are_ordered_however_the_list_is() -> None:
-    order = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
-    assert names() == order
+    assert names() == settings()["services"]
     assert names(services=["caddy", "n8n", "vault-auth-validator", "redis", "postgres", "vault"]) == [
         "vault",
         "redis",
@@ -53,9 +53,9 @@ def plain(name: str, **changes: Any) -> Service:
 
 def test_needs_come_first_and_a_circle_still_ends() -> None:
     app, queue, web = plain("app", needs=("queue",)), plain("queue"), plain("web", needs=("absent",))
-    assert [item.name for item in catalogue._in_order([app, web, queue])] == ["web", "queue", "app"]
+    assert [item.name for item in in_order([app, web, queue])] == ["web", "queue", "app"]
     circle = [plain("a", needs=("b",)), plain("b", needs=("a",))]
-    assert [item.name for item in catalogue._in_order(circle)] == ["a", "b"]
+    assert [item.name for item in in_order(circle)] == ["a", "b"]
 
 
 def test_loopback_ports_end_at_the_proxy() -> None:
@@ -63,11 +63,14 @@ def test_loopback_ports_end_at_the_proxy() -> None:
         "80:80",
         "443:443",
         "443:443/udp",
+        "127.0.0.1:3100:3100",
+        "127.0.0.1:3200:3200",
         "127.0.0.1:5678:5678",
+        "127.0.0.1:8069:8069",
     )
     assert service("n8n").containers[0].ports == ()
     moved = service("caddy", overrides={"n8n": {"port": 15678}})
-    assert moved.containers[0].ports[3:] == ("127.0.0.1:15678:15678",)
+    assert moved.containers[0].ports[5:] == ("127.0.0.1:8069:8069", "127.0.0.1:15678:15678")
 
 
 def test_mirrors_are_the_marked_routes_in_every_secondary_zone() -> None:
@@ -111,7 +114,7 @@ def test_an_override_changes_the_named_and_nothing_else() -> None:
 def test_every_container_has_the_time_zone() -> None:
     loaded = catalogue.load(stack(timezone="America/Santiago"))
     zones = [item.environment["TZ"] for each in loaded for item in each.containers]
-    assert zones == ["America/Santiago"] * 6
+    assert zones == ["America/Santiago"] * sum(len(each.containers) for each in loaded)
 
 
 def test_an_image_of_the_operators_is_not_built_here() -> None:
@@ -148,16 +151,34 @@ def test_the_catalogue_says_what_backups_monitoring_placement_and_rollouts_need(
     volumes = {
         volume.name for each in loaded for item in each.containers for volume in item.volumes if volume.backup
     }
-    assert volumes == {"vault_data", "postgres_data", "redis_data", "n8n_data", "caddy_data"}
+    assert volumes == {
+        "vault_data",
+        "postgres_data",
+        "redis_data",
+        "chatwoot_storage",
+        "botpress_data",
+        "n8n_data",
+        "odoo_data",
+        "odoo_extra",
+        "dokploy_data",
+        "caddy_data",
+    }
     assert [(item.container, item.port, item.path) for each in loaded for item in each.metrics] == [
         ("vault", 8200, "/v1/sys/metrics"),
         ("n8n", 5678, "/metrics"),
+        ("smarteros-metabase", 9191, "/metrics"),
     ]
     assert [(each.name, each.role, each.rollout) for each in loaded] == [
         ("vault", "data", "held"),
         ("postgres", "data", "held"),
         ("redis", "data", "held"),
+        ("chatwoot", "apps", "rolling"),
+        ("botpress", "apps", "held"),
         ("n8n", "apps", "held"),
+        ("odoo", "apps", "rolling"),
+        ("metabase", "apps", "held"),
+        ("mcp-registry", "apps", "rolling"),
+        ("dokploy", "apps", "held"),
         ("vault-auth-validator", "apps", "rolling"),
         ("caddy", "proxies", "held"),
     ]
@@ -169,7 +190,7 @@ def test_only_named_services_are_in_the_tenants_network() -> None:
     members = {
         item.name for each in catalogue.load(stack()) for item in each.containers if TENANTS in item.networks
     }
-    assert members == {"n8n"}
+    assert members == {"n8n", "odoo"}
 
 
 CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
@@ -185,16 +206,19 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
         [],
     ),
     (
-        {"networks": ["smarter-net"]},
-        ["overrides.n8n.networks: 'tenants-net' is not in networks (smarter-net)"],
+        {"networks": ["smarter-net", "dokploy-network"]},
+        [
+            "overrides.n8n.networks: 'tenants-net' is not in networks (smarter-net, dokploy-network)",
+            "overrides.odoo.networks: 'tenants-net' is not in networks (smarter-net, dokploy-network)",
+        ],
     ),
     (
         {"overrides": {"n8n": {"domain": "api.smarterbot.cl"}}},
         ["overrides.n8n.domain: api.smarterbot.cl is already vault-auth-validator's"],
     ),
     (
-        {"overrides": {"n8n": {"port": 8069}, "vault-auth-validator": {"port": 8069}}},
-        ["overrides.vault-auth-validator.port: 8069 is already n8n's"],
+        {"overrides": {"n8n": {"port": 8070}, "vault-auth-validator": {"port": 8070}}},
+        ["overrides.vault-auth-validator.port: 8070 is already n8n's"],
     ),
     ({"overrides": {"n8n": {"port": 8200}}}, ["overrides.n8n.port: 8200 is already vault's"]),
     ({"overrides": {"n8n": {"port": 2020}}}, ["overrides.n8n.port: 2020 is already caddy's"]),
@@ -232,4 +256,3 @@ def test_what_is_loaded_does_not_depend_on_the_run() -> None:
         for seed in ("1", "2")
     }
     assert len(digests) == 1
-    assert settings()["services"] == ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]

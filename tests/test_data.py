@@ -50,7 +50,10 @@ def found(
     superuser = {"password": hashlib.sha256(SUPERUSER.encode()).hexdigest(), "createdb": True, "super": True}
     return {
         "roles": {"postgres": superuser, "crm": RIGHT_ROLE | (role or {})},
-        "databases": {"crm": RIGHT_DATABASE | (database or {})},
+        "databases": {
+            "postgres": {"owner": "postgres", "public": False, "guests": ["crm"]},
+            "crm": RIGHT_DATABASE | (database or {}),
+        },
         "extensions": {"crm": extensions},
     }
 
@@ -130,6 +133,23 @@ def test_a_right_too_many_is_taken_away(right: str) -> None:
     assert statements(found(role={right: True})) == [
         f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';"
     ]
+
+
+def test_nobody_is_let_into_a_database_that_is_not_theirs() -> None:
+    state = found()
+    state["databases"]["template1"] = {"owner": "postgres", "public": True, "guests": None}
+    state["databases"]["tenant"] = {"owner": "crm", "public": True, "guests": None}
+    assert statements(state) == [
+        'REVOKE ALL ON DATABASE "template1" FROM PUBLIC;',
+        'REVOKE ALL ON DATABASE "tenant" FROM PUBLIC;',
+    ]
+
+
+def test_who_makes_databases_is_let_into_the_servers_own() -> None:
+    state = found(role={"createdb": True})
+    state["databases"]["postgres"]["guests"] = None
+    tenants = Database("crm", secret="DB_PASSWORD", create_databases=True)
+    assert statements(state, tenants) == ['GRANT CONNECT ON DATABASE "postgres" TO "crm";']
 
 
 def test_a_role_that_makes_databases_of_its_own_may() -> None:

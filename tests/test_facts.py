@@ -138,7 +138,28 @@ def test_docker_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["c|/n8n|n8n", "c|/n8n|n8n|0|0|running||many|x|y", "n|only", "e|only", "i"])
+def test_the_files_that_a_container_sees_are_those_below_its_own_mounts() -> None:
+    found = DockerFact().process(
+        [
+            "c|/redis|redis|d|s|running|healthy|0|redis:7|smarter-net ",
+            "m|/redis|/proc/7/root|/vault/secrets|/vault/secrets",
+            "s|-  /proc/7/root/vault/secrets/",
+            "m|/redis|/proc/7/root|/etc/redis|/opt/smarteros/current/redis",
+            "c|/web|web|d|s|running|healthy|0|web:7|smarter-net ",
+            "m|/web|/proc/77/root|/etc/redis|/opt/smarteros/current/web",
+            f"s|{'a' * 64}  /proc/7/root/etc/redis/redis.conf",
+            f"s|{'b' * 64}  /proc/77/root/etc/redis/a  b",
+        ]
+    )
+    assert {name: state.files for name, state in found.containers.items()} == {
+        "redis": {"/etc/redis/redis.conf": "a" * 64, "/vault/secrets/": "-"},
+        "web": {"/etc/redis/a  b": "b" * 64},
+    }
+
+
+@pytest.mark.parametrize(
+    "line", ["c|/n8n|n8n", "c|/n8n|n8n|0|0|running||many|x|y", "n|only", "e|only", "i", "s|aa"]
+)
 def test_a_cut_line_of_docker_is_an_error(line: str) -> None:
     with pytest.raises(FactProcessError, match="cannot read what docker prints"):
         DockerFact().process([line])

@@ -1,5 +1,6 @@
 """Operations: exactly the commands that a difference needs, none for none; their shell run for real in a folder."""
 
+import hashlib
 import os
 import stat
 import subprocess
@@ -105,6 +106,33 @@ def test_the_reason_for_a_start_is_said(state: ContainerState | None, reason: st
     assert containers.difference(WEB, state, "d1", "s1") == reason
 
 
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        ({"/etc/web/a": "1", "/etc/web/b": "2"}, ""),
+        (
+            {"/etc/web/b": "0", "/etc/web/c": "3"},
+            "sees other files than it should: /etc/web/a, /etc/web/b, /etc/web/c",
+        ),
+        ({}, "sees other files than it should: /etc/web/a, /etc/web/b"),
+    ],
+)
+def test_a_container_that_sees_other_files_is_made_anew(seen: dict[str, str], reason: str) -> None:
+    wanted = {"/etc/web/a": "1", "/etc/web/b": "2"}
+    assert containers.difference(WEB, replace(RUNNING, files=seen), "d1", "s1", wanted) == reason
+
+
+def test_a_file_that_is_reloaded_and_one_too_many_are_no_reason_where_files_are_reloaded() -> None:
+    caddy = container("web", files={"caddy": "/etc/caddy"}, networks=WEB.networks, reloads=True)
+    files = {"caddy/Caddyfile": "new", "caddy/root.pem": "pem", "redis/redis.conf": "another's"}
+    wanted = render.mounted(caddy, files)
+    assert wanted == {"/etc/caddy/root.pem": hashlib.sha256(b"pem").hexdigest()}
+    seen = {**wanted, "/etc/caddy/Caddyfile": "old", "/etc/caddy/extra": "x"}
+    assert containers.difference(caddy, replace(RUNNING, files=seen), "d1", "s1", wanted) == ""
+    reason = containers.difference(caddy, replace(RUNNING, files={}), "d1", "s1", wanted)
+    assert reason == "sees other files than it should: /etc/caddy/root.pem"
+
+
 def test_secrets_are_no_reason_for_a_container_that_gets_none() -> None:
     assert containers.difference(replace(WEB, env_file=False), RUNNING, "d1", "another") == ""
 
@@ -124,6 +152,7 @@ def test_a_job_is_done_when_it_ended_well(state: ContainerState, reason: str) ->
 
 LINE = "c|/web|site|d1|s1|running|healthy|0|example/web:1.0|smarter-net tenants-net "
 SITE = Service("site", "Site", (WEB,))
+SEES = f"m|/web|/proc/7/root|/etc/web|/opt/smarteros/current/web\ns|{'a' * 64}  /proc/7/root/etc/web/extra"
 
 
 def test_a_service_that_is_as_described_is_left_alone() -> None:
@@ -138,10 +167,11 @@ def test_a_service_that_is_as_described_is_left_alone() -> None:
         (LINE.replace("|d1|", "|d0|"), "e|site|s1", ""),
         (LINE.replace("healthy", "unhealthy"), "e|site|s1", ""),
         (LINE.replace("tenants-net ", ""), "e|site|s1", " --force-recreate"),
+        (f"{LINE}\n{SEES}", "e|site|s1", " --force-recreate"),
     ],
 )
 def test_a_service_that_differs_is_brought_up_in_one_command(line: str, env: str, flags: str) -> None:
-    with fake(docker(line, env)):
+    with fake(docker(*line.splitlines(), env)):
         assert texts(containers.start, SITE, {"web": "d1"}) == [
             f"""set -eu
 tries=0
@@ -155,7 +185,7 @@ docker compose -f /root/dkcompose/site-deploy.yaml up -d --no-build --quiet-pull
 deadline=$(($(date +%s) + 60))
 while :; do
     state=$(docker inspect --format '{containers._STATE}' web 2>/dev/null || echo missing//)
-    case $state in running/healthy/*) break ;; esac
+    case $state in running/healthy/*) break ;; dead/*) deadline=0 ;; esac
     if [ "$(date +%s)" -ge $deadline ]; then
         echo 'site: container web on @fake/one' "is not healthy after 60 s ($state); its last 50 log lines:" >&2
         docker logs --tail 50 web >&2 2>&1 || true
@@ -171,6 +201,7 @@ DOCKER = """#!/bin/sh
 case "$*" in
 "image inspect "*) exit 0 ;;
 "compose -f /root/dkcompose/"*" up -d --no-build --quiet-pull --remove-orphans") exit ${COMPOSE:-0} ;;
+"compose -f /root/dkcompose/"*" --profile job up -d --no-build --quiet-pull --force-recreate --no-deps "*) ;;
 "inspect --format "*) echo "$STATE" ;;
 "logs --tail 50 "*) echo "log of $4" >&2 ;;
 *) echo "unexpected: $*" >&2; exit 99 ;;
@@ -180,10 +211,11 @@ esac
 
 def start(folder: Path, service: Service, state: str, compose: int = 0) -> tuple[int, str]:
     """The start script with that docker."""
+    jobs = [item for item in service.containers if item.job]
     (folder / "docker").write_text(DOCKER)
     (folder / "docker").chmod(0o755)
     done = subprocess.run(
-        ["sh", "-c", containers.start_script(service, "host-1", recreate=False)],
+        ["sh", "-c", containers.start_script(service, "host-1", jobs, recreate=False)],
         env={"PATH": f"{folder}:{os.environ['PATH']}", "STATE": state, "COMPOSE": str(compose)},
         capture_output=True,
         text=True,
@@ -213,7 +245,8 @@ def test_a_compose_that_fails_fails_the_start(tmp_path: Path) -> None:
 
 
 def test_a_failed_job_shows_its_log(tmp_path: Path) -> None:
-    assert start(tmp_path, HELPDESK, "exited//1", compose=1) == (1, "log of helpdesk-prepare\n")
+    line = "helpdesk: container helpdesk-prepare on host-1 has not succeeded (exited//1); its last 50 log lines:\n"
+    assert start(tmp_path, HELPDESK, "exited//1") == (1, line + "log of helpdesk-prepare\n")
 
 
 # Caddyfile

@@ -26,7 +26,7 @@ GOOD = Machine(
 SERVICES = catalogue.load(stack())
 PROXY = 'tcp LISTEN 0 4096 {} 0.0.0.0:* users:(("{}",pid=911,fd=7))'
 OURS = "caddy-proxy caddy 0.0.0.0:80->80/tcp, [::]:80->80/tcp, 0.0.0.0:443->443/tcp"
-LARGER = ": choose fewer services, lower their size in overrides, or take a larger host"
+LARGER = ": choose fewer services, a smaller profile, or take a larger host"
 
 
 def problems(source: str = "distribution", **changes: Any) -> list[str]:
@@ -61,14 +61,14 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"engine": "dev"}, []),
     ({"release": "12"}, ['docker: Debian 12 ships one that is too old; set docker_source = "docker.com"']),
     (
-        {"memory_mb": 3455},
-        [f"memory: 3455 MB, and the chosen services need 3456 MB{LARGER}"],
+        {"memory_mb": 4639},
+        [f"memory: 4639 MB, and the chosen services need 4640 MB{LARGER}"],
     ),
-    ({"memory_mb": 3456}, []),
+    ({"memory_mb": 4640}, []),
     ({"cpus": 1}, [f"cpus: 1, and the largest container needs 2{LARGER}"]),
     (
-        {"disk_free_mb": 31948},
-        [f"disk: 31948 MB free below /var/lib, and 31949 MB are needed{LARGER}"],
+        {"disk_free_mb": 22230},
+        [f"disk: 22230 MB free below /var/lib, and 22231 MB are needed{LARGER}"],
     ),
     ({"disk_free_mb": 2048, "deployed": True}, []),
     (
@@ -98,13 +98,15 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"publishers": ("traefik  0.0.0.0:80->80/tcp, 0.0.0.0:443->443/tcp",)},
         [
-            "port 80: taken by the container traefik: stop it (docker stop traefik)",
-            "port 443: taken by the container traefik: stop it (docker stop traefik)",
+            'port 80: taken by the container traefik: stop it (docker stop traefik), or set takeover = "traefik" to have it replaced',
+            'port 443: taken by the container traefik: stop it (docker stop traefik), or set takeover = "traefik" to have it replaced',
         ],
     ),
     (
         {"publishers": ("web shop 0.0.0.0:80->8080/tcp", "db  5432/tcp"), "listeners": ()},
-        ["port 80: taken by the container web: stop it (docker stop web)"],
+        [
+            'port 80: taken by the container web: stop it (docker stop web), or set takeover = "web" to have it replaced'
+        ],
     ),
     (
         {
@@ -127,7 +129,7 @@ def test_each_reason_is_one_line(changes: dict[str, Any], lines: list[str]) -> N
 
 def test_the_needs_are_the_chosen_services() -> None:
     few = list(preflight.problems(replace(GOOD, memory_mb=500), (HELPDESK,), "distribution", 1000))
-    assert few == [f"memory: 500 MB, and the chosen services need {128 + 1024 + 2 * 128 + 384} MB{LARGER}"]
+    assert few == [f"memory: 500 MB, and the chosen services need {(1024 + 2 * 128) // 2 + 256} MB{LARGER}"]
 
 
 def now(monkeypatch: pytest.MonkeyPatch) -> None:

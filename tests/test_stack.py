@@ -21,7 +21,7 @@ def test_the_delivered_settings_are_fine() -> None:
 
 def test_lists_become_tuples_and_everything_is_frozen() -> None:
     stack = samples.stack(overrides={"n8n": {"networks": ["smarter-net"]}})
-    assert stack.services == ("vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy")
+    assert stack.services == tuple(samples.settings()["services"])
     assert stack.override("n8n") == Override(networks=("smarter-net",))
     assert stack.override("redis") == Override()
     assert stack.model_config["frozen"] is True
@@ -77,12 +77,12 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["services: 'vault' is missing, and no vault_address names an external one"],
     ),
     (
-        {"networks": ["smarter-net", "smarter-net", "tenants-net"]},
+        {"networks": ["smarter-net", "smarter-net", "tenants-net", "dokploy-network"]},
         ["networks.1: 'smarter-net' is listed twice"],
     ),
     (
-        {"networks": ["smarter-net", "tenants-net", "a: b"]},
-        ["networks.2: 'a: b' is no name of a network (like smarter-net)"],
+        {"networks": ["smarter-net", "tenants-net", "dokploy-network", "a: b"]},
+        ["networks.3: 'a: b' is no name of a network (like smarter-net)"],
     ),
     (
         {"overrides": {"n8m": {}}},
@@ -134,6 +134,14 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["vault_address: an external Vault is set, so 'vault' must not be in services"],
     ),
     ({"docker_source": "snap"}, ["docker_source: Input should be 'distribution' or 'docker.com'"]),
+    (
+        {"overrides": {"vault-auth-validator": {"guard": True}}},
+        ["overrides.vault-auth-validator.guard: people sign in there, so it has to be open"],
+    ),
+    (
+        {"overrides": {"vault-auth-validator": {"domain": "vault.smarterbot.cl"}}},
+        ["overrides.vault-auth-validator.domain: people sign in at api.<zone>, in every zone"],
+    ),
 ]
 
 
@@ -161,7 +169,7 @@ def test_all_mistakes_come_at_once() -> None:
         "overrides.caddi: unknown service (did you mean 'caddy'?)",
         "overrides.n8n.guard: needs 'vault-auth-validator' in services",
         "overrides.n8n.memory: unknown setting (did you mean 'memory_mb'?)",
-        "services.5: unknown service 'odo'",
+        "services.5: unknown service 'odo' (did you mean 'odoo'?)",
         "vault_threshold: 3 is more than vault_shares (1): it could never be unsealed",
         "zone: 'bad zone' is no domain name (like smarterbot.cl)",
         "zonee: unknown setting (did you mean 'zone'?)",

@@ -11,12 +11,13 @@ import pytest
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
-from tasks import vault, vault_policies, vault_session
+from tasks import catalogue, vault, vault_policies, vault_session
 from tasks.catalogue import Service
 from tasks.run import Refused, services
 from tasks.vault_session import Kept, foreseen, keep, kept
 from tests.fake import Responses, commands, fake
 from tests.openbao import _CONFIG, OpenBao, free_port
+from tests.samples import stack
 
 CONTAINER = "c|/vault|vault|d||running|healthy|0|x:1|smarter-net "
 RUNS = {"docker ps -aq": [CONTAINER]}
@@ -79,8 +80,8 @@ def unsealed(bao: OpenBao) -> hvac.Client:
 
 
 def test_an_empty_vault_is_initialised_configured_and_then_left_alone(bao: OpenBao, tmp_path: Path) -> None:
-    # init, unseal, bootstrap, six policies and six roles, the root token's end
-    assert perform(tmp_path) == 16
+    # init, unseal, bootstrap, a policy and a role for each service, the root token's end
+    assert perform(tmp_path) == 4 + 2 * len(catalogue.load(stack()))
     found = stored(tmp_path)
     assert (len(found.keys), found.root_token) == (5, "")
     file = tmp_path / "state" / "fake" / "one" / "vault.json"

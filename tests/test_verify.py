@@ -3,6 +3,7 @@
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,9 +114,27 @@ def test_a_guarded_route_has_to_refuse(answered: Caddy) -> None:
 
 
 def test_a_certificate_of_an_unknown_authority_is_a_problem(answered: Caddy) -> None:
-    assert ask(answered, "ok.example.org", trusted=False).problem.startswith(
-        "SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
-    )
+    answer = ask(answered, "ok.example.org", trusted=False)
+    problem = "SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+    assert answer.problem.startswith(problem)
+
+
+def test_only_an_unknown_authority_is_not_waited_for(
+    answered: Caddy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    ask_once = verify._ask
+
+    def counted(host: Any, route: Route, domain: str, context: ssl.SSLContext) -> Answer:
+        asked.append(domain)
+        return ask_once(host, route, domain, context)
+
+    monkeypatch.setattr(verify, "_ask", counted)
+    route = Route("x", "x", 1)
+    with fake({}) as host:
+        for domain in ("ok.example.org", "nobody.example.org"):
+            verify._patiently(host, route, domain, ssl.create_default_context(), time.monotonic() + 0.3)
+    assert asked == ["ok.example.org", "nobody.example.org", "nobody.example.org"]
 
 
 def test_a_name_that_caddy_does_not_serve_is_a_problem(answered: Caddy) -> None:
@@ -138,7 +157,13 @@ def test_a_root_that_is_not_there_is_refused() -> None:
 def test_every_domain_is_asked() -> None:
     with fake({}):
         assert [(service.name, route.subdomain) for service, route in verify._routes()] == [
+            ("chatwoot", "crm"),
+            ("botpress", "bot"),
             ("n8n", "n8n"),
+            ("odoo", "erp"),
+            ("metabase", "kpi"),
+            ("mcp-registry", "mcp"),
+            ("dokploy", "dokploy"),
             ("vault-auth-validator", "api"),
         ]
     with fake({}, services=["vault", "postgres", "n8n"]):
@@ -151,7 +176,8 @@ def test_a_host_that_does_not_answer_fails_with_every_domain(monkeypatch: pytest
     monkeypatch.setattr(tunnel, "connect", lambda host, _: connect(host, port))
     monkeypatch.setattr(verify, "_PATIENCE", 0)
     said: list[str] = []
-    with fake({"docker ps -aq": []}) as host:
+    few = ["vault", "postgres", "n8n", "vault-auth-validator", "caddy"]
+    with fake({"docker ps -aq": []}, services=few) as host:
         monkeypatch.setattr(host, "log_styled", lambda text, **_: said.append(text))
         (failure,) = commands(verify.verified)
         assert failure.function(host.state, host) is False

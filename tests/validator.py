@@ -32,6 +32,12 @@ class Validator:
         url = f"http://127.0.0.1:{self.port}{path}"
         return httpx.request(method, url, headers=encoded, timeout=10, trust_env=False)
 
+    def send(self, path: str, fields: dict[str, str], /, **headers: str) -> httpx.Response:
+        """A form, sent as browsers do."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = f"http://127.0.0.1:{self.port}{path}"
+        return httpx.post(url, data=fields, headers=named, timeout=10, trust_env=False)
+
     def answer(self, **headers: str | bytes) -> tuple[int, Any]:
         """Status and body of /validate."""
         response = self.ask("/validate", **headers)
@@ -39,11 +45,11 @@ class Validator:
 
 
 @contextmanager
-def running_validator(folder: Path, vault_addr: str) -> Iterator[Validator]:
-    """The service in a process of its own, ready; ended with the block."""
+def running_validator(folder: Path, vault_addr: str, **settings: str) -> Iterator[Validator]:
+    """The service in a process of its own, ready; ended with the block. `settings` are more variables."""
     port = free_port()
     log = folder / f"validator-{port}.log"
-    environ = {"VAULT_ADDR": vault_addr, "LISTEN": f"127.0.0.1:{port}"}
+    environ = {"VAULT_ADDR": vault_addr, "LISTEN": f"127.0.0.1:{port}"} | settings
     with log.open("wb") as sink:
         process = start("vault_auth_validator", environ, sink)
     validator = Validator(process, port, log)

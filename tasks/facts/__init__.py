@@ -5,19 +5,29 @@ FactProcessError for output that no host prints.
 """
 
 from tasks.facts.docker import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact, NetworkState
+from tasks.facts.dokploy import DokployFact
 from tasks.facts.files import FileState, TreeFact
+from tasks.facts.first_run import FirstRunFact
+from tasks.facts.leftovers import LinksFact
 from tasks.facts.machine import Machine, MachineFact
 from tasks.facts.postgres import DatabasesFact
+from tasks.facts.takeover import Foreign, TakeoverFact, TakeoverState
 
 __all__ = [
     "ContainerState",
     "DatabasesFact",
     "DockerFact",
     "DockerState",
+    "DokployFact",
     "FileState",
+    "FirstRunFact",
+    "Foreign",
+    "LinksFact",
     "LoadedCaddyfileFact",
     "Machine",
     "MachineFact",
     "NetworkState",
+    "TakeoverFact",
+    "TakeoverState",
     "TreeFact",
 ]

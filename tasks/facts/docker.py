@@ -1,12 +1,13 @@
 """Docker: our containers, the networks, the images present, the env files' digests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from shlex import quote
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.render import DIGEST_LABEL, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
+from tasks.render import CURRENT, DIGEST_LABEL, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class ContainerState:
     exit_code: int
     image: str
     networks: tuple[str, ...]
+    # Rendered files as a running container sees them: path in it → SHA-256.
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ class DockerFact(FactBase[DockerState]):
     """DockerState; empty where Docker is absent or down."""
 
     def command(self) -> str:
-        """Prints ``c|…`` lines for containers, ``n|…`` networks, ``i|…`` images, ``e|…`` env files."""
+        """Prints ``c|…`` lines for containers, ``n|…`` networks, ``i|…`` images, ``e|…`` env files; ``m|…`` for
+        what of the host is mounted into containers, ``s|…`` for the files of ours that are seen there, and for
+        a mount that is no longer what is on the host (``path/``).
+        """
         return _DOCKER
 
     @staticmethod
@@ -59,7 +65,9 @@ class DockerFact(FactBase[DockerState]):
         """Lines → DockerState. Raises FactProcessError for a line that is cut or of an unknown kind."""
         rows = [line.split("|") for line in output if line]
         try:
-            containers = [_container(row[1:]) for row in rows if row[0] == "c"]
+            seen = dict(row[1].split("  ", 1)[::-1] for row in rows if row[0] == "s")
+            mounts = [row[1:] for row in rows if row[0] == "m"]
+            containers = [_container(row[1:], _files(row[1], mounts, seen)) for row in rows if row[0] == "c"]
             networks = [NetworkState(row[1], row[2], row[3] == "true") for row in rows if row[0] == "n"]
             images = frozenset(row[1] for row in rows if row[0] == "i")
             envs = {row[1]: row[2] for row in rows if row[0] == "e"}
@@ -73,7 +81,18 @@ class DockerFact(FactBase[DockerState]):
         )
 
 
-def _container(row: list[str]) -> ContainerState:
+def _files(container: str, mounts: list[list[str]], seen: Mapping[str, str]) -> dict[str, str]:
+    """mounts: name, /proc/<pid>/root, path in the container, source. seen: path below /proc → SHA-256."""
+    return {
+        found.removeprefix(root): sha256
+        for name, root, path, _ in mounts
+        if name == container
+        for found, sha256 in seen.items()
+        if found.startswith(f"{root}{path}/")
+    }
+
+
+def _container(row: list[str], files: Mapping[str, str]) -> ContainerState:
     name, service, digest, secrets, status, health, code, image, networks = row
     return ContainerState(
         name.removeprefix("/"),
@@ -85,6 +104,7 @@ def _container(row: list[str]) -> ContainerState:
         int(code),
         image,
         tuple(sorted(networks.split())),
+        files,
     )
 
 
@@ -105,10 +125,24 @@ _CONTAINER_FORMAT = "|".join(
         "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}",
     )
 )
+_MOUNT_FORMAT = (
+    '{{$c := .}}{{range .Mounts}}{{if and $c.State.Pid (eq .Type "bind")}}'
+    '{{println}}{{printf "m|%s|/proc/%d/root|%s|%s" $c.Name $c.State.Pid .Destination .Source}}'
+    "{{end}}{{end}}"
+)
 
 _DOCKER = f"""
 command -v docker >/dev/null || exit 0
-docker ps -aq --filter label={SERVICE_LABEL} | xargs -r docker inspect --format {quote(_CONTAINER_FORMAT)} 2>/dev/null &
+{{
+    found=$(docker ps -aq --filter label={SERVICE_LABEL} | xargs -r docker inspect --format {quote(_CONTAINER_FORMAT + _MOUNT_FORMAT)} 2>/dev/null)
+    printf '%s\\n' "$found"
+    printf '%s\\n' "$found" | while IFS='|' read -r kind name root path source; do
+        case $kind:$source in
+        m:{CURRENT}/*) find "$root$path" -type f -exec sha256sum {{}} + 2>/dev/null ;;
+        m:*) [ "$source" -ef "$root$path" ] || echo "-  $root$path/" ;;
+        esac
+    done | sed 's/^/s|/'
+}} &
 docker network ls --format 'n|{{{{.Name}}}}|{{{{.Driver}}}}|{{{{.Internal}}}}' 2>/dev/null &
 docker image ls --format 'i|{{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null &
 for file in {SECRETS}/*.env; do

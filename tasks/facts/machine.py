@@ -1,6 +1,7 @@
 """The machine: system, sizes, who holds the web's ports, which Docker is there."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
@@ -8,7 +9,11 @@ from pyinfra.api.exceptions import FactProcessError
 
 @dataclass(frozen=True)
 class Machine:
-    """The host itself: system, sizes, who holds the web's ports, and which Docker is there."""
+    """The host itself: system, sizes, who holds the web's ports, which Docker is there, and what of ours.
+
+    units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active.
+    handed_out: services whose first login was given to the operator.
+    """
 
     system: str = ""
     release: str = ""
@@ -26,10 +31,14 @@ class Machine:
     engine: str = ""
     compose: str = ""
     buildx: str = ""
+    git: bool = False
     daemon_json: str = ""
     daemon_loose: bool = False
     daemon_enabled: bool = False
     daemon_stale: bool = False
+    units: Mapping[str, str] = field(default_factory=dict)
+    timers: tuple[str, ...] = ()
+    handed_out: tuple[str, ...] = ()
 
 
 class MachineFact(FactBase[Machine]):
@@ -64,9 +73,17 @@ echo "init $(cat /proc/1/comm)"
 echo "user $(id -un)"
 awk '/^MemTotal:/ {print "memory_kb", $2}' /proc/meminfo
 echo "cpus $(nproc)"
+command -v git >/dev/null && echo "git yes"
 df -Pk /var/lib | awk 'NR == 2 {print "disk_kb", $4}'
 echo "clock $(date +%s)"
 [ -e /opt/smarteros/current ] && echo "deployed yes"
+for unit in /etc/systemd/system/smarteros-*; do
+    [ -f "$unit" ] && echo "unit ${unit##*/} $(sha256sum <"$unit" | cut -c -64) $(stat -c '%a %U:%G' "$unit")"
+done
+for timer in /etc/systemd/system/timers.target.wants/smarteros-*; do
+    [ -e "$timer" ] && systemctl is-active --quiet "${timer##*/}" && echo "timer ${timer##*/}"
+done &
+sed 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
 command -v ss >/dev/null && ss -Hltunp '( sport = :80 or sport = :443 )' | sed 's/^/listener /'
 dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1}' &
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
@@ -75,7 +92,7 @@ if [ -s /etc/docker/daemon.json ]; then
     [ "$(stat -c '%a %U:%G' /etc/docker/daemon.json)" = "644 root:root" ] || echo "loose yes"
 fi
 if command -v docker >/dev/null; then
-    docker ps --format 'publisher {{.Names}} {{.Label "com.docker.compose.project"}} {{.Ports}}' 2>/dev/null &
+    docker ps --format 'publisher {{.Names}} {{.Label "smarteros.service"}} {{.Ports}}' 2>/dev/null &
     echo "engine $(docker version --format '{{.Server.Version}}' 2>/dev/null)" &
     # The plugins' files, in every folder where docker looks: to start each costs more than all the rest.
     for plugin in compose buildx; do
@@ -112,8 +129,12 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         engine=one("engine"),
         compose=one("compose"),
         buildx=one("buildx"),
+        git="git" in values,
         daemon_json=one("daemon_json"),
         daemon_loose="loose" in values,
         daemon_enabled="enabled" in values,
         daemon_stale="stale" in values,
+        units=dict(line.split(" ", 1) for line in values.get("unit", ())),
+        timers=tuple(values.get("timer", ())),
+        handed_out=tuple(values.get("handed_out", ())),
     )

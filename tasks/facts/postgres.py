@@ -11,7 +11,8 @@ class DatabasesFact(FactBase[dict[str, Any]]):
     """Roles, databases and extensions of the Postgres container; empty while it does not answer.
 
     {"roles": {name: {"password": sha256 of the stored verifier, "createdb": bool, "super": bool}},
-     "databases": {name: {"owner": role, "public": may everybody connect}}, "extensions": {database: [name]}}
+     "databases": {name: {"owner": role, "public": may everybody connect, "guests": [role that was let in by name]}},
+     "extensions": {database: [name]}}
     """
 
     def command(self, with_extensions: tuple[str, ...] = ()) -> str:
@@ -44,7 +45,10 @@ SELECT json_build_object(
       'createdb', rolcreatedb, 'super', rolsuper)) FROM pg_authid WHERE rolname !~ '^pg_'),
   'databases', (SELECT json_object_agg(datname, json_build_object(
       'owner', pg_get_userbyid(datdba),
-      'public', has_database_privilege('public', oid, 'CONNECT'))) FROM pg_database WHERE NOT datistemplate));
+      'public', has_database_privilege('public', oid, 'CONNECT'),
+      'guests', (SELECT json_agg(pg_get_userbyid(grantee)) FROM aclexplode(datacl)
+                 WHERE privilege_type = 'CONNECT' AND grantee NOT IN (0, datdba))
+      )) FROM pg_database WHERE datallowconn));
 SQL
 """
 

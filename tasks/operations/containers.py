@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from shlex import quote
+from types import MappingProxyType
 
 from pyinfra.api import StringCommand
 
-from tasks import render
+from tasks import forks, render
 from tasks.catalogue import Container, Service
 from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact, NetworkState
 from tasks.run import Commands, host, known, operation
@@ -61,17 +62,24 @@ def fetch_images(services: Iterable[Service]) -> Commands:
 
 def _fetch(reference: str, container: Container) -> str:
     """The build runs in the host's network: its resolver is the host's, whatever Docker's default bridge gets."""
+    if container.fork:
+        return forks.build(reference, container.fork)
     if container.build:
         return f"docker build --quiet --network host --tag {quote(reference)} {render.CURRENT}/build/{container.build}"
     return f"docker pull --quiet {quote(reference)}"
 
 
 @operation
-def start(service: Service, digests: Mapping[str, str]) -> Commands:
+def start(
+    service: Service,
+    digests: Mapping[str, str],
+    files: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Commands:
     """Brings the service's containers to their described state and waits until all are healthy.
 
-    digests: container → digest of all it is made from. The reason of every change is shown. A container
-    that is not healthy in its time fails the host, with its last 50 log lines.
+    digests: container → digest of all it is made from. files: container → the files it has to see. The reason
+    of every change is shown. A container that is not healthy in its time fails the host, with its last 50 log
+    lines.
     """
     state = known(DockerFact)
     secrets = state.env_digests.get(service.name, "")
@@ -80,7 +88,11 @@ def start(service: Service, digests: Mapping[str, str]) -> Commands:
         for container in service.containers
         if (
             reason := difference(
-                container, state.containers.get(container.name), digests[container.name], secrets
+                container,
+                state.containers.get(container.name),
+                digests[container.name],
+                secrets,
+                files.get(container.name, {}),
             )
         )
     }
@@ -92,13 +104,22 @@ def start(service: Service, digests: Mapping[str, str]) -> Commands:
         yield StringCommand(f"docker unpause {' '.join(paused)}")
     if reasons:
         anew = any(reason.startswith(_ANEW) for reason in reasons.values())
-        yield StringCommand(start_script(service, host().name, recreate=anew))
+        jobs = [item for item in service.containers if item.job and item.name in reasons]
+        yield StringCommand(start_script(service, host().name, jobs, recreate=anew))
 
 
-_ANEW = "networks"
+# What compose does not see, so that it has to be told to make the containers anew.
+_NETWORKS, _FILES = "networks", "sees other files"
+_ANEW = (_NETWORKS, _FILES)
 
 
-def difference(container: Container, state: ContainerState | None, digest: str, secrets: str) -> str:
+def difference(
+    container: Container,
+    state: ContainerState | None,
+    digest: str,
+    secrets: str,
+    files: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Why the container is not as it should be; empty when it is."""
     if state is None:
         return "does not exist"
@@ -106,7 +127,7 @@ def difference(container: Container, state: ContainerState | None, digest: str, 
         return "its description has changed"
     if container.env_file and state.secrets_digest != secrets:
         return "its secrets have changed"
-    return _job_state(state) if container.job else _running_state(container, state)
+    return _job_state(state) if container.job else _running_state(container, state, files)
 
 
 def _job_state(state: ContainerState) -> str:
@@ -114,32 +135,34 @@ def _job_state(state: ContainerState) -> str:
     return "" if finished else f"the job is {state.status} ({state.exit_code})"
 
 
-def _running_state(container: Container, state: ContainerState) -> str:
+def _running_state(container: Container, state: ContainerState, files: Mapping[str, str]) -> str:
+    """It sees the generation that it was started with, which a hand may have edited since, or removed."""
     if state.networks != tuple(sorted(container.networks)):
-        return f"{_ANEW} differ: {', '.join(state.networks) or 'none'}"
+        return f"{_NETWORKS} differ: {', '.join(state.networks) or 'none'}"
     if state.status != "running":
         return f"is {state.status}"
+    wrong = {path for path, sha256 in files.items() if state.files.get(path) != sha256}
+    if not container.reloads:
+        wrong |= set(state.files) - set(files)
+    if wrong:
+        return f"{_FILES} than it should: {', '.join(sorted(wrong))}"
     return "" if state.health == "healthy" else f"is {state.health or 'unchecked'}"
 
 
-def start_script(service: Service, host_name: str, *, recreate: bool) -> str:
-    """Shell: wait for images, compose up, wait for health. Fails naming service, host and last log lines."""
-    file = f"/root/{render.compose_path(service)}"
-    images = "\n".join(_wait_for_image(container) for container in service.containers)
-    gates = "\n".join(_gate(service, container, host_name) for container in service.containers)
-    flags = " --force-recreate" if recreate else ""
-    return f"""
-set -eu
-{images}
-docker compose -f {quote(file)} up -d --no-build --quiet-pull --remove-orphans{flags} 2>&1{_failed_jobs(service)}
-{gates}
-""".strip()
+def start_script(service: Service, host_name: str, jobs: Iterable[Container] = (), *, recreate: bool) -> str:
+    """Shell: wait for images, run ``jobs``, compose up, wait for health. Fails naming service, host, last log lines.
 
-
-def _failed_jobs(service: Service) -> str:
-    """Compose waits for jobs itself, and does not say why one failed."""
-    logs = [f"docker logs --tail 50 {quote(item.name)} >&2 2>&1" for item in service.containers if item.job]
-    return f" || {{ {'; '.join(logs)}; exit 1; }}" if logs else ""
+    Compose leaves a job alone that is not named: its profile is not chosen.
+    """
+    compose = f"docker compose -f {quote(f'/root/{render.compose_path(service)}')}"
+    up = "up -d --no-build --quiet-pull"
+    lines = ["set -eu", *dict.fromkeys(_wait_for_image(container) for container in service.containers)]
+    for job in jobs:
+        lines.append(f"{compose} --profile job {up} --force-recreate --no-deps {quote(job.name)} 2>&1")
+        lines.append(_gate(service, job, host_name))
+    lines.append(f"{compose} {up} --remove-orphans{' --force-recreate' if recreate else ''} 2>&1")
+    lines += (_gate(service, item, host_name) for item in service.containers if not item.job)
+    return "\n".join(lines)
 
 
 def _wait_for_image(container: Container) -> str:
@@ -157,16 +180,17 @@ done
 
 
 def _gate(service: Service, container: Container, host_name: str) -> str:
-    done = "exited/*/0" if container.job else "running/healthy/*"
+    done, failed = ("exited/*/0", "exited/*") if container.job else ("running/healthy/*", "dead/*")
     where = f"{service.name}: container {container.name} on {host_name}"
     seconds = container.health.seconds
+    ending = "has not succeeded" if container.job else f"is not healthy after {seconds} s"
     return f"""
 deadline=$(($(date +%s) + {seconds}))
 while :; do
     state=$(docker inspect --format '{_STATE}' {quote(container.name)} 2>/dev/null || echo missing//)
-    case $state in {done}) break ;; esac
+    case $state in {done}) break ;; {failed}) deadline=0 ;; esac
     if [ "$(date +%s)" -ge $deadline ]; then
-        echo {quote(where)} "is not healthy after {seconds} s ($state); its last 50 log lines:" >&2
+        echo {quote(where)} "{ending} ($state); its last 50 log lines:" >&2
         docker logs --tail 50 {quote(container.name)} >&2 2>&1 || true
         exit 1
     fi

@@ -74,7 +74,8 @@ ln -s "$target" .current
 [ -L current ] || rm -rf current
 mv -T .current current
 ls -1dt generations/* | tail -n +{_KEPT_GENERATIONS + 1} | while read -r old; do
-    [ "$old" = "$target" ] || rm -rf "$old"
+    # A container that nothing has changed for since still reads the files that it was started with.
+    [ "$old" = "$target" ] || grep -qsF "/$old/" /proc/[0-9]*/mountinfo || rm -rf "$old"
 done
 """.strip()
 

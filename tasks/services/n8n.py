@@ -3,6 +3,7 @@
 from tasks.catalogue import (
     CORE,
     TENANTS,
+    Admin,
     Container,
     Database,
     Health,
@@ -51,6 +52,11 @@ def describe(stack: Stack) -> Service:
                 size=Size(memory_mb=1024, cpus=1, disk_gb=5),
                 stop_seconds=60,
             ),
+        ),
+        admin=Admin(
+            login=stack.acme_email or f"admin@{stack.zone}",
+            secret="N8N_OWNER_PASSWORD",
+            owned='SELECT FROM "user" WHERE email IS NOT NULL AND password IS NOT NULL',
         ),
     )
 

@@ -18,7 +18,8 @@ def describe(stack: Stack) -> Service:
                 # 16: Chatwoot, n8n and Dokploy all ship with it, and Odoo 16 wants <= 17.
                 image="pgvector/pgvector:0.8.6-pg16-bookworm",
                 user="postgres",
-                command=("postgres", "-c", "password_encryption=scram-sha-256"),
+                command=("postgres", "-c", "config_file=/etc/postgresql/postgresql.conf"),
+                files={"postgres": "/etc/postgresql"},
                 env_file=True,
                 volumes=(Volume("postgres_data", "/var/lib/postgresql/data", backup=True),),
                 tmpfs=("/tmp", "/var/run/postgresql:uid=999,gid=999,mode=0775"),

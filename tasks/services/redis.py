@@ -9,11 +9,12 @@ from tasks.stack import Stack
 _START = r"""password=$(printf %s "$REDIS_PASSWORD" | od -An -v -tx1 | tr -d ' \n' | sed 's/../\\x&/g')
 exec redis-server /etc/redis-config/redis.conf - <<EOF
 requirepass "$password"
+$(env | sed -n 's/^REDIS_USER_\([a-z0-9]*\)=\([0-9a-f]*\)$/user \1 on #\2 ~* \&* +@all -@admin -flushall -swapdb/p')
 EOF"""
 
 
 def describe(stack: Stack) -> Service:
-    """One server; clients are separated by database number."""
+    """One server; every client has a user of its own (see tasks/secrets.py for REDIS_USER_…)."""
     return Service(
         name="redis",
         title="Redis",

@@ -1,6 +1,6 @@
 """vault-auth-validator: answers whether a request carries a live Vault token; ours, built on the host."""
 
-from tasks.catalogue import Container, Health, Route, Service, Size
+from tasks.catalogue import Container, Health, Route, Secret, Service, Size
 from tasks.stack import Stack
 
 
@@ -12,12 +12,17 @@ def describe(stack: Stack) -> Service:
         rollout="rolling",
         needs=("vault",),
         routes=(Route("api", "vault-auth-validator", 8080, mirrored=True, check="/health"),),
+        secrets=(Secret("SESSION_KEY", kind="hex", length=64),),
         containers=(
             Container(
                 name="vault-auth-validator",
                 image="smarteros/vault-auth-validator",
                 build="vault-auth-validator",
-                environment={"VAULT_ADDR": stack.vault_address or "http://vault:8200"},
+                environment={
+                    "VAULT_ADDR": stack.vault_address or "http://vault:8200",
+                    "ZONES": ",".join((stack.zone, *stack.mirror_zones)),
+                },
+                env_file=True,
                 health=Health(("python", "-m", "vault_auth_validator.check")),
                 size=Size(memory_mb=128, cpus=0.5),
             ),

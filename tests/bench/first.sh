@@ -10,16 +10,27 @@ cd /opt/smarteros
 echo "$FILES" | base64 -d | tar -xzf - -C generations/floor
 ln -s generations/floor current
 (umask 077; echo "$SECRETS" | base64 -d | tar -xzf - -C /vault/secrets)
-docker network create smarter-net >/dev/null
-docker network create tenants-net >/dev/null
+for path in $LINKS; do
+    mkdir -p "$(dirname "${path%%=*}")"
+    ln -s "${path#*=}" "${path%%=*}"
+done
+for network in $NETWORKS; do docker network create "$network" >/dev/null; done
 
 for image in $IMAGES; do docker pull -q "$image" >/dev/null & done
 docker build -q --network host -t "$BUILT" current/build/vault-auth-validator >/dev/null &
 
+# up SERVICE IMAGE CONTAINER…, job SERVICE IMAGE CONTAINER
 up() {
     until docker image inspect "$2" >/dev/null 2>&1; do sleep 0.3; done
     docker compose -f "current/dkcompose/$1-deploy.yaml" up -d --no-build --quiet-pull 2>/dev/null
-    until [ "$(docker inspect -f '{{.State.Health.Status}}' "$3")" = healthy ]; do sleep 0.3; done
+    shift 2
+    for container; do
+        until [ "$(docker inspect -f '{{.State.Health.Status}}' "$container")" = healthy ]; do sleep 0.3; done
+    done
+}
+job() {
+    until docker image inspect "$2" >/dev/null 2>&1; do sleep 0.3; done
+    docker compose -f "current/dkcompose/$1-deploy.yaml" run --rm --no-deps "$3" >/dev/null 2>&1 </dev/null
 }
 up vault "$VAULT" vault
 docker exec -i vault sh -s <<'EOF' >/dev/null
@@ -32,16 +43,11 @@ vault auth enable approle
 EOF
 up postgres "$POSTGRES" postgres
 up redis "$REDIS" redis
-docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres <<EOF
-CREATE ROLE n8n LOGIN PASSWORD '$PASSWORD';
-CREATE DATABASE n8n OWNER n8n;
-EOF
-up n8n "$N8N" n8n
-up vault-auth-validator "$BUILT" vault-auth-validator
-up caddy "$CADDY" caddy-proxy
+echo "$SQL" | docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres
+eval "$APPLICATIONS"
 for pair in $DOMAINS; do
     until printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "${pair#*=}" "${pair%%=*}" |
         openssl s_client -quiet -ign_eof -connect 127.0.0.1:443 -servername "${pair%%=*}" 2>/dev/null |
-        head -1 | grep -q ' 200'; do sleep 0.5; done
+        head -1 | grep -Eq ' (200|302|303)'; do sleep 0.5; done
 done
 echo deployed

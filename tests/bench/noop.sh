@@ -22,7 +22,7 @@ sha256sum /vault/secrets/*.env >/dev/null
 stat -c '%a %U' /vault/secrets/*.env >/dev/null
 
 # containers, networks, images
-docker network inspect smarter-net tenants-net >/dev/null
+docker network inspect $NETWORKS >/dev/null
 docker image ls >/dev/null
 docker ps -aq --filter label=smarteros.service | xargs docker inspect --format '{{.State.Health.Status}}' |
     grep -vc '^healthy$' | grep -qx 0 || true
@@ -33,16 +33,25 @@ ask() { wget -q -O - --header "X-Vault-Token: \$token" "http://127.0.0.1:8200/v1
 wget -q -O - http://127.0.0.1:8200/v1/sys/seal-status | grep -q '"sealed":false'
 token=\$(wget -q -O - --post-data '{"role_id":"$ROLE_ID","secret_id":"$SECRET_ID"}' \
     http://127.0.0.1:8200/v1/auth/approle/login | sed 's/.*"client_token":"\([^"]*\)".*/\1/')
-for name in vault postgres redis n8n vault-auth-validator caddy; do
+for name in $SERVICES; do
     ask sys/policies/acl/smarteros-\$name >/dev/null
     ask auth/approle/role/\$name >/dev/null
 done
-for name in smarteros postgres redis n8n; do ask secret/data/\$name >/dev/null; done
+for name in $PATHS; do ask secret/data/\$name >/dev/null; done
 VAULT
 
 # Postgres: roles, databases
 docker exec -i postgres psql -qAtX -U postgres -c 'SELECT rolname, rolpassword FROM pg_authid' \
     -c 'SELECT datname, datdba FROM pg_database' >/dev/null
+for database in $EXTENDED; do
+    docker exec postgres psql -qAtX -U postgres -d "$database" -c 'SELECT extname FROM pg_extension' >/dev/null
+done
+
+# Who owns each application, and what Dokploy has registered
+docker exec -i postgres sh -c 'while IFS="|" read -r name sql; do psql -qAtX -U postgres -d "$name" -c "$sql" </dev/null; done' \
+    >/dev/null <<SQL
+$OWNED
+SQL
 
 # Caddy, then every domain by name over TLS
 docker exec caddy-proxy wget -q -O - http://127.0.0.1:2020/ >/dev/null
@@ -50,6 +59,6 @@ for pair in $DOMAINS; do
     domain=${pair%%=*}
     printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "${pair#*=}" "$domain" |
         openssl s_client -quiet -ign_eof -connect 127.0.0.1:443 -servername "$domain" -verify_hostname "$domain" \
-            -verify_return_error -CAfile /tmp/bench-root.pem 2>/dev/null | head -1 | grep -q ' 200'
+            -verify_return_error -CAfile /tmp/bench-root.pem 2>/dev/null | head -1 | grep -Eq ' (200|302|303)'
 done
 echo nothing to do

@@ -3,15 +3,35 @@
 from tests.e2e.deployment import Deployment
 
 DOCKER = "Docker | engine, compose, buildx, daemon settings"
-NETWORKS = "Networks | smarter-net, tenants-net"
+NETWORKS = "Networks | smarter-net, tenants-net, dokploy-network"
 FILES = "Generation | rendered files and their links"
 VAULT, UNSEAL = "Vault | Vault runs and answers", "Vault | initialised and unsealed"
 ENV_FILES = "Secrets | /vault/secrets/<service>.env"
 POSTGRES, REDIS = "Data | PostgreSQL", "Data | Redis"
-N8N, VALIDATOR = "Services | n8n Workflows", "Services | Vault Auth API"
+CHATWOOT, BOTPRESS = "Services | Chatwoot CRM", "Services | Botpress Bot"
+N8N, ODOO = "Services | n8n Workflows", "Services | Odoo ERP"
+METABASE, MCP = "Services | Metabase KPI", "Services | MCP Registry"
+DOKPLOY, VALIDATOR = "Services | Dokploy Panel", "Services | Vault Auth API"
 CADDY, CADDYFILE = "Proxy | Caddy", "Proxy | the Caddyfile is loaded"
+TIMER = "First logins | a timer removes them after 24 hours"
 
-CONTAINERS = ("vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy-proxy")
+JOBS = ("chatwoot-prepare", "odoo-init")
+# Every container, by the operation that starts it, in the order of the run.
+STARTED = {
+    VAULT: ("vault",),
+    POSTGRES: ("postgres",),
+    REDIS: ("redis",),
+    CHATWOOT: ("chatwoot", "chatwoot-sidekiq", "chatwoot-prepare"),
+    BOTPRESS: ("botpress",),
+    N8N: ("n8n",),
+    ODOO: ("odoo", "odoo-init"),
+    METABASE: ("smarteros-metabase",),
+    MCP: ("mcp-registry-web",),
+    DOKPLOY: ("dokploy",),
+    VALIDATOR: ("vault-auth-validator",),
+    CADDY: ("caddy-proxy",),
+}
+CONTAINERS = {name for names in STARTED.values() for name in names}
 
 # Cuts every container off from a network and removes it.
 CUT = (
@@ -26,7 +46,8 @@ def repaired(deployed: Deployment, damage: str, changes: list[str], *, renewed: 
     deployed.sh(f"set -e; {damage}")
     assert deployed.converge().changes == changes
     after = ids(deployed)
-    assert {name for name in CONTAINERS if before[name] != after[name]} == set(renewed)
+    assert {name for name in CONTAINERS if before.get(name) != after.get(name)} == set(renewed)
+    assert set(after) == CONTAINERS
     deployed.unchanged()
 
 
@@ -40,58 +61,67 @@ def test_a_second_run_changes_nothing(deployed: Deployment) -> None:
     deployed.unchanged()
 
 
-def test_stateless_containers_that_were_removed_or_stopped_come_back(deployed: Deployment) -> None:
+def test_containers_that_were_removed_or_stopped_come_back_and_no_job_runs_again(
+    deployed: Deployment,
+) -> None:
+    removed = "redis", "chatwoot", "botpress", "n8n", "odoo", "smarteros-metabase", "mcp-registry-web"
     repaired(
         deployed,
-        "docker rm -f redis vault-auth-validator; docker stop caddy-proxy",
-        [REDIS, VALIDATOR, CADDY],
-        renewed=("redis", "vault-auth-validator"),
+        f"docker rm -f {' '.join(removed)}; docker stop chatwoot-sidekiq vault-auth-validator caddy-proxy",
+        [REDIS, CHATWOOT, BOTPRESS, N8N, ODOO, METABASE, MCP, VALIDATOR, CADDY],
+        renewed=removed,
     )
 
 
 def test_a_vault_that_was_removed_comes_back_unsealed(deployed: Deployment) -> None:
     repaired(
         deployed,
-        "docker rm -f vault caddy-proxy; docker pause redis; docker stop vault-auth-validator",
-        [VAULT, UNSEAL, REDIS, VALIDATOR, CADDY],
-        renewed=("vault", "caddy-proxy"),
+        "docker rm -f vault caddy-proxy dokploy; docker pause redis odoo; docker stop vault-auth-validator",
+        [VAULT, UNSEAL, REDIS, ODOO, DOKPLOY, VALIDATOR, CADDY],
+        renewed=("vault", "caddy-proxy", "dokploy"),
     )
 
 
-def test_a_database_a_network_and_another_caddyfile_are_put_right(deployed: Deployment) -> None:
+def test_a_database_networks_and_another_caddyfile_are_put_right(deployed: Deployment) -> None:
     deployed.sh(
         "printf 'http://127.0.0.1:2020 {\\n\\tbind 127.0.0.1\\n\\trespond foreign\\n}\\n'"
         " | docker exec -i caddy-proxy caddy reload --force --config - --adapter caddyfile"
     )
     repaired(
         deployed,
-        f"docker rm -f postgres; {CUT.format('tenants-net')}",
-        [NETWORKS, POSTGRES, N8N, CADDYFILE],
-        renewed=("postgres", "n8n"),
+        f"docker rm -f postgres; {CUT.format('tenants-net')}; {CUT.format('dokploy-network')}",
+        [NETWORKS, POSTGRES, N8N, ODOO, DOKPLOY, CADDYFILE],
+        renewed=("postgres", "n8n", "odoo", "dokploy"),
     )
+
+
+def test_a_job_whose_container_was_removed_runs_again_and_nothing_else_is_touched(
+    deployed: Deployment,
+) -> None:
+    state = "docker inspect --format '{{.Name}} {{.State.StartedAt}}' $(docker ps -q) | sort"
+    before = deployed.sh(state)
+    repaired(deployed, f"docker rm {' '.join(JOBS)}", [CHATWOOT, ODOO], renewed=JOBS)
+    assert deployed.sh(state) == before
 
 
 def test_all_containers_removed_at_once_come_back(deployed: Deployment) -> None:
-    repaired(
-        deployed,
-        f"docker rm -f {' '.join(CONTAINERS)}",
-        [VAULT, UNSEAL, POSTGRES, REDIS, N8N, VALIDATOR, CADDY],
-        renewed=CONTAINERS,
-    )
+    changes = list(STARTED)
+    changes.insert(1, UNSEAL)
+    repaired(deployed, "docker rm -f $(docker ps -aq)", changes, renewed=tuple(CONTAINERS))
 
 
 def test_a_network_that_every_container_was_cut_off_from_is_made_anew(deployed: Deployment) -> None:
-    repaired(
-        deployed,
-        CUT.format("smarter-net"),
-        [NETWORKS, VAULT, UNSEAL, POSTGRES, REDIS, N8N, VALIDATOR, CADDY],
-        renewed=CONTAINERS,
-    )
+    changes = [NETWORKS, *STARTED]
+    changes.insert(2, UNSEAL)
+    repaired(deployed, CUT.format("smarter-net"), changes, renewed=tuple(CONTAINERS - set(JOBS)))
 
 
 def managed(deployed: Deployment) -> str:
     """Hash, mode, owner and target of every managed file."""
-    folders = "/opt/smarteros/current/ /vault/secrets /root/Caddyfile /root/dkcompose /etc/docker/daemon.json"
+    folders = (
+        "/opt/smarteros/current/ /vault/secrets /root/Caddyfile /root/dkcompose /root/env-templates /root/*.sh"
+        " /etc/docker/daemon.json /etc/systemd/system/smarteros-*"
+    )
     return deployed.sh(
         f"find {folders} -printf '%p %m %u:%g %l\\n' | sort;"
         f" find {folders} ! -type d -exec sha256sum {{}} + | sort"
@@ -102,17 +132,50 @@ def test_rendered_files_their_links_and_env_files_are_put_right(deployed: Deploy
     before = managed(deployed)
     repaired(
         deployed,
-        "cd /opt/smarteros/current; echo '# by hand' >> dkcompose/n8n-deploy.yaml; rm redis/redis.conf;"
+        "cd /opt/smarteros/current; echo '# by hand' >> dkcompose/n8n-deploy.yaml; rm dkcompose/odoo-deploy.yaml;"
         " chmod 600 caddy/Caddyfile; chown daemon vault/vault.hcl; touch caddy/extra;"
-        " rm /root/Caddyfile; echo mine > /root/Caddyfile; rm /root/dkcompose/redis-deploy.yaml;"
-        " ln -sfn /dev/null /root/dkcompose/n8n-deploy.yaml;"
-        " cd /vault/secrets; rm postgres.env; chmod 644 n8n.env; echo 'X=\"1\"' >> redis.env",
+        " echo 'exit 0' > /root/generate-secrets.sh; chmod 644 scripts/odoo-smarter-config.sh;"
+        " rm -r env-templates; rm /root/Caddyfile; echo mine > /root/Caddyfile;"
+        " rm /root/dkcompose/redis-deploy.yaml /root/sync-forks.sh /root/env-templates/chatwoot.env.example;"
+        " ln -sfn /dev/null /root/dkcompose/n8n-deploy.yaml; ln -sfn /bin/true /root/n8n-smarter-config.sh;"
+        " cd /vault/secrets; rm postgres.env chatwoot.env; chmod 644 n8n.env; echo 'X=\"1\"' >> redis.env",
         [FILES, ENV_FILES],
     )
     assert managed(deployed) == before
     assert (
         deployed.sh("cat /root/Caddyfile.before-smarteros; rm /root/Caddyfile.before-smarteros") == "mine\n"
     )
+
+
+def test_a_container_that_sees_files_changed_by_hand_is_made_anew_with_ours(deployed: Deployment) -> None:
+    """It goes on to see the generation that it was started with, also when another is the active one."""
+    before = managed(deployed)
+    deployed.sh(
+        "for page in /opt/smarteros/generations/*/mcp-registry/index.html; do echo '<!-- by hand -->' >> $page; done"
+    )
+    assert "<!-- by hand -->" in mcp_page(deployed)
+    repaired(
+        deployed,
+        "rm /opt/smarteros/generations/*/redis/redis.conf",
+        [FILES, REDIS, MCP],
+        renewed=("redis", "mcp-registry-web"),
+    )
+    assert "<!-- by hand -->" not in mcp_page(deployed)
+    assert managed(deployed) == before
+
+
+def mcp_page(deployed: Deployment) -> str:
+    return deployed.sh("docker exec mcp-registry-web wget -q -O - http://127.0.0.1/")
+
+
+def test_a_timer_and_its_service_are_put_right(deployed: Deployment) -> None:
+    before = managed(deployed)
+    unit = "smarteros-first-logins"
+    folder = "/etc/systemd/system"
+    repaired(deployed, f"rm {folder}/{unit}.service; chmod 666 {folder}/{unit}.timer", [TIMER])
+    repaired(deployed, f"systemctl disable --now --quiet {unit}.timer", [TIMER])
+    assert deployed.sh(f"systemctl is-active {unit}.timer") == "active\n"
+    assert managed(deployed) == before
 
 
 def test_docker_settings_are_put_right_and_no_container_is_made_anew(deployed: Deployment) -> None:
@@ -124,7 +187,7 @@ def test_docker_settings_are_put_right_and_no_container_is_made_anew(deployed: D
     # Docker restarts, and every container with it: some are healthy again before their turn comes, some after.
     assert changes[0] == DOCKER
     assert UNSEAL in changes
-    assert set(changes) <= {DOCKER, VAULT, UNSEAL, POSTGRES, REDIS, N8N, VALIDATOR, CADDY}
+    assert set(changes) <= {DOCKER, UNSEAL, *STARTED}
     assert ids(deployed) == containers
     assert managed(deployed) == before
     deployed.unchanged()
@@ -134,7 +197,9 @@ def test_all_managed_files_removed_at_once_come_back(deployed: Deployment) -> No
     before = managed(deployed)
     repaired(
         deployed,
-        "rm -rf /opt/smarteros/current/* /opt/smarteros/current /root/Caddyfile /root/dkcompose /vault/secrets",
-        [FILES, ENV_FILES],
+        "rm -rf /opt/smarteros/generations /opt/smarteros/current /root/Caddyfile /root/dkcompose /root/*.sh"
+        " /root/env-templates /vault/secrets /etc/systemd/system/smarteros-*",
+        [FILES, VAULT, UNSEAL, ENV_FILES, POSTGRES, REDIS, ODOO, MCP, DOKPLOY, TIMER],
+        renewed=("vault", "postgres", "redis", "odoo", "mcp-registry-web", "dokploy"),
     )
     assert managed(deployed) == before

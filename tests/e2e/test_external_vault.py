@@ -115,11 +115,14 @@ def test_a_bare_host_is_deployed_with_it(spare: Deployment, external: External) 
         "Data | roles, databases and extensions",
         "Proxy | Caddy",
     ]
-    stored = {name: read(external, name) for name in ("smarteros", "postgres", "redis")}
+    stored = {
+        name: read(external, name) for name in ("smarteros", "postgres", "redis", "vault-auth-validator")
+    }
     assert {name: sorted(values) for name, values in stored.items()} == {
         "smarteros": ["DIGEST_KEY"],
         "postgres": ["POSTGRES_PASSWORD"],
         "redis": ["REDIS_PASSWORD"],
+        "vault-auth-validator": ["SESSION_KEY"],
     }
     ping = 'docker exec -i redis sh -c "read -r REDISCLI_AUTH; export REDISCLI_AUTH; redis-cli ping"'
     assert spare.host.run(ping, input=stored["redis"]["REDIS_PASSWORD"] + "\n").stdout == "PONG\n"

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.clients import browser, loopback, service_token
+from tests.e2e.clients import browser, loopback, secrets, service_token
 from tests.e2e.deployment import Deployment
 from tests.e2e.vault_access import opened
+from tests.e2e.websockets import connected, pong
 
 N8N = "https://n8n.smarterbot.cl/healthz"
 VALIDATE = "https://api.smarterbot.cl/validate"
@@ -113,6 +114,19 @@ def test_a_guarded_route_wants_a_live_token(guarded: Deployment, token: str) -> 
     assert ask(guarded, N8N, authorization=f"Bearer {token}") == (200, {"status": "ok"})
 
 
+def test_a_websocket_comes_through_with_a_token_alone(guarded: Deployment, token: str) -> None:
+    push = "https://n8n.smarterbot.cl/rest/push?pushRef=t"
+    login = {"emailOrLdapLoginId": "ops@smarterbot.cl"}
+    login["password"] = secrets(guarded, "n8n")["N8N_OWNER_PASSWORD"]
+    with browser(guarded) as owner:
+        owner.headers.update({"browser-id": "test", "x-vault-token": token})
+        owner.post("https://n8n.smarterbot.cl/rest/login", json=login).raise_for_status()
+        with connected(owner, push) as socket:
+            assert pong(*socket) == b"ping"
+        del owner.headers["x-vault-token"]
+        assert (owner.get(push).status_code, owner.get(push).json()) == (401, MISSING)
+
+
 def test_the_hosts_loopback_is_guarded_too(guarded: Deployment) -> None:
     with loopback(guarded.host, 5678) as port:
         answer = httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=20, trust_env=False)
@@ -126,11 +140,15 @@ def test_the_verify_phase_expects_the_guard(guarded: Deployment) -> None:
     assert re.search(r"n8n +https://n8n\.smarterbot\.cl/ +401 +Pebble Intermediate CA", line)
 
 
-def test_nobody_says_who_he_is_but_the_validator(guarded: Deployment, token: str) -> None:
+def test_nobody_says_who_he_is_but_the_validator_and_no_service_sees_the_credential(
+    guarded: Deployment, token: str
+) -> None:
+    cookies = "__Secure-smarteros=forged; its_own=1"
     with echo_behind_the_guard(guarded):
-        status, headers = ask(guarded, N8N, x_vault_token=token, **FORGED)
+        status, headers = ask(guarded, N8N, x_vault_token=token, cookie=cookies, **FORGED)
     identity = {name: value for name, value in headers.items() if name in IDENTITY}
     assert status == 200
     assert headers["host"] == "n8n.smarterbot.cl"
     assert identity.pop("x-vault-entity-id") not in ("", "forged")
     assert identity == {"x-vault-display-name": "approle", "x-vault-policies": "smarteros-n8n"}
+    assert (headers["cookie"], headers.get("x-vault-token")) == ("its_own=1", None)

@@ -14,6 +14,22 @@ from tests.lab.smarteros import ROOT
 
 NAME = "make"
 
+# What users type: eight names of the production zone, four mirrors.
+DOMAINS = {
+    "crm.smarterbot.cl": "chatwoot",
+    "bot.smarterbot.cl": "botpress",
+    "n8n.smarterbot.cl": "n8n",
+    "erp.smarterbot.cl": "odoo",
+    "kpi.smarterbot.cl": "metabase",
+    "mcp.smarterbot.cl": "mcp-registry",
+    "dokploy.smarterbot.cl": "dokploy",
+    "api.smarterbot.cl": "vault-auth-validator",
+    "kpi.smarterbot.store": "metabase",
+    "mcp.smarterbot.store": "mcp-registry",
+    "dokploy.smarterbot.store": "dokploy",
+    "api.smarterbot.store": "vault-auth-validator",
+}
+
 
 def make(folder: Path, *words: str, given: str = "") -> str:
     """Output of a make target in the copy; it has to succeed."""
@@ -70,10 +86,13 @@ def test_make_up_deploys_to_a_bare_host_and_ends_with_the_table(copy: Path) -> N
     output = make(copy, "up")
     assert re.search(r"images: (local|upstream|.*registry.*)", output)
     *_, last = output.rstrip().split("SERVICE ")
-    rows = {line.split()[0]: line.split() for line in last.splitlines()[1:]}
-    assert set(rows) == {"vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"}
-    assert rows["n8n"][1:4] == ["https://n8n.smarterbot.cl/", "200", "Pebble"]
-    assert all("healthy" in row for row in rows.values())
+    rows = [line.split() for line in last.splitlines()[1:]]
+    assert sorted((row[0], row[1]) for row in rows) == sorted(
+        [(name, "-") for name in ("vault", "postgres", "redis", "caddy")]
+        + [(name, f"https://{domain}/") for domain, name in DOMAINS.items()]
+    )
+    assert {tuple(row[2:4]) for row in rows if row[1] != "-"} == {("200", "Pebble")}
+    assert all("healthy" in row for row in rows)
 
 
 def test_make_up_again_changes_nothing(copy: Path) -> None:

@@ -12,10 +12,19 @@ from tests.e2e.vault_access import PRIVATE, env_file_modes, opened
 
 # A zone of its own: the names of the other tests go on leading to the other host.
 SETTINGS: dict[str, Any] = {"zone": "rebuilt.example.org", "mirror_zones": []}
-NAMES = ("n8n.rebuilt.example.org", "api.rebuilt.example.org")
+NAMES = [
+    f"{name}.rebuilt.example.org" for name in ["crm", "bot", "n8n", "erp", "kpi", "mcp", "dokploy", "api"]
+]
 
+DATABASES = "botpress chatwoot dokploy metabase n8n odoo"
+PSQL = "docker exec postgres psql -U postgres -qAt -v ON_ERROR_STOP=1"
 ROW = "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('kept')"
-CERTIFICATES = "cd /var/lib/docker/volumes/caddy_data/_data && find . -name '*.crt' -o -name '*.key' | sort"
+VOLUMES = "/var/lib/docker/volumes"
+NAMED = (
+    "botpress_data caddy_config caddy_data caddy_logs chatwoot_storage dokploy_data n8n_data odoo_data odoo_extra"
+    " postgres_data redis_data vault_data"
+)
+CERTIFICATES = f"cd {VOLUMES}/caddy_data/_data && find . -name '*.crt' -o -name '*.key' | sort"
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,8 @@ class Kept:
     secrets: Mapping[str, Any]
     env_files: str
     certificates: str
-    row: str
+    rows: str
+    volumes: str
     orders: int
 
 
@@ -36,7 +46,8 @@ def kept(host: Deployment) -> Kept:
         found,
         host.sh("sha256sum /vault/secrets/*"),
         host.sh(f"{CERTIFICATES} | xargs sha256sum"),
-        host.sh("docker exec postgres psql -U postgres -d n8n -qAtc 'SELECT word FROM kept'"),
+        host.sh(f"for name in {DATABASES}; do {PSQL} -d $name -c 'SELECT word FROM kept'; done"),
+        host.sh(f"cd {VOLUMES} && ls -d */_data/kept"),
         host.lab.acme_orders(),
     )
 
@@ -46,7 +57,7 @@ def owner_logs_in(host: Deployment) -> bool:
     password = secrets(host, "n8n")["N8N_OWNER_PASSWORD"]
     login = {"emailOrLdapLoginId": "ops@smarterbot.cl", "password": password}
     with browser(host) as session:
-        return session.post(f"https://{NAMES[0]}/rest/login", json=login).is_success
+        return session.post("https://n8n.rebuilt.example.org/rest/login", json=login).is_success
 
 
 def test_a_rebuilt_host_with_kept_volumes_converges_in_one_run_and_loses_nothing(bare: Deployment) -> None:
@@ -57,9 +68,14 @@ def test_a_rebuilt_host_with_kept_volumes_converges_in_one_run_and_loses_nothing
     with opened(bare) as vault:
         hidden = every_secret(bare, vault)
     assert_hidden(bare, hidden, {"first deploy": first.output, "processes": seen[0]})
-    bare.sh(f'docker exec postgres psql -U postgres -d n8n -qc "{ROW}"')
+    bare.sh(f'for name in {DATABASES}; do {PSQL} -d $name -c "{ROW}"; done')
+    bare.sh(f"set -e; cd {VOLUMES}; for name in {NAMED}; do touch $name/_data/kept; done")
     before = kept(bare)
-    assert (before.row, before.orders > 0, owner_logs_in(bare)) == ("kept\n", True, True)
+    assert (before.rows, before.volumes) == (
+        "kept\n" * 6,
+        "".join(f"{x}/_data/kept\n" for x in NAMED.split()),
+    )
+    assert (before.orders > 0, owner_logs_in(bare)) == (True, True)
 
     rebuilt = Deployment(bare.lab, bare.lab.rebuild_host(bare.host.name))
     assert (
@@ -67,6 +83,7 @@ def test_a_rebuilt_host_with_kept_volumes_converges_in_one_run_and_loses_nothing
     )
     run = rebuilt.converge(**SETTINGS)
     assert (FILLED in run.changes, RENDERED in run.changes) == (False, True)
+    assert [name for name in run.changes if "first admin" in name or "registered" in name] == []
     assert (kept(rebuilt), owner_logs_in(rebuilt)) == (before, True)
     assert env_file_modes(rebuilt) == PRIVATE
     rebuilt.unchanged(**SETTINGS)

@@ -55,11 +55,15 @@ def test_every_mistake_in_the_settings_is_named_at_once_and_nothing_is_touched(r
         zone="no domain",
         mirror_zones="smarterbot.store",
         acme_email=None,
+        profile="huge",
         networks=["smarter-net", "tenants-net", "smarter-net"],
         services=[*CORE, "chatwot", "redis", "redi"],
         vault_shares="five",
+        forks={"n8n": {"fork": "https://user:pw@example.org/n8n.git", "upstream": "n8n"}},
+        mcp_servers=[{"name": "crm", "description": "CRM", "version": "latest"}],
         overrides={
             "n8n": {"image": "n8nio/n8n", "port": 8080, "domian": "a.cl", "networks": ["tenant-net"]},
+            "odoo": {"build": "main"},
             "vault-auth-validator": {"domain": "api", "port": 8080, "guard": "perhaps"},
             "postgres": {"memory_mb": -1, "cpus": 0, "environment": {"TZ": 7}},
             "mysql": {},
@@ -67,19 +71,29 @@ def test_every_mistake_in_the_settings_is_named_at_once_and_nothing_is_touched(r
     )
     assert found == [
         "acme_email: is required: the certificate authority sends expiry warnings there",
+        "forks.n8n.fork: holds a login: use an address without one, or ssh (git@host:owner/name.git)",
+        "forks.n8n.upstream: 'n8n' is no address of a git repository (like https://host/owner/name.git)",
+        "mcp_servers.0.name: 'crm' is no name like io.github.owner/server",
+        "mcp_servers.0.version: 'latest' is no version (like 1.2.0)",
         "mirror_zones: has to be a list",
         "networks.2: 'smarter-net' is listed twice",
         "overrides.mysql: unknown service",
         "overrides.n8n.domian: unknown setting (did you mean 'domain'?)",
         "overrides.n8n.image: 'n8nio/n8n' names no tag: write repository:tag, so that a run is repeatable",
         "overrides.n8n.networks: 'tenant-net' is not in networks (smarter-net, tenants-net, smarter-net)",
+        (
+            "overrides.odoo.build: 'main' is no commit (7 to 40 hexadecimal digits) and no tag with a digit "
+            "(like v4.15.1-acme): name no branch, so that a run is repeatable"
+        ),
+        "overrides.odoo.build: needs 'odoo' in forks, which says where its source is",
         "overrides.postgres.cpus: Input should be greater than 0",
         "overrides.postgres.environment.TZ: Input should be a valid string",
         "overrides.postgres.memory_mb: Input should be greater than 0",
         "overrides.vault-auth-validator.domain: 'api' is no domain name (like smarterbot.cl)",
         "overrides.vault-auth-validator.guard: Input should be a valid boolean, unable to interpret input",
         "overrides.vault-auth-validator.port: 8080 is already n8n's",
-        "services.6: unknown service 'chatwot'",
+        "profile: Input should be 'minimum', 'recommended' or 'production'",
+        "services.6: unknown service 'chatwot' (did you mean 'chatwoot'?)",
         "services.7: 'redis' is listed twice",
         "services.8: unknown service 'redi' (did you mean 'redis'?)",
         "vault_shares: Input should be a valid integer",
@@ -125,7 +139,7 @@ def unsuitable(deployment: Deployment) -> Iterator[None]:
 
 
 def test_a_host_that_cannot_take_the_services_is_refused_with_every_reason(refusing: Deployment) -> None:
-    larger = "choose fewer services, lower their size in overrides, or take a larger host"
+    larger = "choose fewer services, a smaller profile, or take a larger host"
     memory, cpus = refusing.sh("awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo; nproc").split()
     size = {"memory_mb": 1000000, "cpus": 500, "disk_gb": 100000}
     with unsuitable(refusing):
@@ -137,9 +151,9 @@ def test_a_host_that_cannot_take_the_services_is_refused_with_every_reason(refus
     ]
     assert found == [
         "system: arch 99 is not supported; use one of: debian 12, 13; ubuntu 22.04, 24.04, 26.04",
-        f"memory: {memory} MB, and the chosen services need 1000896 MB: {larger}",
+        f"memory: {memory} MB, and the chosen services need 500512 MB: {larger}",
         f"cpus: {cpus}, and the largest container needs 500: {larger}",
-        f"disk: … MB free below /var/lib, and 102405120 MB are needed: {larger}",
+        f"disk: … MB free below /var/lib, and 102404454 MB are needed: {larger}",
         f"port 80: taken by the process sshd ({process}): stop it and what starts it (systemctl status {process} names it)",
         "clock: … s ahead: set it (timedatectl set-ntp true)",
     ]
@@ -153,9 +167,10 @@ def test_a_port_that_a_foreign_container_took_is_refused_until_it_is_free(deploy
     )
     run = deployed.refused()
     start = run.lines.index("main cannot take this deployment:") + 1
-    assert run.lines[start] == "port 443: taken by the container squatter: stop it (docker stop squatter)", (
-        run.output
-    )
+    assert run.lines[start] == (
+        "port 443: taken by the container squatter: stop it (docker stop squatter), "
+        'or set takeover = "squatter" to have it replaced'
+    ), run.output
     assert run.changes == []
     assert deployed.sh("docker inspect --format '{{.State.Status}}' caddy-proxy squatter").split() == [
         "exited",

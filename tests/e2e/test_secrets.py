@@ -10,12 +10,16 @@ import pytest
 
 from tasks import envfile
 from tests.e2e.deployment import Deployment
-from tests.e2e.vault_access import PRIVATE, Vault, env_file_modes, opened
+from tests.e2e.vault_access import PRIVATE, SERVICES, Vault, env_file_modes, opened
 
 RENDERED = "Secrets | /vault/secrets/<service>.env"
 FILLED = "Secrets | what is missing is generated into Vault"
 POSTGRES, ROLES = "Data | PostgreSQL", "Data | roles, databases and extensions"
 REDIS, N8N = "Data | Redis", "Services | n8n Workflows"
+VALIDATOR = "Services | Vault Auth API"
+PANEL = "Services | Dokploy Panel"  # it has the folder of env files mounted: a new one needs a new container
+# Found on their way up again when their database was away for a moment, or not, as it happens.
+SHAKEN = {f"Services | {item.title}" for item in SERVICES if {"postgres", "redis"} & {*item.needs}} - {N8N}
 
 HOSTILE = "q\"uo'te $HOME ${X:-y} $$ \\ \\n `id` #no \r\n\ttab\x01\x1b[31m\x7f שלום 🔑 \u2028 "
 # What readers of env files stumble over, alone and in any mixture.
@@ -144,10 +148,10 @@ def test_lost_files_containers_and_role_passwords_come_back_with_the_same_secret
     deployed: Deployment, vault: Vault
 ) -> None:
     before = vault.everything(), deployed.sh("sha256sum /vault/secrets/*")
-    deployed.sh("rm -rf /vault/secrets && docker rm -f redis")
+    deployed.sh("rm -rf /vault/secrets && docker rm -f vault-auth-validator")
     deployed.sh("docker exec postgres psql -U postgres -qc \"ALTER ROLE n8n PASSWORD 'x'\"")
     assert not logs_in(deployed, "n8n", before[0]["n8n"][0]["DB_POSTGRESDB_PASSWORD"])
-    assert deployed.converge().changes == [RENDERED, REDIS, ROLES]
+    assert deployed.converge().changes == [RENDERED, ROLES, PANEL, VALIDATOR]
     assert (vault.everything(), deployed.sh("sha256sum /vault/secrets/*")) == before
     assert logs_in(deployed, "n8n", before[0]["n8n"][0]["DB_POSTGRESDB_PASSWORD"])
     assert env_file_modes(deployed) == PRIVATE
@@ -164,7 +168,8 @@ def test_one_lost_key_is_made_anew_a_changed_one_is_applied_and_the_others_are_k
     chosen = f'pa\'ss "word" \\ $1 #{random.SystemRandom().random()}'
     vault.write("postgres", {"POSTGRES_PASSWORD": chosen})
     vault.write("redis", {"REDIS_PASSWORD": HOSTILE + chosen})  # its health check logs in with it
-    assert deployed.converge().changes == [FILLED, RENDERED, POSTGRES, REDIS, ROLES, N8N]
+    changes = [change for change in deployed.converge().changes if change not in SHAKEN]
+    assert changes == [FILLED, RENDERED, POSTGRES, REDIS, ROLES, N8N]
 
     after = vault.everything()
     new = after["n8n"][0]["DB_POSTGRESDB_PASSWORD"]

@@ -14,24 +14,25 @@ from hvac.exceptions import Forbidden
 
 from tests.e2e.clients import browser, kept_file, loopback, restart_vault, service_token
 from tests.e2e.deployment import Deployment
-from tests.e2e.vault_access import PATHS, kept, opened
+from tests.e2e.vault_access import OWN_PATHS, PATHS, SERVICES, WITH_SECRETS, kept, opened
 
-SERVICES = ("vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy")
+NAMES = tuple(service.name for service in SERVICES)
 API = "https://api.smarterbot.cl"
 ONLY_VAULT = {"services": ["vault"]}
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", NAMES)
 def test_an_approle_reads_its_own_secrets_and_no_others(deployed: Deployment, service: str) -> None:
+    paths = (*NAMES, *OWN_PATHS)
     with opened(deployed) as ours:
         client = ours.client
         client.token = service_token(client, service)
-        reached = {path: status(client, f"secret/data/{path}") for path in (*SERVICES, "smarteros")}
+        reached = {path: status(client, f"secret/data/{path}") for path in paths}
         listed = status(client, "secret/metadata?list=true")
         client.auth.token.revoke_self()
     # 404: allowed to read, and nothing is stored there.
-    own = 200 if service in ("postgres", "redis", "n8n") else 404
-    assert reached == {**dict.fromkeys((*SERVICES, "smarteros"), 403), service: own}
+    own = 200 if service in WITH_SECRETS else 404
+    assert reached == {**dict.fromkeys(paths, 403), service: own}
     assert listed == 403
 
 

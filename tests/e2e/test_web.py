@@ -1,24 +1,39 @@
 """Web: what users meet at the edge: certificates, protocols, compression, access logs."""
 
-import base64
 import gzip
-import hashlib
 import json
 import os
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import httpcore
+import httpx
 import pytest
 from cryptography import x509
 
-from tests.e2e.clients import browser, http3, n8n_owner, trust
+from tests.e2e.clients import browser, http3, loopback, n8n_owner, secrets, trust
 from tests.e2e.deployment import Deployment
+from tests.e2e.websockets import TEXT, connected, pong
 from tests.lab import smarteros
 
-DOMAINS = ["n8n.smarterbot.cl", "api.smarterbot.cl", "api.smarterbot.store"]
-LOGS = "docker exec caddy-proxy cat /var/log/caddy"
+# Domain → a path that only its own service knows, and what it answers there at least.
+ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "crm.smarterbot.cl": ("/health", {"status": "woot"}),
+    "bot.smarterbot.cl": ("/status", {"botpress": "up"}),
+    "n8n.smarterbot.cl": ("/healthz", {"status": "ok"}),
+    "erp.smarterbot.cl": ("/web/health", {"status": "pass"}),
+    "kpi.smarterbot.cl": ("/api/session/properties", {"has-user-setup": True}),
+    "kpi.smarterbot.store": ("/api/session/properties", {"has-user-setup": True}),
+    "mcp.smarterbot.cl": ("/v0/health", {"status": "ok"}),
+    "mcp.smarterbot.store": ("/v0/health", {"status": "ok"}),
+    "dokploy.smarterbot.cl": ("/api/health", {"ok": True}),
+    "dokploy.smarterbot.store": ("/api/health", {"ok": True}),
+    "api.smarterbot.cl": ("/health", {"status": "ok"}),
+    "api.smarterbot.store": ("/health", {"status": "ok"}),
+}
+DOMAINS = [*ANSWERS]
 
 
 def certificate(deployment: Deployment, domain: str) -> x509.Certificate:
@@ -54,13 +69,15 @@ def test_http_is_redirected_to_https(deployed: Deployment, domain: str) -> None:
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_http_2_and_3_answer(deployed: Deployment, domain: str) -> None:
-    path = "/healthz" if domain.startswith("n8n.") else "/health"
+def test_its_own_service_answers_over_http_2_and_3(deployed: Deployment, domain: str) -> None:
+    path, wanted = ANSWERS[domain]
     second = browser(deployed, http2=True).get(f"https://{domain}{path}")
-    answer = (second.http_version, second.status_code, second.content)
-    assert answer == ("HTTP/2", 200, b'{"status":"ok"}')
+    assert (second.http_version, second.status_code) == ("HTTP/2", 200)
     assert second.headers["alt-svc"] == 'h3=":443"; ma=2592000'
-    assert http3(deployed, domain, path) == (200, b'{"status":"ok"}')
+    status, third = http3(deployed, domain, path)
+    assert status == 200
+    for answer in (second.json(), json.loads(third)):
+        assert {name: answer.get(name) for name in wanted} == wanted
 
 
 def test_browsers_are_told_to_stay_on_https(deployed: Deployment) -> None:
@@ -87,16 +104,20 @@ def raw(deployment: Deployment, url: str, encoding: str) -> tuple[str | None, by
         return answer.headers.get("content-encoding"), b"".join(answer.iter_raw())
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_each_domain_has_its_own_access_log(deployed: Deployment, domain: str) -> None:
+def test_each_domain_has_its_own_access_log(deployed: Deployment) -> None:
     marker = f"/{os.urandom(8).hex()}"
-    secrets = {"X-Vault-Token": "s.canary", "Authorization": "Bearer canary", "Cookie": "a=canary"}
-    status = browser(deployed).get(f"https://{domain}{marker}", headers=secrets).status_code
-    logs = {name: deployed.sh(f"{LOGS}/{name}.log") for name in DOMAINS}
-    assert [name for name, text in logs.items() if marker in text] == [domain]
-    entry = next(json.loads(line) for line in logs[domain].splitlines() if marker in line)
-    assert (entry["request"]["host"], entry["request"]["uri"], entry["status"]) == (domain, marker, status)
-    assert "canary" not in json.dumps(entry)
+    hidden = {"X-Vault-Token": "s.canary", "Authorization": "Bearer canary", "Cookie": "a=canary"}
+    asked = {
+        domain: browser(deployed).get(f"https://{domain}{marker}", headers=hidden).status_code
+        for domain in DOMAINS
+    }
+    found = deployed.sh(f"docker exec caddy-proxy grep -rF {marker} /var/log/caddy")
+    lines = [line.split(":", 1) for line in found.splitlines()]
+    entries = [(path.removeprefix("/var/log/caddy/"), json.loads(entry)) for path, entry in lines]
+    assert {
+        (path, entry["request"]["host"], entry["request"]["uri"], entry["status"]) for path, entry in entries
+    } == {(f"{domain}.log", domain, marker, status) for domain, status in asked.items()}
+    assert "canary" not in found
 
 
 def test_access_logs_are_rotated(deployed: Deployment) -> None:
@@ -118,28 +139,46 @@ def file_of(writer: dict[str, Any]) -> str:
     return str(writer["filename"]).removeprefix("/var/log/caddy/").removesuffix(".log")
 
 
-def test_a_websocket_reaches_n8n(deployed: Deployment) -> None:
-    key = base64.b64encode(os.urandom(16)).decode()
-    wanted = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Key": key,
-        "Sec-WebSocket-Version": "13",
-        "Origin": "https://n8n.smarterbot.cl",
-    }
-    push = "https://n8n.smarterbot.cl/rest/push?pushRef=t"
-    with n8n_owner(deployed) as owner, owner.stream("GET", push, headers=wanted) as answer:
-        assert answer.status_code == 101
-        assert answer.headers["sec-websocket-accept"] == accept(key)
-        stream: httpcore.NetworkStream = answer.extensions["network_stream"]
-        stream.write(b"\x89\x84\0\0\0\0ping", timeout=10)  # a masked ping frame, RFC 6455
-        assert stream.read(64, timeout=10) == b"\x8a\x04ping"  # its pong
+@contextmanager
+def dokploy_owner(deployment: Deployment) -> Iterator[httpx.Client]:
+    """A program with the API key from Vault."""
+    with browser(deployment) as session:
+        session.headers["x-api-key"] = secrets(deployment, "dokploy-import")["API_KEY"]
+        yield session
 
 
-def accept(key: str) -> str:
-    """The server's proof that it speaks WebSocket (RFC 6455, 4.2.2)."""
-    digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()
-    return base64.b64encode(digest).decode()
+@pytest.mark.parametrize(
+    ("who", "url"),
+    [
+        (browser, "https://crm.smarterbot.cl/cable"),
+        (browser, "https://bot.smarterbot.cl/socket.io/?EIO=4&transport=websocket"),
+        (browser, "https://erp.smarterbot.cl/websocket"),
+        (n8n_owner, "https://n8n.smarterbot.cl/rest/push?pushRef=t"),
+    ],
+    ids=["chatwoot", "botpress", "odoo", "n8n"],
+)
+def test_a_websocket_reaches_the_service(deployed: Deployment, who: Any, url: str) -> None:
+    with who(deployed) as session, connected(session, url) as socket:
+        assert pong(*socket) == b"ping"
+
+
+@pytest.mark.parametrize("zone", ["smarterbot.cl", "smarterbot.store"])
+def test_dokploys_terminal_answers_under_both_its_names(deployed: Deployment, zone: str) -> None:
+    url = f"https://dokploy.{zone}/docker-container-terminal?containerId=n8n&activeWay=sh"
+    name = deployed.sh("docker inspect --format '{{.Config.Hostname}}' n8n").strip()
+    with dokploy_owner(deployed) as session, connected(session, url) as (send, frames):
+        kind, prompt = next(frames)
+        assert (kind, prompt.startswith(name.encode())) == (TEXT, True)
+        assert pong(send, frames) == b"ping"
+
+
+def test_a_websocket_reaches_odoo_over_the_hosts_loopback(deployed: Deployment) -> None:
+    with (
+        loopback(deployed.host, 8069) as port,
+        httpx.Client(timeout=20, trust_env=False) as session,
+        connected(session, f"http://127.0.0.1:{port}/websocket") as socket,
+    ):
+        assert pong(*socket) == b"ping"
 
 
 def test_a_lost_proxy_container_costs_no_certificate(deployed: Deployment) -> None:

@@ -11,18 +11,19 @@ from typing import Any
 import hvac
 import requests
 
+from tasks import catalogue
 from tests.e2e.deployment import Deployment
+from tests.lab import smarteros
 from tests.openbao import free_port
 
 MOUNT = "secret"
-PATHS = ("smarteros", "postgres", "redis", "n8n")
+SERVICES = catalogue.load(smarteros.settings())
+WITH_SECRETS = tuple(sorted(service.name for service in SERVICES if service.secrets))
+# Ours: the digest key, and the key of Dokploy's API, which is not its container's.
+OWN_PATHS = ("smarteros", "dokploy-import")
+PATHS = (*OWN_PATHS, *WITH_SECRETS)
 # The folder of env files as it has to be: nobody but root may even list it.
-PRIVATE = [
-    ". 700 root:root",
-    "n8n.env 600 root:root",
-    "postgres.env 600 root:root",
-    "redis.env 600 root:root",
-]
+PRIVATE = [". 700 root:root", *(f"{name}.env 600 root:root" for name in WITH_SECRETS)]
 
 
 @dataclass(frozen=True)

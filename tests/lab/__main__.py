@@ -36,6 +36,8 @@ def say(line: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
+        if given.command == "up" and given.browser:
+            machine.require(machine.FOR_BROWSING, say)
         lab = Lab(given.name, say)
         match given.command:
             case "up" if given.smarteros:
@@ -64,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--hosts", default="lab-1", metavar="A,B", help="names of the hosts (lab-1)")
     up.add_argument("--images", nargs="*", default=[], metavar="REFERENCE", help="upstream images to serve")
     up.add_argument("--smarteros", action="store_true", help="with the images and domains of our deployment")
+    up.add_argument("--browser", action="store_true", help="and Chromium on this machine, which tests need")
     down = commands.add_parser("down", help="remove the lab")
     down.add_argument("--purge", action="store_true", help="the caches that labs share as well")
     publish = commands.add_parser("publish", help="serve images under their upstream names")

@@ -28,7 +28,9 @@ def settings() -> Stack:
 def images() -> list[str]:
     """Upstream references of every image that a deployment pulls."""
     containers = [container for service in catalogue.load(settings()) for container in service.containers]
-    return sorted({container.image for container in containers if not container.build} | set(BASES))
+    return sorted(
+        {container.image for container in containers if not (container.build or container.fork)} | set(BASES)
+    )
 
 
 def domains() -> list[str]:

@@ -1,8 +1,7 @@
-"""The HTTP side: /validate for Caddy's forward_auth, /health for the container, / for people."""
+"""The HTTP side: /validate for Caddy's forward_auth, /health for the container, / says what runs here."""
 
 import logging
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
 from urllib.parse import quote
@@ -16,18 +15,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from vault_auth_validator import __version__
-from vault_auth_validator.settings import Settings
-from vault_auth_validator.vault import Identity, TokenRefused, VaultUnavailable, look_up, open_client
+from vault_auth_validator import __version__, pages, sign_in
+from vault_auth_validator.settings import Settings, SignIn
+from vault_auth_validator.vault import TOKEN, Identity, TokenRefused, VaultUnavailable, look_up, open_client
 
 _log = logging.getLogger("vault_auth_validator")
-_TOKEN = re.compile(r"[!-~]{1,4096}")
 # What stands for itself in a header value: visible ASCII but the comma, which separates, and % itself.
 _PLAIN = "!\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"
 
 
+class Unauthorised(Exception):
+    """No credential of the request is a live token; the text says why."""
+
+
 class _State(TypedDict):
     vault: httpx.AsyncClient
+    sign_in: SignIn | None
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -36,10 +39,11 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
         async with open_client(settings.vault_addr) as vault:
-            yield {"vault": vault}
+            yield {"vault": vault, "sign_in": settings.sign_in}
 
+    routes = [Route("/", about), Route("/health", health), Route("/validate", Validate())]
     app = Starlette(
-        routes=[Route("/", about), Route("/health", health), Route("/validate", Validate())],
+        routes=routes + (sign_in.routes() if settings.sign_in else []),
         lifespan=lifespan,
         exception_handlers={HTTPException: refuse},
     )
@@ -58,20 +62,44 @@ class Validate:
 
 
 async def validate(request: Request) -> Response:
-    """200 and whose token it is, 401 for a token that is none, 503 when Vault cannot tell."""
-    token = token_from(request.headers)
-    if not token:
-        return _unauthorised("no token: send X-Vault-Token, or Authorization: Bearer")
-    if not _TOKEN.fullmatch(token):
-        return _unauthorised("malformed token: printable ASCII without blanks, 4096 bytes at most")
+    """200 and whose token it is, 401 for a token that is none, 503 when Vault cannot tell.
+
+    A browser that opens a page gets pages instead: the way to sign in for 401, and what is wrong for 503.
+    """
+    headers, configured = request.headers, request.state.sign_in
+    visitor = None if token_from(headers) else sign_in.navigation(headers, configured)
     try:
-        identity = await look_up(request.state.vault, token)
-    except TokenRefused:
-        return _unauthorised("Vault refuses the token: unknown, expired, revoked, or may not look itself up")
+        identity = await _identify(request)
+    except Unauthorised as refusal:
+        return sign_in.to_sign_in(headers, visitor, configured) if visitor else _unauthorised(str(refusal))
     except VaultUnavailable as error:
         _log.warning("no verdict: %s", error)
+        if visitor:
+            return pages.message(visitor.zone, "Your session cannot be checked at present", f"{error}.", 503)
         return _answer({"error": str(error)}, 503)
     return _answer({"status": "ok"}, headers=identity_headers(identity))
+
+
+async def _identify(request: Request) -> Identity:
+    refusal = "no token: send X-Vault-Token, or Authorization: Bearer"
+    for token in _tokens(request):
+        if not TOKEN.fullmatch(token):
+            refusal = "malformed token: printable ASCII without blanks, 4096 bytes at most"
+            continue
+        try:
+            return await look_up(request.state.vault, token)
+        except TokenRefused:
+            refusal = "Vault refuses the token: unknown, expired, revoked, or may not look itself up"
+    raise Unauthorised(refusal)
+
+
+def _tokens(request: Request) -> Iterator[str]:
+    """What to try: Authorization may be meant for the service behind, X-Vault-Token is for us alone."""
+    if token := token_from(request.headers):
+        yield token
+    if not request.headers.get("x-vault-token"):
+        session = sign_in.token_of_session(request.headers, request.state.sign_in)
+        yield from [session] if session else []
 
 
 def token_from(headers: Headers) -> str:
@@ -98,11 +126,10 @@ async def health(_: Request) -> Response:
     return _answer({"status": "ok"})
 
 
-async def about(_: Request) -> Response:
+async def about(request: Request) -> Response:
     """What runs here."""
-    return _answer(
-        {"name": "vault-auth-validator", "version": __version__, "endpoints": ["/validate", "/health"]}
-    )
+    endpoints = ["/validate", "/health", *(["/sign-in", "/sign-out"] if request.state.sign_in else [])]
+    return _answer({"name": "vault-auth-validator", "version": __version__, "endpoints": endpoints})
 
 
 async def refuse(_: Request, error: Exception) -> Response:

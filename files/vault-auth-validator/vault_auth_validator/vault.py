@@ -5,12 +5,15 @@ On a kept-alive connection the answer takes a few milliseconds, less than a cach
 """
 
 import asyncio
+import re
 import ssl
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+# What can be a token at all, and be sent in a header.
+TOKEN = re.compile(r"[!-~]{1,4096}")
 # Vault's answer, connecting and waiting for a free connection included. Caddy holds a request that long.
 ANSWER_SECONDS = 2
 # Below Vault's idle timeout (5 min), so that Vault never closes a connection that is just being used again.
@@ -19,11 +22,12 @@ _LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepali
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose token it is."""
+    """Whose token it is, and for how many seconds more (0: it never expires)."""
 
     display_name: str
     policies: tuple[str, ...]
     entity_id: str
+    ttl: int = 0
 
 
 class TokenRefused(Exception):
@@ -84,6 +88,7 @@ def _identity(response: httpx.Response) -> Identity:
         data: dict[str, Any] = response.json()["data"]
         # What a token may do is the union of its own policies and those of its entity and groups.
         policies = {*(data["policies"] or ()), *(data.get("identity_policies") or ())}
-        return Identity(str(data["display_name"]), tuple(sorted(policies)), data.get("entity_id") or "")
+        name, entity, ttl = str(data["display_name"]), data.get("entity_id") or "", int(data.get("ttl") or 0)
+        return Identity(name, tuple(sorted(policies)), entity, ttl)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise VaultUnavailable("VAULT_ADDR answers, but not like Vault") from None

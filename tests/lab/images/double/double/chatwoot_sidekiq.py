@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import socket
+import sys
 import time
 from typing import Any
 
@@ -16,19 +18,38 @@ QUEUES = ("critical", "high", "medium", "default", "mailers", "low", "scheduled_
 
 
 def work(redis: Any) -> None:
-    """Take jobs until SIGTERM; the heartbeat is forgotten after 60 s without a worker."""
+    """Take jobs until SIGTERM; the heartbeat is forgotten after 60 s without a worker.
+
+    Like Sidekiq it does not start without Redis, and once it has started it waits for a Redis that went away.
+    """
+    import redis as library
+
     _check(redis)
+    _title()
     identity = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(6)}"
     print(f"sidekiq {identity} started, queues {', '.join(QUEUES)}")
     try:
         while True:
-            _beat(redis, identity)
-            if job := redis.brpop([f"queue:{name}" for name in QUEUES], timeout=5):
-                print(f"took {json.loads(job[1]).get('class', 'a job')} from {job[0]}")
+            try:
+                _beat(redis, identity)
+                if job := redis.brpop([f"queue:{name}" for name in QUEUES], timeout=5):
+                    print(f"took {json.loads(job[1]).get('class', 'a job')} from {job[0]}")
+            except (library.ConnectionError, library.TimeoutError) as error:
+                print(f"heartbeat: {error}")
+                time.sleep(1)
     finally:
-        redis.srem("processes", identity)
-        redis.delete(identity)
+        with contextlib.suppress(library.RedisError):
+            redis.srem("processes", identity)
+            redis.delete(identity)
         print("sidekiq stopped")
+
+
+def _title() -> None:
+    """Once it works, Sidekiq calls its process so; a process gets another name by being started anew."""
+    if "DOUBLE_TITLED" not in os.environ:
+        os.environ["DOUBLE_TITLED"] = "yes"
+        title = "sidekiq 7.3.9 app [0 of 10 busy]"
+        os.execv("/usr/bin/python3", [title, "-m", "double", *sys.argv[1:]])
 
 
 def _beat(redis: Any, identity: str) -> None:

@@ -89,5 +89,9 @@ def _serve(database: Database, secret: str, environment: Environment) -> None:
     )
     docker.demand()
     docker.demand_network("dokploy-network")
-    site = Dokploy(database, secret, docker).site()
+    origins = [
+        environment.get("BETTER_AUTH_URL", ""),
+        *environment.get("BETTER_AUTH_TRUSTED_ORIGINS", "").split(","),
+    ]
+    site = Dokploy(database, secret, docker, origins).site()
     serve(site, int(environment.get("PORT") or 3000), environment.get("HOST") or "0.0.0.0")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from double.docker_socket import DockerSocket
@@ -31,7 +31,8 @@ Fields = Mapping[str, Any]
 class Dokploy:
     """The handlers."""
 
-    def __init__(self, database: Database, secret: str, docker: DockerSocket) -> None:
+    def __init__(self, database: Database, secret: str, docker: DockerSocket, origins: Iterable[str]) -> None:
+        self.origins = {origin.rstrip("/") for origin in origins if origin}
         self.state, self.database, self.secret, self.docker = State(database), database, secret, docker
         self.queries: dict[str, Callable[[Fields, Row], object]] = {
             "organization.all": lambda _fields, member: self.state.organizations(member["userId"]),
@@ -43,6 +44,7 @@ class Dokploy:
             "project.create": self._create_project,
             "compose.create": self._create_compose,
             "compose.update": self._update_compose,
+            "compose.delete": self._delete_compose,
             "compose.saveEnvironment": self._save_environment,
         }
 
@@ -67,7 +69,7 @@ class Dokploy:
 
     def sign_up(self, request: Request) -> Response:
         """The first user becomes the owner; later ones need an invitation, which the double does not know."""
-        fields = request.fields()
+        fields = self._trusted(request)
         email, name, password = (str(fields.get(key) or "") for key in ("email", "name", "password"))
         if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email) or "name" not in fields:
             raise Failure(400, {"code": "VALIDATION_ERROR", "message": "Invalid email or name"})
@@ -81,13 +83,20 @@ class Dokploy:
 
     def sign_in(self, request: Request) -> Response:
         """A session for an address and a password."""
-        fields = request.fields()
+        fields = self._trusted(request)
         user = self.state.check_password(
             str(fields.get("email", "")).lower(), str(fields.get("password", ""))
         )
         if not user:
             raise Failure(401, {"code": "INVALID_EMAIL_OR_PASSWORD", "message": "Invalid email or password"})
         return self._session({"id": user["id"], "email": user["email"], "name": user["firstName"]})
+
+    def _trusted(self, request: Request) -> Fields:
+        """The body, unless a browser sends it from a page elsewhere; a name that is not set is guessed, as http."""
+        known = self.origins or {f"http://{request.headers.get('host', '')}"}
+        if request.headers.get("origin", "") not in {"", *known}:
+            raise Failure(403, {"code": "INVALID_ORIGIN", "message": "Invalid origin"})
+        return request.fields()
 
     def _session(self, user: Row) -> Response:
         token = self.state.open_session(user["id"])
@@ -130,7 +139,8 @@ class Dokploy:
             each["id"] for each in self.state.organizations(member["userId"])
         ]:
             raise Failure(403, {"message": "You are not a member of this organization", "code": "FORBIDDEN"})
-        return self.state.create_key(name, member["userId"], metadata["organizationId"])
+        limited = fields.get("rateLimitEnabled", True) is not False
+        return self.state.create_key(name, member["userId"], metadata["organizationId"], limited=limited)
 
     def _create_project(self, fields: Fields, member: Row) -> object:
         return self.state.create_project(
@@ -160,6 +170,13 @@ class Dokploy:
         return self.state.save_compose(
             row["composeId"], {key: fields.get(key, row[key]) for key in (*COMPOSE_FIELDS, "appName")}
         )
+
+    def _delete_compose(self, fields: Fields, member: Row) -> object:
+        if not isinstance(fields.get("deleteVolumes"), bool):
+            raise _invalid("deleteVolumes", "Required")
+        row = self._compose(fields, member)
+        self.state.delete_compose(row["composeId"])
+        return row
 
     def _save_environment(self, fields: Fields, member: Row) -> object:
         if not isinstance(fields.get("env"), str):

@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS member ("organizationId" text REFERENCES organization
   role text NOT NULL, "isDefault" boolean);
 CREATE TABLE IF NOT EXISTS session (token text PRIMARY KEY, "userId" text REFERENCES "user");
 CREATE TABLE IF NOT EXISTS apikey (id text PRIMARY KEY, key text UNIQUE NOT NULL, name text NOT NULL, "userId" text
-  REFERENCES "user", metadata text);
+  REFERENCES "user", metadata text, enabled boolean DEFAULT true, expires_at timestamp, rate_limit_enabled boolean
+  NOT NULL DEFAULT true, request_count integer NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS project ("projectId" text PRIMARY KEY, name text NOT NULL, description text,
   env text NOT NULL DEFAULT '', "createdAt" timestamptz DEFAULT now(), "organizationId" text REFERENCES organization);
 CREATE TABLE IF NOT EXISTS environment ("environmentId" text PRIMARY KEY, name text NOT NULL, "isDefault" boolean,
@@ -28,6 +29,10 @@ CREATE TABLE IF NOT EXISTS compose ("composeId" text PRIMARY KEY, name text NOT 
   "composeFile" text NOT NULL DEFAULT '', env text, "composeStatus" text NOT NULL DEFAULT 'idle',
   "createdAt" timestamptz DEFAULT now(), "environmentId" text REFERENCES environment);
 """
+
+
+# What a key with a rate limit may ask for in a day.
+REQUESTS = 10
 
 
 def new_id() -> str:
@@ -79,19 +84,24 @@ class State:
         )
 
     def key_member(self, key: str) -> Row | None:
-        """Whose API key it is; a key without an organization in its metadata is nobody's."""
+        """Whose API key it is; a key without an organization in its metadata, or one that has asked too often, is nobody's."""
+        self.database.query(
+            "UPDATE apikey SET request_count = request_count + 1 WHERE key = %s", (digest(key),)
+        )
         return self._first(
             'SELECT m.* FROM apikey k JOIN member m ON m."userId" = k."userId" '
-            "AND m.\"organizationId\" = k.metadata::json->>'organizationId' WHERE k.key = %s",
+            "AND m.\"organizationId\" = k.metadata::json->>'organizationId' WHERE k.key = %s "
+            "AND k.enabled AND (k.expires_at IS NULL OR k.expires_at > now()) "
+            f"AND NOT (k.rate_limit_enabled AND k.request_count > {REQUESTS})",
             digest(key),
         )
 
-    def create_key(self, name: str, user: str, organization: str) -> Row:
+    def create_key(self, name: str, user: str, organization: str, *, limited: bool) -> Row:
         """An API key, shown only now."""
         key, identifier = secrets.token_urlsafe(32), new_id()
         self.database.query(
-            "INSERT INTO apikey VALUES (%s, %s, %s, %s, %s)",
-            (identifier, digest(key), name, user, json.dumps({"organizationId": organization})),
+            'INSERT INTO apikey (id, key, name, "userId", metadata, rate_limit_enabled) VALUES (%s, %s, %s, %s, %s, %s)',
+            (identifier, digest(key), name, user, json.dumps({"organizationId": organization}), limited),
         )
         return {"id": identifier, "key": key, "name": name, "userId": user}
 
@@ -153,6 +163,10 @@ class State:
             f'ON CONFLICT ("composeId") DO UPDATE SET {changes} RETURNING *',
             (identifier, *values.values()),
         )[0]
+
+    def delete_compose(self, identifier: str) -> None:
+        """Forget a compose service."""
+        self.database.query('DELETE FROM compose WHERE "composeId" = %s', (identifier,))
 
     def _first(self, statement: str, argument: str) -> Row | None:
         rows = self.database.query(statement, (argument,))

@@ -13,7 +13,9 @@ from double.passwords import counts, hashed, matches
 from double.store import Database, Row
 from double.web import Failure, Request, Response, Site, as_json, page
 
-TABLES = """
+# Metabase's own, which owns the examples: no administrator, and nobody can log in as it.
+INTERNAL = 13371338
+TABLES = f"""
 CREATE TABLE IF NOT EXISTS databasechangelog (id text PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS setting (key text PRIMARY KEY, value text NOT NULL);
 CREATE TABLE IF NOT EXISTS core_user (id serial PRIMARY KEY, email citext UNIQUE NOT NULL, first_name text,
@@ -21,7 +23,10 @@ CREATE TABLE IF NOT EXISTS core_user (id serial PRIMARY KEY, email citext UNIQUE
 CREATE TABLE IF NOT EXISTS core_session (id text PRIMARY KEY, user_id int NOT NULL REFERENCES core_user);
 CREATE TABLE IF NOT EXISTS metabase_database (id serial PRIMARY KEY, name text NOT NULL, engine text NOT NULL,
   details jsonb NOT NULL, creator_id int);
-INSERT INTO setting SELECT 'setup-token', gen_random_uuid()::text WHERE NOT EXISTS (SELECT 1 FROM core_user)
+INSERT INTO core_user VALUES ({INTERNAL}, 'internal@metabase.com', 'Metabase', 'Internal', 'none', false)
+  ON CONFLICT DO NOTHING;
+INSERT INTO setting SELECT 'setup-token', gen_random_uuid()::text
+  WHERE NOT EXISTS (SELECT 1 FROM core_user WHERE id <> {INTERNAL})
   ON CONFLICT DO NOTHING;
 """
 DONE = "The /api/setup route can only be used to create the first user, however a user currently exists."
@@ -103,7 +108,8 @@ class Metabase:
         """A session for an address and a password."""
         fields = request.fields()
         rows = self.database.query(
-            "SELECT * FROM core_user WHERE email = %s", (str(fields.get("username", "")),)
+            "SELECT * FROM core_user WHERE email = %s AND id <> %s",
+            (str(fields.get("username", "")), INTERNAL),
         )
         if not rows or not matches(str(fields.get("password", "")), rows[0]["password"]):
             raise Failure(401, {"errors": {"password": "did not match stored password"}})
@@ -166,7 +172,7 @@ class Metabase:
         )
 
     def _has_user(self) -> bool:
-        return bool(self.database.query("SELECT 1 FROM core_user LIMIT 1"))
+        return bool(self.database.query("SELECT 1 FROM core_user WHERE id <> %s LIMIT 1", (INTERNAL,)))
 
     def _setting(self, key: str) -> str:
         rows = self.database.query("SELECT value FROM setting WHERE key = %s", (key,))

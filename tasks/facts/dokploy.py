@@ -1,0 +1,85 @@
+"""Dokploy: where its container listens, its API keys' ids, and the compose projects that are ours, from its database."""
+
+import json
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
+
+PROJECT = "smarteros"
+# How the description of each entry of ours begins; nothing else is ever changed or removed.
+MARKER = "Kept by SmarterOS: "
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One compose project of ours as Dokploy has it; ``digest`` is the SHA-256 of its file."""
+
+    id: str
+    name: str
+    description: str
+    digest: str
+    source: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class DokployState:
+    """The container's address, ids of the API keys that are good, our project's environment, our entries.
+
+    address is empty where Dokploy does not run or its database has other tables.
+    """
+
+    address: str = ""
+    keys: frozenset[str] = frozenset()
+    environment: str = ""
+    entries: tuple[Entry, ...] = ()
+
+
+class DokployFact(FactBase[DokployState]):
+    """DokployState, for the price of one command: through Dokploy's API it would be a request for each entry."""
+
+    def command(self) -> str:
+        """Prints ``address …`` and one JSON object."""
+        return _DOKPLOY
+
+    @staticmethod
+    def default() -> DokployState:
+        """No Dokploy."""
+        return DokployState()
+
+    def process(self, output: list[str]) -> DokployState:
+        """Lines → DokployState. Raises FactProcessError for anything else."""
+        addresses = [part for line in output if line.startswith("address ") for part in line.split()[1:]]
+        rest = [line for line in output if not line.startswith("address ")]
+        if not addresses or not rest:
+            return DokployState()
+        try:
+            found = json.loads("".join(rest))
+            entries = tuple(Entry(**entry) for entry in found["entries"])
+            return DokployState(addresses[0], frozenset(found["keys"]), found["environment"] or "", entries)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise FactProcessError(f"cannot read what Dokploy's database says: {error}") from None
+
+
+# Tables and columns as Dokploy 0.30 names them (packages/server/src/db/schema).
+_QUERY = f"""
+SELECT json_build_object(
+  'keys', (SELECT coalesce(json_agg(id ORDER BY id), '[]') FROM apikey
+    WHERE enabled IS NOT FALSE AND (expires_at IS NULL OR expires_at > now())),
+  'environment', (SELECT e."environmentId" FROM environment e JOIN project p ON p."projectId" = e."projectId"
+    WHERE p.name = '{PROJECT}' ORDER BY p."createdAt", e."isDefault" DESC LIMIT 1),
+  'entries', (SELECT coalesce(json_agg(json_build_object('id', "composeId", 'name', name, 'description', description,
+    'digest', encode(sha256(convert_to("composeFile", 'UTF8')), 'hex'), 'source', "sourceType", 'kind', "composeType")
+    ORDER BY "createdAt", "composeId"), '[]') FROM compose WHERE starts_with(description, '{MARKER}')));
+""".strip()  # noqa: S608  constants of ours
+
+_DOKPLOY = f"""
+command -v docker >/dev/null || exit 0
+docker inspect --format 'address{{{{range .NetworkSettings.Networks}}}} {{{{.IPAddress}}}}{{{{end}}}}' dokploy 2>/dev/null &
+docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d dokploy 2>/dev/null <<'SQL' &
+{_QUERY}
+SQL
+wait
+true
+""".strip()

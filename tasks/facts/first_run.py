@@ -1,0 +1,28 @@
+"""First run: which services have an admin, asked in their databases."""
+
+from shlex import quote
+
+from pyinfra.api import FactBase
+
+
+class FirstRunFact(FactBase[frozenset[str]]):
+    """The names of the services that have an admin; one of a service without tables yet is not among them."""
+
+    def command(self, questions: tuple[tuple[str, str, str], ...]) -> str:
+        """questions: service, database, SQL that has a row once there is an admin. All side by side, in one exec."""
+        lines = "".join(_question(*question) for question in questions)
+        return f"docker exec -i postgres sh <<'EOF' 2>/dev/null || true\n{lines}wait\nEOF"
+
+    @staticmethod
+    def default() -> frozenset[str]:
+        """No Postgres."""
+        return frozenset()
+
+    def process(self, output: list[str]) -> frozenset[str]:
+        """One name a line."""
+        return frozenset(output)
+
+
+def _question(service: str, database: str, owned: str) -> str:
+    query = f"SELECT '{service}' WHERE EXISTS ({owned})"
+    return f"psql -qAtX -U postgres -d {quote(database)} -c {quote(query)} </dev/null &\n"

@@ -1,0 +1,77 @@
+"""First logins: handed to the operator once, in /root/GENERATED-SECRETS-<date>.txt.
+
+``bash /root/generate-secrets.sh show`` prints and removes that file, a timer removes it after 24 hours.
+Which services were handed out stays on the host, so that no later run writes them again.
+"""
+
+from pyinfra.api import StringCommand
+
+from tasks.catalogue import Admin, Service, domains
+from tasks.facts import MachineFact
+from tasks.operations.files import archive
+from tasks.operations.units import units
+from tasks.render import ROOT
+from tasks.run import Commands, executing, host, known, operation, services, stack
+from tasks.secrets import values
+from tasks.templates import HOME
+
+_UNITS = ("smarteros-first-logins.service", "smarteros-first-logins.timer")
+_PARTIAL = ".GENERATED-SECRETS-partial"
+
+
+def run() -> None:
+    """The phase. The timer comes first: no file is there without what removes it."""
+    texts = {name: (HOME / "files" / "units" / name).read_text() for name in _UNITS}
+    units(texts, name="First logins | a timer removes them after 24 hours")
+    handed_out(name="First logins | /root/GENERATED-SECRETS-<date>.txt")
+
+
+@operation
+def handed_out() -> Commands:
+    """Writes the logins of all services that were never handed out, and notes them as handed out."""
+    done = known(MachineFact).handed_out
+    new = [(item, item.admin) for item in services() if item.admin and item.name not in done]
+    if not new:
+        return
+    if not executing():
+        yield "true"  # their passwords may not be there yet
+        return
+    host().log(
+        "first logins: `bash /root/generate-secrets.sh show` on the host shows them once, within 24 hours"
+    )
+    names = " ".join(service.name for service, _ in new)
+    yield StringCommand(_write(names), _stdin=archive({_PARTIAL: text(new)}, mode="600"))
+
+
+def text(logins: list[tuple[Service, Admin]]) -> str:
+    """What the operator reads."""
+    head = f"First logins of SmarterOS on {host().name}. Shown once; the passwords stay in Vault.\n"
+    return head + "".join(_entry(service, admin) for service, admin in logins)
+
+
+def _entry(service: Service, admin: Admin) -> str:
+    urls = [f"https://{domains(stack(), route)[0]}/" for route in service.routes[:1]]
+    return (
+        f"\n{service.title}\n"
+        f"  URL       {urls[0] if urls else 'none'}\n"
+        f"  login     {admin.login}\n"
+        f"  password  {values(service.name)[admin.secret]}\n"
+        f"  in Vault  {stack().vault_mount}/{service.name}, {admin.secret}\n"
+    )
+
+
+def _write(names: str) -> str:
+    """File first, note last: a run killed in between makes the next one write another file, never none."""
+    return f"""
+set -e
+umask 077
+cd /root
+base64 -d | tar -xzmf - --no-same-owner
+name=GENERATED-SECRETS-$(date +%F)
+while [ -e "$name.txt" ]; do name=$name+; done
+mv {_PARTIAL} "$name.txt"
+cd {ROOT}
+touch handed-out
+{{ cat handed-out; printf '%s\\n' {names}; }} | sort -u > .handed-out
+mv -f .handed-out handed-out
+""".strip()

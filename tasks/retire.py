@@ -1,0 +1,134 @@
+"""Retire: what a service leaves on the host when it is no longer listed. Its data stay, and so it can come back.
+
+After the proxy, which has dropped the routes and ports by then, so that nobody is led to what stops here.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from shlex import quote
+
+from pyinfra.api import StringCommand
+
+from tasks import catalogue, generation, render
+from tasks.catalogue import Service
+from tasks.facts import DockerFact, DockerState, LinksFact
+from tasks.run import Commands, host, known, operation, services, stack
+from tasks.start_order import in_order
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What is on the host of one service. ``listed``: only these containers of it are no longer declared."""
+
+    service: str
+    listed: bool = False
+    containers: tuple[str, ...] = ()
+    env_file: bool = False
+    links: tuple[str, ...] = ()
+
+
+def run() -> None:
+    """The phase."""
+    retired(name="Retire | services that are not listed; their volumes, databases and secrets stay")
+
+
+@operation
+def retired() -> Commands:
+    """One command for each service that has left something, those that need others before the others."""
+    found = leftovers(services(), known(DockerFact), known(LinksFact) - set(generation.links()))
+    described = _described(item.service for item in found)
+    for item in found:
+        host().log(said(item, described.get(item.service), stack().vault_mount))
+    rank = {service.name: number for number, service in enumerate(in_order(described.values()))}
+    for item in sorted(found, key=lambda item: -rank.get(item.service, len(rank))):
+        yield StringCommand(removal(item))
+
+
+_ONE_OFF = re.compile(r"-run-[0-9a-f]{12}$")
+
+
+def leftovers(enabled: Iterable[Service], docker: DockerState, links: Iterable[str]) -> tuple[Leftover, ...]:
+    """What is on the host and not described, by service. Pure. An env file without our digest is not ours."""
+    declared = {service.name: {item.name for item in service.containers} for service in enabled}
+    stray = [
+        item
+        for item in docker.containers.values()
+        if item.name not in declared.get(item.service, ())
+        # What an operator runs by hand (docker compose run) goes with its service only.
+        and not (item.service in declared and _ONE_OFF.search(item.name))
+    ]
+    names = {
+        *(item.service for item in stray),
+        *(name for name, digest in docker.env_digests.items() if digest and name not in declared),
+        *(name for name in map(_owner, links) if name and name not in declared),
+    }
+    return tuple(
+        Leftover(
+            name,
+            listed=name in declared,
+            containers=tuple(sorted(item.name for item in stray if item.service == name)),
+            env_file=name not in declared and bool(docker.env_digests.get(name)),
+            links=tuple(sorted(link for link in links if _owner(link) == name and name not in declared)),
+        )
+        for name in sorted(names)
+    )
+
+
+_OWNED = (
+    ("/root/dkcompose", "-deploy.yaml"),
+    ("/root/env-templates", ".env.example"),
+    ("/root", "-smarter-config.sh"),
+)
+
+
+def _owner(link: str) -> str:
+    """The service whose link of ours that path is; empty for any other."""
+    path = PurePosixPath(link)
+    if link == "/root/Caddyfile":
+        return "caddy"
+    ends = (end for folder, end in _OWNED if str(path.parent) == folder and path.name.endswith(end))
+    return next((path.name.removesuffix(end) for end in ends), "")
+
+
+def _described(names: Iterable[str]) -> dict[str, Service]:
+    """The services of these names that the catalogue still has."""
+    describe = catalogue.known()
+    return {name: describe[name](stack()) for name in names if name in describe}
+
+
+def said(item: Leftover, service: Service | None, mount: str) -> str:
+    """What goes and what is kept, in one line."""
+    gone = f"containers {', '.join(item.containers)}" if item.containers else "its last files"
+    if item.listed:
+        return f"{item.service}: no longer part of it, removed: {gone}; kept: volumes"
+    kept = "; ".join(_kept(item.service, service, mount))
+    return f"{item.service}: not listed, removed: {gone}; kept: {kept}; list it again to have it back"
+
+
+def _kept(name: str, service: Service | None, mount: str) -> Iterator[str]:
+    if service is None:
+        yield f"its volumes and databases, whatever Vault holds in {mount}/{name}"
+        return
+    volumes = sorted({volume.name for item in service.containers for volume in item.volumes})
+    if volumes:
+        yield f"volumes {', '.join(volumes)}"
+    if service.databases:
+        yield f"databases of {', '.join(database.name for database in service.databases)}"
+    if service.secrets:
+        yield f"secrets in Vault ({mount}/{name}) with its policy and AppRole"
+    yield "its images"
+
+
+def removal(item: Leftover) -> str:
+    """Shell: each container gets its own stop time. Volumes are never removed. Run twice it does no more."""
+    lines = ["set -e"]
+    if item.containers:
+        names = " ".join(map(quote, item.containers))
+        lines += [f"docker stop {names} >/dev/null", f"docker rm {names} >/dev/null"]
+    if item.env_file:
+        lines.append(f"rm -f {quote(f'{render.SECRETS}/{item.service}.env')}")
+    if item.links:
+        lines.append(f"rm -f {' '.join(map(quote, item.links))}")
+    return "\n".join(lines)

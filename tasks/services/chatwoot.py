@@ -1,0 +1,107 @@
+"""Chatwoot: CRM and inboxes. A prepare job, the web process, and sidekiq for what runs behind."""
+
+from tasks.catalogue import (
+    Admin,
+    Container,
+    Database,
+    Health,
+    RedisUser,
+    Route,
+    Secret,
+    Service,
+    Size,
+    Volume,
+    domains,
+)
+from tasks.stack import Stack
+
+IMAGE = "chatwoot/chatwoot:v4.15.1"
+_STORAGE = (Volume("chatwoot_storage", "/app/storage", backup=True),)
+_TMPFS = ("/tmp", "/app/tmp", "/app/log")
+
+
+def describe(stack: Stack) -> Service:
+    """Web and sidekiq share their settings, secrets and storage."""
+    route = Route(
+        "crm",
+        "chatwoot",
+        3000,
+        loopback=3100,
+        expect=(200, 302),
+        domain=stack.override("chatwoot").domain or "",
+    )
+    environment = _environment(stack, f"https://{domains(stack, route)[0]}")
+    return Service(
+        name="chatwoot",
+        title="Chatwoot CRM",
+        rollout="rolling",
+        needs=("postgres", "redis"),
+        routes=(route,),
+        redis=RedisUser("chatwoot", secret="REDIS_PASSWORD"),
+        databases=(
+            Database(
+                "chatwoot",
+                secret="POSTGRES_PASSWORD",
+                extensions=("pg_stat_statements", "pg_trgm", "pgcrypto", "vector"),
+            ),
+        ),
+        secrets=(
+            Secret("SECRET_KEY_BASE", length=64),
+            Secret("POSTGRES_PASSWORD"),
+            Secret("REDIS_PASSWORD"),
+            Secret("ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY", length=32),
+            Secret("ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY", length=32),
+            Secret("ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT", length=32),
+            Secret("ADMIN_PASSWORD", kind="password", length=24),
+        ),
+        composed={"REDIS_URL": "redis://chatwoot:{REDIS_PASSWORD}@redis:6379/0"},
+        containers=(
+            _container("chatwoot", "bundle exec rails s -p 3000 -b 0.0.0.0", environment, stop=30),
+            _container("chatwoot-sidekiq", "bundle exec sidekiq -C config/sidekiq.yml", environment, stop=60),
+            _container("chatwoot-prepare", "bundle exec rails db:chatwoot_prepare", environment, stop=30),
+        ),
+        admin=Admin(login=environment["ADMIN_EMAIL"], secret="ADMIN_PASSWORD", owned="SELECT FROM users"),
+    )
+
+
+def _container(name: str, command: str, environment: dict[str, str], stop: int) -> Container:
+    checks = {
+        "chatwoot": ("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/health"),
+        "chatwoot-sidekiq": ("pgrep", "-f", r"^sidekiq .* busy\]"),
+        "chatwoot-prepare": ("true",),
+    }
+    return Container(
+        name=name,
+        image=IMAGE,
+        entrypoint=("docker/entrypoints/rails.sh",),
+        command=tuple(command.split()),
+        environment=environment,
+        env_file=True,
+        volumes=_STORAGE,
+        tmpfs=_TMPFS,
+        health=Health(checks[name], seconds=240),
+        size=Size(memory_mb=512, cpus=1, disk_gb=2 if name == "chatwoot" else 0.1),
+        stop_seconds=stop,
+        job=name == "chatwoot-prepare",
+    )
+
+
+def _environment(stack: Stack, url: str) -> dict[str, str]:
+    return {
+        "RAILS_ENV": "production",
+        "NODE_ENV": "production",
+        "INSTALLATION_ENV": "docker",
+        "FRONTEND_URL": url,
+        "FORCE_SSL": "false",  # Caddy does it
+        "ENABLE_ACCOUNT_SIGNUP": "false",
+        "RAILS_LOG_TO_STDOUT": "true",
+        "ACTIVE_STORAGE_SERVICE": "local",
+        "POSTGRES_HOST": "postgres",
+        "POSTGRES_PORT": "5432",
+        "POSTGRES_DATABASE": "chatwoot",
+        "POSTGRES_USERNAME": "chatwoot",
+        # Webhooks to n8n and Botpress go to private addresses.
+        "SAFE_FETCH_ALLOW_PRIVATE_NETWORK": "true",
+        "MAILER_SENDER_EMAIL": stack.acme_email or f"admin@{stack.zone}",
+        "ADMIN_EMAIL": (stack.acme_email or f"admin@{stack.zone}").lower(),
+    }

@@ -1,0 +1,69 @@
+"""Dokploy: the panel, without its Traefik and without its installer (which would take ports and the swarm)."""
+
+from tasks.catalogue import (
+    CORE,
+    Admin,
+    Container,
+    Database,
+    Health,
+    Route,
+    Secret,
+    Service,
+    Size,
+    Volume,
+    domains,
+)
+from tasks.stack import Stack
+
+
+def describe(stack: Stack) -> Service:
+    """The only container with the Docker socket: it deploys what it is told to, which is its purpose."""
+    login = (stack.acme_email or f"admin@{stack.zone}").lower()
+    route = Route(
+        "dokploy",
+        "dokploy",
+        3000,
+        mirrored=True,
+        check="/api/health",
+        domain=stack.override("dokploy").domain or "",
+    )
+    origins = [f"https://{domain}" for domain in domains(stack, route)]
+    return Service(
+        name="dokploy",
+        title="Dokploy Panel",
+        needs=("postgres",),
+        routes=(route,),
+        databases=(Database("dokploy", secret="DATABASE_PASSWORD"),),
+        secrets=(
+            Secret("DATABASE_PASSWORD"),
+            Secret("BETTER_AUTH_SECRET", length=48),
+            Secret("ADMIN_PASSWORD", kind="password", length=24),
+        ),
+        composed={"DATABASE_URL": "postgres://dokploy:{DATABASE_PASSWORD}@postgres:5432/dokploy"},
+        containers=(
+            Container(
+                name="dokploy",
+                image="dokploy/dokploy:v0.30.2",
+                env_file=True,
+                environment={
+                    "PORT": "3000",
+                    "NODE_ENV": "production",
+                    "ADMIN_EMAIL": login,
+                    # Else the first request says what it is called, and that is ours, from inside: no browser could
+                    # sign in (better-auth refuses a request whose Origin is another).
+                    "BETTER_AUTH_URL": origins[0],
+                    "BETTER_AUTH_TRUSTED_ORIGINS": ",".join(origins),
+                },
+                volumes=(Volume("dokploy_data", "/etc/dokploy", backup=True),),
+                binds=("/var/run/docker.sock:/var/run/docker.sock", "/vault/secrets:/vault/secrets:ro"),
+                networks=(CORE, "dokploy-network"),
+                read_only=False,
+                health=Health(
+                    ("curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:3000/api/health"), seconds=180
+                ),
+                size=Size(memory_mb=512, cpus=1, disk_gb=5),
+                stop_seconds=30,
+            ),
+        ),
+        admin=Admin(login=login, secret="ADMIN_PASSWORD", owned="SELECT FROM member WHERE role = 'owner'"),
+    )

@@ -1,0 +1,117 @@
+"""Dokploy import: every stack file stands in Dokploy, byte for byte, and what a person has there stays."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from tests.e2e.clients import browser, containers, secrets
+from tests.e2e.deployment import Deployment
+from tests.e2e.test_canary import LOUD, watched
+
+API = "https://dokploy.smarterbot.cl/api"
+OPERATION = "Dokploy | stack files are registered as compose projects"
+OURS = "Kept by SmarterOS: /root/dkcompose/{}-deploy.yaml. Changes made here are undone by the next run."
+
+
+@contextmanager
+def signed_in(deployment: Deployment) -> Iterator[httpx.Client]:
+    """A program that has the API key from Vault, and comes through the domain."""
+    with browser(deployment) as session:
+        session.headers["x-api-key"] = secrets(deployment, "dokploy-import")["API_KEY"]
+        yield session
+
+
+def projects(session: httpx.Client) -> dict[str, list[str]]:
+    """Project → ids of its compose entries."""
+    found = session.get(f"{API}/project.all").raise_for_status().json()
+    return {
+        project["name"]: [item["composeId"] for place in project["environments"] for item in place["compose"]]
+        for project in found
+    }
+
+
+def entries(session: httpx.Client) -> dict[str, dict[str, Any]]:
+    """Everything that Dokploy knows of the compose entries of our project, by id."""
+    return {
+        identifier: session.get(f"{API}/compose.one", params={"composeId": identifier})
+        .raise_for_status()
+        .json()
+        for identifier in projects(session)["smarteros"]
+    }
+
+
+def stack_files(deployment: Deployment) -> dict[str, str]:
+    """Service → its stack file, as it stands on the host."""
+    names = deployment.sh("ls /root/dkcompose").split()
+    return {name.removesuffix("-deploy.yaml"): deployment.sh(f"cat /root/dkcompose/{name}") for name in names}
+
+
+def sql(deployment: Deployment, statement: str) -> None:
+    """A statement in Dokploy's database."""
+    psql = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
+    deployment.host.run(psql, input=statement)
+
+
+def test_every_stack_file_is_registered_and_none_is_deployed(deployed: Deployment) -> None:
+    files = stack_files(deployed)
+    assert {"dokploy", "n8n", "postgres"} <= set(files)
+    with signed_in(deployed) as session:
+        assert [*projects(session)] == ["smarteros"]
+        found = list(entries(session).values())
+    assert {item["name"]: item["composeFile"] for item in found} == files
+    assert len(found) == len(files)
+    assert {item["name"]: item["description"] for item in found} == {
+        name: OURS.format(name) for name in files
+    }
+    kinds = {(item["sourceType"], item["composeType"], item["composeStatus"]) for item in found}
+    assert kinds == {("raw", "docker-compose", "idle")}
+
+
+def test_a_run_repairs_what_is_ours_and_leaves_what_is_not(deployed: Deployment) -> None:
+    with signed_in(deployed) as session:
+
+        def post(procedure: str, **fields: Any) -> dict[str, Any]:
+            return dict(session.post(f"{API}/{procedure}", json=fields).raise_for_status().json())
+
+        before = entries(session)
+        spoilt, place = next(
+            (key, item["environmentId"]) for key, item in before.items() if item["name"] == "n8n"
+        )
+        post("compose.update", composeId=spoilt, composeFile="name: n8n\n")
+        raw = {"environmentId": place, "sourceType": "raw", "composeType": "docker-compose"}
+        theirs = post("compose.create", name="n8n", description="a copy", composeFile="name: x\n", **raw)
+        gone = post("compose.create", name="old", description=OURS.format("old"), composeFile="a: 1\n", **raw)
+        run = deployed.converge()
+        assert run.changes == [OPERATION]
+        reasons = ("n8n: its file differs", "old: is no service any more")
+        assert sorted(line for line in run.lines if line.endswith(reasons)) == sorted(reasons)
+        after = entries(session)
+        assert gone["composeId"] not in after
+        assert after.pop(theirs["composeId"])["composeFile"] == "name: x\n"
+        assert after == before
+        deployed.unchanged()
+        post("compose.delete", composeId=theirs["composeId"], deleteVolumes=False)
+
+
+def test_a_key_that_is_gone_is_made_anew_and_shown_nowhere(deployed: Deployment) -> None:
+    old, container = secrets(deployed, "dokploy-import"), containers(deployed)["dokploy"]["Id"]
+    with signed_in(deployed) as session:
+        before = entries(session)
+        sql(deployed, "DELETE FROM apikey")
+        assert session.get(f"{API}/project.all").status_code == 401
+    with watched(deployed) as seen:
+        run = deployed.run(*LOUD)
+    assert (run.code, run.changes) == (0, [OPERATION]), run.output
+    new = secrets(deployed, "dokploy-import")
+    assert (new["API_KEY"] != old["API_KEY"], new["API_KEY_ID"] != old["API_KEY_ID"]) == (True, True)
+    assert "docker exec -i postgres psql" in run.output  # it was as loud as can be
+    password = secrets(deployed, "dokploy")["ADMIN_PASSWORD"]
+    texts = {"output": run.output, "processes": seen[0]}
+    assert [place for place, text in texts.items() if new["API_KEY"] in text or password in text] == []
+    with signed_in(deployed) as session:
+        assert entries(session) == before
+    # Its secrets are not the container's: it is the same one.
+    assert containers(deployed)["dokploy"]["Id"] == container
+    deployed.unchanged()

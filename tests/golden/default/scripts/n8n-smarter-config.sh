@@ -1,0 +1,69 @@
+#!/bin/sh
+# n8n Workflows: its first-run configuration, made so that no visitor of its domain becomes its owner.
+#   check  exit code 0 once somebody is its admin; prints nothing
+#   apply  makes the first admin, with the password from Vault; nothing once there is one, whoever that is by now
+#   show   where it is, its login, where the password is, whether it has been made
+# Without an argument: apply, then show.
+set -eu
+
+die() {
+    echo "n8n on $(hostname): $*" >&2
+    exit 1
+}
+
+check() {
+    [ "$(docker exec -i postgres psql -qAtX -U postgres -d n8n 2>/dev/null <<'SQL'
+SELECT 'yes' WHERE EXISTS (SELECT FROM "user" WHERE email IS NOT NULL AND password IS NOT NULL);
+SQL
+    )" = yes ]
+}
+
+# within SECONDS: waits until there is an admin.
+within() {
+    for _ in $(seq "$1"); do
+        if check; then return; fi
+        sleep 1
+    done
+    return 1
+}
+
+apply() {
+    if check; then return; fi
+    docker inspect --format '{{.State.Status}}' n8n 2>/dev/null | grep -qx running ||
+        die "the container n8n does not run: docker logs n8n says why; deploy again"
+    # n8n makes it itself when it starts, from N8N_INSTANCE_OWNER_… in its environment.
+    within 15 || { docker restart n8n >/dev/null && within 120; } ||
+        die "it has not made its owner within two minutes of its start: docker logs n8n says why"
+    check || die "its first admin has not been made, and nothing said why; see docker logs n8n"
+}
+
+show() {
+    if check; then
+        state="there is an admin; changes made in n8n Workflows itself are kept"
+    else
+        state="nobody's yet: $0 apply"
+    fi
+    cat <<TEXT
+n8n Workflows
+    address   https://n8n.smarterbot.cl
+    login     ops@smarterbot.cl
+    password  in Vault: vault kv get -mount=secret -field=N8N_OWNER_PASSWORD n8n
+    state     $state
+    note      n8n takes its owner from there at every start; to change the password, change
+              N8N_OWNER_PASSWORD in Vault, remove N8N_INSTANCE_OWNER_PASSWORD_HASH there, deploy
+TEXT
+}
+
+case ${1-} in
+check) check ;;
+apply) apply ;;
+show) show ;;
+"")
+    apply
+    show
+    ;;
+*)
+    echo "usage: $0 [check|apply|show]" >&2
+    exit 2
+    ;;
+esac
