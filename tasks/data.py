@@ -96,7 +96,9 @@ def _closed(owned: list[Database], found: dict[str, Any]) -> Iterator[str]:
     names = {database.name for database in owned}
     for name, have in databases.items():
         if have["public"] and name not in names:
-            yield f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC;'
+            # A service that may make databases has chosen this name; it must not end what quotes it.
+            quoted = name.replace('"', '""')
+            yield f'REVOKE ALL ON DATABASE "{quoted}" FROM PUBLIC;'
     guests = databases.get(SUPERUSER, {}).get("guests") or ()
     for database in owned:
         if database.create_databases and database.name not in guests:
