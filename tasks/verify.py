@@ -17,7 +17,7 @@ from pyinfra.api.host import Host
 
 from tasks import catalogue, takeover, tunnel
 from tasks.catalogue import Route, Service
-from tasks.facts import DockerFact
+from tasks.facts import DockerFact, ProxyTroubleFact
 from tasks.render import image
 from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack
 
@@ -65,7 +65,8 @@ def verified() -> Commands:
         logger.info(line)
     if broken := [answer for answer in answers.values() if answer.problem]:
         lines = "\n".join(f"    https://{answer.domain}: {answer.problem}" for answer in broken)
-        reason = f"{host().name} does not answer as it should:\n{lines}\n    see `docker logs caddy-proxy`"
+        trouble = "".join(f"\n    the proxy says: {line}" for line in known(ProxyTroubleFact))
+        reason = f"{host().name} does not answer as it should:\n{lines}{trouble}\n    see `docker logs caddy-proxy`"
         put_back = yield from takeover.put_back()
         raise Refused(reason + put_back)
 

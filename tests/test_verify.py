@@ -177,7 +177,15 @@ def test_a_host_that_does_not_answer_fails_with_every_domain(monkeypatch: pytest
     monkeypatch.setattr(verify, "_PATIENCE", 0)
     said: list[str] = []
     few = ["vault", "postgres", "n8n", "vault-auth-validator", "caddy"]
-    with fake({"docker ps -aq": []}, services=few) as host:
+    why = [
+        "no JSON",
+        '["level"]',
+        (
+            '{"level":"error","logger":"tls.obtain","msg":"will retry","error":"[api.smarterbot.cl] HTTP 429",'
+            '"attempt":1}'
+        ),
+    ]
+    with fake({"docker ps -aq": [], "docker logs": why}, services=few) as host:
         monkeypatch.setattr(host, "log_styled", lambda text, **_: said.append(text))
         (failure,) = commands(verify.verified)
         assert failure.function(host.state, host) is False
@@ -188,6 +196,7 @@ def test_a_host_that_does_not_answer_fails_with_every_domain(monkeypatch: pytest
             f"    https://n8n.smarterbot.cl: {refused}\n"
             f"    https://api.smarterbot.cl: {refused}\n"
             f"    https://api.smarterbot.store: {refused}\n"
+            "    the proxy says: will retry: [api.smarterbot.cl] HTTP 429\n"
             "    see `docker logs caddy-proxy`"
         )
     ]

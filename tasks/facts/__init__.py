@@ -11,6 +11,7 @@ from tasks.facts.first_run import FirstRunFact
 from tasks.facts.leftovers import LinksFact
 from tasks.facts.machine import Machine, MachineFact
 from tasks.facts.postgres import DatabasesFact
+from tasks.facts.proxy import ProxyTroubleFact
 from tasks.facts.takeover import Foreign, TakeoverFact, TakeoverState
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Machine",
     "MachineFact",
     "NetworkState",
+    "ProxyTroubleFact",
     "TakeoverFact",
     "TakeoverState",
     "TreeFact",

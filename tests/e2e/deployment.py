@@ -81,13 +81,13 @@ class Deployment:
     def converge(self, **settings: Any) -> Run:
         """A run that has to succeed."""
         run = self.run(**settings)
-        assert run.code == 0, run.output
+        assert run.code == 0, run.output[-6000:]
         return run
 
     def refused(self, *arguments: str, **settings: Any) -> Run:
         """A run that has to fail, and to say so in words of ours."""
         run = self.run(*arguments, **settings)
-        assert run.code == 1, run.output
+        assert run.code == 1, run.output[-6000:]
         assert [leak for leak in _LEAKS if leak in run.output.lower()] == [], run.output
         return run
 

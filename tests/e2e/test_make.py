@@ -50,7 +50,7 @@ def shell(folder: Path, command: str, given: str = "") -> str:
         timeout=900,
         check=False,
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}"
     return done.stdout
 
 
