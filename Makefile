@@ -5,10 +5,10 @@ INVENTORY ?= inventories/prod.py
 export SMARTEROS_LAB ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint format bench plan deploy verify lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status lock
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(VENV)/ready: requirements.lock
 	@.ci/venv $(VENV)
@@ -25,6 +25,10 @@ down: ## removes everything that `up` made
 test: $(VENV)/ready ## lint, types, unit, golden files, and the lab end to end
 	@.ci/test $(BIN)
 
+test-faults: $(VENV)/ready ## outages, and a deploy and an update killed at every point of theirs; takes hours
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile tests/faults
+	@$(BIN)/python -m tests.faults $(FAULTS)
+
 lint: $(VENV)/ready ## style and types
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
@@ -37,6 +41,9 @@ format: $(VENV)/ready ## puts the code into the house's format, and the README's
 bench: $(VENV)/ready ## remote commands and seconds of a run, beside a hand-written script that does the same
 	@$(BIN)/python -m tests.bench $(BENCH)
 
+audit: $(VENV)/ready ## what independent tools say of a deployed lab host: Lynis, ssh-audit, a port scan and others
+	@$(BIN)/python -m tests.audit $(AUDIT)
+
 plan: $(VENV)/ready ## what a deploy would change, without touching anything
 	@$(BIN)/pyinfra --dry $(INVENTORY) deploy.py
 
@@ -45,6 +52,9 @@ deploy: $(VENV)/ready ## brings the inventory's hosts to the described state
 
 verify: $(VENV)/ready ## asks every service by name over TLS
 	@$(BIN)/pyinfra -y $(INVENTORY) tasks.verify.run
+
+status: $(VENV)/ready ## how every service is, and why it is not well
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.status.run
 
 lock: $(VENV)/ready ## pins what pyproject.toml asks for, with hashes
 	@$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock

@@ -2,25 +2,35 @@
 
 from tasks import (
     applications,
+    boot,
     data,
     docker,
     dokploy,
+    firewall,
     first_logins,
     generation,
+    host,
+    lock,
     networks,
     preflight,
     proxy,
     retire,
     secrets,
+    ssh,
     vault,
     verify,
 )
 
+lock.run()
 preflight.run()
+host.run()
+firewall.run()
+ssh.run()
 docker.run()
 networks.run()
 generation.run()
 vault.run()
+boot.run()
 secrets.run()
 data.run()
 applications.run()

@@ -56,6 +56,9 @@ vault_mount = "secret"
 # Unseal keys made at the first run, and how many of them unseal.
 vault_shares = 5
 vault_threshold = 3
+# The host unseals its own Vault after a boot, with keys that it keeps encrypted: who is root there, or has its whole
+# disk, can read every secret. With False each boot waits for a `make deploy`.
+unseal_at_boot = True
 
 # On this machine: unseal keys and the deployer's credential (0600), one folder for each host.
 state_dir = "~/.local/state/smarteros"
@@ -66,6 +69,19 @@ takeover = ""
 
 # Docker from the distribution's own packages, or from docker.com's apt repository (Debian 12 needs that).
 docker_source = "distribution"
+
+# Interfaces that face the world; empty: those that a default route leads through.
+wan_interfaces = []
+# The other nodes, for what nodes have to say to one another: ["203.0.113.7", "2001:db8:7::/64"].
+peers = []
+
+# Who may log in over SSH, with a key only; empty: the user as whom the run logs in, and nobody else.
+login_users = []
+# Lets SSH clients in that know no key exchange of the time after quantum computers: OpenSSH before 9.0, PuTTY before
+# 0.78, other programs built on paramiko.
+older_ssh_clients = False
+# Seconds after which the host takes back a change of sshd or firewall, unless a new SSH connection has come in.
+revert_seconds = 90
 
 # Of every container.
 timezone = "UTC"

@@ -3,6 +3,7 @@
 from tasks.inventory import hosts
 
 # One VPS today; several become a cluster. An entry is a name or address, or (name, {"ssh_hostname": …}).
+# A user with sudo instead of root, which must not ask for a password: {"ssh_user": "deploy", "_sudo": True}.
 nodes = hosts(
     ("smarteros-1", {"ssh_hostname": "smarteros-1.smarterbot.cl", "ssh_user": "root"}),
 )

@@ -6,10 +6,11 @@ compose verbatim. Every service is one file in ``tasks/services`` with ``describ
 
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
+from tasks import policy
 from tasks import services as service_files
 from tasks.overrides import overridden
 from tasks.sizing import sized
@@ -104,12 +105,14 @@ class Health:
 
 @dataclass(frozen=True)
 class Container:
-    """One container. Policy (capabilities, logs, restart, limits) is the template's, not repeated here.
+    """One container. Policy (capabilities, logs, restart, limits) is the template's; what it is let off is declared
+    here, each exception with its reason: cap_add, binds and ports (what → why), root and writable (why).
 
     files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
     env_file: whether it gets the service's secrets. job: runs once and must exit 0.
     build: folder under ``files/`` that its image is built from; fork: the Dockerfile in its fork (forks.py).
-    reloads: changed files are reloaded, without a new container. binds: of the host, each an exception.
+    reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
+    as whom. writable: why its root file system is.
     """
 
     name: str
@@ -121,13 +124,14 @@ class Container:
     environment: Mapping[str, str] = field(default_factory=dict)
     env_file: bool = False
     volumes: tuple[Volume, ...] = ()
-    binds: tuple[str, ...] = ()
+    binds: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = (CORE,)
-    ports: tuple[str, ...] = ()
+    ports: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
-    cap_add: tuple[str, ...] = ()
-    read_only: bool = True
+    root: str = ""
+    cap_add: Mapping[str, str] = field(default_factory=dict)
+    writable: str = ""
     tmpfs: tuple[str, ...] = ("/tmp",)
     stop_seconds: int = 10
     stop_signal: str = ""
@@ -200,21 +204,13 @@ def known() -> dict[str, Describe]:
 
 
 def load(stack: Stack) -> tuple[Service, ...]:
-    """The enabled services in start order, overrides applied, routes with their domains."""
+    """The enabled services in start order, overrides applied, routes with their domains. Raises Undeclared."""
     describe = known()
     chosen = [overridden(stack, sized(stack.profile, describe[name](stack))) for name in stack.services]
-    loopbacks = sorted(route.loopback for item in chosen for route in item.routes if route.loopback)
-    ports = [f"127.0.0.1:{port}:{port}" for port in loopbacks]
-    return tuple(in_order([_with_ports(item, ports) if item.phase == "proxy" else item for item in chosen]))
+    return tuple(in_order(policy.declared(policy.with_loopback_ports(chosen))))
 
 
 def domains(stack: Stack, route: Route) -> tuple[str, ...]:
     """The names a route answers under: its own, then its mirrors in the secondary zones."""
     mirrors = tuple(f"{route.subdomain}.{zone}" for zone in stack.mirror_zones) if route.mirrored else ()
     return (route.domain or f"{route.subdomain}.{stack.zone}", *mirrors)
-
-
-def _with_ports(service: Service, ports: list[str]) -> Service:
-    """The architecture's host ports end at the proxy, so that a service can be replaced behind them."""
-    first, *others = service.containers
-    return replace(service, containers=(replace(first, ports=(*first.ports, *ports)), *others))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.lazily import lazily
 from tasks.run import Refused, host
+from tasks.shapes import shown
 
 if TYPE_CHECKING:
     import requests
@@ -61,7 +62,7 @@ class Api:
         answer = self._send(method, procedure, fields)
         try:
             return answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refused(
                 f"Dokploy on {host().name} answers {procedure} with something else than JSON"
             ) from None
@@ -86,6 +87,6 @@ class Api:
 
 def _message(answer: requests.Response) -> str:
     try:
-        return str(answer.json()["message"])[:300]
-    except (ValueError, LookupError, TypeError):
+        return shown(str(answer.json()["message"])[:300])
+    except (ValueError, LookupError, TypeError, RecursionError):
         return "no reason given; see `docker logs dokploy`"

@@ -3,6 +3,8 @@
 import sys
 from typing import Any
 
+from tasks import key_exchange
+
 Entry = str | tuple[str, dict[str, Any]]
 
 
@@ -10,4 +12,5 @@ def hosts(*entries: Entry) -> list[Entry]:
     """The entries as pyinfra wants them. Ends the program (exit code 1) with one line when there are none."""
     if not entries:
         sys.exit("nodes: the inventory lists no host: add at least one to hosts(…)")
+    key_exchange.register()  # before the first connection
     return list(entries)

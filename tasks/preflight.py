@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import gevent
+from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import first_run, generation, sizing, takeover, vault_session, verify
+from tasks import apt, dns, first_run, generation, sizing, ssh, takeover, vault_session, verify
 from tasks.catalogue import Service, Size
 from tasks.facts import (
     DatabasesFact,
@@ -23,7 +24,18 @@ from tasks.facts import (
     TreeFact,
 )
 from tasks.render import CURRENT, SECRETS
-from tasks.run import Commands, Refused, host, known, operation, read_ahead, services, stack, straight_on
+from tasks.run import (
+    Commands,
+    Refused,
+    executing,
+    host,
+    known,
+    operation,
+    read_ahead,
+    services,
+    stack,
+    straight_on,
+)
 
 # System → releases that are tested or documented upstream as Docker hosts.
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
@@ -55,12 +67,24 @@ def checked() -> Commands:
     held = takeover.accepted()
     reasons = list(problems(machine, services(), stack().docker_source, time.time(), held))
     reasons += takeover.refusals()
+    reasons += ssh.refusals()
     if reasons:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
         )
+    if executing():
+        for line in warnings(machine):
+            host().log_styled(line, fg="yellow", log_func=logger.warning)
     if machine.broken_packages:
-        yield StringCommand("DEBIAN_FRONTEND=noninteractive dpkg --configure -a")
+        yield StringCommand(apt.MEND)
+
+
+def warnings(machine: Machine) -> Iterator[str]:
+    """What the run goes on with."""
+    if machine.apt:
+        yield f"apt is at work, {', '.join(machine.apt)}: what has to be installed waits up to ten minutes for it"
+    if not machine.deployed:
+        yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
 
 
 def _quiet_run() -> list[tuple[Any, ...]]:

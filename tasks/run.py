@@ -5,6 +5,7 @@ fact until an operation of ours is about to change something; that makes a run w
 """
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -14,14 +15,16 @@ from pyinfra import context, logger
 from pyinfra.api import DeployError, FactBase
 from pyinfra.api import operation as pyinfra_operation
 from pyinfra.api.command import FunctionCommand, PyinfraCommand
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import State
 
-from tasks import catalogue, settings
+from tasks import catalogue, sessions, settings
 from tasks.stack import BadSettings, Stack
 
-Commands = Generator[PyinfraCommand | str, None, None]
+Command = PyinfraCommand | str
+Commands = Generator[Command, None, None]
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -76,10 +79,12 @@ def recall(key: Any) -> None:
 
 
 def known(fact: type[FactBase[T]], *args: Any) -> T:
-    """The fact, read at most once between two changes of ours."""
+    """The fact, read at most once between two changes of ours. Raises Refused for what no host of ours answers."""
     read_ahead((fact, *args))
-    value: T = _facts()[(fact, *args)].get()
-    return value
+    found: list[T] = _facts()[(fact, *args)].get()
+    if not found:
+        raise Refused(f"{fact.__name__} cannot be read, see above: nothing is changed on what is not known")
+    return found[0]
 
 
 def read_ahead(*wanted: tuple[Any, ...]) -> None:
@@ -89,9 +94,12 @@ def read_ahead(*wanted: tuple[Any, ...]) -> None:
             _facts()[key] = gevent.spawn(_read, host(), *key)
 
 
-def _read(target: Host, fact: type[FactBase[T]], *args: Any) -> T:
-    with context.ctx_host.use(target):
-        return target.get_fact(fact, *args)
+def _read(target: Host, fact: type[FactBase[T]], *args: Any) -> list[T]:
+    """The fact, or nothing: pyinfra fails the host and goes on with the default, as if nothing were there."""
+    with sessions.place(target), context.ctx_host.use(target):
+        with suppress(PyinfraError):  # it says that no host is left
+            value = target.get_fact(fact, *args)
+        return [] if target in context.state.failed_hosts else [value]
 
 
 def together(*calls: Callable[[], T]) -> list[T]:
@@ -137,7 +145,7 @@ def operation(
         try:
             for command in function(*args, **kwargs):
                 forget()
-                yield command
+                yield _guard()(command)
                 forget()
         except Refused as error:
             if not executing():
@@ -146,6 +154,16 @@ def operation(
 
     wrapped: Callable[..., OperationMeta] = pyinfra_operation()(converging)
     return wrapped
+
+
+def guard(look: Callable[[Command], Command]) -> None:
+    """From now on each command of the host's operations passes through ``look`` before it runs (tasks/lock.py)."""
+    recall("guard")
+    remember("guard", lambda: look)
+
+
+def _guard() -> Callable[[Command], Command]:
+    return remember("guard", lambda: lambda command: command)
 
 
 def step(function: Callable[[], Any]) -> FunctionCommand:
@@ -175,10 +193,12 @@ def _say(host: Host, message: str) -> None:
 
 
 __all__ = [
+    "Command",
     "Commands",
     "Refused",
     "executing",
     "forget",
+    "guard",
     "host",
     "known",
     "operation",

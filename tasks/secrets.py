@@ -31,6 +31,7 @@ from tasks.run import (
     step,
     together,
 )
+from tasks.shapes import shown
 
 # Our own path beside the services': the key of the digests that containers and roles are compared by.
 OWN_PATH = "smarteros"
@@ -59,8 +60,11 @@ def values(path: str) -> dict[str, str]:
 def _versioned(path: str) -> tuple[dict[str, str], int]:
     found = remember(("secrets", path), lambda: vault_session.read(path))
     for name, value in found[0].items():
+        where = f"{stack().vault_mount}/{path}#{shown(name)}"
         if not isinstance(value, str):
-            raise Refused(f"{stack().vault_mount}/{path}#{name} is no text; write it as a string")
+            raise Refused(f"{where} is no text; write it as a string")
+        if re.search("[\ud800-\udfff]", value):
+            raise Refused(f"{where} holds a lone surrogate, which is no text")
     return found
 
 
@@ -87,6 +91,17 @@ def _planning_without_vault() -> bool:
     return False
 
 
+def to_come() -> bool:
+    """Whether this is only a plan, of a run that will make secrets first: nothing can be compared with them yet."""
+    if _planning_without_vault():
+        return True
+    declared = ((path, secret.name) for path, secrets in wanted().items() for secret in secrets)
+    lost = [f"{path}#{name}" for path, name in declared if name not in values(path)]
+    if lost and executing():
+        raise Refused(f"Vault has not kept {stack().vault_mount}/{lost[0]}, which was written to it")
+    return bool(lost)
+
+
 def _write(path: str, full: dict[str, str], version: int) -> None:
     vault_session.write(path, full, version)
     recall(("secrets", path))
@@ -103,7 +118,10 @@ def generated(declared: tuple[Secret, ...], present: Mapping[str, str]) -> dict[
 
 def _generate(secret: Secret, others: Mapping[str, str]) -> str:
     if secret.kind == "bcrypt":
-        return bcrypt.hashpw(others[secret.of].encode(), bcrypt.gensalt(rounds=12)).decode()
+        try:
+            return bcrypt.hashpw(others[secret.of].encode(), bcrypt.gensalt(rounds=12)).decode()
+        except ValueError as error:
+            raise Refused(f"{secret.name} cannot be made of {secret.of}: {error}") from None
     if secret.kind == "hex":
         return random.token_hex(secret.length // 2)
     if secret.kind == "password":
@@ -118,7 +136,7 @@ def _token(length: int) -> str:
 @operation
 def rendered() -> Commands:
     """All env files that differ, in one command."""
-    if _planning_without_vault():
+    if to_come():
         yield "true"
         return
     texts = {f"{item.name}.env": env_text(item) for item in services() if item.secrets}
@@ -131,7 +149,7 @@ def env_text(service: Service) -> str:
     where = f"{stack().vault_mount}/{service.name}"
     for name in present:
         if not _NAME.fullmatch(name):
-            raise Refused(f"{where}#{name} is no name of a variable: use letters, digits and _")
+            raise Refused(f"{where}#{shown(name)} is no name of a variable: use letters, digits and _")
     try:
         return envfile.encode({**present, SECRETS_VARIABLE: keyed_digest(present)})
     except envfile.Impossible as error:

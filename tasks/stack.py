@@ -2,136 +2,55 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"(?=.{{4,253}}$)({_LABEL}\.)+(?!\d+$){_LABEL}")
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?")
-_REVISION = re.compile(r"[0-9a-f]{7,40}|(?=.*\d)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
-# Nothing that a shell or git could take for more than an address: no blank, no quote, no leading dash.
-_REPOSITORY = re.compile(
-    r"(https?://HOST/|ssh://(USER@)?HOST/|USER@HOST:|file:///|/)[\w.~/+%-]+".replace(
-        "HOST", r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?"
-    ).replace("USER", r"\w[\w.-]*"),
-    re.ASCII,
+from tasks.setting_types import (
+    PATH,
+    Address,
+    Cores,
+    Directory,
+    Domain,
+    Email,
+    Gigabytes,
+    Image,
+    Interface,
+    Listed,
+    LocalPath,
+    McpName,
+    McpRemote,
+    McpText,
+    McpVersion,
+    Megabytes,
+    Mount,
+    Network,
+    OptionalPath,
+    Peer,
+    Pem,
+    Port,
+    Repository,
+    Revision,
+    Seconds,
+    TimeZone,
+    User,
+    Value,
+    Variable,
+    matching,
 )
-_PATH = r"(?!.*(\.\.|//))\w[\w./-]*"
-_EMAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+from tasks.shapes import shown
 
 
 class BadSettings(ValueError):
-    """Settings that cannot be deployed: one ``path: what is wrong`` line for each mistake."""
+    """Settings that cannot be deployed: one ``path: what is wrong`` line for each mistake, whatever it is about."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self.lines = tuple(lines)
+        self.lines = tuple(map(shown, lines))
         super().__init__("\n".join(self.lines))
-
-
-def _matching(pattern: re.Pattern[str], message: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise ValueError(f"{value!r} {message}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _pem(path: str) -> str:
-    """The file's certificates: what is trusted is part of the settings, wherever the file stands."""
-    try:
-        text = Path(path).expanduser().read_text() if path else ""
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path!r} cannot be read: {getattr(error, 'strerror', error)}") from None
-    if path and "-----BEGIN CERTIFICATE-----" not in text:
-        raise ValueError(f"{path!r} holds no certificate in PEM form")
-    return text
-
-
-Domain = Annotated[str, _matching(_DOMAIN, "is no domain name (like smarterbot.cl)")]
-Image = Annotated[str, _matching(_IMAGE, "names no tag: write repository:tag, so that a run is repeatable")]
-Revision = Annotated[
-    str,
-    _matching(
-        _REVISION,
-        "is no commit (7 to 40 hexadecimal digits) and no tag with a digit (like v4.15.1-acme): "
-        "name no branch, so that a run is repeatable",
-    ),
-]
-Email = Annotated[str, _matching(_EMAIL, "is no e-mail address")]
-Address = Annotated[
-    str, _matching(re.compile(r"https?://[^\s/{}\"]+"), "is no address like https://host:port")
-]
-Directory = Annotated[
-    str, _matching(re.compile(r"(https?://[^\s{}\"`]+)?"), "is no address like https://host/directory")
-]
-Network = Annotated[
-    str, _matching(re.compile(r"[a-z][a-z0-9_.-]*"), "is no name of a network (like smarter-net)")
-]
-Variable = Annotated[str, _matching(re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "is no name of a variable")]
-TimeZone = Annotated[
-    str, _matching(re.compile(r"[A-Za-z][A-Za-z0-9_+/-]*"), "is no time zone (like America/Santiago)")
-]
-Pem = Annotated[str, AfterValidator(_pem)]
-Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
-Megabytes = Annotated[int, Field(gt=0, strict=True)]
-Cores = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
-Gigabytes = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
-
-
-McpName = Annotated[
-    str,
-    Field(max_length=200),
-    _matching(
-        re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9._-]*"),
-        "is no name like io.github.owner/server",
-    ),
-]
-McpText = Annotated[
-    str, _matching(re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,100}"), "is not one line of 1 to 100 characters")
-]
-McpVersion = Annotated[
-    str,
-    _matching(
-        re.compile(r"(?!latest$)[A-Za-z0-9][A-Za-z0-9._+-]{0,254}", re.IGNORECASE),
-        "is no version (like 1.2.0)",
-    ),
-]
-McpRemote = Annotated[
-    str,
-    Field(max_length=2000),
-    _matching(
-        re.compile(r"https?://[^\s/@{}\"`<>\\]+(/[^\s{}\"`<>\\]*)?"), "is no address like https://host/mcp"
-    ),
-]
-
-
-def _listed(value: Any) -> Any:
-    """A set has another order in every run, and what is rendered from it another digest."""
-    if not isinstance(value, list | tuple):
-        raise ValueError("has to be a list")  # noqa: TRY004  pydantic reports no TypeError
-    return value
-
-
-Listed = BeforeValidator(_listed)
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
-
-
-def _repository(address: str) -> str:
-    """The message does not show what may hold a password."""
-    if re.match(r"https?://[^/]*@", address):
-        raise ValueError("holds a login: use an address without one, or ssh (git@host:owner/name.git)")
-    if not _REPOSITORY.fullmatch(address):
-        raise ValueError(f"{address!r} is no address of a git repository (like https://host/owner/name.git)")
-    return address
-
-
-Repository = Annotated[str, AfterValidator(_repository)]
 
 
 class Fork(_Settings):
@@ -140,10 +59,10 @@ class Fork(_Settings):
     fork: Repository
     upstream: Repository
     branch: Annotated[
-        str, _matching(re.compile(rf"({_PATH})?", re.ASCII), "is no name of a branch (like main)")
+        str, matching(re.compile(rf"({PATH})?", re.ASCII), "is no name of a branch (like main)")
     ] = ""
     dockerfile: Annotated[
-        str, _matching(re.compile(_PATH, re.ASCII), "is no path in the repository (like docker/Dockerfile)")
+        str, matching(re.compile(PATH, re.ASCII), "is no path in the repository (like docker/Dockerfile)")
     ] = "Dockerfile"
 
 
@@ -159,8 +78,8 @@ class Override(_Settings):
     cpus: Cores | None = None
     disk_gb: Gigabytes | None = None
     networks: Annotated[tuple[str, ...], Listed] | None = None
-    environment: dict[Variable, str] = {}
-    health_seconds: Annotated[int, Field(gt=0, strict=True)] | None = None
+    environment: dict[Variable, Value] = {}
+    health_seconds: Seconds | None = None
 
 
 class McpServer(_Settings):
@@ -189,8 +108,8 @@ class Stack(_Settings):
     acme_email: Email | None = None
     acme_directory: Directory = ""
     acme_root: Pem = ""
-    trusted_root: str = ""
-    services: Annotated[tuple[str, ...], Listed, Field(min_length=1)]
+    trusted_root: OptionalPath = ""
+    services: Annotated[tuple[StrictStr, ...], Listed, Field(min_length=1)]
     networks: Annotated[tuple[Network, ...], Listed, Field(min_length=1)]
     profile: Literal["minimum", "recommended", "production"] = "minimum"
     overrides: dict[str, Override] = {}
@@ -198,12 +117,18 @@ class Stack(_Settings):
     mcp_servers: Annotated[tuple[McpServer, ...], Listed, AfterValidator(_distinct)] = ()
     vault_engine: Literal["vault", "openbao"] = "vault"
     vault_address: Address | None = None
-    vault_mount: Annotated[str, _matching(re.compile(r"[a-z][a-z0-9-]*"), "is no mount name")] = "secret"
+    vault_mount: Mount = "secret"
     vault_shares: Annotated[int, Field(ge=1, le=255, strict=True)] = 5
     vault_threshold: Annotated[int, Field(ge=1, le=255, strict=True)] = 3
-    state_dir: str = "~/.local/state/smarteros"
-    takeover: Annotated[str, _matching(re.compile(r"[A-Za-z0-9._/:-]*"), "names no container or image")] = ""
+    unseal_at_boot: Annotated[bool, Field(strict=True)] = True
+    state_dir: LocalPath = "~/.local/state/smarteros"
+    takeover: Annotated[str, matching(re.compile(r"[A-Za-z0-9._/:-]*"), "names no container or image")] = ""
     docker_source: Literal["distribution", "docker.com"] = "distribution"
+    wan_interfaces: Annotated[tuple[Interface, ...], Listed] = ()
+    peers: Annotated[tuple[Peer, ...], Listed] = ()
+    login_users: Annotated[tuple[User, ...], Listed] = ()
+    older_ssh_clients: Annotated[bool, Field(strict=True)] = False
+    revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
     timezone: TimeZone = "UTC"
 
     def override(self, service: str) -> Override:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 from pyinfra.api import StringCommand
 
-from tasks import render, vault_policies, vault_session
+from tasks import boot, render, vault_policies, vault_session
+from tasks import vault_answers as answers
 from tasks.catalogue import Service
 from tasks.facts import DockerFact
 from tasks.generation import digests, mounted
 from tasks.operations import containers
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
+from tasks.shapes import shaped
 from tasks.vault_session import Kept, foreseen, keep, kept
 
 if TYPE_CHECKING:
@@ -46,16 +49,37 @@ def ready(service: Service) -> Commands:
         yield "true"  # planning on a host without Vault: it will be initialised
         return
     client = vault_session.client()
-    with foreseen("asking for the seal status"):
-        status = client.sys.read_seal_status()
-    if status["initialized"] and _nobody_has_its_keys(sealed=status["sealed"]):
+    health = _health(client)
+    if _nobody_has_its_keys(sealed=health == _SEALED):
         yield StringCommand(_start_anew(service))
-        status = {"initialized": False}
-    if not status["initialized"]:
+        health = _NEW
+    if health == _NEW:
         _refuse_a_lost_volume()
-        yield step(partial(_initialise, client))
-    if not status["initialized"] or status["sealed"]:
+    if health in (_NEW, _SEALED):
+        yield from boot.out_of_the_way(new=health == _NEW)
+        if health == _NEW:
+            yield step(partial(_initialise, client))
         yield step(partial(_unseal, client))
+
+
+# What /sys/health answers with. A raft node that was unsealed elects itself first and refuses every request until then.
+_ELECTING, _NEW, _SEALED = 429, 501, 503
+
+
+def _health(client: hvac.Client) -> int:
+    """How Vault is once it has settled: a host that unseals it by itself gets 10 s for that."""
+    with foreseen("asking for its health"):
+        for tries in count():
+            health = int(client.sys.read_health_status(method="HEAD").status_code)
+            patience = 600 if health == _ELECTING else 100 if health == _SEALED and boot.stands() else 0
+            if not executing() or tries >= patience:
+                break
+            time.sleep(0.1)
+    if executing() and health == _ELECTING:
+        raise Refused(
+            f"Vault on {host().name} is unsealed but does not become active; see `docker logs vault`"
+        )
+    return health
 
 
 _ASKED = Kept(asked=True)
@@ -84,7 +108,8 @@ def _refuse_a_lost_volume() -> None:
 def _initialise(client: hvac.Client) -> None:
     keep(_ASKED)
     with foreseen("initialising"):
-        result = client.sys.initialize(stack().vault_shares, stack().vault_threshold)
+        made = client.sys.initialize(stack().vault_shares, stack().vault_threshold)
+        result = shaped(answers.Keys, made)
     keep(Kept(keys=tuple(result["keys_base64"]), root_token=result["root_token"]))
 
 
@@ -93,18 +118,10 @@ def _unseal(client: hvac.Client) -> None:
     if not stored or not stored.keys:
         raise Refused(vault_session.lost_state())
     with foreseen("unsealing"):
-        status = client.sys.submit_unseal_keys(list(stored.keys[: stack().vault_threshold]))
+        said = client.sys.submit_unseal_keys(list(stored.keys[: stack().vault_threshold]))
+        status = shaped(answers.Seal, said)
         if status["sealed"]:
             raise Refused(
                 f"Vault on {host().name} stays sealed: {vault_session.state_file()} holds other keys"
             )
-        _wait_until_active(client)
-
-
-def _wait_until_active(client: hvac.Client) -> None:
-    """After the unseal a raft node elects itself first; until then every request is refused."""
-    for _ in range(600):
-        if client.sys.read_health_status(method="HEAD").status_code == 200:
-            return
-        time.sleep(0.1)
-    raise Refused(f"Vault on {host().name} is unsealed but does not become active; see `docker logs vault`")
+    _health(client)

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pyinfra.api.command import FunctionCommand
 
+from tasks import vault_answers as answers
 from tasks import vault_session
 from tasks.lazily import lazily
 from tasks.run import Commands, executing, operation, services, stack, step, together
+from tasks.shapes import shaped
 from tasks.vault_session import DEPLOYER, Kept, foreseen, keep, kept
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ def _bootstrap() -> None:
     client = vault_session.client()
     client.token = stored.root_token
     with foreseen("setting Vault up"):
-        mounts, auth = client.sys.list_mounted_secrets_engines(), client.sys.list_auth_methods()
+        mounts = shaped(answers.Data, client.sys.list_mounted_secrets_engines())["data"]
+        auth = shaped(answers.Data, client.sys.list_auth_methods())["data"]
         if f"{stack().vault_mount}/" not in mounts:
             client.sys.enable_secrets_engine("kv", stack().vault_mount, options={"version": "2"})
         if "approle/" not in auth:
@@ -74,8 +77,9 @@ def _bootstrap() -> None:
             client.sys.enable_audit_device("file", path="stdout", options={"file_path": "stdout"})
         client.sys.create_or_update_acl_policy(DEPLOYER, _deployer_policy())
         client.auth.approle.create_or_update_approle(DEPLOYER, token_policies=[DEPLOYER], **_ROLE)
-        role_id = client.auth.approle.read_role_id(DEPLOYER)["data"]["role_id"]
-        secret_id = client.auth.approle.generate_secret_id(DEPLOYER)["data"]["secret_id"]
+        role_id = shaped(answers.RoleId, client.auth.approle.read_role_id(DEPLOYER))["data"]["role_id"]
+        made = shaped(answers.SecretId, client.auth.approle.generate_secret_id(DEPLOYER))
+        secret_id = made["data"]["secret_id"]
     keep(replace(stored, role_id=role_id, secret_id=secret_id))
 
 
@@ -103,16 +107,18 @@ def _role_of(name: str) -> dict[str, Any]:
 def _policy(client: hvac.Client, name: str) -> str:
     with foreseen(f"reading the policy {name}"):
         try:
-            return str(client.sys.read_acl_policy(name)["data"]["policy"])
-        except hvac.exceptions.InvalidPath:
+            return shaped(answers.Policy, client.sys.read_acl_policy(name))["data"]["policy"]
+        except hvac.exceptions.InvalidPath as error:
+            answers.absent(error)
             return ""
 
 
 def _role(client: hvac.Client, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
     with foreseen(f"reading the AppRole {name}"):
         try:
-            found = client.auth.approle.read_role(name)["data"]
-        except hvac.exceptions.InvalidPath:
+            found = shaped(answers.Data, client.auth.approle.read_role(name))["data"]
+        except hvac.exceptions.InvalidPath as error:
+            answers.absent(error)
             return {}
     return {key: found.get(key) for key in wanted}
 

@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks import vault_answers as answers
 from tasks.lazily import lazily
 from tasks.run import Refused, host, remember, stack
+from tasks.shapes import Misshapen, parsed, shaped, shown
 
 if TYPE_CHECKING:
     import hvac
@@ -55,9 +57,8 @@ def kept() -> Kept | None:
     if not path.exists():
         return None
     try:
-        data = json.loads(path.read_text())
-        return Kept(**{**data, "keys": tuple(data["keys"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return parsed(Kept, path.read_text())
+    except (OSError, ValueError) as error:
         raise Refused(f"{path} cannot be read ({error}): restore it from your backup of it") from None
 
 
@@ -77,11 +78,13 @@ def client() -> hvac.Client:
     """A client without a token: through the SSH connection, or straight to an external Vault."""
     external = stack().vault_address
     if external:
-        return hvac.Client(url=external, timeout=_PATIENCE)
+        return hvac.Client(url=external, timeout=_PATIENCE, adapter=answers.adapter())
     session = requests.Session()
     session.trust_env = False  # no proxy of this machine between us and the host's loopback
     session.mount("http://", tunnel_http.Adapter(host(), PORT))
-    return hvac.Client(url=f"http://127.0.0.1:{PORT}", session=session, timeout=_PATIENCE)
+    return hvac.Client(
+        url=f"http://127.0.0.1:{PORT}", session=session, timeout=_PATIENCE, adapter=answers.adapter()
+    )
 
 
 def warm() -> None:
@@ -132,7 +135,7 @@ def lost_state() -> str:
 
 @contextmanager
 def foreseen(doing: str) -> Iterator[None]:
-    """Turns errors of hvac and of the network into Refused; what is caught holds no secret."""
+    """Turns errors of hvac and of the network, and answers that no Vault gives, into Refused without a secret."""
     where = stack().vault_address or f"Vault on {host().name}"
     try:
         yield
@@ -143,7 +146,10 @@ def foreseen(doing: str) -> Iterator[None]:
             f"{doing}: {where} refuses the credential (403): it may have expired or been revoked"
         ) from None
     except hvac.exceptions.VaultError as error:
-        raise Refused(f"{doing}: {where} says: {error}") from None
+        raise Refused(f"{doing}: {where} says: {shown(str(error))}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        why = error if isinstance(error, Misshapen) else type(error).__name__
+        raise Refused(f"{doing}: {where} answers as no Vault does ({why})") from None
 
 
 def _root(error: BaseException) -> str:
@@ -161,11 +167,12 @@ def read(path: str) -> tuple[dict[str, Any], int]:
                 path, mount_point=mount, raise_on_deleted_version=True
             )
         except hvac.exceptions.InvalidPath as error:
-            deleted = (error.json or {}).get("data")
-            if deleted:
-                raise Refused(_deleted(mount, path, deleted["metadata"]["version"])) from None
+            if deleted := answers.absent(error).get("data"):
+                version = shaped(answers.Deleted, deleted)["metadata"]["version"]
+                raise Refused(_deleted(mount, path, version)) from None
             return {}, 0
-    return found["data"]["data"], int(found["data"]["metadata"]["version"])
+        stored = shaped(answers.Stored, found)["data"]
+    return stored["data"], stored["metadata"]["version"]
 
 
 def _deleted(mount: str, path: str, version: int) -> str:

@@ -7,7 +7,7 @@ Read only: a run that finds everything well reports no change.
 import http.client
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import gevent
 from pyinfra import logger
 from pyinfra.api.host import Host
 
-from tasks import catalogue, takeover, tunnel
+from tasks import catalogue, dns, takeover, tunnel
 from tasks.catalogue import Route, Service
 from tasks.facts import DockerFact, ProxyTroubleFact
 from tasks.render import image
@@ -38,6 +38,8 @@ class Answer:
     issuer: str = ""
     problem: str = ""
     final: bool = False  # it is no use to wait
+    bare: bool = False  # there is no certificate yet
+    astray: bool = False  # and none is to be had: the name leads elsewhere
 
 
 def run() -> None:
@@ -58,17 +60,33 @@ def verified() -> Commands:
     ]
     context = trust()
     deadline = time.monotonic() + _PATIENCE
-    jobs = [gevent.spawn(_patiently, host(), route, name, context, deadline) for _, route, name in asked]
+    jobs = [gevent.spawn(_ask, host(), route, name, context) for _, route, name in asked]
     gevent.joinall(jobs)
     answers = {job.value.domain: job.value for job in jobs}
+    answers |= _astray(answers)
+    waiting = [
+        gevent.spawn(_patiently, host(), route, name, context, deadline)
+        for _, route, name in asked
+        if answers[name].problem and not answers[name].astray
+    ]
+    gevent.joinall(waiting)
+    answers |= {job.value.domain: job.value for job in waiting}
     for line in table(answers):
         logger.info(line)
-    if broken := [answer for answer in answers.values() if answer.problem]:
+    if broken := [answer for answer in answers.values() if answer.problem and not answer.astray]:
         lines = "\n".join(f"    https://{answer.domain}: {answer.problem}" for answer in broken)
         trouble = "".join(f"\n    the proxy says: {line}" for line in known(ProxyTroubleFact))
         reason = f"{host().name} does not answer as it should:\n{lines}{trouble}\n    see `docker logs caddy-proxy`"
         put_back = yield from takeover.put_back()
         raise Refused(reason + put_back)
+
+
+def _astray(answers: dict[str, Answer]) -> dict[str, Answer]:
+    """Of those without a certificate the ones that can have none now, each with a warning; the others are worth waiting for."""
+    leads = dns.elsewhere(answer.domain for answer in answers.values() if answer.bare)
+    for name, where in leads.items():
+        host().log_styled(dns.said(name, where), fg="yellow", log_func=logger.warning)
+    return {name: replace(answers[name], astray=True) for name in leads}
 
 
 def _routes() -> list[tuple[Service, Route]]:
@@ -85,9 +103,14 @@ def trust() -> ssl.SSLContext:
 def _trust() -> ssl.SSLContext:
     context = ssl.create_default_context()
     if root := stack().trusted_root:
-        if not Path(root).is_file():
+        path = Path(root).expanduser()
+        if not path.is_file():
             raise Refused(f"trusted_root: {root} does not exist on this machine")
-        context.load_verify_locations(root)
+        try:
+            context.load_verify_locations(path)
+        except OSError as error:  # SSLError is one
+            why = error.strerror or type(error).__name__
+            raise Refused(f"trusted_root: {root} holds no certificate that can be read ({why})") from None
     return context
 
 
@@ -111,7 +134,8 @@ def _ask(target: Host, route: Route, domain: str, context: ssl.SSLContext) -> An
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
         final = getattr(error, "verify_code", 0) in _NEVER_TRUSTED
-        return Answer(domain, problem=f"{type(error).__name__}: {error}", final=final)
+        bare = getattr(error, "reason", "") == "TLSV1_ALERT_INTERNAL_ERROR"
+        return Answer(domain, problem=f"{type(error).__name__}: {error}", final=final, bare=bare)
     problem = (
         ""
         if status in expect

@@ -59,7 +59,7 @@ def test_needs_come_first_and_a_circle_still_ends() -> None:
 
 
 def test_loopback_ports_end_at_the_proxy() -> None:
-    assert service("caddy").containers[0].ports == (
+    assert tuple(service("caddy").containers[0].ports) == (
         "80:80",
         "443:443",
         "443:443/udp",
@@ -68,9 +68,9 @@ def test_loopback_ports_end_at_the_proxy() -> None:
         "127.0.0.1:5678:5678",
         "127.0.0.1:8069:8069",
     )
-    assert service("n8n").containers[0].ports == ()
+    assert service("n8n").containers[0].ports == {}
     moved = service("caddy", overrides={"n8n": {"port": 15678}})
-    assert moved.containers[0].ports[5:] == ("127.0.0.1:8069:8069", "127.0.0.1:15678:15678")
+    assert tuple(moved.containers[0].ports)[5:] == ("127.0.0.1:8069:8069", "127.0.0.1:15678:15678")
 
 
 def test_mirrors_are_the_marked_routes_in_every_secondary_zone() -> None:

@@ -145,13 +145,6 @@ def test_nobody_is_let_into_a_database_that_is_not_theirs() -> None:
     ]
 
 
-def test_a_database_that_a_service_named_ends_no_quoting() -> None:
-    """Odoo's role may make databases, and what it calls them is said by the superuser."""
-    state = found()
-    state["databases"]['x"; ALTER ROLE crm SUPERUSER; --'] = {"owner": "crm", "public": True, "guests": None}
-    assert statements(state) == ['REVOKE ALL ON DATABASE "x""; ALTER ROLE crm SUPERUSER; --" FROM PUBLIC;']
-
-
 def test_who_makes_databases_is_let_into_the_servers_own() -> None:
     state = found(role={"createdb": True})
     state["databases"]["postgres"]["guests"] = None

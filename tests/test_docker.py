@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +10,18 @@ from tasks import docker
 from tasks.facts import Machine
 from tasks.run import Refused
 from tests.fake import commands, fake, stdin
+from tests.test_apt import WAIT
 from tests.test_facts import MACHINE
 
 OURS = {
     "log-driver": "json-file",
     "log-opts": {"max-size": "10m", "max-file": "3"},
     "no-new-privileges": True,
+    "icc": False,
+    "default-ulimits": {
+        "core": {"Name": "core", "Soft": 0, "Hard": 0},
+        "nofile": {"Name": "nofile", "Soft": 16384, "Hard": 16384},
+    },
 }
 
 
@@ -49,15 +56,31 @@ def test_a_broken_file_is_refused(present: str, why: str) -> None:
     assert str(refused.value) == f"/etc/docker/daemon.json is no JSON object ({why}): mend or remove it"
 
 
+def write(folder: Path, settings: str) -> tuple[int, str]:
+    """What the command that writes daemon.json does with that on its standard input: exit code and the file after it."""
+    text = docker._WRITE_DAEMON.replace("/etc/docker", str(folder))
+    done = subprocess.run(["sh", "-c", text], input=settings, text=True, check=False)
+    return done.returncode, (folder / "daemon.json").read_text()
+
+
+def test_settings_that_do_not_arrive_whole_leave_the_file_as_it_was(tmp_path: Path) -> None:
+    settings = docker.daemon_settings("")
+    (tmp_path / "daemon.json").write_text("{}")
+    cut = [settings[:length] for length in range(len(settings))]
+    assert {write(tmp_path, text) for text in cut} == {(1, "{}")}
+    assert write(tmp_path, f"{settings}\n") == (0, f"{settings}\n")
+
+
 APT = "apt-get -q -o DPkg::Lock::Timeout=600"
 INSTALL = f"{APT} install -y --no-install-recommends"
+UPDATE = f"{WAIT}; {APT} update"
 
 
 def test_debian_installs_its_own_packages() -> None:
     assert docker.install(Machine(system="debian", release="13"), "distribution").splitlines() == [
         "set -e",
         "export DEBIAN_FRONTEND=noninteractive",
-        f"{APT} update",
+        UPDATE,
         f"{INSTALL} iptables ca-certificates docker.io docker-cli docker-compose docker-buildx",
     ]
 
@@ -73,7 +96,7 @@ def test_upstreams_packages_come_with_their_signed_source() -> None:
     assert text.splitlines() == [
         "set -e",
         "export DEBIAN_FRONTEND=noninteractive",
-        f"{APT} update",
+        UPDATE,
         f"{INSTALL} ca-certificates curl",
         "install -d -m 755 /etc/apt/keyrings",
         "curl -fsSL https://download.docker.com/linux/debian/gpg -o /etc/apt/keyrings/docker.asc",
@@ -83,7 +106,7 @@ def test_upstreams_packages_come_with_their_signed_source() -> None:
             "\"Suites: $VERSION_CODENAME\" 'Components: stable' "
             "'Signed-By: /etc/apt/keyrings/docker.asc' > /etc/apt/sources.list.d/docker.sources"
         ),
-        f"{APT} update",
+        UPDATE,
         (
             f"{INSTALL} iptables ca-certificates docker-ce docker-ce-cli containerd.io docker-compose-plugin "
             "docker-buildx-plugin"

@@ -293,6 +293,25 @@ def test_the_machine_that_tests_run_on_can_be_read() -> None:
     assert machine.engine == ""  # nothing answers at DOCKER_HOST
 
 
+# Prints four lines, together more than a pipe's block, with a pause in the middle of each.
+TALKS = """#!/bin/sh
+case $1 in ps | --audit) ;; *) exit 0 ;; esac
+for n in 1 2 3 4; do printf %s "{before}name$n"; sleep {pause}; echo {after}; done
+"""
+
+
+def test_lines_stay_whole_where_several_programs_print_at_once(tmp_path: Path) -> None:
+    after = "a" * 3000
+    for program, before, pause in (("docker", "", 0.25), ("dpkg", " ", 0.2)):
+        (tmp_path / program).write_text(TALKS.format(before=before, after=after, pause=pause))
+        (tmp_path / program).chmod(0o755)
+    machine = MachineFact().process(
+        run(MachineFact().command(), path=f"{tmp_path}:{os.environ['PATH']}"),
+    )
+    names = tuple(f"name{n}{after}" for n in (1, 2, 3, 4))
+    assert (machine.publishers, machine.broken_packages) == (names, names)
+
+
 def test_without_docker_there_is_nothing(tmp_path: Path) -> None:
     for tool in ("sh", "cat"):
         (tmp_path / tool).symlink_to(f"/bin/{tool}")

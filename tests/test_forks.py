@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks import catalogue, docker, forks, render
+from tasks import apt, catalogue, docker, forks, render
 from tasks.facts import Machine
 from tasks.operations import containers
 from tasks.overrides import overridden
@@ -375,10 +375,7 @@ def test_a_build_that_fails_may_be_tried_again(cloned: Yard) -> None:
 
 
 def test_git_is_installed_where_forks_need_it_and_it_is_missing() -> None:
-    install = (
-        "DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 update && DEBIAN_FRONTEND=noninteractive "
-        "apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends git"
-    )
+    install = apt.install("git")
     for lines, found, expected in (
         (INSTALLED, FORKS, [install]),
         ([*INSTALLED, "git yes"], FORKS, []),

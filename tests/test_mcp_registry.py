@@ -246,7 +246,8 @@ def test_a_name_version_or_address_is_harmless_or_refused(setting: str, value: s
     harmless = {
         "name": r"[A-Za-z0-9][A-Za-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9._-]*",
         "version": r"(?!(?i:latest)$)[A-Za-z0-9][A-Za-z0-9.+_-]*",
-        "remote": r"https?://[^\s/@{}\"`<>\\]+(/[^\s{}\"`<>\\]*)?",
+        # Printable ASCII, but no blank and none of these: " < > \ ` { }
+        "remote": r"https?://[!#-.0-;=?A-\[\]-_a-z|~]+(/[!#-;=?-\[\]-_a-z|~]*)?",
     }[setting]
     assert (lines == []) == bool(re.fullmatch(harmless, value))
 

@@ -63,7 +63,7 @@ def test_missing_images_are_fetched_at_once_in_the_background() -> None:
         assert texts(containers.fetch_images, [service]) == [
             (
                 "systemctl is-active --quiet smarteros-images || systemd-run --quiet --collect "
-                "--unit smarteros-images sh -c 'docker pull --quiet ex/a:1 & wait'"
+                "--unit smarteros-images sh -c 'timeout 1800 docker pull --quiet ex/a:1 & wait'"
             )
         ]
     with fake(docker("i|ex/b:1", "i|ex/a:1")):
@@ -179,7 +179,7 @@ until docker image inspect example/web:1.0 >/dev/null 2>&1; do
     if systemctl is-active --quiet smarteros-images; then sleep 0.3; continue; fi
     tries=$((tries + 1))
     [ $tries -le 3 ] || {{ echo 'image example/web:1.0 cannot be had; see the lines above' >&2; exit 1; }}
-    docker pull --quiet example/web:1.0 || sleep 3
+    timeout 1800 docker pull --quiet example/web:1.0 || sleep 3
 done
 docker compose -f /root/dkcompose/site-deploy.yaml up -d --no-build --quiet-pull --remove-orphans{flags} 2>&1
 deadline=$(($(date +%s) + 60))

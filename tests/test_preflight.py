@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks import catalogue, preflight
+from tasks import apt, catalogue, preflight
 from tasks.facts import Machine
 from tasks.run import Refused
 from tests.fake import commands, fake, texts
@@ -160,4 +160,32 @@ def test_an_interrupted_dpkg_is_finished(monkeypatch: pytest.MonkeyPatch) -> Non
     with fake({"/etc/os-release": MACHINE[:9]}):
         assert texts(preflight.checked) == []
     with fake({"/etc/os-release": [*MACHINE[:9], "broken libc6"]}):
-        assert texts(preflight.checked) == ["DEBIAN_FRONTEND=noninteractive dpkg --configure -a"]
+        assert texts(preflight.checked) == [apt.MEND]
+
+
+def test_what_the_run_goes_on_with_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    now(monkeypatch)
+    new = [line for line in MACHINE[:9] if not line.startswith("deployed")]
+    answers = {
+        "/etc/os-release": [*new, "apt apt-get (911)"],
+        "getent ahosts": [
+            "own 10.0.0.7",
+            "name api.smarterbot.cl 10.0.0.7",
+            "name api.smarterbot.store 10.0.0.9",
+        ],
+    }
+    said: list[str] = []
+    with fake(answers, services=["vault", "vault-auth-validator", "caddy"]) as host:
+        monkeypatch.setattr(host, "log_styled", lambda text, **_: said.append(text))
+        assert texts(preflight.checked) == []
+    assert said == [
+        "apt is at work, apt-get (911): what has to be installed waits up to ten minutes for it",
+        (
+            "api.smarterbot.store leads to 10.0.0.9, not to @fake/one: it gets its certificate once its DNS record "
+            "is right"
+        ),
+    ]
+    with fake({**answers, "/etc/os-release": [*new, "deployed yes"]}) as host:
+        monkeypatch.setattr(host, "log_styled", lambda text, **_: said.append(text))
+        assert texts(preflight.checked) == []
+    assert len(said) == 2

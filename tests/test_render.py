@@ -193,7 +193,7 @@ def test_a_value_of_one_container_changes_its_digest_alone() -> None:
         {"command": ("other",)},
         {"networks": ("smarter-net",)},
         {"extra": {}},
-        {"cap_add": ("CHOWN",)},
+        {"cap_add": {"CHOWN": "its entrypoint changes owners"}},
         {"stop_seconds": 11},
     ],
     ids=lambda change: next(iter(change)),

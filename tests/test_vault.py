@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import hvac
@@ -11,13 +12,14 @@ import pytest
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
-from tasks import catalogue, vault, vault_policies, vault_session
+from tasks import boot, catalogue, vault, vault_policies, vault_session
 from tasks.catalogue import Service
 from tasks.run import Refused, services
 from tasks.vault_session import Kept, foreseen, keep, kept
 from tests.fake import Responses, commands, fake
 from tests.openbao import _CONFIG, OpenBao, free_port
 from tests.samples import stack
+from tests.test_facts import MACHINE
 
 CONTAINER = "c|/vault|vault|d||running|healthy|0|x:1|smarter-net "
 RUNS = {"docker ps -aq": [CONTAINER]}
@@ -99,6 +101,54 @@ def test_an_empty_vault_is_initialised_configured_and_then_left_alone(bao: OpenB
     bao.stop()
     bao.start()
     assert perform(tmp_path) == 1  # the unseal
+
+
+def with_an_unsealer(state: Path) -> Responses:
+    """A host that has Vault's container and unseals it with our keys."""
+    three = "\n".join(stored(state).keys[:3])
+    return {**RUNS, "/etc/os-release": [*MACHINE, f"unsealer {boot.digest(three)}"]}
+
+
+def test_a_host_that_unseals_its_vault_by_itself_is_waited_for(bao: OpenBao, tmp_path: Path) -> None:
+    perform(tmp_path, services=["vault"])
+    responses = with_an_unsealer(tmp_path)
+    bao.stop()
+    bao.start()
+    host = Timer(1, lambda: unsealed(bao).sys.submit_unseal_keys(list(stored(tmp_path).keys[2:])))
+    with run(tmp_path, responses):
+        host.start()
+        assert commands(vault.ready, service()) == []
+        assert not unsealed(bao).sys.is_sealed()
+        assert unsealed(bao).sys.read_health_status(method="HEAD").status_code == 200
+    host.join()
+
+
+def test_a_host_that_does_not_in_its_time_is_helped(
+    bao: OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    perform(tmp_path, services=["vault"])
+    responses = with_an_unsealer(tmp_path)
+    bao.stop()
+    bao.start()
+    slept: list[float] = []
+    monkeypatch.setattr("tasks.vault.time.sleep", slept.append)
+    with run(tmp_path, responses, executing=False):
+        assert len(commands(vault.ready, service())) == 1
+        assert slept == []  # a plan does not wait
+    with run(tmp_path, responses) as host:
+        (step,) = commands(vault.ready, service())
+        assert sum(slept) == pytest.approx(10)
+        assert step.function(host.state, host) is True
+
+
+def test_a_host_with_other_keys_is_stopped_before_a_run_unseals(bao: OpenBao, tmp_path: Path) -> None:
+    perform(tmp_path, services=["vault"])
+    bao.stop()
+    bao.start()
+    with run(tmp_path, {**RUNS, "/etc/os-release": [*MACHINE, "unsealer differs"]}) as host:
+        stop, step = commands(vault.ready, service())
+        assert str(stop) == "systemctl stop smarteros-unseal.service 2>/dev/null || true"
+        assert step.function(host.state, host) is True
 
 
 def test_edited_policies_and_roles_are_mended_and_a_new_service_gets_its_own(

@@ -202,6 +202,27 @@ def test_a_host_that_does_not_answer_fails_with_every_domain(monkeypatch: pytest
     ]
 
 
+def test_a_name_that_leads_elsewhere_and_has_no_certificate_is_a_warning(
+    answered: Caddy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "_PATIENCE", 0.3)
+    said: list[str] = []
+    few = ["vault", "vault-auth-validator", "caddy"]
+    away = [f"name {name} 203.0.113.9" for name in ("api.smarterbot.cl", "api.smarterbot.store")]
+    for lines, fails in ((away, False), ([*away, "own 203.0.113.9"], True)):
+        said.clear()
+        with fake({"docker ps -aq": [], "getent ahosts": lines}, services=few) as host:
+            monkeypatch.setattr(host, "log_styled", lambda text, **_: said.append(text))
+            done = commands(verify.verified)
+            assert bool(done) == fails
+            if fails:
+                assert done[0].function(host.state, host) is False
+        assert [line for line in said if "leads to 203.0.113.9, not to @fake/one" in line] == (
+            [] if fails else said
+        )
+        assert len(said) == (1 if fails else 2)
+
+
 def test_a_plan_asks_nobody() -> None:
     with fake({}, executing=False):
         assert commands(verify.verified) == []

@@ -8,10 +8,12 @@ from tasks.facts.docker import ContainerState, DockerFact, DockerState, LoadedCa
 from tasks.facts.dokploy import DokployFact
 from tasks.facts.files import FileState, TreeFact
 from tasks.facts.first_run import FirstRunFact
+from tasks.facts.host import HostFact, HostState
 from tasks.facts.leftovers import LinksFact
 from tasks.facts.machine import Machine, MachineFact
 from tasks.facts.postgres import DatabasesFact
 from tasks.facts.proxy import ProxyTroubleFact
+from tasks.facts.status import Room, Standing, Status, StatusFact
 from tasks.facts.takeover import Foreign, TakeoverFact, TakeoverState
 
 __all__ = [
@@ -23,12 +25,18 @@ __all__ = [
     "FileState",
     "FirstRunFact",
     "Foreign",
+    "HostFact",
+    "HostState",
     "LinksFact",
     "LoadedCaddyfileFact",
     "Machine",
     "MachineFact",
     "NetworkState",
     "ProxyTroubleFact",
+    "Room",
+    "Standing",
+    "Status",
+    "StatusFact",
     "TakeoverFact",
     "TakeoverState",
     "TreeFact",

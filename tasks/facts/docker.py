@@ -64,6 +64,8 @@ class DockerFact(FactBase[DockerState]):
     def process(self, output: list[str]) -> DockerState:
         """Lines → DockerState. Raises FactProcessError for a line that is cut or of an unknown kind."""
         rows = [line.split("|") for line in output if line]
+        if strange := [row[0] for row in rows if row[0] not in _KINDS]:
+            raise FactProcessError(f"cannot read what docker prints: {strange[0]!r} begins no line of it")
         try:
             seen = dict(row[1].split("  ", 1)[::-1] for row in rows if row[0] == "s")
             mounts = [row[1:] for row in rows if row[0] == "m"]
@@ -79,6 +81,9 @@ class DockerFact(FactBase[DockerState]):
             images,
             envs,
         )
+
+
+_KINDS = frozenset("cniems")
 
 
 def _files(container: str, mounts: list[list[str]], seen: Mapping[str, str]) -> dict[str, str]:

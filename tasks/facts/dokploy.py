@@ -1,10 +1,13 @@
 """Dokploy: where its container listens, its API keys' ids, and the compose projects that are ours, from its database."""
 
-import json
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
+
+from tasks.shapes import Misshapen, parsed
 
 PROJECT = "smarteros"
 # How the description of each entry of ours begins; nothing else is ever changed or removed.
@@ -21,6 +24,13 @@ class Entry:
     digest: str
     source: str
     kind: str
+
+
+@dataclass(frozen=True)
+class _Record:
+    keys: list[str]
+    environment: str | None
+    entries: list[Entry]
 
 
 @dataclass(frozen=True)
@@ -50,16 +60,25 @@ class DokployFact(FactBase[DokployState]):
 
     def process(self, output: list[str]) -> DokployState:
         """Lines → DokployState. Raises FactProcessError for anything else."""
-        addresses = [part for line in output if line.startswith("address ") for part in line.split()[1:]]
-        rest = [line for line in output if not line.startswith("address ")]
+        named = [part for line in output if line.startswith("address ") for part in line.split()[1:]]
+        addresses = [part for part in named if _is_address(part)]
+        rest = "".join(line for line in output if not line.startswith("address "))
         if not addresses or not rest:
             return DokployState()
         try:
-            found = json.loads("".join(rest))
-            entries = tuple(Entry(**entry) for entry in found["entries"])
-            return DokployState(addresses[0], frozenset(found["keys"]), found["environment"] or "", entries)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            found = parsed(_Record, rest)
+        except Misshapen as error:
             raise FactProcessError(f"cannot read what Dokploy's database says: {error}") from None
+        return DokployState(
+            addresses[0], frozenset(found.keys), found.environment or "", tuple(found.entries)
+        )
+
+
+def _is_address(text: str) -> bool:
+    """What some versions of Docker print for a container without one is none: a password goes there."""
+    with suppress(ValueError):
+        return bool(ip_address(text))
+    return False
 
 
 # Tables and columns as Dokploy 0.30 names them (packages/server/src/db/schema).

@@ -6,6 +6,9 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+# pyinfra reads what a host prints as UTF-8, and nothing after what is not: a name in another encoding.
+TEXT = "iconv -c -f UTF-8 -t UTF-8"
+
 
 @dataclass(frozen=True)
 class FileState:
@@ -26,12 +29,13 @@ class TreeFact(FactBase[dict[str, FileState]]):
         """
         named = " ".join(quote(link) for link in links)
         return f"""
-if cd {quote(root)} 2>/dev/null; then
+{{ if cd {quote(root)} 2>/dev/null; then
     find . -mindepth 1 ! -type d -printf 'm|%m|%u:%g|%l|%P\\n'
     find . -type d \\( -perm /{closed} -o ! -user root \\) -printf 'm|%m|%u:%g||./%P/\\n'
     find . -type f -exec sha256sum {{}} + | sed 's/^/s|/'
 fi
 for link in {named}; do [ -L "$link" ] && echo "l|$(readlink "$link")|$link"; done
+}} | {TEXT}
 true
 """.strip()
 

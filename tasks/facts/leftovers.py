@@ -2,6 +2,7 @@
 
 from pyinfra.api import FactBase
 
+from tasks.facts.files import TEXT
 from tasks.render import ROOT
 
 
@@ -12,7 +13,7 @@ class LinksFact(FactBase[frozenset[str]]):
         """One path a line."""
         return (
             f"find /root /root/dkcompose /root/env-templates -maxdepth 1 -type l -lname '{ROOT}/*' 2>/dev/null"
-            " || true"
+            f" | {TEXT} || true"
         )
 
     @staticmethod

@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.apt import HOLDERS
+from tasks.facts import unsealer
+from tasks.facts.access import QUESTION, Access, access
+
 
 @dataclass(frozen=True)
 class Machine:
     """The host itself: system, sizes, who holds the web's ports, which Docker is there, and what of ours.
 
     units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active.
-    handed_out: services whose first login was given to the operator.
+    handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
+    apt: who holds one of its locks. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does.
     """
 
     system: str = ""
@@ -28,6 +33,7 @@ class Machine:
     listeners: tuple[str, ...] = ()
     publishers: tuple[str, ...] = ()
     broken_packages: tuple[str, ...] = ()
+    apt: tuple[str, ...] = ()
     engine: str = ""
     compose: str = ""
     buildx: str = ""
@@ -39,6 +45,9 @@ class Machine:
     units: Mapping[str, str] = field(default_factory=dict)
     timers: tuple[str, ...] = ()
     handed_out: tuple[str, ...] = ()
+    credentials: bool = False
+    unsealer: str = ""
+    access: Access = field(default_factory=Access)
 
 
 class MachineFact(FactBase[Machine]):
@@ -46,7 +55,7 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        return _MACHINE
+        return f"{unsealer.QUESTION}\n{QUESTION}\n{_APT}\n{_MACHINE}"
 
     @staticmethod
     def default() -> Machine:
@@ -65,7 +74,10 @@ class MachineFact(FactBase[Machine]):
             raise FactProcessError(f"cannot read what the host says of itself: {error}") from None
 
 
-# What takes long runs side by side (&): every docker command costs its program's start.
+_APT = f'{HOLDERS} | while read -r pid; do echo "apt $(cat "/proc/$pid/comm" 2>/dev/null) ($pid)"; done &'
+
+# What takes long runs side by side (&): every docker command costs its program's start. So each line has to be written
+# as one (sed -u, fflush): blocks of a pipe end anywhere, and another's line would come in between.
 _MACHINE = r"""
 (. /etc/os-release; echo "system $ID"; echo "release $VERSION_ID")
 echo "architecture $(uname -m)"
@@ -83,21 +95,21 @@ done
 for timer in /etc/systemd/system/timers.target.wants/smarteros-*; do
     [ -e "$timer" ] && systemctl is-active --quiet "${timer##*/}" && echo "timer ${timer##*/}"
 done &
-sed 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
-command -v ss >/dev/null && ss -Hltunp '( sport = :80 or sport = :443 )' | sed 's/^/listener /'
-dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1}' &
+sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
+command -v ss >/dev/null && ss -Hltunp '( sport = :80 or sport = :443 )' | sed -u 's/^/listener /'
+dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
 if [ -s /etc/docker/daemon.json ]; then
     echo "daemon_json $(tr -d '\n' </etc/docker/daemon.json)"
     [ "$(stat -c '%a %U:%G' /etc/docker/daemon.json)" = "644 root:root" ] || echo "loose yes"
 fi
 if command -v docker >/dev/null; then
-    docker ps --format 'publisher {{.Names}} {{.Label "smarteros.service"}} {{.Ports}}' 2>/dev/null &
+    docker ps --format '{{.Names}} {{.Label "smarteros.service"}} {{.Ports}}' 2>/dev/null | sed -u 's/^/publisher /' &
     echo "engine $(docker version --format '{{.Server.Version}}' 2>/dev/null)" &
     # The plugins' files, in every folder where docker looks: to start each costs more than all the rest.
     for plugin in compose buildx; do
         ls /usr/*/docker/cli-plugins/docker-$plugin /usr/local/*/docker/cli-plugins/docker-$plugin 2>/dev/null |
-            sed "s/^/$plugin /"
+            sed -u "s/^/$plugin /"
     done
     started=$(date +%s -d "$(systemctl show docker -p ActiveEnterTimestamp --value)" 2>/dev/null || echo 0)
     written=$(stat -c %Y /etc/docker/daemon.json 2>/dev/null || echo 0)
@@ -126,6 +138,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         listeners=tuple(values.get("listener", ())),
         publishers=tuple(values.get("publisher", ())),
         broken_packages=tuple(values.get("broken", ())),
+        apt=tuple(values.get("apt", ())),
         engine=one("engine"),
         compose=one("compose"),
         buildx=one("buildx"),
@@ -137,4 +150,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         units=dict(line.split(" ", 1) for line in values.get("unit", ())),
         timers=tuple(values.get("timer", ())),
         handed_out=tuple(values.get("handed_out", ())),
+        credentials="credentials" in values,
+        unsealer=one("unsealer"),
+        access=access(values),
     )

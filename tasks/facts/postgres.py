@@ -1,10 +1,33 @@
 """Postgres: roles, databases, extensions, without a password in sight."""
 
-import json
 from typing import Any
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
+from typing_extensions import TypedDict
+
+from tasks.shapes import Misshapen, parsed
+
+
+class _Role(TypedDict):
+    password: str
+    createdb: bool
+    super: bool
+
+
+class _Database(TypedDict):
+    owner: str
+    public: bool
+    guests: list[str] | None
+
+
+class _Server(TypedDict):
+    roles: dict[str, _Role]
+    databases: dict[str, _Database]
+
+
+class _Extensions(TypedDict):
+    extensions: dict[str, list[str] | None]
 
 
 class DatabasesFact(FactBase[dict[str, Any]]):
@@ -29,11 +52,12 @@ class DatabasesFact(FactBase[dict[str, Any]]):
         """One JSON object a line, merged. Raises FactProcessError for anything else."""
         merged: dict[str, Any] = {"extensions": {}}
         try:
-            for line in output:
-                part = json.loads(line)
-                merged["extensions"] |= part.pop("extensions", {})
-                merged |= part
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+            for line in filter(None, output):
+                if line.startswith('{"extensions"'):
+                    merged["extensions"] |= parsed(_Extensions, line)["extensions"]
+                else:
+                    merged |= parsed(_Server, line)
+        except Misshapen as error:
             raise FactProcessError(f"cannot read what psql prints: {error}") from None
         return merged if "roles" in merged else {}
 

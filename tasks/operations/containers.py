@@ -12,6 +12,8 @@ from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact, Network
 from tasks.run import Commands, host, known, operation
 
 _PULL_UNIT = "smarteros-images"
+# A registry that has stopped to send would be waited for without end.
+_PULL_SECONDS = 1800
 
 
 @operation
@@ -66,7 +68,7 @@ def _fetch(reference: str, container: Container) -> str:
         return forks.build(reference, container.fork)
     if container.build:
         return f"docker build --quiet --network host --tag {quote(reference)} {render.CURRENT}/build/{container.build}"
-    return f"docker pull --quiet {quote(reference)}"
+    return f"timeout {_PULL_SECONDS} docker pull --quiet {quote(reference)}"
 
 
 @operation

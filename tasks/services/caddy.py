@@ -1,6 +1,7 @@
 """Caddy: the single proxy. Everything it serves comes from the routes of the other services."""
 
 from tasks.catalogue import Container, Health, Service, Size, Volume
+from tasks.policy import FILE_CAPABILITY
 from tasks.stack import Stack
 
 
@@ -18,13 +19,18 @@ def describe(stack: Stack) -> Service:
                 files={"caddy": "/etc/caddy"},
                 reloads=True,
                 networks=("smarter-net",),
-                ports=("80:80", "443:443", "443:443/udp"),
+                ports={
+                    "80:80": "redirects to HTTPS and answers the certificate authority's challenge",
+                    "443:443": "HTTPS",
+                    "443:443/udp": "HTTP/3",
+                },
                 volumes=(
                     Volume("caddy_data", "/data", backup=True),
                     Volume("caddy_config", "/config"),
                     Volume("caddy_logs", "/var/log/caddy"),
                 ),
-                cap_add=("NET_BIND_SERVICE",),  # ports 80 and 443
+                cap_add={"NET_BIND_SERVICE": FILE_CAPABILITY},
+                root="its certificates are in volumes that the image makes as root's",
                 health=Health(("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:2020/")),
                 size=Size(memory_mb=128, cpus=0.5),
                 stop_seconds=30,

@@ -79,6 +79,7 @@ def _container(name: str, command: str, environment: dict[str, str], stop: int) 
         env_file=True,
         volumes=_STORAGE,
         tmpfs=_TMPFS,
+        root="its image has no other user, and /app/storage is root's in it",
         health=Health(checks[name], seconds=240),
         size=Size(memory_mb=512, cpus=1, disk_gb=2 if name == "chatwoot" else 0.1),
         stop_seconds=stop,

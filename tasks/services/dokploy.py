@@ -55,9 +55,13 @@ def describe(stack: Stack) -> Service:
                     "BETTER_AUTH_TRUSTED_ORIGINS": ",".join(origins),
                 },
                 volumes=(Volume("dokploy_data", "/etc/dokploy", backup=True),),
-                binds=("/var/run/docker.sock:/var/run/docker.sock", "/vault/secrets:/vault/secrets:ro"),
+                binds={
+                    "/var/run/docker.sock:/var/run/docker.sock": "it deploys what it is told to, which is its purpose",
+                    "/vault/secrets:/vault/secrets:ro": "the stack files that it lists name these env files",
+                },
                 networks=(CORE, "dokploy-network"),
-                read_only=False,
+                root="the Docker socket is root's",
+                writable="docker login, git and its builders write to root's home and to folders of the image",
                 health=Health(
                     ("curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:3000/api/health"), seconds=180
                 ),

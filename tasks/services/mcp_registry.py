@@ -1,6 +1,7 @@
 """MCP registry: a page and the registry's read API (GET /v0/servers), static, from the settings."""
 
 from tasks.catalogue import Container, Health, Route, Service, Size
+from tasks.policy import FILE_CAPABILITY
 from tasks.stack import Stack
 
 
@@ -16,7 +17,8 @@ def describe(stack: Stack) -> Service:
                 name="mcp-registry-web",
                 image="caddy:2.11.4-alpine",
                 files={"mcp-registry": "/etc/caddy"},
-                cap_add=("NET_BIND_SERVICE",),  # port 80, which the architecture names
+                user="65534:65534",
+                cap_add={"NET_BIND_SERVICE": FILE_CAPABILITY},
                 tmpfs=("/tmp", "/data", "/config"),
                 health=Health(("wget", "-q", "-O", "/dev/null", "http://127.0.0.1/v0/health")),
                 size=Size(memory_mb=64, cpus=0.25),

@@ -43,6 +43,7 @@ def describe(stack: Stack) -> Service:
                 env_file=True,
                 environment=_environment(stack, f"https://{domains(stack, route)[0]}/"),
                 networks=(CORE, TENANTS),
+                user="node",
                 volumes=(Volume("n8n_data", "/home/node/.n8n", backup=True),),
                 tmpfs=("/tmp", "/home/node/.cache:uid=1000,gid=1000,mode=0700"),
                 health=Health(

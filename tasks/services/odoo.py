@@ -58,6 +58,7 @@ def describe(stack: Stack) -> Service:
                 environment=_environment(admin),
                 files={"odoo": "/etc/odoo"},
                 volumes=_VOLUMES,
+                user="odoo",
                 health=Health(("true",), seconds=900),
                 size=Size(memory_mb=768, cpus=1, disk_gb=0.1),
                 stop_seconds=10,
@@ -73,6 +74,7 @@ def describe(stack: Stack) -> Service:
                 files={"odoo": "/etc/odoo"},
                 networks=(CORE, TENANTS),
                 volumes=_VOLUMES,
+                user="odoo",
                 health=Health(
                     ("curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8069/web/health"), seconds=240
                 ),

@@ -1,8 +1,10 @@
 """Vault (or OpenBao): the only source of secrets. Same API, a few lines of configuration apart."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tasks.catalogue import Container, Health, Metrics, Service, Size, Volume
+from tasks.policy import FILE_CAPABILITY
 from tasks.stack import Stack
 
 
@@ -13,12 +15,11 @@ class Engine:
     image: str
     program: str
     home: str
-    cap_add: tuple[str, ...] = ()
+    cap_add: Mapping[str, str] = field(default_factory=dict)
 
 
 ENGINES = {
-    # IPC_LOCK: the image's binary carries that capability and cannot be executed without it.
-    "vault": Engine("hashicorp/vault:2.0.4", "vault", "/vault", cap_add=("IPC_LOCK",)),
+    "vault": Engine("hashicorp/vault:2.0.4", "vault", "/vault", cap_add={"IPC_LOCK": FILE_CAPABILITY}),
     "openbao": Engine("openbao/openbao:2.6.2", "bao", "/openbao"),
 }
 
@@ -43,7 +44,9 @@ def describe(stack: Stack) -> Service:
                 environment={"VAULT_ADDR": "http://127.0.0.1:8200", "BAO_ADDR": "http://127.0.0.1:8200"},
                 volumes=(Volume("vault_data", f"{engine.home}/file", backup=True),),
                 cap_add=engine.cap_add,
-                ports=("127.0.0.1:8200:8200",),
+                ports={
+                    "127.0.0.1:8200:8200": "the operator's commands, and a deploy through its SSH connection"
+                },
                 # Healthy means that it answers, sealed or not: unsealing is the run's next step.
                 health=Health(
                     (

@@ -23,6 +23,7 @@ def describe(stack: Stack) -> Service:
                     "ZONES": ",".join((stack.zone, *stack.mirror_zones)),
                 },
                 env_file=True,
+                user="10001:10001",
                 health=Health(("python", "-m", "vault_auth_validator.check")),
                 size=Size(memory_mb=128, cpus=0.5),
             ),

@@ -1,11 +1,11 @@
 # The floor of a first deploy: the same apt, pulls, build and starts by a plain script, in one session.
-# FILES: base64 of the rendered files; SECRETS: base64 of env files made beforehand.
+# FILES: base64 of the rendered files; SECRETS: base64 of env files made beforehand; PACKAGES: those of host and firewall.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 mkdir -p /etc/docker /opt/smarteros/generations/floor /root/dkcompose /vault/secrets
-printf '%s\n' "$DAEMON" >/etc/docker/daemon.json
+echo "$DAEMON" >/etc/docker/daemon.json
 apt-get -q update >/dev/null
-apt-get -q install -y --no-install-recommends iptables ca-certificates docker.io docker-cli docker-compose docker-buildx >/dev/null
+apt-get -q install -y --no-install-recommends iptables ca-certificates docker.io docker-cli docker-compose docker-buildx $PACKAGES >/dev/null
 cd /opt/smarteros
 echo "$FILES" | base64 -d | tar -xzf - -C generations/floor
 ln -s generations/floor current
@@ -43,7 +43,7 @@ vault auth enable approle
 EOF
 up postgres "$POSTGRES" postgres
 up redis "$REDIS" redis
-printf '%s\n' "$SQL" | docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres
+echo "$SQL" | docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres
 eval "$APPLICATIONS"
 for pair in $DOMAINS; do
     until printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "${pair#*=}" "${pair%%=*}" |

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e import canary
+from tests.e2e.canary import FirstRun
 from tests.e2e.deployment import Deployment
 from tests.lab import smarteros
 from tests.lab.lab import Lab
@@ -23,11 +25,15 @@ def lab(worker_id: str) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def deployed(lab: Lab) -> Deployment:
+def first_run(lab: Lab) -> FirstRun:
+    """The first deploy of the host ``main``, of which nothing secret may show."""
+    return canary.first_run(Deployment(lab, lab.host("main")))
+
+
+@pytest.fixture(scope="session")
+def deployed(lab: Lab, first_run: FirstRun) -> Deployment:
     """The deployed host ``main``. A test that changes it leaves it converged to the lab's own settings."""
-    deployment = Deployment(lab, lab.host("main"))
-    deployment.converge()
-    return deployment
+    return Deployment(lab, lab.host("main"))
 
 
 @pytest.fixture

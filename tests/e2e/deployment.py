@@ -61,12 +61,9 @@ class Deployment:
 
         yes: whether it goes ahead without asking (-y); else Enter is what it is answered.
         """
-        data = [part for key, value in settings.items() for part in ("--data", f"{key}={_literal(value)}")]
-        limit = ["--limit", self.host.name]
         flags = ["-y"] if yes else []
-        argv = [str(_PYINFRA), *flags, *limit, *data, *arguments, inventory, deploy]
         done = subprocess.run(
-            argv,
+            self.argv(*flags, *arguments, inventory=inventory, deploy=deploy, **settings),
             cwd=ROOT,
             env={**os.environ, "SMARTEROS_LAB": self.lab.name, **(environment or {})},
             input="" if yes else "\n",
@@ -77,6 +74,26 @@ class Deployment:
             check=False,
         )
         return Run(done.returncode, done.stdout, *_outcomes(done.stdout))
+
+    def argv(
+        self, *flags: str, inventory: str = "inventories/lab.py", deploy: str = "deploy.py", **settings: Any
+    ) -> list[str]:
+        """The command line of ``run``, for tests that end it before its time."""
+        data = [part for key, value in settings.items() for part in ("--data", f"{key}={_literal(value)}")]
+        return [str(_PYINFRA), "--limit", self.host.name, *data, *flags, inventory, deploy]
+
+    def under_way(self, **settings: Any) -> subprocess.Popen[str]:
+        """A run that goes ahead without asking, its output to be read as it comes; for tests that end it."""
+        return subprocess.Popen(
+            self.argv("-y", **settings),
+            cwd=ROOT,
+            env={**os.environ, "SMARTEROS_LAB": self.lab.name, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
 
     def converge(self, **settings: Any) -> Run:
         """A run that has to succeed."""

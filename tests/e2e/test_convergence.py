@@ -4,8 +4,11 @@ from tests.e2e.deployment import Deployment
 
 DOCKER = "Docker | engine, compose, buildx, daemon settings"
 NETWORKS = "Networks | smarter-net, tenants-net, dokploy-network"
+NOTED = "Host | changed programs and settings are noted every day"
+FIREWALL = "Firewall | our table, loaded at boot"
 FILES = "Generation | rendered files and their links"
 VAULT, UNSEAL = "Vault | Vault runs and answers", "Vault | initialised and unsealed"
+BOOT = "Boot | Vault is unsealed after a boot and a restart of its container"
 ENV_FILES = "Secrets | /vault/secrets/<service>.env"
 POSTGRES, REDIS = "Data | PostgreSQL", "Data | Redis"
 CHATWOOT, BOTPRESS = "Services | Chatwoot CRM", "Services | Botpress Bot"
@@ -77,7 +80,7 @@ def test_a_vault_that_was_removed_comes_back_unsealed(deployed: Deployment) -> N
     repaired(
         deployed,
         "docker rm -f vault caddy-proxy dokploy; docker pause redis odoo; docker stop vault-auth-validator",
-        [VAULT, UNSEAL, REDIS, ODOO, DOKPLOY, VALIDATOR, CADDY],
+        [VAULT, REDIS, ODOO, DOKPLOY, VALIDATOR, CADDY],
         renewed=("vault", "caddy-proxy", "dokploy"),
     )
 
@@ -105,14 +108,11 @@ def test_a_job_whose_container_was_removed_runs_again_and_nothing_else_is_touche
 
 
 def test_all_containers_removed_at_once_come_back(deployed: Deployment) -> None:
-    changes = list(STARTED)
-    changes.insert(1, UNSEAL)
-    repaired(deployed, "docker rm -f $(docker ps -aq)", changes, renewed=tuple(CONTAINERS))
+    repaired(deployed, "docker rm -f $(docker ps -aq)", list(STARTED), renewed=tuple(CONTAINERS))
 
 
 def test_a_network_that_every_container_was_cut_off_from_is_made_anew(deployed: Deployment) -> None:
     changes = [NETWORKS, *STARTED]
-    changes.insert(2, UNSEAL)
     repaired(deployed, CUT.format("smarter-net"), changes, renewed=tuple(CONTAINERS - set(JOBS)))
 
 
@@ -186,8 +186,7 @@ def test_docker_settings_are_put_right_and_no_container_is_made_anew(deployed: D
     changes = deployed.converge().changes
     # Docker restarts, and every container with it: some are healthy again before their turn comes, some after.
     assert changes[0] == DOCKER
-    assert UNSEAL in changes
-    assert set(changes) <= {DOCKER, UNSEAL, *STARTED}
+    assert set(changes) <= {DOCKER, *STARTED}
     assert ids(deployed) == containers
     assert managed(deployed) == before
     deployed.unchanged()
@@ -197,9 +196,9 @@ def test_all_managed_files_removed_at_once_come_back(deployed: Deployment) -> No
     before = managed(deployed)
     repaired(
         deployed,
-        "rm -rf /opt/smarteros/generations /opt/smarteros/current /root/Caddyfile /root/dkcompose /root/*.sh"
-        " /root/env-templates /vault/secrets /etc/systemd/system/smarteros-*",
-        [FILES, VAULT, UNSEAL, ENV_FILES, POSTGRES, REDIS, ODOO, MCP, DOKPLOY, TIMER],
+        "systemctl stop smarteros-unseal; rm -rf /opt/smarteros/generations /opt/smarteros/current"
+        " /root/Caddyfile /root/dkcompose /root/*.sh /root/env-templates /vault/secrets /etc/systemd/system/smarteros-*",
+        [NOTED, FIREWALL, FILES, VAULT, UNSEAL, BOOT, ENV_FILES, POSTGRES, REDIS, ODOO, MCP, DOKPLOY, TIMER],
         renewed=("vault", "postgres", "redis", "odoo", "mcp-registry-web", "dokploy"),
     )
     assert managed(deployed) == before

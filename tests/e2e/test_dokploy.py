@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
+from tests.e2e.canary import LOUD, watched
 from tests.e2e.clients import browser, containers, secrets
 from tests.e2e.deployment import Deployment
-from tests.e2e.test_canary import LOUD, watched
 
 API = "https://dokploy.smarterbot.cl/api"
 OPERATION = "Dokploy | stack files are registered as compose projects"

@@ -7,6 +7,10 @@ from tests.e2e.deployment import Deployment, Run
 from tests.lab import smarteros
 
 CHANGES = [
+    "Host | packages, updates, kernel, logs, audit, clock",
+    "Host | changed programs and settings are noted every day",
+    "Firewall | our table, loaded at boot",
+    "SSH | keys only, named users, algorithms of today",
     "Docker | engine, compose, buildx, daemon settings",
     "Networks | smarter-net, tenants-net, dokploy-network",
     "Generation | rendered files and their links",
@@ -14,6 +18,7 @@ CHANGES = [
     "Vault | Vault runs and answers",
     "Vault | initialised and unsealed",
     "Vault | mounts, policies and roles",
+    "Boot | Vault is unsealed after a boot and a restart of its container",
     "Secrets | what is missing is generated into Vault",
     "Secrets | /vault/secrets/<service>.env",
     "Data | PostgreSQL",
@@ -27,7 +32,9 @@ CHANGES = [
 PLANNED = [*CHANGES, "Proxy | the Caddyfile is loaded"]
 # Nothing to do for services that have no first login, on a host that has never had others.
 CHECKS = [
+    "Lock | one run at a time, noted in /var/log/smarteros/runs.log",
     "Preflight | system, sizes, ports, clock",
+    "Firewall | an unproven change is taken back",
     "First logins | /root/GENERATED-SECRETS-<date>.txt",
     "Retire | services that are not listed; their volumes, databases and secrets stay",
     "Verify | every service answers by name over TLS",
@@ -37,7 +44,7 @@ CHECKS = [
 SERVICES = ["vault", "postgres", "redis", "vault-auth-validator", "caddy"]
 
 TRACES = "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /var/log \\) -prune -o"
-TRACES += " -newer /root/before ! -path '/var/lib/systemd/*' ! -path '/tmp*' -print"
+TRACES += " -newer /root/before ! -path '/var/lib/systemd/*' ! -path '/tmp*' ! -path '/var/tmp*' -print"
 
 
 def planned(run: Run) -> dict[str, str]:

@@ -3,6 +3,10 @@
 for mount in /sys /sys/fs/cgroup /sys/fs/cgroup/*; do
   mount -o remount,bind,rw "$mount" 2>/dev/null || true
 done
+# These are the machine's own settings, for all its programs; those of the network belong to each host.
+for folder in kernel vm fs dev; do
+  mount --bind "/proc/sys/$folder" "/proc/sys/$folder" && mount -o remount,bind,ro "/proc/sys/$folder"
+done
 # Docker mounts these three anew at each start. On a real host they are files, which can be replaced.
 umount /etc/resolv.conf /etc/hosts /etc/hostname
 if ! grep -qs '^127.0.1.1' /etc/hosts; then
@@ -10,4 +14,11 @@ if ! grep -qs '^127.0.1.1' /etc/hosts; then
   echo "$HOSTNAME" >/etc/hostname
   echo "nameserver $1" >/etc/resolv.conf
 fi
+# As every VPS has it: Docker publishes over IPv6 only where there is some. 10.213.7.11 has fd10:213:7::11, too.
+for device in all default lo eth0; do
+  echo 0 >"/proc/sys/net/ipv6/conf/$device/disable_ipv6"
+done
+ip -6 addr add "$(hostname -I | sed 's/^\([0-9]*\)\.\([0-9]*\)\.\([0-9]*\)\.\([0-9]*\) .*/fd\1:\2:\3::\4/')/64" dev eth0 nodad
+# As on a real host, where systemd itself does it: it hands credentials to units through such a mount.
+mount --make-rshared /
 exec /sbin/init

@@ -1,0 +1,111 @@
+#!/bin/bash
+# One run at a time, and the line that each leaves in the audit log. On the host for as long as the SSH session of a
+# run: standard input is that session, and its end is the end of the run, however that came about.
+#   in:  operator <JSON>, login <JSON>, then at <JSON> and change <JSON> as the run goes on, end <result>
+#   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>
+set -u
+export TZ=UTC
+umask 077
+state=/run/smarteros
+logs=/var/log/smarteros
+log=$logs/runs.log
+run=$logs/.unfinished  # the present run; that of one that ended without a word, on the next run
+
+# The run that $run tells of becomes one line of the log, with this result. What is quoted there is JSON already.
+finish() {
+    local key value last= started= epoch=0 operator=null login=null at=null changed=
+    while read -r key value; do
+        case $key in
+        started) started=$value ;;
+        epoch) epoch=$value ;;
+        operator) operator=$value ;;
+        login) login=$value ;;
+        at) at=$value ;;
+        change)
+            [ "$value" = "$last" ] || changed+=${changed:+, }$value
+            last=$value
+            ;;
+        esac
+    done <"$run"
+    [ "$1" != ok ] || at=null
+    printf '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s]}\n' \
+        "$started" $(($(stat -c %Y "$run") - epoch)) "$operator" "$login" \
+        "$(basename "$(readlink /opt/smarteros/current)")" "$1" "$at" "$changed" >>"$log"
+    rm -f "$run"
+}
+
+# Processes that an interrupted run has left at work: every command that changes something holds $state/work.
+left() {
+    mapfile -t pids < <(
+        exec 8>&-
+        find /proc/[0-9]*/fd -maxdepth 1 -lname "$state/work" -printf '%h\n' 2>/dev/null |
+            sort -u | cut -d / -f 3 | grep -vx $$
+    )
+    names=
+    for pid in "${pids[@]}"; do
+        name=$(cat "/proc/$pid/comm" 2>/dev/null) && names+="${names:+, }$name ($pid)"
+    done
+}
+
+[ "$(id -u)" = 0 ] || { echo "user $(id -un)"; exit; }
+read -r operator
+read -r login
+mkdir -p "$state"
+late=
+exec 9>>"$state/lock"
+if ! flock -n 9; then
+    late=' late'
+    if ! flock -w 0.5 9; then
+        echo "busy now $EPOCHSECONDS"
+        sed 's/^/busy /' "$run" 2>/dev/null
+        exit
+    fi
+fi
+
+install -d -m 750 -o root -g adm "$logs"
+[ ! -e "$run" ] || finish interrupted
+[ "$(stat -c %s "$log" 2>/dev/null || echo 0)" -lt 1000000 ] || mv -f "$log" "$log.1"
+touch "$log"
+chown root:adm "$log"
+chmod 640 "$log"
+printf 'started %(%FT%TZ)T\nepoch %(%s)T\npid %d\n%s\n%s\n' -1 -1 $$ "$operator" "$login" >"$run"
+
+# What is left has twenty seconds to end by itself. Packages have ten minutes: cut short they would be left half
+# installed, and the next apt would wait for this one in any case.
+exec 8>>"$state/work"
+seconds=0
+until flock -n 8; do
+    late=' late'
+    left
+    [ $seconds != 0 ] || echo "waits ${names:-something unseen}"
+    seconds=$((seconds + 1))
+    case $names in
+    *apt-get\ * | *dpkg\ *) ;;
+    *)
+        [ $seconds -lt 20 ] || [ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null
+        [ $seconds -lt 30 ] || [ ${#pids[@]} = 0 ] || kill -KILL "${pids[@]}" 2>/dev/null
+        ;;
+    esac
+    [ $seconds -lt 600 ] || { finish failed; echo "stuck ${names:-something unseen}"; exit; }
+    read -r -t 1 key value
+    # More than 128: nothing was said in this second. 1: the run is gone.
+    case $? in
+    0) printf '%s %s\n' "$key" "$value" >>"$run" ;;
+    1) finish interrupted; exit ;;
+    esac
+done
+exec 8>&-
+
+echo "held$late"
+result=interrupted
+while read -r key value; do
+    case $key in
+    at | change) printf '%s %s\n' "$key" "$value" >>"$run" ;;
+    end)
+        result=$value
+        break
+        ;;
+    esac
+done
+touch "$run"
+finish "$result"

@@ -1,0 +1,137 @@
+"""Status: what Docker says of our containers and why, whether Vault is sealed, room on the disk, failed units."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from shlex import quote
+from typing import Any
+
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks.facts.unsealer import NAME
+from tasks.render import SERVICE_LABEL
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One container: how it is, since when (seconds), and what Docker knows of the reason.
+
+    checked: what its last health check said. error: why Docker could not start it.
+    """
+
+    status: str
+    health: str = ""
+    exit_code: int = 0
+    killed_for_memory: bool = False
+    restarts: int = 0
+    since: int = 0
+    checked: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Room:
+    """A file system of the host: where, MB that are free, percent of bytes and of files in use."""
+
+    path: str
+    free_mb: int
+    used: int
+    files_used: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """All of a host that can be wrong. docker: whether it answers. vault: its own seal status, None without an
+    answer. units: those of ours that failed, and the one that unseals, when it is not active.
+    """
+
+    docker: bool = False
+    containers: Mapping[str, Standing] = field(default_factory=dict)
+    vault: Mapping[str, Any] | None = None
+    rooms: tuple[Room, ...] = ()
+    units: tuple[str, ...] = ()
+
+
+class StatusFact(FactBase[Status]):
+    """Status, in one command; on a host without Docker too."""
+
+    def command(self) -> str:
+        """Prints ``clock``, ``disk``, ``unit``, ``docker``, ``container`` and ``vault`` lines."""
+        return _STATUS
+
+    @staticmethod
+    def default() -> Status:
+        """Nothing is known."""
+        return Status()
+
+    def process(self, output: list[str]) -> Status:
+        """Lines → Status. Raises FactProcessError for output that no host prints."""
+        values: dict[str, list[str]] = {}
+        for line in output:
+            key, _, value = line.partition(" ")
+            values.setdefault(key, []).append(value)
+        try:
+            now = int(values["clock"][0])
+            return Status(
+                docker="docker" in values,
+                containers=dict(_standing(line, now) for line in values.get("container", ())),
+                vault=_vault(values.get("vault", ())),
+                rooms=tuple(map(_room, values.get("disk", ()))),
+                units=tuple(dict.fromkeys(values.get("unit", ()))),
+            )
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+            raise FactProcessError(f"cannot read how the host is: {error}") from None
+
+
+def _standing(line: str, now: int) -> tuple[str, Standing]:
+    name, restarts, text = line.split(" ", 2)
+    state = json.loads(text)
+    health = state.get("Health") or {}
+    last = (health.get("Log") or [{}])[-1]
+    running = state["Status"] in ("running", "paused")
+    return name.removeprefix("/"), Standing(
+        state["Status"],
+        health.get("Status", ""),
+        int(state["ExitCode"]),
+        bool(state["OOMKilled"]),
+        int(restarts),
+        max(0, now - _seconds(state["StartedAt"] if running else state["FinishedAt"], now)),
+        " ".join(str(last.get("Output", "")).split()) if last.get("ExitCode") else "",
+        str(state["Error"]),
+    )
+
+
+def _seconds(stamp: str, now: int) -> int:
+    """Docker's zero, the year 1, is what has never happened."""
+    found = datetime.fromisoformat(stamp[:19]).replace(tzinfo=UTC)
+    return now if found.year == 1 else int(found.timestamp())
+
+
+def _vault(lines: Any) -> Mapping[str, Any] | None:
+    return {"sealed": json.loads(lines[0])["sealed"]} if lines and lines[0] else None
+
+
+def _room(line: str) -> Room:
+    path, free_kb, used, files_used = line.split()
+    return Room(
+        path, int(free_kb) // 1024, int(used.rstrip("%")), int(files_used.rstrip("%").strip("-") or 0)
+    )
+
+
+_FORMAT = quote("container {{.Name}} {{.RestartCount}} {{json .State}}")
+_STATUS = f"""
+echo "clock $(date +%s)"
+df -k --output=target,avail,pcent,ipcent / /var/lib /var/lib/docker 2>/dev/null | sed 1d | sort -u | sed 's/^/disk /'
+systemctl list-units --failed --plain --no-legend 'smarteros-*' 2>/dev/null | awk '{{print "unit", $1}}'
+if [ -e /etc/systemd/system/{NAME}.service ]; then
+    systemctl is-active --quiet {NAME}.service || echo "unit {NAME}.service"
+fi
+command -v docker >/dev/null || exit 0
+docker ps -q >/dev/null 2>&1 && echo docker || exit 0
+docker ps -aq --filter label={SERVICE_LABEL} | xargs -r docker inspect --format {_FORMAT} 2>/dev/null
+# A sealed one answers, too.
+echo "vault $(docker exec vault wget -q -T 10 -O - http://127.0.0.1:8200/v1/sys/seal-status 2>/dev/null)"
+true
+""".strip()

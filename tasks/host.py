@@ -1,0 +1,185 @@
+"""Host: packages, updates, kernel settings, logs, audit, clock: what the machine needs before anything runs on it.
+
+``files/host`` is copied as it is; what the kernel really does is compared with its sysctl file. A note written
+last says that all of it was applied, and what this host cannot do: that is said by each run and tried only once.
+"""
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from hashlib import sha256
+from typing import Any
+
+from pyinfra.api import StringCommand
+
+from tasks import apt
+from tasks.facts.host import NOTE, HostFact, HostState
+from tasks.operations.files import archive
+from tasks.operations.units import units as timed
+from tasks.render import ROOT, SECRETS, digest
+from tasks.run import Commands, executing, host, known, operation, read_ahead, straight_on
+from tasks.templates import HOME, jinja
+
+SOURCE = HOME / "files" / "host"
+SYSCTL = "/etc/sysctl.d/99-zz-smarteros-"
+
+# apparmor: Docker confines every container with it, where it is. cron: for debsums. The rest: see files/host.
+PACKAGES = (
+    "aide",
+    "apparmor",
+    "apt-listchanges",
+    "cron",
+    "debsums",
+    "fail2ban",
+    "libpam-pwquality",
+    "needrestart",
+    "unattended-upgrades",
+)
+UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "cron.service", "fail2ban.service")
+TIMED = ("smarteros-integrity.service", "smarteros-integrity.timer")
+# A container has its kernel, with the audit log and the clock, from the machine that it runs on: what it could
+# change there is not ours to change.
+MACHINE_PACKAGES, MACHINE_UNITS = ("auditd",), ("auditd.service",)
+MACHINE_FILES = (f"{SYSCTL}kernel.conf", "/etc/audit/rules.d/60-smarteros.rules")
+# Whichever is installed keeps the clock; on a host without any, the last.
+CLOCKS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
+
+# Where these are, nobody but root has to read them.
+CLOSED = {
+    "/etc/crontab": "600",
+    "/etc/ssh/sshd_config": "600",
+    **{f"/etc/cron.{name}": "700" for name in ("d", "hourly", "daily", "weekly", "monthly")},
+}
+# In /etc/login.defs, which holds much more. Not UMASK (a package's or a key's file that only root can read breaks apt)
+# and no maximum age (it would lock out whoever logs in with a key).
+LOGINS = {"PASS_MIN_DAYS": "1", "SHA_CRYPT_MIN_ROUNDS": "65536"}
+
+
+def run() -> None:
+    """The phase."""
+    if straight_on():
+        read_ahead(question())
+    hardened(name="Host | packages, updates, kernel, logs, audit, clock")
+    texts = {name: (HOME / "files" / "units" / name).read_text() for name in TIMED}
+    timed(texts, name="Host | changed programs and settings are noted every day")
+
+
+def question() -> tuple[Any, ...]:
+    """The one fact of this phase, with what it has to look at."""
+    packages = (*PACKAGES, *MACHINE_PACKAGES, *CLOCKS)
+    units = (*UNITS, *MACHINE_UNITS, *(f"{name}.service" for name in CLOCKS))
+    return HostFact, (*files(), *CLOSED), tuple(kernel(files())), packages, units, tuple(LOGINS)
+
+
+@operation
+def hardened() -> Commands:
+    """Packages first, then everything else in one command; says what this host cannot do."""
+    found = known(*question())
+    missing = sorted(packages(found) - found.packages)
+    if missing:
+        yield StringCommand(install(missing))
+    wanted = files(found.container)
+    script = settle(kernel(wanted), sorted(units(found)))
+    done = digest(script, *(part for item in sorted(wanted.items()) for part in item))
+    if missing or any(differences(found, done)):
+        yield StringCommand(
+            f"{script}\necho 'digest {done}' >>{ROOT}/.host\nmv -f {ROOT}/.host {NOTE}",
+            _stdin=archive({path.removeprefix("/etc/"): text for path, text in wanted.items()}, mode="644"),
+        )
+    if executing() and (notes := list(shortcomings(known(*question())))):
+        host().log(f"host: {'; '.join(notes)}")
+
+
+def files(container: str = "") -> dict[str, str]:
+    """Path on the host → text, all of them below /etc."""
+    paths = {f"/{path.relative_to(SOURCE)}": path for path in sorted(SOURCE.rglob("*")) if path.is_file()}
+    left_out = MACHINE_FILES if container else ()
+    return {name: path.read_text() for name, path in paths.items() if name not in left_out}
+
+
+def kernel(texts: Mapping[str, str]) -> dict[str, str]:
+    """Pattern of files below /proc/sys → their value, from the files that set them at boot."""
+    lines = [line for path in texts if path.startswith(SYSCTL) for line in texts[path].splitlines()]
+    pairs = (line.split(" = ") for line in lines if line and not line.startswith("#"))
+    return {f"/proc/sys/{key.replace('.', '/')}": value for key, value in pairs}
+
+
+def packages(found: HostState) -> set[str]:
+    """Which packages this host has to have."""
+    if found.container:
+        return set(PACKAGES)
+    return {*PACKAGES, *MACHINE_PACKAGES, _clock(found)}
+
+
+def units(found: HostState) -> set[str]:
+    """Which units have to be active on it."""
+    if found.container:
+        return set(UNITS)
+    return {*UNITS, *MACHINE_UNITS, f"{_clock(found)}.service"}
+
+
+def _clock(found: HostState) -> str:
+    return next((name for name in CLOCKS if name in found.packages), CLOCKS[-1])
+
+
+def differences(found: HostState, done: str) -> Iterator[str]:
+    """What is not as it has to be and could be: paths, units, audit rules, or an earlier run that did not end."""
+    refused = _refused(found)
+    for path, text in files(found.container).items():
+        if found.files.get(path) != f"{sha256(text.encode()).hexdigest()} 644 root:root":
+            yield path
+    for path, mode in CLOSED.items():
+        if path in found.files and found.files[path].split()[-2:] != [mode, "root:root"]:
+            yield path
+    yield from (key for key, value in LOGINS.items() if found.logins.get(key) != value)
+    yield from (path for path in _other_values(found) if path not in refused)
+    yield from sorted(units(found) - found.units - refused)
+    if f"rules {found.audit_rules}" not in found.noted:
+        yield "audit rules"
+    if f"digest {done}" not in found.noted:
+        yield NOTE
+
+
+def _other_values(found: HostState) -> Iterator[str]:
+    wanted = kernel(files(found.container))
+    for path, value in found.kernel.items():
+        if any(fnmatch(path, pattern) and value != right for pattern, right in wanted.items()):
+            yield path
+
+
+def _refused(found: HostState) -> set[str]:
+    return {line.removeprefix("refused ") for line in found.noted if line.startswith("refused ")}
+
+
+def shortcomings(found: HostState) -> Iterator[str]:
+    """What this host cannot do, for the operator."""
+    refused = _refused(found)
+    if kept := [path for path in _other_values(found) if path in refused]:
+        settings = ", ".join(
+            f"{path.removeprefix('/proc/sys/').replace('/', '.')}={found.kernel[path]}" for path in kept
+        )
+        yield f"its kernel keeps {settings}"
+    for unit in sorted((units(found) - found.units) & refused):
+        yield f"{unit} does not run (systemctl status {unit} says why)"
+    if found.container:
+        yield f"it is a container ({found.container}), so kernel, audit log and clock are its machine's"
+    elif not found.synchronised:
+        yield "its clock follows no time server yet (timedatectl says since when)"
+
+
+def install(names: list[str]) -> str:
+    """Shell that installs the packages, waiting up to ten minutes for another apt to end."""
+    lines = ["set -e", "export DEBIAN_FRONTEND=noninteractive", apt.UPDATE]
+    return "\n".join([*lines, f"{apt.GET} install -y --no-install-recommends {apt.KEEP} {' '.join(names)}"])
+
+
+def settle(settings: Mapping[str, str], active: list[str]) -> str:
+    """Shell that puts the files in place and applies them; what is refused goes to the note, which is not there
+    until all of it has succeeded.
+    """
+    names: dict[str, Any] = {"closed": CLOSED, "logins": LOGINS, "settings": settings, "units": active}
+    return (
+        jinja()
+        .get_template("host/settle.sh.j2")
+        .render(root=ROOT, note=NOTE, secrets=SECRETS, **names)
+        .strip()
+    )

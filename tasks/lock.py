@@ -1,0 +1,194 @@
+"""Lock: one run at a time on a host, and the line that each run leaves in /var/log/smarteros/runs.log there.
+
+``files/run-lock.sh`` does both, on the host, for as long as the run's SSH session: a run that is killed has
+lost its lock, and is in the log as interrupted. What it may have left at work there, the next run waits for.
+A plan, ``tasks.verify.run`` and the like take no lock.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import gevent
+from paramiko import SSHException
+from pyinfra import logger
+from pyinfra.api import StringCommand
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import BaseStateCallback, State, StateStage
+
+from tasks import login, sessions
+from tasks.line import Line
+from tasks.run import Commands, Refused, executing, forget, guard, host, operation, stack, straight_on
+from tasks.templates import HOME
+
+# With these pyinfra ends before it changes anything; nothing in its state tells such a run from another.
+_LOOKS = {"--dry", "--debug-facts", "--debug-operations"}
+
+_SCRIPT = HOME / "files" / "run-lock.sh"
+_HOLD = (
+    "exec 9>>/run/smarteros/work; flock -sn 9 || { echo 'another run has begun on this host' >&2; exit 1; }"
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Whether the host is locked for this run: the line that holds it, or why not. late: it had to be waited for."""
+
+    line: Line | None = None
+    refusal: str = ""
+    late: bool = False
+
+
+_outcomes: WeakKeyDictionary[Host, gevent.Greenlet] = WeakKeyDictionary()
+
+
+def run() -> None:
+    """The phase. Settings come first: bad ones are no run, and leave no trace on the host."""
+    stack()
+    login.checked()
+    if straight_on() and not _LOOKS & set(sys.argv):
+        _taking(host())
+    taken(name="Lock | one run at a time, noted in /var/log/smarteros/runs.log")
+
+
+@operation
+def taken() -> Commands:
+    """All hosts of the run are locked before anything is done on any; where one cannot be had, nothing is done."""
+    if not executing():
+        return
+    yield from ()
+    hosts = sorted({host(), *host().state.activated_hosts}, key=lambda item: str(item.name))
+    gevent.joinall([_taking(item) for item in hosts])
+    outcomes = {item.name: _outcomes[item].get() for item in hosts}
+    if own := outcomes[host().name].refusal:
+        raise Refused(own)
+    if others := [name for name, outcome in outcomes.items() if outcome.refusal]:
+        raise Refused(f"nothing is done on {host().name}, since {', '.join(others)} cannot be locked")
+    if outcomes[host().name].late:
+        forget()  # what was read while another run was still at work
+    guard(_guarded)
+
+
+def _taking(target: Host) -> gevent.Greenlet:
+    """The host's outcome, begun once a run."""
+    if target not in _outcomes:
+        if not any(isinstance(item, _Told) for item in target.state.callback_handlers):
+            target.state.add_callback_handler(_Told())
+        _outcomes[target] = gevent.spawn(_take, target)
+    return _outcomes[target]
+
+
+def _take(target: Host) -> Outcome:
+    sessions.patient(target)
+    try:
+        line = Line(target, f"exec bash -c {shlex.quote(_SCRIPT.read_text())}")
+    except (OSError, SSHException) as error:
+        return Outcome(refusal=f"{target.name} cannot be locked: {error}")
+    line.send(f"operator {json.dumps(login.operator())}")
+    line.send(f"login {json.dumps(login.user(target))}")
+    said = []
+    while (text := line.receive()) is not None:
+        word, _, rest = text.partition(" ")
+        if word == "held":
+            return Outcome(line, late=bool(rest))
+        if word == "waits":
+            target.log(f"waits for what an interrupted run has left at work: {rest}")
+        said.append(text)
+    return Outcome(refusal=refusal(target.name, said))
+
+
+def refusal(name: str, said: Iterable[str]) -> str:
+    """Why the host could not be locked, from what the script said there. Pure."""
+    words = [text.split(" ", 2) for text in said]
+    busy = {row[1]: row[2] for row in words if row[0] == "busy" and len(row) == 3}
+    last = words[-1] if words else ["nothing"]
+    if last[0] == "user":
+        return f"login: commands run as {last[1]}; log in as root, or set _sudo = True for the host"
+    if last[0] == "stuck":
+        return (
+            f"{name}: an interrupted run has left something at work there that does not end: "
+            f"{' '.join(last[1:])}; end it, then run again"
+        )
+    if busy:
+        return _busy(name, busy)
+    return f"{name} cannot be locked: {' / '.join(said) or 'the connection has ended'}"
+
+
+def _busy(name: str, found: dict[str, str]) -> str:
+    age = int(found["now"]) - int(found.get("epoch", found["now"]))
+    operator = json.loads(found.get("operator", '"somebody"'))
+    doing = f", now at {found['at']}" if "at" in found else ""
+    free = f"; if it is gone for good, `kill {found['pid']}` there" if "pid" in found else ""
+    return f"{name} is locked: {operator} is deploying to it, for {duration(age)}{doing}. Run again when that has ended{free}"
+
+
+def duration(seconds: int) -> str:
+    """In the unit that fits. Pure."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def _guarded(command: PyinfraCommand | str) -> PyinfraCommand | str:
+    """Before each command that changes something: the lock is still ours, the log says what comes, and the command
+    holds the file by which a later run sees that it is still at work.
+    """
+    line = _outcomes[host()].get().line
+    if line.ended:
+        raise Refused(
+            f"{host().name} is not locked for this run any more: its process there was ended; run again"
+        )
+    line.send(f"change {json.dumps(_name(host().state, str(host().current_op_hash)))}")
+    if isinstance(command, str):
+        command = StringCommand(command.strip())
+    if not isinstance(command, StringCommand):
+        return command
+    return StringCommand(_HOLD, command, _separator="\n", **command.connector_arguments)
+
+
+def _name(state: State, op_hash: str) -> str:
+    return ", ".join(sorted(state.get_op_meta(op_hash).names))
+
+
+_LOST = "the connection is lost; what was under way may go on there: run again, which waits for it"
+
+
+class _Told(BaseStateCallback):
+    """What pyinfra says of the run's course, passed on to the hosts' logs."""
+
+    @staticmethod
+    def operation_host_start(state: State, host: Host, op_hash: str) -> None:
+        _tell(host, f"at {json.dumps(_name(state, op_hash))}")
+
+    @staticmethod
+    def operation_host_error(
+        state: State,  # noqa: ARG004  pyinfra's signature, here and below
+        host: Host,
+        op_hash: str,  # noqa: ARG004
+        retry_count: int = 0,  # noqa: ARG004
+        max_retries: int = 0,  # noqa: ARG004
+    ) -> None:
+        client = getattr(host.connector, "client", None)
+        if client is not None and not client.get_transport().is_active():
+            host.log_styled(_LOST, fg="red", log_func=logger.error)
+
+    @staticmethod
+    def host_disconnect(state: State, host: Host) -> None:
+        through = state.current_stage == StateStage.Disconnect
+        result = "failed" if host in state.failed_hosts else "ok" if through else "interrupted"
+        if line := _tell(host, f"end {result}"):
+            line.close()
+
+
+def _tell(target: Host, text: str) -> Line | None:
+    taking = _outcomes.get(target)
+    # A greenlet that has come to its end is false.
+    line: Line | None = taking.value.line if taking is not None and taking.ready() else None
+    if line:
+        line.send(text)
+    return line

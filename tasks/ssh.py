@@ -1,0 +1,118 @@
+"""SSH: keys only, for named users, with algorithms of today; live only once a new login has come through it.
+
+The tunnels of this program to what listens on the host's loopback go on working, and so does the host key that the
+operator's known_hosts has, be it of an older type.
+"""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+from pyinfra.connectors.sshuserclient.client import get_ssh_config
+
+from tasks import dokploy_api, key_exchange
+from tasks.facts import MachineFact
+from tasks.facts.access import DROP_IN, EFFECTIVE, Access
+from tasks.operations import armed
+from tasks.run import Commands, Refused, host, known, operation, services, stack
+from tasks.templates import jinja
+
+# The first that both sides know is used. Those of the second line an attacker who records today may read one day.
+_KEX = (key_exchange.NAME, "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com")
+_OLDER_KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org")
+
+# Type of key as it is named in known_hosts → its file's name, and the signatures that it can make.
+_HOST_KEYS = {
+    "ssh-ed25519": ("ed25519", ("ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com")),
+    "ecdsa-sha2-nistp256": ("ecdsa", ("ecdsa-sha2-nistp256",)),
+    "ssh-rsa": ("rsa", ("rsa-sha2-512", "rsa-sha2-256")),
+}
+_BEST = "ssh-ed25519"
+_KEY = "/etc/ssh/ssh_host_ed25519_key"
+
+# The old daemon's sessions live on: ours, too. A restart, unlike a reload, ends only when the new one listens.
+_RESTART = "restart ssh.service"
+_MAKE = f"""
+/usr/sbin/sshd -t
+{{ {EFFECTIVE}; }} || {{
+    echo 'sshd: another file says otherwise than {DROP_IN}; change it there, or set login_users:' >&2
+    grep -rHiE "^[[:blank:]]*($ours)[[:blank:]]" /etc/ssh/sshd_config /etc/ssh/sshd_config.d | grep -v '^{DROP_IN}:' >&2
+    exit 1
+}}
+systemctl {_RESTART}
+""".strip()
+_UNDO = f"systemctl reset-failed ssh.service 2>/dev/null\nsystemctl --no-block {_RESTART}"
+
+
+def run() -> None:
+    """The phase."""
+    hardened(name="SSH | keys only, named users, algorithms of today")
+
+
+@operation
+def hardened() -> Commands:
+    """Our drop-in is what sshd goes by, and a new connection has come in since. Raises Refused."""
+    access = known(MachineFact).access
+    client = getattr(host().connector, "client", None)
+    if not access.sshd or client is None:
+        why = "this run has not come over SSH, so that nobody could prove that a login still works"
+        host().log(f"sshd: {'left as it is: ' + why if access.sshd else 'none on this host'}")
+        return
+    if not access.ssh_keywords:
+        raise Refused(f"sshd on {host().name} cannot read its own configuration: `sshd -t` there says why")
+    wanted = text(access, client)
+    if access.ssh_file != f"{sha256(wanted.encode()).hexdigest()} 644 root:root" or not access.ssh_live:
+        yield f"[ -s {_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {_KEY}"
+        yield from armed.proven(armed.Change("sshd", {DROP_IN: wanted}, _MAKE, _UNDO))
+
+
+def refusals() -> Iterator[str]:
+    """Why this login would not survive the settings."""
+    client = getattr(host().connector, "client", None)
+    users = stack().login_users
+    if client is not None and users and (login := client.get_transport().get_username()) not in users:
+        yield f"login_users: {login!r}, as whom this run logs in, is not among them: add it"
+
+
+def text(access: Access, client: Any) -> str:
+    """The drop-in, for what this sshd knows and for whom and by what key it knows us."""
+    kept = older_host_key(client)
+    keys = [_HOST_KEYS[name] for name in (_BEST, kept) if name in _HOST_KEYS]
+    if kept:
+        host().log(
+            f"sshd: goes on showing its {kept} key, the only one that known_hosts has for it: "
+            f"log in once with `ssh -o UpdateHostKeys=yes`, and the next run leaves only {_BEST}"
+        )
+    return (
+        jinja()
+        .get_template("ssh/sshd.conf.j2")
+        .render(
+            users=sorted(stack().login_users) or [client.get_transport().get_username()],
+            keywords=access.ssh_keywords,
+            kex=key_exchanges(access.ssh_kex),
+            host_keys=[name for name, _ in keys],
+            host_key_algorithms=[name for _, names in keys for name in names],
+            container_ports=[dokploy_api.PORT for service in services() if service.name == "dokploy"],
+        )
+    )
+
+
+def key_exchanges(offered: frozenset[str]) -> list[str]:
+    """Those that sshd may offer: none that a quantum computer breaks, if that leaves one that this program knows."""
+    ours = key_exchange.registered() and key_exchange.NAME in offered
+    chosen = _KEX if ours and not stack().older_ssh_clients else (*_KEX, *_OLDER_KEX)
+    return [name for name in chosen if name in offered]
+
+
+def older_host_key(client: Any) -> str:
+    """The type of the host's key as this machine knows it, when it knows none of the type that stays; else empty."""
+    shown: str = client.get_transport().get_remote_server_key().get_name()
+    if shown == _BEST:
+        return ""
+    data = host().connector.data
+    name = data["ssh_hostname"] or host().name
+    config = get_ssh_config(data["ssh_config_file"])
+    name = config.lookup(name).get("hostname", name) if config else name
+    port = client._ssh_config["port"]  # noqa: SLF001  pyinfra's own client keeps it there
+    entry = client.get_host_keys().lookup(name if port == 22 else f"[{name}]:{port}")
+    return "" if entry and _BEST in entry else shown

@@ -1,0 +1,1 @@
+"""Deploys of a part, or with a part broken on purpose: what pyinfra executes in place of deploy.py."""

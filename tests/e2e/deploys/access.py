@@ -1,0 +1,6 @@
+"""Firewall and SSH alone."""
+
+from tasks import firewall, ssh
+
+firewall.run()
+ssh.run()

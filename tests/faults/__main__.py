@@ -1,0 +1,94 @@
+"""`make test-faults`: every point of a first deploy and of an update; one line for each, exit code 1 unless all is well."""
+
+import argparse
+import sys
+import time
+from itertools import cycle
+from random import Random, SystemRandom
+
+from tests.e2e.deployment import Deployment
+from tests.faults import proof, state
+from tests.faults.course import Point, Step, counted, points, sample
+from tests.faults.proof import LIGHT, OTHER
+from tests.faults.state import State
+from tests.lab import smarteros
+from tests.lab.lab import Lab
+
+
+def main() -> int:
+    """One host is deployed to without a fault, then updated there and back; another is killed from the start."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="of the delays")
+    parser.add_argument("--points", type=int, help="so many of each, chosen by the seed; all without")
+    parser.add_argument("--lab", default="faults", help="made unless it is up, and then removed at the end")
+    given = parser.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    lab = Lab(given.lab)
+    made = lab.state.read() is None
+    try:
+        return 0 if Faults(lab, Random(given.seed), given.points).all() else 1
+    finally:
+        if made:
+            lab.down()
+
+
+class Faults:
+    """The two hosts, and what came out."""
+
+    def __init__(self, lab: Lab, chance: Random, count: int | None) -> None:
+        smarteros.prepare(lab, ["clean"])
+        self.lab, self.chance, self.count = lab, chance, count
+        self.clean = Deployment(lab, lab.host("clean"))
+        self.failures = 0
+
+    def all(self) -> bool:
+        """Whether everything held."""
+        first = counted(self.clean, **LIGHT)
+        light = state.read(self.clean)
+        update = counted(self.clean, **OTHER)
+        other = state.read(self.clean)
+        self.first_deploy(self.chosen(first), light)
+        self.lab.point(smarteros.domains(), self.clean.host)
+        self.update(self.chosen(update), light, other)
+        proof.remove(self.clean)
+        print(f"{self.failures} failures, {len(first)} operations", flush=True)
+        return self.failures == 0
+
+    def chosen(self, steps: list[Step]) -> list[Point]:
+        """All points, or as many as were asked for."""
+        every = points(steps, self.chance)
+        return sample(every, self.chance, self.count) if self.count else every
+
+    def first_deploy(self, chosen: list[Point], light: State) -> None:
+        """One chain on a bare host."""
+        killed = Deployment(self.lab, self.lab.add_host("killed"))
+        self.lab.point(smarteros.domains(), killed.host)
+        try:
+            found = proof.ascending(killed, chosen, **LIGHT)
+            proof.same(light, found)
+        except AssertionError as error:
+            self.failed("first deploy", error)
+        else:
+            print(f"ok    first deploy: killed {len(chosen)} times, then as a clean one", flush=True)
+        proof.remove(killed)
+
+    def update(self, chosen: list[Point], light: State, other: State) -> None:
+        """Each point on its own: there, back, there again; both ways change the same services."""
+        for point, (settings, target) in zip(chosen, cycle([(LIGHT, light), (OTHER, other)]), strict=False):
+            began = time.monotonic()
+            try:
+                proof.recovers(self.clean, point, light, target, **settings)
+            except AssertionError as error:
+                self.failed(f"update, {point}", error)
+                self.clean.converge(**settings)
+            else:
+                print(f"ok    update, {point}: {time.monotonic() - began:.0f} s", flush=True)
+
+    def failed(self, where: str, error: AssertionError) -> None:
+        """One line, and indented what differs."""
+        self.failures += 1
+        print(f"FAIL  {where}\n{error}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

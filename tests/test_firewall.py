@@ -1,0 +1,201 @@
+"""Firewall: the exact table, when it is loaded anew, and what a host says of it."""
+
+import hashlib
+import subprocess
+from typing import Any
+
+import pytest
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks import firewall
+from tasks.facts import MachineFact
+from tasks.facts.access import FIREWALL, Access
+from tasks.run import Refused
+from tests.fake import commands, fake
+from tests.samples import ROOT, refusals, stack
+from tests.test_apt import WAIT
+from tests.test_facts import MACHINE
+
+TABLE = """table inet smarter_fw
+delete table inet smarter_fw
+table inet smarter_fw {
+    # Interfaces that face the world.
+    set wan {
+        type ifname
+        elements = { "eth0", "ens7" }
+    }
+    # The other nodes.
+    set peers {
+        type ipv4_addr
+        flags interval
+        auto-merge
+        elements = { 203.0.113.7, 198.51.100.0/24 }
+    }
+    set peers6 {
+        type ipv6_addr
+        flags interval
+        auto-merge
+        elements = { 2001:db8:7::/64 }
+    }
+    chain pre {
+        type filter hook prerouting priority -150; policy accept;
+        iifname != @wan accept
+        ct state established,related accept
+        ct state invalid drop
+        meta l4proto { icmp, ipv6-icmp } accept
+        ip6 saddr fe80::/10 udp dport 546 accept
+        # What is for somebody else: a container's own address, asked for by a neighbour on the same wire.
+        fib daddr type != local drop
+        tcp dport { 80, 443, 2222 } accept
+        udp dport 443 accept
+        ip saddr @peers tcp dport { 2377, 7946 } accept
+        ip saddr @peers udp dport { 4789, 7946 } accept
+        ip saddr @peers meta l4proto esp accept
+        ip6 saddr @peers6 tcp dport { 2377, 7946 } accept
+        ip6 saddr @peers6 udp dport { 4789, 7946 } accept
+        ip6 saddr @peers6 meta l4proto esp accept
+        drop
+    }
+}
+"""
+
+
+def rules(access: Access, **settings: Any) -> str:
+    """Without the comment above them."""
+    return "".join(
+        line for line in firewall.text(access, stack(**settings)).splitlines(keepends=True) if line[0] != "#"
+    )
+
+
+def test_the_table_lets_in_what_is_meant_to_be_open_and_what_the_other_nodes_say() -> None:
+    peers = ["203.0.113.7/32", "2001:DB8:7:0::/64", "198.51.100.0/24"]
+    assert rules(Access(wan=("eth0", "ens7"), ssh_ports=(2222,)), peers=peers) == TABLE
+
+
+def test_a_host_without_other_nodes_has_none_to_let_in() -> None:
+    text = rules(Access(wan=("eth0",), ssh_ports=(22,)))
+    assert "        tcp dport { 22, 80, 443 } accept\n" in text
+    assert text.count("elements") == 1
+
+
+def test_the_setting_says_which_interfaces_face_the_world() -> None:
+    assert 'elements = { "ppp0" }' in rules(Access(wan=("eth0",)), wan_interfaces=["ppp0"])
+
+
+def test_a_host_without_a_default_route_has_to_be_told() -> None:
+    with fake({}), pytest.raises(Refused) as refused:
+        firewall.text(Access(), stack())
+    assert str(refused.value) == (
+        "firewall: @fake/one has no default route, so that nothing says which interface faces the world: "
+        'set wan_interfaces = ["eth0"]'
+    )
+
+
+def test_settings_that_would_open_or_close_everything_are_refused() -> None:
+    assert refusals(peers=["0.0.0.0/0", "10.0.0.1/8", "node-2"], wan_interfaces=["lo", 'eth0" }']) == [
+        "peers.0: '0.0.0.0/0' is everybody",
+        "peers.1: '10.0.0.1/8' is no address or network (like 203.0.113.7 or 2001:db8:7::/64)",
+        "peers.2: 'node-2' is no address or network (like 203.0.113.7 or 2001:db8:7::/64)",
+        "wan_interfaces.0: 'lo' is no network interface (like eth0)",
+        "wan_interfaces.1: 'eth0\" }' is no network interface (like eth0)",
+    ]
+
+
+def signature(text: str) -> str:
+    return f"{hashlib.sha256(text.encode()).hexdigest()} 644 root:root"
+
+
+UNIT = (ROOT / "files/units/smarteros-firewall.service").read_text()
+RIGHT = [
+    *MACHINE,
+    "wan eth0",
+    "ssh_port 22",
+    f"unit smarteros-firewall.service {signature(UNIT)}",
+    f"access_file {FIREWALL} {signature(firewall.text(Access(wan=('eth0',), ssh_ports=(22,)), stack()))}",
+    "firewall_enabled yes",
+    "nft yes",
+    "firewall_loaded yes",
+]
+
+
+def table(lines: list[str]) -> list[str]:
+    """The last line of each command that the operation yields."""
+    with fake({"/etc/os-release": lines}):
+        return [str(command).splitlines()[-1] for command in commands(firewall.table)]
+
+
+LOAD = ["systemctl restart smarteros-firewall.service", "FunctionCommand(run, ())", "rm -rf proven"]
+
+
+def loads(lines: list[str]) -> bool:
+    found = table(lines)
+    return [found[0], found[-1]] == [LOAD[0], LOAD[-1]] and len(found) == 3 if found else False
+
+
+def test_a_firewall_that_is_right_is_left_alone() -> None:
+    assert table(RIGHT) == []
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["unit ", "access_file ", "firewall_enabled ", "firewall_loaded "],
+    ids=lambda key: str(key).strip(),
+)
+def test_what_is_missing_of_it_is_put_right_and_proven(missing: str) -> None:
+    assert loads([line for line in RIGHT if not line.startswith(missing)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("wan eth0", "wan eth1"),
+        ("ssh_port 22", "ssh_port 2222"),
+        (" 644 root", " 666 root"),
+        (" root:root", " a:a"),
+    ],
+)
+def test_what_has_changed_beside_it_makes_other_rules(old: str, new: str) -> None:
+    assert loads([line.replace(old, new) for line in RIGHT])
+
+
+def test_a_host_without_nft_gets_it_from_its_own_packages_first() -> None:
+    first, *rest = table([line for line in RIGHT if not line.startswith(("nft", "firewall_loaded"))])
+    apt = "DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600"
+    install = f"{apt} install -y --no-install-recommends nftables"
+    assert first == f"{install} || {{ {WAIT}; apt-get -q -o DPkg::Lock::Timeout=600 update && {install}; }}"
+    assert len(rest) == 3
+
+
+def test_what_a_host_says_of_its_firewall_is_read() -> None:
+    access = MachineFact().process([*RIGHT, "wan wg0", "armed yes"]).access
+    assert (access.armed, access.wan, access.nft, access.ssh_ports) == (True, ("eth0", "wg0"), True, (22,))
+    assert (access.firewall_enabled, access.firewall_loaded) == (True, True)
+    assert MachineFact().process(MACHINE).access == Access()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('wan eth0" } ; flush ruleset', "'eth0\" } ; flush ruleset' is no network interface"),
+        ("ssh_port 70000", "'70000' is no port"),
+        ("access_file /etc/shadow", "dictionary update sequence element #0 has length 1; 2 is required"),
+    ],
+)
+def test_what_no_host_says_is_an_error(line: str, why: str) -> None:
+    with pytest.raises(FactProcessError) as error:
+        MachineFact().process([*MACHINE, line])
+    assert str(error.value) == f"cannot read what the host says of itself: {why}"
+
+
+def test_the_questions_are_valid_shell() -> None:
+    checked = subprocess.run(["sh", "-n"], input=MachineFact().command(), text=True, check=False)
+    assert checked.returncode == 0
+
+
+def test_unit_and_fact_take_the_same_digest_of_what_is_loaded() -> None:
+    listing = f"sha256sum <{FIREWALL}; /usr/sbin/nft -s list table inet smarter_fw; }}"
+    assert f"'{{ {listing} | sha256sum >/run/smarteros-firewall/loaded'" in UNIT
+    assert (
+        f'"$({{ {listing} 2>/dev/null | sha256sum)" = "$(cat /run/smarteros-firewall/loaded'
+        in MachineFact().command()
+    )

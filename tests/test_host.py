@@ -1,0 +1,505 @@
+"""Host: what the phase finds wrong, what it does about it run for real below a folder, and the files it brings."""
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks import host
+from tasks.facts import HostFact, HostState
+from tests.fake import commands, fake, stdin
+from tests.samples import ROOT
+from tests.test_apt import WAIT
+
+SOURCE = ROOT / "files" / "host"
+PLACES = ("/etc/", "/proc/sys", "/opt/smarteros", "/var/lib/aide", "/vault")
+FILES = {f"/{path.relative_to(SOURCE)}": path.read_text() for path in SOURCE.rglob("*") if path.is_file()}
+
+PACKAGES = [
+    "aide",
+    "apparmor",
+    "apt-listchanges",
+    "cron",
+    "debsums",
+    "fail2ban",
+    "libpam-pwquality",
+    "needrestart",
+    "unattended-upgrades",
+]
+
+# A machine, and a container, on which all of it was done.
+COMMON = [
+    *(f"sum {sha256(text.encode()).hexdigest()}  {path}" for path, text in FILES.items()),
+    *(f"stat 644 root:root {path}" for path in FILES),
+    "stat 600 root:root /etc/crontab",
+    "stat 700 root:root /etc/cron.d",
+    "kernel /proc/sys/kernel/kptr_restrict:2",
+    "kernel /proc/sys/net/ipv4/conf/eth0/send_redirects:0",
+    *(f"package {name}" for name in PACKAGES),
+    "unit apt-daily.timer",
+    "unit apt-daily-upgrade.timer",
+    "unit cron.service",
+    "unit fail2ban.service",
+    "login PASS_MIN_DAYS 1",
+    "login SHA_CRYPT_MIN_ROUNDS 65536",
+]
+MACHINE = [
+    *COMMON,
+    "package auditd",
+    "package chrony",
+    "unit auditd.service",
+    "unit chrony.service",
+    "noted rules 7",
+    "rules 7",
+    "container none",
+    "NTPSynchronized=yes",
+]
+ON_A_MACHINE_ONLY = ("/etc/sysctl.d/99-zz-smarteros-kernel.conf", "/etc/audit/rules.d/60-smarteros.rules")
+CONTAINER = [
+    *(line for line in COMMON if not line.endswith(ON_A_MACHINE_ONLY)),
+    "noted rules 0",
+    "container docker",
+]
+
+
+def noted(lines: list[str]) -> list[str]:
+    """The lines, and the note of a run that found nothing more to do on such a host."""
+    with fake({"timedatectl": lines}):
+        command = commands(host.hardened)[-1]
+    digest = re.search(r"^echo 'digest (\w{12})'", str(command), re.MULTILINE)
+    assert digest
+    return [*lines, f"noted digest {digest[1]}"]
+
+
+@contextmanager
+def state(lines: list[str], **options: Any) -> Iterator[Any]:
+    with fake({"timedatectl": lines}, **options) as found:
+        yield found
+
+
+def done(lines: list[str], **options: Any) -> list[str]:
+    """The first two lines of each command on a host like that."""
+    with state(lines, **options):
+        return ["\n".join(str(item).splitlines()[:2]) for item in commands(host.hardened)]
+
+
+SETTLE = "set -e\numask 022"
+INSTALL = "set -e\nexport DEBIAN_FRONTEND=noninteractive"
+
+
+@pytest.mark.parametrize("lines", [MACHINE, CONTAINER], ids=["machine", "container"])
+def test_a_host_as_it_has_to_be_is_left_alone(lines: list[str]) -> None:
+    assert done(noted(lines)) == []
+
+
+WRONG = {
+    "a file was edited": lambda line: re.sub(r"^sum \w{64}  (/etc/issue)$", rf"sum {'0' * 64}  \1", line),
+    "others may write a file": lambda line: line.replace("stat 644 root:root /etc/issue.net", "stat 666 root:root /etc/issue.net"),
+    "a file is somebody's": lambda line: line.replace("stat 644 root:root /etc/issue.net", "stat 644 u:u /etc/issue.net"),
+    "a file is missing": lambda line: "" if line.endswith("/etc/sysctl.d/99-zz-smarteros-kernel.conf") else line,
+    "a folder is open": lambda line: line.replace("stat 700 root:root /etc/cron.d", "stat 755 root:root /etc/cron.d"),
+    "a login setting was changed": lambda line: line.replace("login PASS_MIN_DAYS 1", "login PASS_MIN_DAYS 0"),
+    "a kernel value was changed": lambda line: line.replace("kptr_restrict:2", "kptr_restrict:0"),
+    "an interface counts for itself": lambda line: line.replace("eth0/send_redirects:0", "eth0/send_redirects:1"),
+    "a timer is stopped": lambda line: "" if line == "unit apt-daily-upgrade.timer" else line,
+    "nothing keeps the clock": lambda line: "" if line == "unit chrony.service" else line,
+    "audit rules were removed": lambda line: line.replace("rules 7", "rules 0") if line.startswith("rules") else line,
+    "an earlier run did not end": lambda line: "" if line.startswith("noted") else line,
+    "an earlier run did something else": lambda line: re.sub(r"^noted digest .*", "noted digest 000000000000", line),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
+def test_what_differs_is_mended_in_one_command(change: Any) -> None:
+    right = noted(MACHINE)
+    lines = [changed for line in right if (changed := change(line))]
+    assert lines != right
+    assert done(lines) == [SETTLE]
+
+
+def test_missing_packages_come_first() -> None:
+    lines = [line for line in noted(MACHINE) if line not in {"package needrestart", "package apparmor"}]
+    assert done(lines) == [INSTALL, SETTLE]
+    with state(lines):
+        assert str(commands(host.hardened)[0]).splitlines()[2:] == [
+            f"{WAIT}; apt-get -q -o DPkg::Lock::Timeout=600 update",
+            (
+                "apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "
+                "-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold apparmor needrestart"
+            ),
+        ]
+
+
+def test_a_machine_without_a_time_service_gets_one_and_one_with_its_own_keeps_it() -> None:
+    for clock, wanted in (
+        ("", "systemd-timesyncd"),
+        ("chrony", "chrony"),
+        ("ntpsec", "ntpsec"),
+        ("openntpd", "openntpd"),
+    ):
+        found = HostFact().process([f"package {clock}"])
+        assert host.packages(found) - set(host.PACKAGES) == {"auditd", wanted}
+        assert host.units(found) - set(host.UNITS) == {"auditd.service", f"{wanted}.service"}
+
+
+def test_a_container_gets_neither_a_clock_nor_an_audit_daemon() -> None:
+    found = HostFact().process(["container lxc"])
+    assert host.packages(found) == set(PACKAGES)
+    assert host.units(found) == {
+        "apt-daily.timer",
+        "apt-daily-upgrade.timer",
+        "cron.service",
+        "fail2ban.service",
+    }
+
+
+REFUSED = [
+    *(line.replace("kptr_restrict:2", "kptr_restrict:0") for line in MACHINE),
+    "noted refused /proc/sys/kernel/kptr_restrict",
+]
+
+
+def test_what_the_kernel_refused_is_said_and_not_tried_again() -> None:
+    assert done(noted(REFUSED)) == []
+    found = HostFact().process(REFUSED)
+    assert list(host.shortcomings(found)) == ["its kernel keeps kernel.kptr_restrict=0"]
+
+
+def test_a_container_leaves_its_machines_kernel_alone_and_says_so() -> None:
+    lines = [line.replace("kptr_restrict:2", "kptr_restrict:0") for line in CONTAINER]
+    assert done(noted(lines)) == []
+    with state(["container docker"]):
+        *_, command = commands(host.hardened)
+    assert {*re.findall(r"^tune '?/proc/sys/(\w+/\w+)/", str(command), re.MULTILINE)} <= {
+        "net/ipv4",
+        "net/ipv6",
+    }
+    assert set(host.files()) - set(host.files("docker")) == set(ON_A_MACHINE_ONLY)
+    assert list(host.shortcomings(HostFact().process(lines))) == [
+        "it is a container (docker), so kernel, audit log and clock are its machine's"
+    ]
+
+
+def test_a_machine_says_which_unit_does_not_run_and_that_its_clock_is_not_synchronised() -> None:
+    lines = [line for line in MACHINE if line not in {"unit auditd.service", "NTPSynchronized=yes"}]
+    lines = noted([*lines, "noted refused auditd.service"])
+    assert done(lines) == []
+    assert list(host.shortcomings(HostFact().process(lines))) == [
+        "auditd.service does not run (systemctl status auditd.service says why)",
+        "its clock follows no time server yet (timedatectl says since when)",
+    ]
+
+
+def test_a_machine_that_can_do_all_of_it_says_nothing() -> None:
+    assert list(host.shortcomings(HostFact().process(noted(MACHINE)))) == []
+
+
+def test_planning_on_a_bare_host_shows_both_commands_and_changes_nothing() -> None:
+    assert done(["container none"], executing=False) == [INSTALL, SETTLE]
+
+
+@pytest.mark.parametrize("line", ["sum 00", "stat 644", "kernel /proc/sys/kernel/panic", "rules many"])
+def test_a_line_that_no_host_prints_is_an_error(line: str) -> None:
+    with pytest.raises(FactProcessError, match=r"^cannot read what the host says of its hardening: "):
+        HostFact().process([line])
+
+
+def test_a_host_is_read() -> None:
+    lines = ["sum 0a  /etc/issue", "stat 644 root:root /etc/issue", "stat 755 root:root /etc/cron.d"]
+    lines += ["kernel /proc/sys/kernel/panic:10", "noted refused /proc/sys/x", "rules 7", "container lxc", ""]
+    assert HostFact().process(lines) == HostState(
+        files={"/etc/issue": "0a 644 root:root", "/etc/cron.d": "755 root:root"},
+        kernel={"/proc/sys/kernel/panic": "10"},
+        noted=("refused /proc/sys/x",),
+        audit_rules=7,
+        container="lxc",
+    )
+
+
+# ── for real, below a folder ──
+
+
+class Folder:
+    """A small host below a folder: /etc, /proc/sys and programs that only note how they were called."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "bin").mkdir()
+        self.program("systemctl", '[ "$1 $3" != "is-active auditd.service" ]')
+        self.program("augenrules", "true")
+        self.program("auditctl", "echo '-a always,exit -F key=smarteros-root'")
+        self.program("chown", "true")
+        self.program("aide", f"echo all >{root}/var/lib/aide/aide.db.new")
+        for path in (
+            "etc/cron.d",
+            "proc/sys/kernel",
+            "proc/sys/net/ipv4/conf/eth0",
+            "proc/sys/net/ipv4/conf/all",
+        ):
+            (root / path).mkdir(parents=True)
+        for path in ("etc/crontab", "etc/issue"):
+            (root / path).write_text("before")
+        (root / "etc/login.defs").write_text("# PASS_MIN_DAYS 7\nPASS_MIN_DAYS\t0\nUID_MIN 1000\n")
+        for path in ("kernel/panic", "net/ipv4/conf/all/send_redirects", "net/ipv4/conf/eth0/send_redirects"):
+            (root / "proc/sys" / path).write_text("1\n")
+        # Nothing of this name can be written, not even by root.
+        (root / "proc/sys/kernel/kptr_restrict").symlink_to("/proc/version")
+
+    def program(self, name: str, body: str) -> None:
+        """A program that notes its call and then does ``body``."""
+        path = self.root / "bin" / name
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.root}/called\n{body}\n')
+        path.chmod(0o755)
+
+    def moved(self, text: str) -> str:
+        """Shell with every place of ours below the folder."""
+        for place in PLACES:
+            text = text.replace(place, f"{self.root}{place}")
+        return text
+
+    def run(self, command: Any, given: str | None = None) -> int:
+        """Runs a command of ours; its exit code."""
+        path = {"PATH": f"{self.root}/bin:{os.environ['PATH']}"}
+        text = stdin(command) if given is None else given
+        return subprocess.run(
+            ["sh", "-c", self.moved(str(command))], input=text, text=True, check=False, env=path
+        ).returncode
+
+    def ask(self) -> list[str]:
+        """What the fact's command prints here, as if it were below /."""
+        _, *arguments = host.question()
+        path = {"PATH": f"{self.root}/bin:{os.environ['PATH']}"}
+        text = self.moved(HostFact().command(*arguments))
+        done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True, env=path)
+        return done.stdout.replace(str(self.root), "").splitlines()
+
+    def read(self, path: str) -> str:
+        """A file's text."""
+        return (self.root / path).read_text()
+
+    def mode(self, path: str) -> int:
+        """A file's permissions."""
+        return stat.S_IMODE((self.root / path).stat().st_mode)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def settle(lines: list[str] = MACHINE) -> Any:
+    with state(lines):
+        [command] = commands(host.hardened)
+    return command
+
+
+def test_all_files_stand_there_and_the_kernel_follows_with_what_it_refuses_noted(folder: Folder) -> None:
+    assert folder.run(settle()) == 0
+    assert {path: folder.read(path[1:]) for path in FILES} == FILES
+    assert {folder.mode(path[1:]) for path in FILES} == {0o644}
+    assert (folder.mode("etc/crontab"), folder.mode("etc/cron.d")) == (0o600, 0o700)
+    assert folder.read("proc/sys/kernel/panic") == "10\n"
+    assert folder.read("proc/sys/net/ipv4/conf/all/send_redirects") == "0\n"
+    assert folder.read("proc/sys/net/ipv4/conf/eth0/send_redirects") == "0\n"
+    logins = "# PASS_MIN_DAYS 7\nUID_MIN 1000\nPASS_MIN_DAYS 1\nSHA_CRYPT_MIN_ROUNDS 65536\n"
+    assert (folder.read("etc/login.defs"), folder.mode("etc/login.defs")) == (logins, 0o644)
+    *rest, digest = folder.read("opt/smarteros/host").splitlines()
+    assert rest == [
+        f"refused {folder.root}/proc/sys/kernel/kptr_restrict",
+        "refused auditd.service",
+        "rules 1",
+    ]
+    assert re.fullmatch(r"digest \w{12}", digest)
+    assert sorted(path.name for path in (folder.root / "etc").iterdir() if path.name.startswith(".")) == []
+
+
+def test_services_learn_of_their_files(folder: Folder) -> None:
+    assert folder.run(settle()) == 0
+    called = folder.read("called").splitlines()
+    assert [line for line in called if "is-active" not in line and "chown" not in line] == [
+        "systemctl disable --quiet --now apport.service",
+        "systemctl restart systemd-journald.service",
+        "augenrules --load",
+        "systemctl enable --quiet --now apt-daily-upgrade.timer",
+        "systemctl enable --quiet --now apt-daily.timer",
+        "systemctl enable --quiet --now auditd.service",
+        "systemctl enable --quiet --now chrony.service",
+        "systemctl enable --quiet --now cron.service",
+        "systemctl enable --quiet --now fail2ban.service",
+        "systemctl reload fail2ban.service",
+        f"aide --config={folder.root}/etc/aide/aide.conf --init",
+        "auditctl -l",
+    ]
+    assert folder.mode("vault/secrets") == 0o700
+    assert folder.read("var/lib/aide/aide.db") == "all\n"
+
+
+def test_what_is_known_of_programs_is_not_forgotten_by_a_later_run(folder: Folder) -> None:
+    (folder.root / "var/lib/aide").mkdir(parents=True)
+    (folder.root / "var/lib/aide/aide.db").write_text("before")
+    assert folder.run(settle()) == 0
+    assert folder.read("var/lib/aide/aide.db") == "before"
+
+
+def test_a_cut_transfer_changes_no_file_and_leaves_no_note_so_that_the_next_run_does_it(
+    folder: Folder,
+) -> None:
+    command = settle()
+    whole = stdin(command)
+    assert folder.run(command) == 0
+    (folder.root / "etc/issue").write_text("before")
+    for length in (0, len(whole) // 2, len(whole) - 8):
+        assert folder.run(command, whole[:length]) != 0
+        assert not (folder.root / "opt/smarteros/host").exists()
+        assert folder.read("etc/issue") == "before"
+    assert folder.run(command) == 0
+    assert folder.read("etc/issue") == FILES["/etc/issue"]
+    assert (folder.root / "opt/smarteros/host").exists()
+
+
+def test_a_service_that_cannot_restart_leaves_no_note(folder: Folder) -> None:
+    folder.program("systemctl", '[ "$1" != restart ]')
+    assert folder.run(settle()) != 0
+    assert not (folder.root / "opt/smarteros/host").exists()
+
+
+def test_the_fact_reads_what_the_command_did(folder: Folder) -> None:
+    assert folder.run(settle()) == 0
+    found = HostFact().process(folder.ask())
+    owner = f"{folder.root.owner()}:{folder.root.group()}"
+    expected = {path: f"{sha256(text.encode()).hexdigest()} 644 {owner}" for path, text in FILES.items()}
+    assert {path: found.files[path] for path in FILES} == expected
+    assert found.files["/etc/cron.d"] == f"700 {owner}"
+    assert found.kernel["/proc/sys/kernel/panic"] == "10"
+    assert found.kernel["/proc/sys/net/ipv4/conf/eth0/send_redirects"] == "0"
+    assert found.noted[:3] == ("refused /proc/sys/kernel/kptr_restrict", "refused auditd.service", "rules 1")
+    assert found.audit_rules == 1
+    assert found.logins == host.LOGINS
+
+
+def test_programs_that_print_at_once_do_not_cut_each_others_lines(folder: Folder) -> None:
+    for number in range(2000):
+        path = folder.root / f"proc/sys/net/ipv4/conf/veth{number}/send_redirects"
+        path.parent.mkdir()
+        path.write_text("0\n")
+    folder.program("timedatectl", "for n in $(seq 60000); do echo NTPSynchronized=yes; done")
+    printed = folder.ask()
+    assert {line for line in printed if "NTP" in line} == {"NTPSynchronized=yes"}
+    assert len(HostFact().process(printed).kernel) > 2000
+
+
+# ── the files ──
+
+
+def test_no_kernel_setting_can_break_docker_or_the_network() -> None:
+    settings = host.kernel(host.files())
+    patterns = set(settings)
+    assert len(patterns) > 25
+    forbidden = re.compile(
+        r"forward|accept_ra|autoconf|disable_ipv6|modules_disabled|namespaces|proxy_arp|bridge"
+    )
+    assert [pattern for pattern in patterns if forbidden.search(pattern)] == []
+    assert settings["/proc/sys/net/ipv4/conf/all/rp_filter"] == "2"
+
+
+def test_every_line_of_the_sysctl_file_is_a_setting() -> None:
+    lines = [line for path, text in FILES.items() if "/sysctl.d/" in path for line in text.splitlines()]
+    assert len(lines) > 50
+    wrong = [line for line in lines if line and not re.fullmatch(r"#.*|[a-z0-9_.*-]+ = \S+", line)]
+    assert wrong == []
+
+
+def test_security_fixes_install_themselves_and_docker_stays(tmp_path: Path) -> None:
+    path = str(SOURCE / "etc/apt/apt.conf.d/52smarteros")
+    before = tmp_path / "50"
+    before.write_text('Unattended-Upgrade::Origins-Pattern { "origin=Debian,codename=x,label=Debian"; };')
+    both = tmp_path / "apt.conf"
+    both.write_text(f"{before.read_text()}\n{Path(path).read_text()}")
+    dumped = subprocess.run(
+        ["apt-config", "dump"],
+        env={**os.environ, "APT_CONFIG": str(both)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    values = re.findall(r'^(\S+?)(?:::)? "(.+)";$', dumped, re.MULTILINE)
+    assert [value for key, value in values if key == "Unattended-Upgrade::Origins-Pattern"] == [
+        "origin=Debian,codename=${distro_codename}-security,label=Debian-Security",
+        "origin=Ubuntu,archive=${distro_codename}-security,label=Ubuntu",
+    ]
+    held = [value for key, value in values if key == "Unattended-Upgrade::Package-Blacklist"]
+    packages = [
+        "docker.io",
+        "docker-ce",
+        "docker-ce-cli",
+        "docker-compose",
+        "containerd",
+        "containerd.io",
+        "runc",
+    ]
+    assert [
+        name for name in [*packages, "openssl", "systemd"] if any(re.match(item, name) for item in held)
+    ] == packages
+    assert ("APT::Periodic::Unattended-Upgrade", "1") in values
+    assert ("Unattended-Upgrade::Automatic-Reboot", "false") in values
+
+
+def test_needrestart_restarts_services_but_never_docker_or_ours() -> None:
+    config = SOURCE / "etc/needrestart/conf.d/smarteros.conf"
+    program = f"""
+        our %nrconf = (override_rc => {{ qr(^dbus) => 0 }});
+        my $read = do "{config}"; die $@ if $@;
+        print $nrconf{{restart}}, "\\n";
+        for my $unit (qw(docker.service containerd.service smarteros-firewall.service dbus.service ssh.service)) {{
+            print "$unit\\n" if grep {{ $unit =~ /$_/ && !$nrconf{{override_rc}}{{$_}} }} keys %{{$nrconf{{override_rc}}}};
+        }}
+    """
+    done = subprocess.run(["perl", "-e", program], capture_output=True, text=True, check=True)
+    kept = ["docker.service", "containerd.service", "smarteros-firewall.service", "dbus.service"]
+    assert done.stdout.splitlines() == ["a", *kept]
+
+
+def test_no_module_is_kept_out_that_docker_or_a_cloud_needs() -> None:
+    lines = [line for line in FILES["/etc/modprobe.d/smarteros.conf"].splitlines() if line and line[0] != "#"]
+    names = [line.removeprefix("install ").removesuffix(" /bin/false") for line in lines]
+    assert lines == [f"install {name} /bin/false" for name in names]
+    needed = {
+        "overlay",
+        "br_netfilter",
+        "nf_tables",
+        "veth",
+        "vxlan",
+        "bridge",
+        "squashfs",
+        "udf",
+        "vfat",
+        "isofs",
+        "esp4",
+    }
+    assert needed & set(names) == set()
+
+
+def test_every_audit_rule_has_a_key_of_ours_and_counts() -> None:
+    lines = FILES["/etc/audit/rules.d/60-smarteros.rules"].splitlines()
+    rules = [line for line in lines if not line.startswith("#")]
+    assert rules[0] == "-i"
+    assert [
+        rule
+        for rule in rules[1:]
+        if not re.fullmatch(r"-a always,exit -F arch=b64 .* -k smarteros-\w+", rule)
+    ] == []
+    assert len(rules) == 8
+
+
+def test_the_banner_names_no_system_and_warns() -> None:
+    assert FILES["/etc/issue"] == FILES["/etc/issue.net"]
+    assert not re.search(r"debian|ubuntu|linux|\\", FILES["/etc/issue"], re.IGNORECASE)
+    assert "Unauthorized use is prohibited" in FILES["/etc/issue"]

@@ -1,0 +1,317 @@
+"""The lock: one run at a time, freed by every end of a run, and what an interrupted one has left is waited for.
+
+Real runs of pyinfra on this machine, with the lock below a folder of the test's.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tasks import lock
+from tests.run_lock import RunLock
+from tests.samples import ROOT
+
+LOCK = "Lock | one run at a time, noted in /var/log/smarteros/runs.log"
+
+DEPLOY = """
+from pathlib import Path
+from pyinfra.api import StringCommand
+from tasks import lock
+from tasks.run import Refused, operation
+
+lock._SCRIPT = Path({script!r})
+lock._HOLD = lock._HOLD.replace("/run/smarteros/work", {work!r})
+
+@operation
+def shell(command):
+    yield StringCommand(command, _stdin="what is read")
+
+@operation
+def quiet():
+    yield from ()
+
+lock.run()
+quiet(name="Phase | nothing to do")
+shell("cat >> {log}; {command}", name="Phase | work")
+quiet(name="Phase | last")
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host, played by this machine: what runs leave is below ``lock.folder``."""
+
+    lock: RunLock
+
+    def argv(self, command: str, *flags: str, inventory: str = "@local") -> list[str]:
+        """pyinfra, with a deploy whose middle operation runs this command."""
+        deploy = self.lock.folder / "deploy.py"
+        script, work, log = self.lock.script(), self.lock.work, self.done
+        deploy.write_text(DEPLOY.format(script=str(script), work=str(work), log=log, command=command))
+        pyinfra = str(Path(sys.executable).with_name("pyinfra"))
+        return [pyinfra, *flags, "--data", "acme_email=a@b.cl", inventory, str(deploy)]
+
+    @property
+    def done(self) -> Path:
+        """Where the middle operation writes."""
+        return self.lock.folder / "done"
+
+    def run(self, command: str = "true", *flags: str, inventory: str = "@local") -> tuple[int, str]:
+        """One run; its exit code and output."""
+        argv = self.argv(command, *(flags or ("-y",)), inventory=inventory)
+        done = subprocess.run(
+            argv,
+            cwd=ROOT,
+            input="\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+
+    @contextmanager
+    def at_work(self, command: str = "sleep 300") -> Iterator[subprocess.Popen[str]]:
+        """A run of somebody else's that has come to its middle operation."""
+        argv = self.argv(command, "-y")
+        with subprocess.Popen(
+            argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as other:
+            until(self.done.exists)
+            yield other
+            other.kill()
+        for pid in self.left():
+            os.kill(pid, signal.SIGKILL)
+
+    def left(self) -> list[int]:
+        """Processes that hold the file which every command at work holds."""
+        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return [pid for pid in pids if self.lock.work in opened(pid)]
+
+
+def opened(pid: int) -> list[Path]:
+    try:
+        return [Path(entry).readlink() for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return []
+
+
+def until(true: object) -> None:
+    assert callable(true)
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(RunLock(tmp_path))
+
+
+def changed(output: str) -> list[str]:
+    """Operations that changed something."""
+    found = re.findall(r"--> Starting operation: (.*?) *\n    \[\S+\] (.*)\n", output)
+    return [name for name, result in found if result == "Success"]
+
+
+def test_a_run_holds_the_lock_changes_nothing_by_it_and_is_in_the_log(machine: Machine) -> None:
+    code, output = machine.run("echo said")
+    assert (code, changed(output)) == (0, ["Phase | work"]), output
+    assert machine.done.read_text() == "what is read\n"
+    (line,) = machine.lock.lines()
+    assert (line["result"], line["at"], line["changed"]) == ("ok", None, ["Phase | work"])
+    assert re.fullmatch(r"\S+@\S+", line["operator"])
+
+
+def test_the_second_operator_is_told_who_where_since_when_and_what_and_changes_nothing(
+    machine: Machine,
+) -> None:
+    with machine.at_work():
+        began = time.monotonic()
+        code, output = machine.run()
+        assert time.monotonic() - began < 5
+        assert machine.done.read_text() == "what is read\n"
+    assert code == 1
+    assert re.search(
+        r'\] @local is locked: \S+@\S+ is deploying to it, for \d s, now at "Phase \| work"\. '
+        r"Run again when that has ended; if it is gone for good, `kill \d+` there\n",
+        output,
+    ), output
+
+
+def test_a_plan_takes_no_lock_and_needs_none(machine: Machine) -> None:
+    for flags in (["--dry"], ["-y", "--dry"]):
+        assert machine.run("true", *flags)[0] == 0
+        assert not machine.lock.log.parent.exists()
+    with machine.at_work():
+        assert machine.run("true", "--dry")[0] == 0
+
+
+def test_the_lock_is_had_after_the_question(machine: Machine) -> None:
+    code, output = machine.run("true", "--diff")
+    assert (code, changed(output)) == (0, ["Phase | work"]), output
+    assert [line["result"] for line in machine.lock.lines()] == ["ok"]
+
+
+def test_a_kill_frees_the_lock_and_what_was_left_at_work_is_waited_for(machine: Machine) -> None:
+    go = machine.lock.folder / "go"
+    with machine.at_work(f"until [ -e {go} ]; do sleep 0.1; done") as other:
+        other.kill()
+        other.wait()
+        until(lambda: machine.lock.log.exists() and machine.lock.lines())
+        assert machine.left() != []
+        with subprocess.Popen(
+            machine.argv("true", "-y"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as run:
+            assert run.stdout
+            said = next(line for line in run.stdout if "waits for" in line or "Phase |" in line)
+            assert "waits for what an interrupted run has left at work: " in said
+            assert machine.done.read_text() == "what is read\n"
+            go.touch()
+            output = re.sub(r"\x1b\[[0-9;]*m", "", run.stdout.read())
+    assert (run.returncode, changed(output)) == (0, ["Phase | work"]), output
+    first, second = machine.lock.lines()
+    assert (first["result"], first["at"], first["changed"]) == (
+        "interrupted",
+        "Phase | work",
+        ["Phase | work"],
+    )
+    assert second["result"] == "ok"
+    assert machine.done.read_text() == "what is read\n" * 2
+
+
+def test_a_failed_run_frees_the_lock_and_says_where_it_failed(machine: Machine) -> None:
+    code, output = machine.run("exit 3")
+    assert code == 1, output
+    (line,) = machine.lock.lines()
+    assert (line["result"], line["at"], line["changed"]) == ("failed", "Phase | work", ["Phase | work"])
+    assert machine.run()[0] == 0
+
+
+def test_a_run_that_has_lost_its_lock_changes_nothing_more(machine: Machine) -> None:
+    kill = f"kill $(sed -n 's/^pid //p' {machine.lock.folder}/log/.unfinished); sleep 0.3"
+    argv = machine.argv(kill, "-y")
+    with Path(argv[-1]).open("a") as deploy:
+        deploy.write(f'shell("echo later >> {machine.done}", name="Phase | later")')
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "@local is not locked for this run any more: its process there was ended; run again" in done.stderr
+    assert machine.done.read_text() == "what is read\n"
+
+
+def test_where_one_host_cannot_be_locked_nothing_is_done_on_any(machine: Machine) -> None:
+    # The second one is simulated, but its lock is this machine's: one of them finds the other's.
+    code, output = machine.run("true", "-y", inventory="@local,@fake/other")
+    assert code == 1, output
+    assert changed(output) == []
+    assert not machine.done.exists()
+    assert re.search(r"(@local|other) is locked: \S+@\S+ is deploying to it", output), output
+    assert re.search(r"nothing is done on \S+, since \S+ cannot be locked", output), output
+
+
+def test_what_does_not_end_is_ended_after_its_time(tmp_path: Path) -> None:
+    host = RunLock(tmp_path)
+    host.begin().end("end ok\n")
+    with subprocess.Popen(["flock", "-s", str(host.work), "sleep", "30"]) as stubborn:
+        until(lambda: host.work in opened(stubborn.pid))
+        run = host.begin(**{"$seconds -lt 20": "$seconds -lt 2"})
+        assert re.fullmatch(r"waits (flock|sleep) \(\d+\), (flock|sleep) \(\d+\)", run.hear())
+        assert run.hear() == "held late"
+        assert run.end("end ok\n") == []
+        assert stubborn.wait(5) == -signal.SIGTERM
+
+
+def test_packages_are_never_cut_short_and_the_wait_for_them_has_an_end(tmp_path: Path) -> None:
+    host = RunLock(tmp_path)
+    host.begin().end("end ok\n")
+    shutil.copy("/bin/sleep", tmp_path / "apt-get")
+    with (
+        host.work.open() as held,
+        subprocess.Popen(
+            ["sh", "-c", f"flock -s {held.fileno()}; exec {tmp_path}/apt-get 30"], pass_fds=(held.fileno(),)
+        ) as apt,
+    ):
+        until(lambda: Path(f"/proc/{apt.pid}/comm").read_text() == "apt-get\n")
+        held.close()
+        shorter = {"$seconds -lt 20": "$seconds -lt 1", "$seconds -lt 30": "$seconds -lt 1"}
+        run = host.begin(**shorter, **{"$seconds -lt 600": "$seconds -lt 3"})
+        assert run.hear() == f"waits apt-get ({apt.pid})"
+        assert run.hear() == f"stuck apt-get ({apt.pid})"
+        assert run.end() == []
+        assert apt.poll() is None
+        apt.kill()
+    assert [line["result"] for line in host.lines()] == ["ok", "failed"]
+
+
+def test_a_run_that_is_killed_while_it_waits_frees_the_lock(tmp_path: Path) -> None:
+    host = RunLock(tmp_path)
+    host.begin().end("end ok\n")
+    with subprocess.Popen(["flock", "-s", str(host.work), "sleep", "30"]) as stubborn:
+        until(lambda: host.work in opened(stubborn.pid))
+        waiting = host.begin()
+        assert waiting.hear().startswith("waits ")
+        assert waiting.end('at "Lock | here"\n') == []
+        assert (
+            subprocess.run(["flock", "-n", str(host.folder / "run" / "lock"), "true"], check=False).returncode
+            == 0
+        )
+        for pid in Machine(host).left():
+            os.kill(pid, signal.SIGKILL)
+    assert [(line["result"], line["at"]) for line in host.lines()] == [
+        ("ok", None),
+        ("interrupted", "Lock | here"),
+    ]
+
+
+BUSY = [
+    "busy now 1000130",
+    "busy started 2026-11-23T12:00:00Z",
+    "busy epoch 1000000",
+    "busy pid 4711",
+    'busy operator "ann@laptop"',
+    'busy login "deploy"',
+]
+LOCKED = "h1 is locked: ann@laptop is deploying to it, for 2 min{}. Run again when that has ended; "
+LOCKED += "if it is gone for good, `kill 4711` there"
+STUCK = "h1: an interrupted run has left something at work there that does not end"
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (BUSY, LOCKED.format("")),
+        (
+            [*BUSY, 'busy at "Data | Redis"', 'busy at "Verify | all"'],
+            LOCKED.format(', now at "Verify | all"'),
+        ),
+        (
+            ["busy now 1000130"],
+            "h1 is locked: somebody is deploying to it, for 0 s. Run again when that has ended",
+        ),
+        (["user deploy"], "login: commands run as deploy; log in as root, or set _sudo = True for the host"),
+        (
+            ["waits apt-get (12)", "stuck apt-get (12)"],
+            f"{STUCK}: apt-get (12); end it, then run again",
+        ),
+        (["sudo: no", "at all"], "h1 cannot be locked: sudo: no / at all"),
+        ([], "h1 cannot be locked: the connection has ended"),
+    ],
+)
+def test_a_refusal_says_why_and_what_to_do(said: list[str], text: str) -> None:
+    assert lock.refusal("h1", said) == text
+
+
+def test_a_duration_is_said_in_the_unit_that_fits() -> None:
+    texts = {0: "0 s", 119: "119 s", 120: "2 min", 7199: "119 min", 7200: "2 h", 200_000: "55 h"}
+    assert {seconds: lock.duration(seconds) for seconds in texts} == texts

@@ -1,0 +1,307 @@
+"""SSH: the exact drop-in for each sshd and login, when it is written, and what is said when it is not."""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import paramiko
+import pytest
+
+from tasks import key_exchange, ssh
+from tasks.facts import MachineFact
+from tasks.facts.access import DROP_IN, EFFECTIVE, Access
+from tests.fake import commands, fake
+from tests.samples import refusals
+from tests.test_facts import MACHINE
+
+PQ = "mlkem768x25519-sha256 sntrup761x25519-sha512 sntrup761x25519-sha512@openssh.com"
+CLASSIC = "curve25519-sha256 curve25519-sha256@libssh.org"
+ALL_KEX = f"KexAlgorithms {','.join(f'{PQ} {CLASSIC}'.split())}"
+DEBIAN_13 = Access(
+    sshd=True,
+    ssh_keywords=frozenset(("requiredrsasize", "debianbanner")),
+    ssh_kex=frozenset(f"{PQ} {CLASSIC} ecdh-sha2-nistp256".split()),
+)
+UBUNTU_22 = Access(
+    sshd=True,
+    ssh_keywords=frozenset(("debianbanner",)),
+    ssh_kex=frozenset(f"sntrup761x25519-sha512@openssh.com {CLASSIC}".split()),
+)
+
+SETTINGS = """
+AllowUsers root
+PermitRootLogin prohibit-password
+AuthenticationMethods publickey
+PubkeyAuthentication yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+HostbasedAuthentication no
+PermitEmptyPasswords no
+PermitUserEnvironment no
+StrictModes yes
+RequiredRSASize 2048
+KexAlgorithms mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com
+Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes256-ctr,aes192-ctr,aes128-gcm@openssh.com,aes128-ctr
+MACs hmac-sha2-512-etm@openssh.com,hmac-sha2-256-etm@openssh.com,umac-128-etm@openssh.com
+HostKey /etc/ssh/ssh_host_ed25519_key
+HostKeyAlgorithms ssh-ed25519,ssh-ed25519-cert-v01@openssh.com
+Compression no
+MaxSessions 20
+MaxAuthTries 3
+LoginGraceTime 30
+MaxStartups 10:30:60
+PerSourceMaxStartups 4
+ClientAliveInterval 60
+ClientAliveCountMax 2
+TCPKeepAlive no
+AllowTcpForwarding local
+PermitOpen 127.0.0.1:* localhost:* *:3000
+GatewayPorts no
+AllowStreamLocalForwarding no
+AllowAgentForwarding no
+X11Forwarding no
+PermitTunnel no
+LogLevel VERBOSE
+UseDNS no
+Banner none
+DebianBanner no
+"""
+
+
+def client(
+    user: str = "root", shown: str = "ssh-ed25519", known: tuple[str, ...] = (), port: int = 22
+) -> Any:
+    """Plays pyinfra's connection: as whom it logged in, what host key it was shown, which ones known_hosts has."""
+    keys = paramiko.HostKeys()
+    name = "one.example" if port == 22 else f"[one.example]:{port}"
+    for kind in known:
+        key: Any = SimpleNamespace(get_name=lambda kind=kind: kind)
+        keys.add(name, kind, key)
+    transport = SimpleNamespace(
+        get_username=lambda: user,
+        get_remote_server_key=lambda: SimpleNamespace(get_name=lambda: shown),
+        open_session=None,
+    )
+    return SimpleNamespace(
+        get_transport=lambda: transport, get_host_keys=lambda: keys, _ssh_config={"port": port}
+    )
+
+
+def reached(host: Any, connection: Any) -> None:
+    """The host is reached over that connection."""
+    host.connector.client = connection
+    host.connector.data = {
+        **host.connector.data,
+        "ssh_hostname": "one.example",
+        "ssh_config_file": os.devnull,
+    }
+
+
+def text(access: Access, connection: Any, **settings: Any) -> list[str]:
+    """The drop-in's settings."""
+    with fake({}, **settings) as host:
+        reached(host, connection)
+        return [line for line in ssh.text(access, connection).splitlines() if line and line[0] != "#"]
+
+
+@pytest.fixture(autouse=True)
+def registered() -> None:
+    key_exchange.register()
+
+
+def test_the_drop_in_of_a_current_sshd() -> None:
+    assert text(DEBIAN_13, client()) == SETTINGS.split("\n")[1:-1]
+
+
+def test_an_older_sshd_gets_what_it_knows_and_what_this_program_can_do() -> None:
+    found = text(UBUNTU_22, client())
+    assert f"KexAlgorithms sntrup761x25519-sha512@openssh.com,{CLASSIC.replace(' ', ',')}" in found
+    assert not [line for line in found if line.startswith("RequiredRSASize")]
+
+
+def test_older_clients_are_let_in_when_the_settings_say_so() -> None:
+    assert ALL_KEX in text(DEBIAN_13, client(), older_ssh_clients=True)
+
+
+def test_a_program_that_cannot_do_the_new_key_exchange_is_not_shut_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paramiko.Transport, "_kex_info", {})
+    assert text(DEBIAN_13, client()) == text(DEBIAN_13, client(), older_ssh_clients=True)
+    assert ALL_KEX in text(DEBIAN_13, client())
+
+
+def test_who_logs_in_may_go_on_doing_so_and_root_only_when_named() -> None:
+    assert text(DEBIAN_13, client("deploy"))[:2] == ["AllowUsers deploy", "PermitRootLogin no"]
+    named = text(DEBIAN_13, client("deploy"), login_users=["root", "deploy"])
+    assert named[:3] == ["AllowUsers deploy", "AllowUsers root", "PermitRootLogin prohibit-password"]
+
+
+def test_without_dokploy_no_tunnel_leads_to_a_container() -> None:
+    without = [name for name in fake_services() if name != "dokploy"]
+    assert "PermitOpen 127.0.0.1:* localhost:*" in text(DEBIAN_13, client(), services=without)
+
+
+def fake_services() -> list[str]:
+    with fake({}) as host:
+        return list(host.data.services)
+
+
+def host_keys(connection: Any) -> list[str]:
+    return [line for line in text(DEBIAN_13, connection) if line.startswith("HostKey")]
+
+
+ED25519_ONLY = [line for line in SETTINGS.split("\n") if line.startswith("HostKey")]
+
+
+@pytest.mark.parametrize(
+    ("shown", "kept", "algorithms"),
+    [
+        ("ssh-rsa", "rsa", "rsa-sha2-512,rsa-sha2-256"),
+        ("ecdsa-sha2-nistp256", "ecdsa", "ecdsa-sha2-nistp256"),
+    ],
+)
+def test_a_host_known_by_an_older_key_goes_on_showing_it(shown: str, kept: str, algorithms: str) -> None:
+    assert host_keys(client(shown=shown, known=(shown,))) == [
+        "HostKey /etc/ssh/ssh_host_ed25519_key",
+        f"HostKey /etc/ssh/ssh_host_{kept}_key",
+        f"HostKeyAlgorithms ssh-ed25519,ssh-ed25519-cert-v01@openssh.com,{algorithms}",
+    ]
+
+
+@pytest.mark.parametrize("port", [22, 2222])
+def test_a_host_known_by_both_keys_shows_the_newer_one_alone(port: int) -> None:
+    known = ("ssh-rsa", "ssh-ed25519")
+    assert host_keys(client(shown="ssh-rsa", known=known, port=port)) == ED25519_ONLY
+
+
+def test_a_login_that_is_not_among_the_users_is_refused_before_anything_changes() -> None:
+    with fake({}, login_users=["deploy"]) as host:
+        reached(host, client("root"))
+        assert [*ssh.refusals()] == [
+            "login_users: 'root', as whom this run logs in, is not among them: add it"
+        ]
+        reached(host, client("deploy"))
+        assert [*ssh.refusals()] == []
+    assert refusals(login_users=["two words"]) == [
+        "login_users.0: 'two words' is no name of a user (like deploy)"
+    ]
+
+
+def lines(access: Access, connection: Any, *more: str) -> list[str]:
+    """What a host answers that has this drop-in, and goes by it."""
+    with fake({}) as host:
+        reached(host, connection)
+        digest = hashlib.sha256(ssh.text(access, connection).encode()).hexdigest()
+    return [
+        *MACHINE,
+        "sshd yes",
+        f"ssh_keywords {' '.join(access.ssh_keywords)}",
+        f"ssh_kex {' '.join(access.ssh_kex)}",
+        f"access_file {DROP_IN} {digest} 644 root:root",
+        "ssh_live yes",
+        *more,
+    ]
+
+
+def hardened(answer: list[str], connection: Any) -> list[str]:
+    """The first line of each command."""
+    with fake({"/etc/os-release": answer}) as host:
+        reached(host, connection)
+        return [str(command).splitlines()[0] for command in commands(ssh.hardened)]
+
+
+def test_an_sshd_that_goes_by_our_drop_in_is_left_alone() -> None:
+    assert hardened(lines(DEBIAN_13, client()), client()) == []
+
+
+KEYGEN = (
+    "[ -s /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key"
+)
+
+
+@pytest.mark.parametrize("missing", ["access_file", "ssh_live"])
+def test_a_drop_in_that_is_not_there_or_does_not_count_is_written_and_proven(missing: str) -> None:
+    answer = [line for line in lines(DEBIAN_13, client()) if not line.startswith(missing)]
+    keygen, change, _, disarm = hardened(answer, client())
+    assert (keygen, change, disarm) == (KEYGEN, "set -eu", "cd /var/lib/smarteros")
+
+
+def test_a_drop_in_that_others_may_write_is_written_anew() -> None:
+    answer = [line.replace(" 644 ", " 666 ") for line in lines(DEBIAN_13, client())]
+    assert len(hardened(answer, client())) == 4
+
+
+def test_an_sshd_that_cannot_read_its_own_files_is_not_touched() -> None:
+    answer = [
+        line for line in lines(DEBIAN_13, client()) if not line.startswith(("ssh_keywords", "ssh_live"))
+    ]
+    with fake({"/etc/os-release": answer}) as host:
+        reached(host, client())
+        (failure,) = commands(ssh.hardened)
+        assert failure.function(host.state, host) is False
+
+
+@pytest.mark.parametrize(
+    ("present", "connection", "said"),
+    [
+        (
+            True,
+            None,
+            "sshd: left as it is: this run has not come over SSH, so that nobody could prove that a login",
+        ),
+        (False, client(), "sshd: none on this host"),
+    ],
+)
+def test_without_ssh_or_sshd_nothing_is_changed_and_it_is_said(
+    caplog: pytest.LogCaptureFixture, present: bool, connection: Any, said: str
+) -> None:
+    answer = lines(DEBIAN_13, client()) if present else MACHINE
+    with fake({"/etc/os-release": answer}) as host, caplog.at_level("INFO"):
+        reached(host, connection)
+        assert commands(ssh.hardened) == []
+    assert said in caplog.text
+
+
+def test_what_a_host_says_of_its_sshd_is_read() -> None:
+    access = MachineFact().process([*lines(DEBIAN_13, client()), "ssh_port 2222", "ssh_port 22"]).access
+    assert (access.sshd, access.ssh_ports, access.ssh_live) == (True, (22, 2222), True)
+    assert (access.ssh_keywords, access.ssh_kex) == (DEBIAN_13.ssh_keywords, DEBIAN_13.ssh_kex)
+
+
+# Plays sshd -T: everything when all files count, ours alone with -f.
+SSHD = '#!/bin/sh\n[ "$2" = -f ] && cat ours || cat all\n'
+
+
+@pytest.mark.parametrize(
+    ("everything", "counts"),
+    [
+        ("port 22\nallowusers root\npermitrootlogin without-password\nhostkey /b\n", True),
+        ("port 22\nallowusers root\npermitrootlogin yes\nhostkey /b\n", False),
+        ("port 22\nallowusers root\nallowusers eve\npermitrootlogin without-password\nhostkey /b\n", False),
+        ("", False),
+    ],
+)
+def test_a_file_that_overrides_ours_is_seen(tmp_path: Path, everything: str, counts: bool) -> None:
+    ours = "port 22\nallowusers root\npermitrootlogin without-password\nhostkey /a\n"
+    assert effective(tmp_path, everything, ours) is counts
+
+
+def test_an_sshd_that_says_nothing_goes_by_nothing(tmp_path: Path) -> None:
+    assert effective(tmp_path, "", "") is False
+
+
+def effective(tmp_path: Path, everything: str, ours: str) -> bool:
+    """Whether our drop-in counts, for what this sshd makes of all files, and of ours alone."""
+    (tmp_path / "sshd").write_text(SSHD)
+    (tmp_path / "sshd").chmod(0o755)
+    (tmp_path / "drop-in").write_text(
+        "# comment\nHostKey /a\nAllowUsers root\nPermitRootLogin prohibit-password\n"
+    )
+    (tmp_path / "ours").write_text(ours)
+    (tmp_path / "all").write_text(everything)
+    script = EFFECTIVE.replace("/usr/sbin/sshd", "./sshd").replace(DROP_IN, "drop-in")
+    return subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == 0
