@@ -2,7 +2,7 @@
 
 from tasks import host_files, render
 from tasks.catalogue import Service
-from tasks.operations import containers, files
+from tasks.operations import files, images
 from tasks.run import remember, services, stack
 
 
@@ -11,7 +11,7 @@ def run() -> None:
     rendered = tree()
     name = render.digest(*(part for item in sorted(rendered.items()) for part in item))
     files.generation(rendered, name, links(), name="Generation | rendered files and their links")
-    containers.fetch_images(services(), name="Generation | missing images start to arrive")
+    images.fetch(services(), name="Generation | missing images start to arrive")
 
 
 def tree() -> render.Files:

@@ -149,5 +149,5 @@ def _template(stack: Stack, service: Service, name: str) -> str:
 
 def _compose_text(stack: Stack, service: Service, labels: Mapping[str, str]) -> str:
     names = {"service_label": SERVICE_LABEL, "digest_label": DIGEST_LABEL, "labels": labels}
-    places = {"current": CURRENT, "secrets": SECRETS, "image": image}
+    places = {"current": CURRENT, "secrets": SECRETS, "image": image, "core": catalogue.CORE}
     return jinja().get_template("compose.yaml.j2").render(stack=stack, service=service, **names, **places)

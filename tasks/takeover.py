@@ -13,7 +13,7 @@ from pyinfra.api import StringCommand
 from tasks import render
 from tasks.catalogue import Service
 from tasks.facts import Foreign, TakeoverFact, TakeoverState
-from tasks.operations import containers
+from tasks.operations import rollout
 from tasks.run import Commands, host, known, operation, services, stack
 
 STATE = f"{render.ROOT}/takeover"
@@ -102,7 +102,7 @@ def hand_over(
     renames = "\n".join(f"docker rename {quote(x.name)} {quote(_renamed(x.name))}" for x in clashing)
     stopped = " ".join(f"$old_{number}" for number in range(len(old)))
     stop = f"docker update --restart=no {stopped} >/dev/null\ndocker stop {stopped} >/dev/null" if old else ""
-    start = quote(containers.start_script(service, host_name, recreate=False))
+    start = quote(rollout.start_script(service, host_name))
     compose = f"docker compose -f {quote(f'{render.CURRENT}/{render.compose_path(service)}')}"
     return f"""
 set -eu

@@ -18,7 +18,7 @@ from tasks import vault_answers as answers
 from tasks.catalogue import Service
 from tasks.facts import DockerFact
 from tasks.generation import digests, mounted
-from tasks.operations import containers
+from tasks.operations import containers, rollout
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
 from tasks.shapes import shaped
 from tasks.vault_session import Kept, foreseen, keep, kept
@@ -93,7 +93,7 @@ def _nobody_has_its_keys(*, sealed: bool) -> bool:
 def _start_anew(service: Service) -> str:
     compose = f"docker compose -f /root/{render.compose_path(service)}"
     volumes = " ".join(volume.name for volume in service.main.volumes)
-    start = containers.start_script(service, host().name, recreate=False)
+    start = rollout.start_script(service, host().name)
     return f"{compose} rm --stop --force && docker volume rm {volumes}\n{start}"
 
 

@@ -20,8 +20,8 @@ LONGEST = (
     "test_secrets.py",
     "test_canary.py",
     "test_takeover.py",
+    "test_bad_image.py",
     "test_lock_out.py",
-    "test_plan.py",
     "test_reboot.py",
 )
 

@@ -10,7 +10,7 @@ import pytest
 
 from tasks import apt, catalogue, docker, forks, render
 from tasks.facts import Machine
-from tasks.operations import containers
+from tasks.operations import images
 from tasks.overrides import overridden
 from tasks.templates import jinja
 from tests.fake import commands, fake
@@ -294,9 +294,7 @@ def test_the_composed_file_never_asks_a_registry_for_it() -> None:
 
 def test_a_missing_image_is_built_not_pulled() -> None:
     built = replace(container("n8n", image="smarteros/n8n:0123abc"), fork="Dockerfile")
-    assert containers._fetch("smarteros/n8n:0123abc", built) == forks.build(
-        "smarteros/n8n:0123abc", "Dockerfile"
-    )
+    assert images._fetch("smarteros/n8n:0123abc", built) == forks.build("smarteros/n8n:0123abc", "Dockerfile")
 
 
 # A docker that keeps what it was asked, and the folder that it was given.

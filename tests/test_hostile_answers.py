@@ -38,7 +38,7 @@ from tasks.facts import (
     TakeoverFact,
     TreeFact,
 )
-from tasks.operations import containers, files
+from tasks.operations import containers, files, images
 from tasks.run import remember, services
 from tests.fake import commands, fake
 from tests.test_facts import DOCKER, MACHINE, SHA
@@ -209,7 +209,7 @@ def applied() -> dict[str, Callable[[], list[Any]]]:
         "docker": partial(commands, docker.engine),
         "networks": partial(commands, containers.networks, ("smarter-net",)),
         "generation": partial(commands, files.generation, {"a": "b"}, "0", {"/root/Caddyfile": "/opt/x"}),
-        "images": partial(commands, containers.fetch_images, services()),
+        "images": partial(commands, images.fetch, services()),
         "start": partial(commands, containers.start, redis, {"redis": "0" * 12}),
         "caddyfile": partial(commands, containers.caddyfile, "caddy-proxy", "0" * 12, "/x"),
         "databases": partial(commands, data.databases),

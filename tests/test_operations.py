@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tasks import render
-from tasks.catalogue import Health, Service
+from tasks.catalogue import Service
 from tasks.facts import ContainerState, FileState, TreeFact
-from tasks.operations import containers, files
+from tasks.operations import containers, files, images
 from tests.fake import commands, fake, stdin, texts
-from tests.samples import HELPDESK, container
+from tests.samples import container
 
 
 def docker(*lines: str) -> dict[str, list[str]]:
@@ -60,20 +60,20 @@ def test_missing_images_are_fetched_at_once_in_the_background() -> None:
     pulled, built = container("a", image="ex/a:1"), container("b", image="ex/b:1")
     service = Service("x", "X", (pulled, built, container("c", image="ex/a:1")))
     with fake(docker("i|ex/b:1")):
-        assert texts(containers.fetch_images, [service]) == [
+        assert texts(images.fetch, [service]) == [
             (
                 "systemctl is-active --quiet smarteros-images || systemd-run --quiet --collect "
                 "--unit smarteros-images sh -c 'timeout 1800 docker pull --quiet ex/a:1 & wait'"
             )
         ]
     with fake(docker("i|ex/b:1", "i|ex/a:1")):
-        assert texts(containers.fetch_images, [service]) == []
+        assert texts(images.fetch, [service]) == []
 
 
 def test_an_image_of_ours_is_built_from_the_active_generation() -> None:
     ours = container("v", image="smarteros/vault-auth-validator", build="vault-auth-validator")
     tag = render.image(ours)
-    assert containers._fetch(tag, ours) == (
+    assert images._fetch(tag, ours) == (
         f"docker build --quiet --network host --tag {tag} /opt/smarteros/current/build/vault-auth-validator"
     )
 
@@ -172,81 +172,9 @@ def test_a_service_that_is_as_described_is_left_alone() -> None:
 )
 def test_a_service_that_differs_is_brought_up_in_one_command(line: str, env: str, flags: str) -> None:
     with fake(docker(*line.splitlines(), env)):
-        assert texts(containers.start, SITE, {"web": "d1"}) == [
-            f"""set -eu
-tries=0
-until docker image inspect example/web:1.0 >/dev/null 2>&1; do
-    if systemctl is-active --quiet smarteros-images; then sleep 0.3; continue; fi
-    tries=$((tries + 1))
-    [ $tries -le 3 ] || {{ echo 'image example/web:1.0 cannot be had; see the lines above' >&2; exit 1; }}
-    timeout 1800 docker pull --quiet example/web:1.0 || sleep 3
-done
-docker compose -f /root/dkcompose/site-deploy.yaml up -d --no-build --quiet-pull --remove-orphans{flags} 2>&1
-deadline=$(($(date +%s) + 60))
-while :; do
-    state=$(docker inspect --format '{containers._STATE}' web 2>/dev/null || echo missing//)
-    case $state in running/healthy/*) break ;; dead/*) deadline=0 ;; esac
-    if [ "$(date +%s)" -ge $deadline ]; then
-        echo 'site: container web on @fake/one' "is not healthy after 60 s ($state); its last 50 log lines:" >&2
-        docker logs --tail 50 web >&2 2>&1 || true
-        exit 1
-    fi
-    sleep 0.3
-done"""
-        ]
-
-
-# A docker that knows these calls and fails on any other.
-DOCKER = """#!/bin/sh
-case "$*" in
-"image inspect "*) exit 0 ;;
-"compose -f /root/dkcompose/"*" up -d --no-build --quiet-pull --remove-orphans") exit ${COMPOSE:-0} ;;
-"compose -f /root/dkcompose/"*" --profile job up -d --no-build --quiet-pull --force-recreate --no-deps "*) ;;
-"inspect --format "*) echo "$STATE" ;;
-"logs --tail 50 "*) echo "log of $4" >&2 ;;
-*) echo "unexpected: $*" >&2; exit 99 ;;
-esac
-"""
-
-
-def start(folder: Path, service: Service, state: str, compose: int = 0) -> tuple[int, str]:
-    """The start script with that docker."""
-    jobs = [item for item in service.containers if item.job]
-    (folder / "docker").write_text(DOCKER)
-    (folder / "docker").chmod(0o755)
-    done = subprocess.run(
-        ["sh", "-c", containers.start_script(service, "host-1", jobs, recreate=False)],
-        env={"PATH": f"{folder}:{os.environ['PATH']}", "STATE": state, "COMPOSE": str(compose)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-def test_the_gate_opens_for_a_healthy_container(tmp_path: Path) -> None:
-    assert start(tmp_path, SITE, "running/healthy/0") == (0, "")
-
-
-def test_the_gate_names_service_host_and_last_log_lines(tmp_path: Path) -> None:
-    hasty = Service("site", "Site", (replace(WEB, health=Health(("true",), seconds=0)),))
-    assert start(tmp_path, hasty, "running/starting/0") == (
-        1,
-        (
-            "site: container web on host-1 is not healthy after 0 s (running/starting/0); its last 50 log lines:\n"
-            "log of web\n"
-        ),
-    )
-
-
-def test_a_compose_that_fails_fails_the_start(tmp_path: Path) -> None:
-    assert start(tmp_path, SITE, "running/healthy/0", compose=17) == (17, "")
-
-
-def test_a_failed_job_shows_its_log(tmp_path: Path) -> None:
-    line = "helpdesk: container helpdesk-prepare on host-1 has not succeeded (exited//1); its last 50 log lines:\n"
-    assert start(tmp_path, HELPDESK, "exited//1") == (1, line + "log of helpdesk-prepare\n")
+        (command,) = texts(containers.start, SITE, {"web": "d1"})
+    assert command.splitlines()[-1] == f"bring_up /root/dkcompose/site-deploy.yaml web=60{flags}"
+    assert ("back() {" in command) == ("|d0|" in line)
 
 
 # Caddyfile
@@ -411,7 +339,8 @@ def test_five_generations_are_kept_and_the_active_one_always(tmp_path: Path) -> 
     for number in range(8):
         assert shell(files._activate(f"d{number}"), tmp_path, files.archive({"n": str(number)})) == 0
         assert (opt / "current" / "n").read_text() == str(number)
-    assert sorted(path.name for path in (opt / "generations").iterdir()) == ["d3", "d4", "d5", "d6", "d7"]
+    assert sorted(path.name for path in (opt / "generations").glob("d*")) == ["d3", "d4", "d5", "d6", "d7"]
+    assert (opt / "generations/.previous").readlink() == Path("d6")
 
 
 def test_the_active_generation_is_kept_when_the_clock_was_set_back(tmp_path: Path) -> None:
@@ -430,7 +359,7 @@ def test_a_hand_edited_generation_is_kept_beside_its_fresh_copy(tmp_path: Path) 
     assert shell(files._activate("d1"), tmp_path, files.archive(FILES)) == 0
     assert seen(opt / "current") == files.expected(FILES)
     assert (opt / "generations" / "d1" / "redis" / "redis.conf").read_text() == "edited"
-    assert sorted(path.name for path in (opt / "generations").iterdir()) == ["d1", "d1+"]
+    assert sorted(path.name for path in (opt / "generations").iterdir()) == [".previous", "d1", "d1+"]
 
 
 def test_a_file_of_the_operators_in_a_links_place_is_kept(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tasks import catalogue, generation, preflight, proxy, takeover, verify
 from tasks.catalogue import Service
 from tasks.facts import Foreign, Machine, TakeoverFact, TakeoverState
 from tasks.host_files import files
-from tasks.operations import containers
+from tasks.operations import containers, rollout
 from tasks.run import forget
 from tests import samples
 from tests.fake import commands, fake, texts
@@ -236,7 +236,8 @@ case "$*" in
 "inspect "*"--format {{slice .Name 1}} "*) cat "$(of "$last")/name" ;;
 "inspect --type container --format {{.Id}}|"*)
     box=$(of "$last") && echo "$box|$(cat $box/name)|$(cat $box/policy)|$(cat $box/running)" ;;
-"inspect --format {{.State.Status}}/"*) [ "$(cat "$(of "$last")/running")" = true ] && echo running/healthy/0 ;;
+"inspect --type container --format {{.State.Status}}/"*)
+    box=$(of "$last") && [ "$(cat "$box/running")" = true ] && echo running/healthy/0/0 ;;
 "ps -aq --filter label=smarteros.service=caddy") [ ! -d ours ] || echo ours ;;
 "logs "*) echo "log of $last" ;;
 "rename "*) ! of "$3" >/dev/null && box=$(of "$2") && echo "$3" > $box/name ;;
@@ -427,7 +428,7 @@ def test_whenever_a_run_is_killed_the_next_one_goes_on_and_all_can_be_put_back(c
     if running == "true":
         assert box.shell(script(name)) == (0, "")
     else:
-        rest = containers.start_script(CADDY, "host-1", recreate=False)
+        rest = rollout.start_script(CADDY, "host-1")
         assert box.shell(f"set -e\n{takeover._LINK}\n{rest}") == (0, "")
     assert (box.seen("0a1b"), box.seen("ours"), box.caddyfile) == (AFTER, OURS, "ours\n")
     assert box.shell(UNDO)[0] == 0

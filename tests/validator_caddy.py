@@ -25,7 +25,7 @@ _CADDYFILE = """\
 	skip_install_trust
 	storage file_system FOLDER/storage
 }
-api.smarterbot.cl, api.smarterbot.store {
+SNIPPETapi.smarterbot.cl, api.smarterbot.store {
 	tls internal
 	reverse_proxy VALIDATOR
 }
@@ -53,9 +53,11 @@ def running_site(folder: Path, validator_port: int) -> Iterator[Site]:
     site = Site(folder / "storage/pki/authorities/local/root.crt", free_port())
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(site)) as backend:
         Thread(target=backend.serve_forever, daemon=True).start()
-        text = _CADDYFILE.replace("GUARDED", _guarded()).replace("FOLDER", str(folder))
+        snippet, guarded = _rendered()
+        text = _CADDYFILE.replace("SNIPPET", snippet).replace("GUARDED", guarded)
+        text = text.replace("FOLDER", str(folder))
         text = text.replace("VALIDATOR", f"127.0.0.1:{validator_port}").replace("HTTPS", str(site.port))
-        (folder / "Caddyfile").write_text(text.replace("BACKEND", f"127.0.0.1:{backend.server_port}"))
+        (folder / "Caddyfile").write_text(text.replace("BACKEND", f"127.0.0.1 {backend.server_port}"))
         try:
             with running_caddy(folder, site.port):
                 yield site
@@ -83,13 +85,17 @@ def running_caddy(folder: Path, port: int) -> Iterator[None]:
         process.wait(timeout=30)
 
 
-def _guarded() -> str:
-    """The inside of a guarded route as the deploy renders it, the ends of its wires still to be named."""
+def _rendered() -> tuple[str, str]:
+    """As the deploy renders them: how a service is reached, and the inside of a guarded route; the ends of the wires
+    are still to be named.
+    """
     settings = stack(overrides={"n8n": {"guard": True}})
     proxy = next(item for item in catalogue.load(settings) if item.name == "caddy")
     text = render.render(settings, proxy)["caddy/Caddyfile"]
+    snippet = text.split("\n(to) {\n")[1].split("\n}\n")[0]
     inside = text.split("\nn8n.smarterbot.cl {\n\timport site n8n.smarterbot.cl\n")[1].split("\n}\n")[0]
-    return inside.replace("vault-auth-validator:8080", "VALIDATOR").replace("n8n:5678", "BACKEND") + "\n"
+    guarded = inside.replace("vault-auth-validator:8080", "VALIDATOR").replace("to n8n 5678", "to BACKEND")
+    return f"(to) {{\n{snippet}\n}}\n", guarded + "\n"
 
 
 def _caddy() -> Path:

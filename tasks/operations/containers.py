@@ -1,4 +1,4 @@
-"""Networks, images and containers: what runs is compared with what should run, by digest."""
+"""Networks and containers: what runs is compared with what should run, by digest."""
 
 from collections.abc import Iterable, Mapping
 from shlex import quote
@@ -6,14 +6,11 @@ from types import MappingProxyType
 
 from pyinfra.api import StringCommand
 
-from tasks import forks, render
+from tasks import render
 from tasks.catalogue import Container, Service
 from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact, NetworkState
-from tasks.run import Commands, host, known, operation
-
-_PULL_UNIT = "smarteros-images"
-# A registry that has stopped to send would be waited for without end.
-_PULL_SECONDS = 1800
+from tasks.operations.rollout import replaced, start_script
+from tasks.run import Commands, host, known, operation, services
 
 
 @operation
@@ -43,35 +40,6 @@ docker network rm {quote(name)}
 
 
 @operation
-def fetch_images(services: Iterable[Service]) -> Commands:
-    """Starts to pull and build every missing image in the background, all at once; ``start`` waits for its own."""
-    present = known(DockerFact).images
-    missing = {
-        render.image(container): container
-        for service in services
-        for container in service.containers
-        if render.image(container) not in present
-    }
-    if missing:
-        script = (
-            " & ".join(_fetch(reference, container) for reference, container in missing.items()) + " & wait"
-        )
-        yield StringCommand(
-            f"systemctl is-active --quiet {_PULL_UNIT} || "
-            f"systemd-run --quiet --collect --unit {_PULL_UNIT} sh -c {quote(script)}"
-        )
-
-
-def _fetch(reference: str, container: Container) -> str:
-    """The build runs in the host's network: its resolver is the host's, whatever Docker's default bridge gets."""
-    if container.fork:
-        return forks.build(reference, container.fork)
-    if container.build:
-        return f"docker build --quiet --network host --tag {quote(reference)} {render.CURRENT}/build/{container.build}"
-    return f"timeout {_PULL_SECONDS} docker pull --quiet {quote(reference)}"
-
-
-@operation
 def start(
     service: Service,
     digests: Mapping[str, str],
@@ -81,7 +49,7 @@ def start(
 
     digests: container → digest of all it is made from. files: container → the files it has to see. The reason
     of every change is shown. A container that is not healthy in its time fails the host, with its last 50 log
-    lines.
+    lines; what ran before is back then.
     """
     state = known(DockerFact)
     secrets = state.env_digests.get(service.name, "")
@@ -107,7 +75,9 @@ def start(
     if reasons:
         anew = any(reason.startswith(_ANEW) for reason in reasons.values())
         jobs = [item for item in service.containers if item.job and item.name in reasons]
-        yield StringCommand(start_script(service, host().name, jobs, recreate=anew))
+        proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
+        old = replaced(service, state.containers, digests, proxy)
+        yield StringCommand(start_script(service, host().name, jobs, recreate=anew, old=old))
 
 
 # What compose does not see, so that it has to be told to make the containers anew.
@@ -149,59 +119,6 @@ def _running_state(container: Container, state: ContainerState, files: Mapping[s
     if wrong:
         return f"{_FILES} than it should: {', '.join(sorted(wrong))}"
     return "" if state.health == "healthy" else f"is {state.health or 'unchecked'}"
-
-
-def start_script(service: Service, host_name: str, jobs: Iterable[Container] = (), *, recreate: bool) -> str:
-    """Shell: wait for images, run ``jobs``, compose up, wait for health. Fails naming service, host, last log lines.
-
-    Compose leaves a job alone that is not named: its profile is not chosen.
-    """
-    compose = f"docker compose -f {quote(f'/root/{render.compose_path(service)}')}"
-    up = "up -d --no-build --quiet-pull"
-    lines = ["set -eu", *dict.fromkeys(_wait_for_image(container) for container in service.containers)]
-    for job in jobs:
-        lines.append(f"{compose} --profile job {up} --force-recreate --no-deps {quote(job.name)} 2>&1")
-        lines.append(_gate(service, job, host_name))
-    lines.append(f"{compose} {up} --remove-orphans{' --force-recreate' if recreate else ''} 2>&1")
-    lines += (_gate(service, item, host_name) for item in service.containers if not item.job)
-    return "\n".join(lines)
-
-
-def _wait_for_image(container: Container) -> str:
-    """The background unit may be at it; when it is gone without the image, three tries of our own."""
-    reference = render.image(container)
-    return f"""
-tries=0
-until docker image inspect {quote(reference)} >/dev/null 2>&1; do
-    if systemctl is-active --quiet {_PULL_UNIT}; then sleep 0.3; continue; fi
-    tries=$((tries + 1))
-    [ $tries -le 3 ] || {{ echo {quote(f"image {reference} cannot be had; see the lines above")} >&2; exit 1; }}
-    {_fetch(reference, container)} || sleep 3
-done
-""".strip()
-
-
-def _gate(service: Service, container: Container, host_name: str) -> str:
-    done, failed = ("exited/*/0", "exited/*") if container.job else ("running/healthy/*", "dead/*")
-    where = f"{service.name}: container {container.name} on {host_name}"
-    seconds = container.health.seconds
-    ending = "has not succeeded" if container.job else f"is not healthy after {seconds} s"
-    return f"""
-deadline=$(($(date +%s) + {seconds}))
-while :; do
-    state=$(docker inspect --format '{_STATE}' {quote(container.name)} 2>/dev/null || echo missing//)
-    case $state in {done}) break ;; {failed}) deadline=0 ;; esac
-    if [ "$(date +%s)" -ge $deadline ]; then
-        echo {quote(where)} "{ending} ($state); its last 50 log lines:" >&2
-        docker logs --tail 50 {quote(container.name)} >&2 2>&1 || true
-        exit 1
-    fi
-    sleep 0.3
-done
-""".strip()
-
-
-_STATE = "{{.State.Status}}/{{if .State.Health}}{{.State.Health.Status}}{{end}}/{{.State.ExitCode}}"
 
 
 @operation

@@ -16,6 +16,9 @@ from tasks.run import Commands, known, operation
 
 _KEPT_GENERATIONS = 5
 
+# The generation that was active before, by its name; what fails goes back to it (rollout.py).
+PREVIOUS = f"{ROOT}/generations/.previous"
+
 
 def expected(files: Mapping[str, str], mode: str = "") -> dict[str, FileState]:
     """What the host has to report for these files: content hash, mode, owner."""
@@ -72,6 +75,7 @@ while [ -e "$target" ]; do target="$target+"; done
 mv .incoming "$target"
 ln -s "$target" .current
 [ -L current ] || rm -rf current
+[ ! -L current ] || ln -sfn "$(basename "$(readlink current)")" {PREVIOUS}
 mv -T .current current
 ls -1dt generations/* | tail -n +{_KEPT_GENERATIONS + 1} | while read -r old; do
     # A container that nothing has changed for since still reads the files that it was started with.

@@ -40,7 +40,7 @@ def test_a_loud_run_that_changes_secrets_shows_none_of_them(deployed: Deployment
             assert (plan.code, run.code, run.changes) == (0, 0, CHANGES), run.changes
             hidden = every_secret(deployed, vault)
             assert container_environment(deployed, "n8n")["CANARY"] == hidden["n8n#CANARY"]
-            for command in ("docker compose -f /root/dkcompose/vault-auth-", "chatwoot-smarter-config.sh"):
+            for command in ("bring_up /root/dkcompose/vault-auth-", "chatwoot-smarter-config.sh"):
                 assert command in seen[0]  # it did look
             assert_hidden(deployed, hidden, {"plan": plan.output, "run": run.output, "processes": seen[0]})
         finally:

@@ -1,5 +1,7 @@
 """Convergence: a second run changes nothing; whatever is broken, one run repairs exactly that."""
 
+import json
+
 from tests.e2e.deployment import Deployment
 
 DOCKER = "Docker | engine, compose, buildx, daemon settings"
@@ -64,24 +66,23 @@ def test_a_second_run_changes_nothing(deployed: Deployment) -> None:
     deployed.unchanged()
 
 
-def test_containers_that_were_removed_or_stopped_come_back_and_no_job_runs_again(
+def test_containers_that_were_removed_stopped_or_paused_come_back_and_no_job_runs_again(
     deployed: Deployment,
 ) -> None:
-    removed = "redis", "chatwoot", "botpress", "n8n", "odoo", "smarteros-metabase", "mcp-registry-web"
-    repaired(
-        deployed,
-        f"docker rm -f {' '.join(removed)}; docker stop chatwoot-sidekiq vault-auth-validator caddy-proxy",
-        [REDIS, CHATWOOT, BOTPRESS, N8N, ODOO, METABASE, MCP, VALIDATOR, CADDY],
-        renewed=removed,
+    removed = (
+        "vault",
+        "redis",
+        "chatwoot",
+        "botpress",
+        "smarteros-metabase",
+        "mcp-registry-web",
+        "caddy-proxy",
     )
-
-
-def test_a_vault_that_was_removed_comes_back_unsealed(deployed: Deployment) -> None:
     repaired(
         deployed,
-        "docker rm -f vault caddy-proxy dokploy; docker pause redis odoo; docker stop vault-auth-validator",
-        [VAULT, REDIS, ODOO, DOKPLOY, VALIDATOR, CADDY],
-        renewed=("vault", "caddy-proxy", "dokploy"),
+        f"docker rm -f {' '.join(removed)}; docker stop chatwoot-sidekiq vault-auth-validator; docker pause odoo",
+        [VAULT, REDIS, CHATWOOT, BOTPRESS, ODOO, METABASE, MCP, VALIDATOR, CADDY],
+        renewed=removed,
     )
 
 
@@ -107,13 +108,9 @@ def test_a_job_whose_container_was_removed_runs_again_and_nothing_else_is_touche
     assert deployed.sh(state) == before
 
 
-def test_all_containers_removed_at_once_come_back(deployed: Deployment) -> None:
-    repaired(deployed, "docker rm -f $(docker ps -aq)", list(STARTED), renewed=tuple(CONTAINERS))
-
-
-def test_a_network_that_every_container_was_cut_off_from_is_made_anew(deployed: Deployment) -> None:
-    changes = [NETWORKS, *STARTED]
-    repaired(deployed, CUT.format("smarter-net"), changes, renewed=tuple(CONTAINERS - set(JOBS)))
+def test_all_containers_and_their_network_removed_at_once_come_back(deployed: Deployment) -> None:
+    damage = "docker rm -f $(docker ps -aq); docker network rm smarter-net"
+    repaired(deployed, damage, [NETWORKS, *STARTED], renewed=tuple(CONTAINERS))
 
 
 def managed(deployed: Deployment) -> str:
@@ -178,15 +175,23 @@ def test_a_timer_and_its_service_are_put_right(deployed: Deployment) -> None:
     assert managed(deployed) == before
 
 
-def test_docker_settings_are_put_right_and_no_container_is_made_anew(deployed: Deployment) -> None:
+# Those of an earlier release.
+OLD = {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}, "no-new-privileges": True}
+
+
+def test_docker_settings_are_put_right_with_one_restart_and_no_container_is_made_anew(
+    deployed: Deployment,
+) -> None:
     path, before = "/etc/docker/daemon.json", managed(deployed)
     repaired(deployed, f"chmod 666 {path}; chown daemon {path}", [DOCKER])
-    containers = ids(deployed)
-    deployed.sh(f"rm {path}")
+    restarts = "journalctl -u docker --no-pager -o cat | grep -c '^Started docker.service'"
+    containers, count = ids(deployed), int(deployed.sh(restarts))
+    deployed.host.run(f"cat > {path}", input=json.dumps(OLD))
     changes = deployed.converge().changes
     # Docker restarts, and every container with it: some are healthy again before their turn comes, some after.
     assert changes[0] == DOCKER
     assert set(changes) <= {DOCKER, *STARTED}
+    assert int(deployed.sh(restarts)) == count + 1
     assert ids(deployed) == containers
     assert managed(deployed) == before
     deployed.unchanged()

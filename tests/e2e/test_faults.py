@@ -19,7 +19,7 @@ from tests.lab import smarteros
 from tests.lab.lab import Lab
 
 SEED = int(os.environ.get("SMARTEROS_FAULT_SEED") or SystemRandom().randrange(10**6))
-FIRST, UPDATE = 5, 4
+FIRST, UPDATE = 4, 3
 
 
 @dataclass

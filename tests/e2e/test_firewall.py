@@ -55,24 +55,6 @@ def test_a_containers_own_address_is_no_way_in(published: Deployment, spare: Dep
     assert spare.sh(f"{route} && {ask}; ip route del {address}/32").strip() == "closed"
 
 
-def test_neither_a_restart_of_docker_nor_a_swarm_opens_anything(deployed: Deployment) -> None:
-    before = deployed.sh("nft -s list table inet smarter_fw")
-    deployed.sh("systemctl restart docker", timeout=300)
-    try:
-        deployed.sh(f"docker swarm init --advertise-addr {deployed.host.address}")
-        deployed.sh(CONTAINER.format(port=f"0.0.0.0:{PUBLISHED}"))
-        listening = deployed.sh("ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -nu").split()
-        assert {"2377", "7946"} <= set(listening)
-        assert [port for port in (2377, 7946, PUBLISHED) if opens(deployed, port)] == []
-        assert deployed.sh("nft -s list table inet smarter_fw") == before
-    finally:
-        # Whoever leaves a swarm takes the names from containers that run, until the daemon starts anew.
-        deployed.sh("docker rm -f published; docker swarm leave --force; docker network rm docker_gwbridge")
-        deployed.sh("systemctl restart docker", timeout=300)
-    deployed.converge()
-    deployed.unchanged()
-
-
 @pytest.mark.parametrize(
     "meddle",
     [

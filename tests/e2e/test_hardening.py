@@ -96,20 +96,6 @@ def test_nothing_is_executed_where_a_container_may_write(deployed: Deployment) -
         assert {path: missing for path, missing in wrong.items() if missing} == {}, name
 
 
-OLD = {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}, "no-new-privileges": True}
-
-
-def test_a_host_of_an_earlier_release_gets_the_settings_with_one_restart(deployed: Deployment) -> None:
-    restarts = "journalctl -u docker --no-pager -o cat | grep -c '^Started docker.service'"
-    deployed.host.run("cat > /etc/docker/daemon.json", input=json.dumps(OLD))
-    before = int(deployed.sh(restarts))
-    run = deployed.converge()
-    assert "Docker | engine, compose, buildx, daemon settings" in run.changes
-    assert int(deployed.sh(restarts)) == before + 1
-    assert json.loads(deployed.sh("cat /etc/docker/daemon.json"))["icc"] is False
-    deployed.unchanged()
-
-
 def test_a_container_that_nobody_declared_is_found(
     deployed: Deployment, target: Target, tmp_path: Path
 ) -> None:

@@ -98,18 +98,6 @@ def test_everything_that_is_not_well_is_named_with_why_and_what_to_do(deployed: 
     deployed.unchanged()
 
 
-def test_a_host_whose_docker_is_down_says_only_that(deployed: Deployment) -> None:
-    deployed.sh("systemctl stop docker.socket docker.service")
-    run = status(deployed)
-    assert run.code == 1
-    assert (
-        f"{deployed.host.name}: Docker does not answer, so nothing runs: `systemctl status docker` on the host "
-        "says why; `make deploy` installs and starts it"
-    ) in run.lines
-    deployed.converge()
-    assert status(deployed).code == 0
-
-
 def test_a_bare_host_is_told_to_be_deployed(bare: Deployment) -> None:
     run = status(bare)
     assert run.code == 1

@@ -1,4 +1,4 @@
-"""A deploy user with sudo instead of root: everything works, and what does not is said before anything is done."""
+"""A deploy user with sudo instead of root, on a bare host: everything works, and what does not is said before anything is done."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.deployment import Deployment
+from tests.e2e.test_plan import CHANGES, CHECKS, PLANNED, TRACES, planned
 from tests.lab import smarteros
 from tests.lab.lab import Lab
 
@@ -62,13 +63,19 @@ def test_a_user_who_may_not_is_told_before_anything_is_done(host: Deployment) ->
     assert host.sh("find /opt /var/log/smarteros -mindepth 1 2>/dev/null", check=False) == ""
 
 
-def test_a_user_with_sudo_plans_deploys_and_verifies_and_a_second_run_changes_nothing(
+def test_a_bare_host_gets_a_plan_then_after_enter_the_deployment_and_a_second_run_changes_nothing(
     host: Deployment,
 ) -> None:
-    host.sh(f"echo 'deploy ALL=(ALL:ALL) NOPASSWD: ALL' > {RULE}")
-    assert host.run("--dry", yes=False, **SUDO).code == 0
-    first = host.converge(**SUDO)
-    assert "Services | Metabase KPI" in first.changes
+    host.sh(f"echo 'deploy ALL=(ALL:ALL) NOPASSWD: ALL' > {RULE}; touch /root/before")
+    plan = host.run("--dry", yes=False, **SUDO)
+    assert plan.code == 0, plan.output
+    assert planned(plan) == dict.fromkeys(CHECKS, "-") | dict.fromkeys(PLANNED, "1 (sudo)")
+    assert plan.changes == []
+    assert host.sh(TRACES) == ""
+    first = host.run(yes=False, **SUDO)
+    assert first.code == 0, first.output
+    assert planned(first) == planned(plan)
+    assert first.changes == CHANGES
     host.unchanged(**SUDO)
     plan = host.run("--dry", yes=False, **SUDO)
     assert (plan.code, "1 (sudo)" in plan.output) == (0, False), plan.output

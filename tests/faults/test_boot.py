@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.clients import kept_file
 from tests.e2e.deployment import Deployment
+from tests.e2e.test_firewall import CONTAINER, PUBLISHED, opens
 from tests.e2e.test_reboot import (
     BOOT,
     CREDENTIAL,
@@ -19,6 +20,7 @@ from tests.e2e.test_reboot import (
     sealed,
     wait_for,
 )
+from tests.e2e.test_status import status
 from tests.e2e.vault_access import kept
 
 ONLY_VAULT: dict[str, Any] = {"services": ["vault"]}
@@ -32,6 +34,36 @@ def test_a_restart_of_docker_ends_with_all_well(deployed: Deployment) -> None:
     deployed.sh("systemctl restart docker")
     wait_for(lambda: not_well(deployed), {}, MOST_SECONDS)
     deployed.unchanged()
+
+
+def test_neither_a_restart_of_docker_nor_a_swarm_opens_anything(deployed: Deployment) -> None:
+    before = deployed.sh("nft -s list table inet smarter_fw")
+    deployed.sh("systemctl restart docker", timeout=300)
+    try:
+        deployed.sh(f"docker swarm init --advertise-addr {deployed.host.address}")
+        deployed.sh(CONTAINER.format(port=f"0.0.0.0:{PUBLISHED}"))
+        listening = deployed.sh("ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -nu").split()
+        assert {"2377", "7946"} <= set(listening)
+        assert [port for port in (2377, 7946, PUBLISHED) if opens(deployed, port)] == []
+        assert deployed.sh("nft -s list table inet smarter_fw") == before
+    finally:
+        # Whoever leaves a swarm takes the names from containers that run, until the daemon starts anew.
+        deployed.sh("docker rm -f published; docker swarm leave --force; docker network rm docker_gwbridge")
+        deployed.sh("systemctl restart docker", timeout=300)
+    deployed.converge()
+    deployed.unchanged()
+
+
+def test_a_host_whose_docker_is_down_says_only_that(deployed: Deployment) -> None:
+    deployed.sh("systemctl stop docker.socket docker.service")
+    run = status(deployed)
+    assert run.code == 1
+    assert (
+        f"{deployed.host.name}: Docker does not answer, so nothing runs: `systemctl status docker` on the host "
+        "says why; `make deploy` installs and starts it"
+    ) in run.lines
+    deployed.converge()
+    assert status(deployed).code == 0
 
 
 DAMAGE = {

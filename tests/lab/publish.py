@@ -96,12 +96,15 @@ def _publish(lab: str, reference: str, authority: Authority, progress: Progress)
     place = target(reference)
     client = machine.docker(progress)
     recipe = images.recipe_for(reference)
-    # Of all the images only the proxy talks to names that the lab's authority vouches for.
-    stage_files = {"lab-ca.crt": authority.certificate} if recipe == "caddy" else {}
-    tag = images.ensure(client, recipe, progress, stage_files)
+    tag = images.ensure(client, recipe, progress, stage_files(recipe, authority))
     registry = Registry(client, lab)
     if client.images.get(tag).id in registry.digests(place):
         return
     started = time.monotonic()
     registry.push(tag, place)
     progress(f"pushed {reference} in {time.monotonic() - started:.0f} s")
+
+
+def stage_files(recipe: str, authority: Authority) -> dict[str, bytes]:
+    """Of all the images only the proxy talks to names that the lab's authority vouches for."""
+    return {"lab-ca.crt": authority.certificate} if recipe == "caddy" else {}

@@ -1,0 +1,60 @@
+"""Images: pulled or built in the background from the run's beginning, waited for where they are needed."""
+
+from collections.abc import Iterable
+from shlex import quote
+
+from pyinfra.api import StringCommand
+
+from tasks import forks, render
+from tasks.catalogue import Container, Service
+from tasks.facts import DockerFact
+from tasks.run import Commands, known, operation
+
+_UNIT = "smarteros-images"
+# A registry that has stopped to send would be waited for without end.
+_PULL_SECONDS = 1800
+
+
+@operation
+def fetch(services: Iterable[Service]) -> Commands:
+    """Starts to pull and build every missing image in the background, all at once; ``wait`` waits for one."""
+    present = known(DockerFact).images
+    missing = {
+        render.image(container): container
+        for service in services
+        for container in service.containers
+        if render.image(container) not in present
+    }
+    if missing:
+        script = (
+            " & ".join(_fetch(reference, container) for reference, container in missing.items()) + " & wait"
+        )
+        yield StringCommand(
+            f"systemctl is-active --quiet {_UNIT} || "
+            f"systemd-run --quiet --collect --unit {_UNIT} sh -c {quote(script)}"
+        )
+
+
+def wait(container: Container) -> str:
+    """Shell: the background unit may be at it; when it is gone without the image, three tries of our own."""
+    reference = render.image(container)
+    return f"""
+tries=0
+until docker image inspect {quote(reference)} >/dev/null 2>&1; do
+    if systemctl is-active --quiet {_UNIT}; then sleep 1; continue; fi
+    tries=$((tries + 1))
+    [ $tries -le 3 ] || {{ echo {quote(f"image {reference} cannot be had; see the lines above")} >&2; exit 1; }}
+    {_fetch(reference, container)} || sleep 3
+done
+""".strip()
+
+
+def _fetch(reference: str, container: Container) -> str:
+    """Pulls or builds it. A build runs in the host's network: its resolver is the host's, whatever
+    Docker's default bridge gets.
+    """
+    if container.fork:
+        return forks.build(reference, container.fork)
+    if container.build:
+        return f"docker build --quiet --network host --tag {quote(reference)} {render.CURRENT}/build/{container.build}"
+    return f"timeout {_PULL_SECONDS} docker pull --quiet {quote(reference)}"
