@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -240,10 +239,17 @@ def test_the_generation_that_is_active_again_is_the_last_to_be_removed(box: Box)
     assert newest.name in ("good", ".previous")
 
 
-@pytest.mark.parametrize("labels", [("d1", "d7"), ("d1", "d2")], ids=["nothing describes it", "not healthy"])
-def test_what_cannot_be_brought_back_is_said(box: Box, labels: Iterable[str]) -> None:
-    old = replace(of(*BOTH), labels=tuple(labels))
+@pytest.mark.parametrize(
+    ("label", "active"),
+    [("d7", "bad"), ("d2", "good"), (".*", "bad"), ("'; touch \"$BOX/owned\"; : '", "bad")],
+    ids=["nothing describes it", "not healthy", "a label that is a pattern", "a label that is a command"],
+)
+def test_what_cannot_be_brought_back_is_said(box: Box, label: str, active: str) -> None:
+    """Labels are a host's word: they are looked for, and nothing else is done with them."""
+    old = replace(of(*BOTH), labels=("d1", label))
     text = script(old=old).replace(f"={rollout._BACK_SECONDS}", "=0")
     code, said = box.run(text, STARTING, BACK=STARTING)
     assert (code, said[-1]) == (1, "site on host-1 cannot be brought back to what ran before")
+    assert (box.root / "opt/current").readlink() == Path("generations", active)
+    assert not (box.root / "owned").exists()
     assert box.lines("held")[-1] == "rm -f /tmp/replaced-web"

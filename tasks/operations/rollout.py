@@ -4,6 +4,7 @@ Requests wait meanwhile: Caddy holds them as long as its file of the service's n
 that replaces another is not found under its own name before it is healthy.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from shlex import quote
@@ -153,7 +154,7 @@ def _bring_up(hidden: Iterable[str]) -> str:
     compose gives it in the proxy's network. Its name is what it gets back.
     """
     names = " ".join(map(quote, hidden))
-    gates = 'for item in $2; do gate "${item%=*}" "${item#*=}" || return; done'
+    gates = 'for item in $2; do gate "${item%=*}" "${item##*=}" || return; done'
     if not names:
         return f"""
 bring_up() {{
@@ -185,7 +186,8 @@ def _way_back(service: Service, host_name: str, old: Replaced) -> str:
     """
     path = render.compose_path(service)
     labels = " && ".join(
-        f"""grep -qsE '{render.DIGEST_LABEL}: "?{label}"?$' "$old/{path}\"""" for label in old.labels
+        f"""grep -qsE {quote(f'{render.DIGEST_LABEL}: "?{re.escape(label)}"?$')} "$old/{path}\""""
+        for label in old.labels
     )
     gated = _words({name.removesuffix("-next"): _BACK_SECONDS for name in old.running})
     where = f"{service.name} on {host_name}"
