@@ -6,34 +6,33 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e import canary
-from tests.e2e.canary import FirstRun
 from tests.e2e.deployment import Deployment
 from tests.lab import smarteros
 from tests.lab.lab import Lab
 
 
 @pytest.fixture(scope="session")
-def lab(worker_id: str) -> Iterator[Lab]:
-    """The lab of this worker, with one bare host at least; SMARTEROS_TEST_LAB names one that stays up."""
-    kept = os.environ.get("SMARTEROS_TEST_LAB")
-    lab = Lab(kept or f"test-{worker_id}")
-    smarteros.prepare(lab, ["main"])
+def lab_name(worker_id: str) -> str:
+    """The name of this worker's lab; SMARTEROS_TEST_LAB is that of one that stays up."""
+    return os.environ.get("SMARTEROS_TEST_LAB") or f"test-{worker_id}"
+
+
+@pytest.fixture(scope="session")
+def lab(lab_name: str) -> Iterator[Lab]:
+    """The lab of this worker, with the one host that `make up` makes, bare or not."""
+    lab = Lab(lab_name)
+    smarteros.prepare(lab, ["lab-1"])
     yield lab
-    if not kept:
+    if "SMARTEROS_TEST_LAB" not in os.environ:
         lab.down()
 
 
 @pytest.fixture(scope="session")
-def first_run(lab: Lab) -> FirstRun:
-    """The first deploy of the host ``main``, of which nothing secret may show."""
-    return canary.first_run(Deployment(lab, lab.host("main")))
-
-
-@pytest.fixture(scope="session")
-def deployed(lab: Lab, first_run: FirstRun) -> Deployment:
-    """The deployed host ``main``. A test that changes it leaves it converged to the lab's own settings."""
-    return Deployment(lab, lab.host("main"))
+def deployed(lab: Lab) -> Deployment:
+    """The host ``lab-1``, deployed. A test that changes it leaves it converged to the lab's own settings."""
+    deployment = Deployment(lab, lab.host("lab-1"))
+    deployment.converge()
+    return deployment
 
 
 @pytest.fixture

@@ -71,9 +71,9 @@ def test_an_image(deployed: Deployment, bad: Bad) -> None:
     with visiting(deployed, bad.url) as visits:
         run = deployed.run(overrides={bad.service: {"image": bad.images[1], "health_seconds": 6}})
         assert run.code == 1, run.output
-        assert run.failed == {"main": [bad.operation]}
-        assert run.changed == {"main": [FILES, IMAGES]}
-        assert any(line.startswith(f"{bad.service} on main runs as before again") for line in run.lines)
+        assert run.failed == {"lab-1": [bad.operation]}
+        assert run.changed == {"lab-1": [FILES, IMAGES]}
+        assert any(line.startswith(f"{bad.service} on lab-1 runs as before again") for line in run.lines)
     assert deployed.sh(STATE) == before
     assert set(visits.answers) == {"200"}, visits
     assert visits.answers["200"] > 50

@@ -109,7 +109,8 @@ def test_a_job_whose_container_was_removed_runs_again_and_nothing_else_is_touche
 
 
 def test_all_containers_and_their_network_removed_at_once_come_back(deployed: Deployment) -> None:
-    damage = "docker rm -f $(docker ps -aq); docker network rm smarter-net"
+    # n8n that was killed waits for ten seconds when it starts again.
+    damage = "docker stop n8n; docker rm -f $(docker ps -aq); docker network rm smarter-net"
     repaired(deployed, damage, [NETWORKS, *STARTED], renewed=tuple(CONTAINERS))
 
 

@@ -19,7 +19,7 @@ from tests.lab import smarteros
 from tests.lab.lab import Lab
 
 SEED = int(os.environ.get("SMARTEROS_FAULT_SEED") or SystemRandom().randrange(10**6))
-FIRST, UPDATE = 4, 3
+FIRST, UPDATE = 3, 3
 
 
 @dataclass
@@ -43,7 +43,7 @@ def clean(lab: Lab) -> Iterator[Clean]:
     found = Clean(first, light, update, state.read(host))
     proof.remove(host)
     yield found
-    lab.point(smarteros.domains(), "main")
+    lab.point(smarteros.domains(), "lab-1")
 
 
 @pytest.fixture(scope="module")

@@ -33,16 +33,16 @@ def test_an_unhealthy_service_stops_the_run_before_those_after_it(deployed: Depl
             }
         )
     assert set(visits.answers) == {"200"}, visits
-    assert run.changed == {"main": [FILES, BEFORE]}, run.output
-    assert run.failed == {"main": [FAILING]}
+    assert run.changed == {"lab-1": [FILES, BEFORE]}, run.output
+    assert run.failed == {"lab-1": [FAILING]}
     assert deployed.sh(after) == before
 
-    sentence = "n8n: container n8n on main is not healthy after 8 s ("
+    sentence = "n8n: container n8n on lab-1 is not healthy after 8 s ("
     start = next(number for number, line in enumerate(run.lines) if line.startswith(sentence))
     assert run.lines[start].endswith("); its last 50 log lines:")
     end = start + 51
     assert run.lines[start + 1 : end] == [f"line/{number}" for number in range(71, 121)]
-    assert any(line.startswith("n8n on main runs as before again") for line in run.lines[end:])
+    assert any(line.startswith("n8n on lab-1 runs as before again") for line in run.lines[end:])
 
     # What came before it has changed already, and changes back.
     assert deployed.converge().changes == [BEFORE]

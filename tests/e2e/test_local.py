@@ -28,7 +28,7 @@ def carry_over(deployed: Deployment) -> None:
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name in working_copy():
             tar.add(ROOT / name, f"{HOME.lstrip('/')}/{name}")
-        tar.add(deployed.lab.state.folder / "state" / "main" / "vault.json", STATE)
+        tar.add(deployed.lab.state.folder / "state" / deployed.host.name / "vault.json", STATE)
         tar.add(deployed.lab.state.acme_root, f"{HOME.lstrip('/')}/acme-root.pem")
     assert deployed.host.container().put_archive("/", buffer.getvalue())
 

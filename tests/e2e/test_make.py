@@ -4,15 +4,14 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from tests.lab import state
 from tests.lab.lab import Lab
 from tests.lab.smarteros import ROOT
-
-NAME = "make"
 
 # What users type: eight names of the production zone, four mirrors.
 DOMAINS = {
@@ -31,32 +30,38 @@ DOMAINS = {
 }
 
 
-def make(folder: Path, *words: str, given: str = "") -> str:
-    """Output of a make target in the copy; it has to succeed."""
-    return shell(folder, f"make {' '.join(words)}", given)
+@dataclass(frozen=True)
+class Copy:
+    """What git knows of this repository, elsewhere, and the lab that its make targets are about."""
 
+    folder: Path
+    lab: str
 
-def shell(folder: Path, command: str, given: str = "") -> str:
-    """Output of a command in the copy; it has to succeed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(
-        ["sh", "-c", command],
-        cwd=folder,
-        env=environment | {"SMARTEROS_LAB": NAME},
-        input=given,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}"
-    return done.stdout
+    def make(self, *words: str, given: str = "") -> str:
+        """Output of a make target; it has to succeed."""
+        return self.shell(f"make {' '.join(words)}", given)
+
+    def shell(self, command: str, given: str = "") -> str:
+        """Output of a command; it has to succeed."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.folder,
+            env=environment | {"SMARTEROS_LAB": self.lab},
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}"
+        return done.stdout
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[Path]:
-    """What git knows of this repository, elsewhere, without an environment or a lab of its own."""
+def copy(tmp_path_factory: pytest.TempPathFactory, lab_name: str) -> Copy:
+    """Without an environment of its own, but with this repository's labs: the host that is made here is `deployed`."""
     folder = tmp_path_factory.mktemp("clone")
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"],
@@ -69,11 +74,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[Path]:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
-    # The machine's one lab authority: another would mean other images, and building them again.
-    shutil.copytree(ROOT / ".lab" / "authority", folder / ".lab" / "authority")
-    yield folder
-    if (folder / ".venv").exists():
-        make(folder, "down")
+    state.FOLDER.mkdir(mode=0o700, exist_ok=True)
+    (folder / ".lab").symlink_to(state.FOLDER)
+    return Copy(folder, lab_name)
 
 
 def documented(sign: str) -> list[str]:
@@ -82,8 +85,8 @@ def documented(sign: str) -> list[str]:
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith(f"{sign} ")]
 
 
-def test_make_up_deploys_to_a_bare_host_and_ends_with_the_table(copy: Path) -> None:
-    output = make(copy, "up")
+def test_make_up_deploys_to_a_bare_host_and_ends_with_the_table(copy: Copy) -> None:
+    output = copy.make("up")
     assert re.search(r"images: (local|upstream|.*registry.*)", output)
     *_, last = output.rstrip().split("SERVICE ")
     rows = [line.split() for line in last.splitlines()[1:]]
@@ -95,15 +98,15 @@ def test_make_up_deploys_to_a_bare_host_and_ends_with_the_table(copy: Path) -> N
     assert all("healthy" in row for row in rows)
 
 
-def test_make_up_again_changes_nothing(copy: Path) -> None:
-    output = make(copy, "up")
+def test_make_up_again_changes_nothing(copy: Copy) -> None:
+    output = copy.make("up")
     total = re.search(r"Grand total\s+(\d+)\s+(\S+)\s+(\S+)\s+(\d+)", output)
     assert total
     assert total[1] == total[4]
     assert (total[2], total[3]) == ("-", "-")
 
 
-def test_every_command_of_the_readme_works(copy: Path) -> None:
+def test_every_command_of_the_readme_works(copy: Copy) -> None:
     run_by_ci = {"make up", "make test"}
     commands = [command for command in documented("$") if command not in run_by_ci]
     assert {"make plan INVENTORY=inventories/prod.py", "make deploy INVENTORY=inventories/prod.py"} < set(
@@ -111,29 +114,30 @@ def test_every_command_of_the_readme_works(copy: Path) -> None:
     )
     for command in commands:
         here = command.replace("inventories/prod.py", "inventories/lab.py")
-        shell(
-            copy,
-            here
-            + (f' BENCH="--pairs 1 --first 0 --lab {NAME} --host lab-1"' if here == "make bench" else ""),
-            given="\n",
-        )
+        bench = f' BENCH="--pairs 1 --first 0 --lab {copy.lab} --host lab-1"' if here == "make bench" else ""
+        copy.shell(here + bench, given="\n")
 
 
-def test_every_command_of_the_readme_on_the_host_works_and_changes_nothing(copy: Path) -> None:
+def test_every_command_of_the_readme_on_the_host_works_and_changes_nothing(copy: Copy) -> None:
     host = "inventories/lab.py"
     for command in documented("#"):
-        wrapped = f".venv/bin/pyinfra -y {host} exec -- {command}"
-        shell(copy, wrapped)
-    output = make(copy, "deploy", f"INVENTORY={host}", given="\n")
+        copy.shell(f".venv/bin/pyinfra -y {host} exec -- {command}")
+    output = copy.make("deploy", f"INVENTORY={host}", given="\n")
     assert re.search(r"Grand total\s+(\d+)\s+-\s+-\s+\1", output)
 
 
-def test_make_down_removes_all_that_make_up_made(copy: Path, lab: Lab) -> None:
-    make(copy, "down")
-    label = {"label": f"smarteros.lab={NAME}"}
+def test_make_down_removes_a_lab_and_no_other(copy: Copy, lab: Lab) -> None:
+    doomed = replace(copy, lab="doomed")
+    doomed.shell(".venv/bin/python -m tests.lab up")
+    label = {"label": "smarteros.lab=doomed"}
     docker = lab.client
+    kinds = (docker.containers, docker.volumes, docker.networks)
+    assert all(kind.list(filters=label) for kind in kinds)
+    assert (state.FOLDER / "doomed").exists()
+    doomed.make("down")
     assert docker.containers.list(all=True, filters=label) == []
     assert docker.volumes.list(filters=label) == []
     assert docker.networks.list(filters=label) == []
-    assert not (copy / ".lab" / NAME).exists()
-    assert not (copy / ".venv").exists()
+    assert not (state.FOLDER / "doomed").exists()
+    assert not (copy.folder / ".venv").exists()
+    assert lab.host("lab-1").run("docker exec caddy-proxy true").returncode == 0

@@ -95,7 +95,7 @@ def test_the_owner_logs_in_with_the_password_from_vault(deployed: Deployment) ->
 def test_n8n_is_its_owners_before_its_domain_answers(deployed: Deployment) -> None:
     with n8n_owner(deployed) as session:
         before = session.get(f"{N8N}/rest/login").json()["data"]["id"]
-        deployed.sh("docker rm -f caddy-proxy n8n")
+        deployed.sh("docker stop n8n; docker rm -f caddy-proxy n8n")
         assert deployed.converge().changes == ["Services | n8n Workflows", "Proxy | Caddy"]
         found = containers(deployed)
         assert first_healthy(found["n8n"]) <= moment(found["caddy-proxy"]["State"]["StartedAt"])

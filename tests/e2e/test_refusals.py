@@ -166,7 +166,7 @@ def test_a_port_that_a_foreign_container_took_is_refused_until_it_is_free(deploy
         "docker run --detach --name squatter --publish 443:443 --entrypoint sleep redis:7.4.11-alpine 600"
     )
     run = deployed.refused()
-    start = run.lines.index("main cannot take this deployment:") + 1
+    start = run.lines.index("lab-1 cannot take this deployment:") + 1
     assert run.lines[start] == (
         "port 443: taken by the container squatter: stop it (docker stop squatter), "
         'or set takeover = "squatter" to have it replaced'

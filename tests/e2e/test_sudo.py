@@ -40,7 +40,7 @@ def host(lab: Lab) -> Iterator[Deployment]:
     deployment.sh(NEW_USER)
     lab.point(smarteros.domains(), deployment.host)
     yield deployment
-    lab.point(smarteros.domains(), "main")
+    lab.point(smarteros.domains(), "lab-1")
     lab.remove_host("sudo")
     shutil.rmtree(lab.state.folder / "state" / "sudo", ignore_errors=True)
 

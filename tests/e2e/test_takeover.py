@@ -73,7 +73,7 @@ def test_a_proxy_hands_over_or_is_put_back(old: Deployment) -> None:
 
     # A verification that fails, here because nothing is signed by that authority, puts all of it back.
     run = old.refused(takeover="traefik", trusted_root=str(AUTHORITY / "ca.pem"))
-    assert run.failed == {"main": ["Verify | every service answers by name over TLS"]}
+    assert run.failed == {"lab-1": ["Verify | every service answers by name over TLS"]}
     reason = "https://n8n.smarterbot.cl: SSLCertVerificationError: "
     assert [line for line in run.lines if line.startswith(reason)], run.output
     assert (

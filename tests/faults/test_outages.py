@@ -129,7 +129,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_files_and_services_as_they_were(d
     with full(deployed, "/opt/smarteros"):
         run = deployed.refused(overrides={"metabase": {"memory_mb": 2100}})
         assert "No space left on device" in run.output
-        assert (run.changes, run.failed) == ([], {"main": [FILES]})
+        assert (run.changes, run.failed) == ([], {"lab-1": [FILES]})
         assert serving(deployed)
         deployed.sh("cmp /root/dkcompose/n8n-deploy.yaml /opt/smarteros/current/dkcompose/n8n-deploy.yaml")
     assert (managed(deployed), ids(deployed)) == before
@@ -143,7 +143,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_files_and_services_as_they_were(d
         finally:
             vault.write("metabase", values)
     assert "No space left on device" in run.output
-    assert (run.changes, run.failed) == ([], {"main": [ENV_FILES]})
+    assert (run.changes, run.failed) == ([], {"lab-1": [ENV_FILES]})
     assert secrets == deployed.sh("cd /vault/secrets && sha256sum *.env")
     assert (managed(deployed), ids(deployed)) == before
     deployed.unchanged()
@@ -178,7 +178,7 @@ def test_without_the_registry_the_run_ends_soon_and_the_old_version_serves(
     began = time.monotonic()
     run = deployed.refused(**NEWER)
     assert time.monotonic() - began < 60
-    assert {*run.failed["main"]} == {REDIS}
+    assert {*run.failed["lab-1"]} == {REDIS}
     assert "image redis:7.4.99-alpine cannot be had; see the lines above" in run.output
     assert ids(deployed) == before
     assert serving(deployed)
@@ -212,7 +212,7 @@ def test_a_domain_that_leads_elsewhere_is_a_warning_and_all_others_are_served(de
     run = deployed.converge(overrides={"metabase": {"domain": name}})
     assert time.monotonic() - began < 60
     warning = (
-        f"{name} leads to 203.0.113.9, not to main: it gets its certificate once its DNS record is right"
+        f"{name} leads to 203.0.113.9, not to lab-1: it gets its certificate once its DNS record is right"
     )
     assert warning in run.lines, run.output
     assert {FILES, METABASE, CADDYFILE} <= set(run.changes)
