@@ -103,7 +103,7 @@ class Lab:
     def rebuild_host(self, name: str, *, keep_volumes: bool = True) -> LabHost:
         """A new root file system at the same address: what a provider's `rebuild` does. Docker's data may stay."""
         if keep_volumes:
-            self.host(name).container().remove(force=True)
+            network.discard(self.host(name).container())
         else:
             self.remove_host(name)
         return self.add_host(name)

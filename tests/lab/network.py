@@ -19,6 +19,7 @@ from docker.types import IPAMConfig, IPAMPool
 LABEL = "smarteros.lab"
 DIGEST = "smarteros.lab.digest"
 HOST_LABEL = "smarteros.lab.host"
+THAW = "for state in /sys/fs/cgroup/freezer/docker/*/freezer.state; do echo THAWED >$state; done"
 CACHE = "cache"  # the label's value on what all labs of the machine share
 
 
@@ -137,8 +138,15 @@ def _digest(spec: Spec) -> str:
 def remove(client: DockerClient, filters: Mapping[str, Any]) -> None:
     """Remove the containers, then the networks and volumes with a label."""
     for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
-        container.remove(force=True, v=True)
+        discard(container)
     for network in client.networks.list(filters=filters):
         network.remove()
     for volume in client.volumes.list(filters=filters):
         volume.remove(force=True)
+
+
+def discard(container: Container) -> None:
+    """Kill and remove it. Under cgroup v1 nothing that is frozen dies, as a paused container of a host is."""
+    if HOST_LABEL in container.labels and container.status == "running":
+        container.exec_run(["sh", "-c", THAW])
+    container.remove(force=True, v=True)
