@@ -268,8 +268,8 @@ def test_nothing_in_a_generation_is_a_secret_or_a_template_left_over() -> None:
         assert "{%" not in text
 
 
-def test_rendering_everything_takes_less_than_a_second() -> None:
+def test_rendering_everything_takes_less_than_a_second_of_cpu() -> None:
     settings = stack()
-    started = time.perf_counter()
+    started = time.process_time()
     render.tree(settings)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
