@@ -3,7 +3,7 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 mkdir -p /etc/docker /opt/smarteros/generations/floor /root/dkcompose /vault/secrets
-echo "$DAEMON" >/etc/docker/daemon.json
+printf "%s\n" "$DAEMON" >/etc/docker/daemon.json
 apt-get -q update >/dev/null
 apt-get -q install -y --no-install-recommends iptables ca-certificates docker.io docker-cli docker-compose docker-buildx $PACKAGES >/dev/null
 cd /opt/smarteros
@@ -43,7 +43,7 @@ vault auth enable approle
 EOF
 up postgres "$POSTGRES" postgres
 up redis "$REDIS" redis
-echo "$SQL" | docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres
+printf "%s\n" "$SQL" | docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres
 eval "$APPLICATIONS"
 for pair in $DOMAINS; do
     until printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "${pair#*=}" "${pair%%=*}" |
