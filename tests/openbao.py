@@ -107,18 +107,25 @@ class OpenBao:
 
 
 @contextmanager
-def running_openbao(folder: Path) -> Iterator[OpenBao]:
-    """An OpenBao with its data in `folder`, initialised and unsealed; ended with the block."""
+def new_openbao(folder: Path) -> Iterator[OpenBao]:
+    """An OpenBao with its data in `folder` that nobody has initialised; ended with the block."""
     bao = OpenBao(folder, free_port())
     (folder / "data").mkdir()
     config = _CONFIG.format(folder=folder, port=bao.port, cluster_port=free_port())
     (folder / "openbao.hcl").write_text(config)
     try:
         bao.start()
-        bao.initialise()
         yield bao
     finally:
         bao.stop()
+
+
+@contextmanager
+def running_openbao(folder: Path) -> Iterator[OpenBao]:
+    """The same, initialised and unsealed."""
+    with new_openbao(folder) as bao:
+        bao.initialise()
+        yield bao
 
 
 def free_port() -> int:

@@ -20,7 +20,7 @@ from tasks import boot
 from tasks.facts.unsealer import QUESTION
 from tasks.vault_session import Kept, keep
 from tests.fake import commands, fake, stdin
-from tests.openbao import _CONFIG, OpenBao, free_port
+from tests.openbao import OpenBao, new_openbao
 from tests.samples import ROOT, refusals
 from tests.test_facts import MACHINE
 
@@ -37,15 +37,8 @@ OLD = "b2xkLW9uZQ==\nb2xkLXR3bw==\nb2xkLXRocmVl"
 @pytest.fixture
 def bao(tmp_path: Path) -> Iterator[OpenBao]:
     """A server that nobody has initialised."""
-    server = OpenBao(tmp_path, free_port())
-    (tmp_path / "data").mkdir()
-    config = _CONFIG.format(folder=tmp_path, port=server.port, cluster_port=free_port())
-    (tmp_path / "openbao.hcl").write_text(config)
-    try:
-        server.start()
+    with new_openbao(tmp_path) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tasks.catalogue import Service
 from tasks.run import Refused, services
 from tasks.vault_session import Kept, foreseen, keep, kept
 from tests.fake import Responses, commands, fake
-from tests.openbao import _CONFIG, OpenBao, free_port
+from tests.openbao import OpenBao, free_port, new_openbao
 from tests.samples import stack
 from tests.test_facts import MACHINE
 
@@ -28,18 +28,11 @@ RUNS = {"docker ps -aq": [CONTAINER]}
 @pytest.fixture
 def bao(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenBao]:
     """A server that nobody has initialised; the run reaches it as it would the host's."""
-    server = OpenBao(tmp_path, free_port())
-    (tmp_path / "data").mkdir()
-    config = _CONFIG.format(folder=tmp_path, port=server.port, cluster_port=free_port())
-    (tmp_path / "openbao.hcl").write_text(config)
-    monkeypatch.setattr(vault_session, "PORT", server.port)
     for name in ("VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID"):
         monkeypatch.delenv(name, raising=False)
-    try:
-        server.start()
+    with new_openbao(tmp_path) as server:
+        monkeypatch.setattr(vault_session, "PORT", server.port)
         yield server
-    finally:
-        server.stop()
 
 
 @contextmanager
