@@ -5,10 +5,12 @@ With the root token once, for what only root can do; with the deployer's own App
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pyinfra.api.command import FunctionCommand
@@ -42,6 +44,7 @@ path "{mount}/data/{name}" {{ capabilities = ["read"] }}
 path "auth/token/lookup-self" {{ capabilities = ["read"] }}
 path "auth/token/revoke-self" {{ capabilities = ["update"] }}
 """
+_PATIENCE = 600  # tenths of a second: a busy host's Vault took one of them
 _ROLE = {"token_ttl": 1200, "token_max_ttl": 3600, "token_no_default_policy": True}
 
 
@@ -71,6 +74,7 @@ def _bootstrap() -> None:
         auth = shaped(answers.Data, client.sys.list_auth_methods())["data"]
         if f"{stack().vault_mount}/" not in mounts:
             client.sys.enable_secrets_engine("kv", stack().vault_mount, options={"version": "2"})
+        _wait_until_it_serves(client)
         if "approle/" not in auth:
             client.sys.enable_auth_method("approle")
         if stack().vault_engine == "vault" and "stdout/" not in client.sys.list_enabled_audit_devices():
@@ -81,6 +85,19 @@ def _bootstrap() -> None:
         made = shaped(answers.SecretId, client.auth.approle.generate_secret_id(DEPLOYER))
         secret_id = made["data"]["secret_id"]
     keep(replace(stored, role_id=role_id, secret_id=secret_id))
+
+
+def _wait_until_it_serves(client: hvac.Client) -> None:
+    """KV v2 prepares its storage after the mount was made, and answers every request with 400 until it has."""
+    for tries in count():
+        try:
+            client.secrets.kv.v2.read_configuration(stack().vault_mount)
+        except hvac.exceptions.InvalidRequest:
+            if tries >= _PATIENCE:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _deployer_policy() -> str:

@@ -86,6 +86,20 @@ class OpenBao:
         self.call("PUT", "sys/unseal", {"key": self.unseal_key})
         self._wait_for(200)
 
+    def mount(self, path: str = "secret") -> None:
+        """A KV v2 mount that serves: one that was just made answers with 400 while it prepares its storage."""
+        self.call("POST", f"sys/mounts/{path}", {"type": "kv", "options": {"version": "2"}})
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.call("GET", f"{path}/config")
+            except httpx.HTTPStatusError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
     def token(self, **options: object) -> str:
         """A new token, made by root with the options of auth/token/create."""
         return str(self.call("POST", "auth/token/create", options)["auth"]["client_token"])

@@ -221,7 +221,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dokploy]:
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     with running_openbao(tmp_path_factory.mktemp("openbao")) as server:
-        server.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        server.mount()
         until_mounted(server)
         yield server
 

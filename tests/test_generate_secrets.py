@@ -56,7 +56,7 @@ exit 9
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     with running_openbao(tmp_path_factory.mktemp("openbao")) as server:
-        server.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        server.mount()
         server.call("POST", "sys/auth/approle", {"type": "approle"})
         policy = vault_policies._DEPLOYER_POLICY.format(mount="secret")
         server.call("PUT", "sys/policies/acl/deployer", {"policy": policy})

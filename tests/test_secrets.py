@@ -113,7 +113,7 @@ def test_what_no_environment_can_hold_is_refused_with_path_and_key(
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     with running_openbao(tmp_path_factory.mktemp("openbao")) as server:
-        server.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        server.mount()
         yield server
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+import httpx
 import hvac
 import pytest
 from pyinfra.api.command import FunctionCommand
@@ -172,6 +173,24 @@ def test_a_run_killed_after_any_step_is_finished_by_the_next(bao: OpenBao, tmp_p
     assert total >= 8
     assert stored(tmp_path).root_token == ""
     assert perform(tmp_path, services=["vault", "caddy"]) == 0
+
+
+def test_a_mount_that_is_not_ready_is_waited_for(bao: OpenBao, tmp_path: Path) -> None:
+    """A new one prepares its storage for some ms. One with many secrets of KV v1 does the same, and longer."""
+    with run(tmp_path, services=["vault"]) as host:
+        for step in list(vault.ready._inner(service())):  # type: ignore[attr-defined]
+            assert step.function(host.state, host) is True
+    bao.root_token = stored(tmp_path).root_token
+    bao.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "1"}})
+    for number in range(250):
+        bao.call("POST", f"secret/{number}", {"A": "x"})
+    bao.call("POST", "sys/mounts/secret/tune", {"options": {"version": "2"}})
+    with pytest.raises(httpx.HTTPStatusError, match="400 Bad Request"):
+        bao.call("GET", "secret/data/0")
+    with run(tmp_path, services=["vault"]) as host:
+        step = next(vault_policies.configured._inner())  # type: ignore[attr-defined]
+        assert step.function(host.state, host) is True
+    assert bao.call("GET", "secret/data/0")["data"]["data"] == {"A": "x"}
 
 
 def test_a_vault_whose_keys_never_arrived_is_made_anew(bao: OpenBao, tmp_path: Path) -> None:
