@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import url_to_be
 from selenium.webdriver.support.wait import WebDriverWait
 
 _FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run
@@ -47,10 +50,32 @@ def console(browser: Chrome) -> list[dict[str, object]]:
     return lines
 
 
+def arrive(browser: Chrome, url: str) -> None:
+    """Wait until the browser has gone there by itself. Fails with where it is instead, and what it shows."""
+    try:
+        wait(browser).until(url_to_be(url))
+    except TimeoutException:
+        shown = browser.find_element(By.TAG_NAME, "body").text
+        pytest.fail(f"the browser is at {browser.current_url} instead of {url}, and shows:\n{shown}")
+
+
+def press(browser: Chrome) -> None:
+    """Press the button of the page that is shown."""
+    _painted(browser)
+    browser.find_element(By.TAG_NAME, "button").click()
+
+
 def send_token(browser: Chrome, token: str) -> None:
     """Type it into the sign-in page that is shown, and press the button."""
+    _painted(browser)
     browser.find_element(By.ID, "token").send_keys(token)
-    browser.find_element(By.TAG_NAME, "button").click()
+    press(browser)
+
+
+def _painted(browser: Chrome) -> None:
+    """Chromium drops what is typed and clicked before it has painted a page: nobody can have meant it."""
+    paints = "return performance.getEntriesByType('paint').length"
+    wait(browser).until(lambda page: page.execute_script(paints))
 
 
 def alert(browser: Chrome) -> str:

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.expected_conditions import title_is, url_to_be
+from selenium.webdriver.support.expected_conditions import title_is
 
-from tests.chromium import alert, console, running_chromium, send_token, wait
+from tests.chromium import alert, arrive, console, press, running_chromium, send_token, wait
 from tests.openbao import OpenBao, running_openbao
 from tests.validator import running_validator
 from tests.validator_caddy import Site, running_site
@@ -59,7 +59,7 @@ def browser(chromium: Chrome) -> Chrome:
 def sign_in(browser: Chrome, url: str, token: str) -> None:
     browser.get(url)
     send_token(browser, token)
-    wait(browser).until(url_to_be(url))
+    arrive(browser, url)
 
 
 def session(browser: Chrome) -> dict[str, object] | None:
@@ -80,7 +80,7 @@ def test_a_visitor_signs_in_and_is_back_at_the_exact_url(bao: OpenBao, browser: 
     assert session(browser) is None
 
     send_token(browser, bao.token(policies=["default"], display_name="alice"))
-    wait(browser).until(url_to_be(ASKED))
+    arrive(browser, ASKED)
     assert browser.title == "Guarded"
     assert site.seen[-1]["x-vault-display-name"] == "token-alice"
 
@@ -116,14 +116,14 @@ def test_each_zone_has_a_session_of_its_own(bao: OpenBao, browser: Chrome) -> No
     form = "https://api.smarterbot.store/sign-in?return=https%3A%2F%2Fkpi.smarterbot.store%2F"
     assert (browser.current_url, browser.title) == (form, "Sign in to smarterbot.store")
     send_token(browser, bao.token())
-    wait(browser).until(url_to_be(OTHER))
+    arrive(browser, OTHER)
 
 
 def test_signing_out_guards_the_page_again(bao: OpenBao, browser: Chrome) -> None:
     sign_in(browser, ASKED, bao.token())
     browser.get("https://api.smarterbot.cl/sign-out")
     assert browser.title == "You are signed in to smarterbot.cl"
-    browser.find_element(By.TAG_NAME, "button").click()
+    press(browser)
     wait(browser).until(title_is("You are signed out"))
     assert session(browser) is None
     browser.get(ASKED)

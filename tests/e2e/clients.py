@@ -143,10 +143,15 @@ def service_token(client: hvac.Client, service: str) -> str:
 
 
 def restart_vault(deployment: Deployment) -> None:
-    """Vault anew on a host that does not unseal it; back when it answers that it is sealed (`vault status` says 2)."""
-    sealed = "docker exec vault vault status >/dev/null 2>&1; [ $? = 2 ]"
-    deployment.sh("systemctl stop smarteros-unseal")
-    deployment.sh(f"docker restart vault && timeout 60 sh -c 'until {sealed}; do sleep 0.2; done'")
+    """Vault anew on a host that does not unseal it; back when it answers, sealed."""
+    deployment.sh("systemctl stop smarteros-unseal && docker restart vault")
+    until_healthy(deployment, "vault")
+
+
+def until_healthy(deployment: Deployment, container: str) -> None:
+    """Until Docker has asked for its health once: before, a run finds it starting, and waits for it as a change."""
+    healthy = f"docker inspect --format {{{{.State.Health.Status}}}} {container} | grep -qx healthy"
+    deployment.sh(f"timeout 60 sh -c 'until {healthy}; do sleep 0.2; done'")
 
 
 def secrets(deployment: Deployment, service: str) -> dict[str, str]:

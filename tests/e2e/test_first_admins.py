@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.clients import browser, containers, secrets
+from tests.e2e.clients import browser, containers, secrets, until_healthy
 from tests.e2e.deployment import Deployment
 
 LOGIN = "ops@smarterbot.cl"
@@ -173,8 +173,7 @@ def test_a_service_that_is_nobodys_gets_its_admin_again(deployed: Deployment) ->
     sql(deployed, "botpress", "TRUNCATE strategy_default")
     sql(deployed, "metabase", "DELETE FROM core_session; DELETE FROM core_user WHERE is_superuser")
     deployed.sh("docker restart smarteros-metabase >/dev/null")  # it makes its setup token when it starts
-    healthy = "docker inspect --format '{{.State.Health.Status}}' smarteros-metabase | grep -qx healthy"
-    deployed.sh(f"for _ in $(seq 200); do {healthy} && exit; sleep 0.3; done; exit 1")
+    until_healthy(deployed, "smarteros-metabase")
     assert deployed.converge().changes == [
         "Services | Chatwoot CRM: its first admin",
         "Services | Botpress Bot: its first admin",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.clients import containers
+from tests.e2e.clients import containers, until_healthy
 from tests.e2e.deployment import Deployment
 from tests.e2e.vault_access import kept
 
@@ -79,6 +79,7 @@ def test_a_vault_whose_container_alone_restarts_is_unsealed(deployed: Deployment
     before = deployed.sh(f"systemctl show -p InvocationID --value {UNIT}")
     deployed.sh(disturb)
     wait_for(lambda: sealed(deployed), '"sealed":false', 30)
+    until_healthy(deployed, "vault")
     assert deployed.sh(f"systemctl show -p InvocationID --value {UNIT}") == before
     deployed.unchanged()
 

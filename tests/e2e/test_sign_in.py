@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.expected_conditions import title_is, url_to_be
+from selenium.webdriver.support.expected_conditions import title_is
 
-from tests.chromium import alert, console, running_chromium, send_token, wait
+from tests.chromium import alert, arrive, console, press, running_chromium, send_token, wait
 from tests.e2e.clients import browser as client
 from tests.e2e.clients import service_token
 from tests.e2e.deployment import Deployment
@@ -58,7 +57,7 @@ def browser(guarded: Deployment, tmp_path: Path) -> Iterator[Chrome]:
 def sign_in(browser: Chrome, url: str, token: str) -> None:
     browser.get(url)
     send_token(browser, token)
-    wait(browser).until(url_to_be(url))
+    arrive(browser, url)
 
 
 def test_a_person_signs_in_and_out(browser: Chrome, token: str) -> None:
@@ -72,7 +71,7 @@ def test_a_person_signs_in_and_out(browser: Chrome, token: str) -> None:
     assert browser.get_cookies() == []
 
     send_token(browser, token)
-    wait(browser).until(url_to_be(ASKED))
+    arrive(browser, ASKED)
     assert browser.title == TITLE
 
     cookie = browser.get_cookie(NAME) or {}
@@ -85,7 +84,7 @@ def test_a_person_signs_in_and_out(browser: Chrome, token: str) -> None:
 
     browser.get("https://api.smarterbot.cl/sign-out")
     assert browser.title == "You are signed in to smarterbot.cl"
-    browser.find_element(By.TAG_NAME, "button").click()
+    press(browser)
     wait(browser).until(title_is("You are signed out"))
     assert browser.get_cookies() == []
     browser.get(ASKED)
@@ -97,7 +96,7 @@ def test_each_zone_has_a_session_of_its_own(browser: Chrome, token: str) -> None
     browser.get(MIRROR)
     assert (browser.current_url, browser.title) == (MIRROR_FORM, "Sign in to smarterbot.store")
     send_token(browser, token)
-    wait(browser).until(url_to_be(MIRROR))
+    arrive(browser, MIRROR)
     assert browser.title == TITLE
     assert (browser.get_cookie(NAME) or {})["domain"] == ".smarterbot.store"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.clients import kept_file
+from tests.e2e.clients import kept_file, until_healthy
 from tests.e2e.deployment import Deployment
 from tests.e2e.test_firewall import CONTAINER, PUBLISHED, opens
 from tests.e2e.test_reboot import (
@@ -84,6 +84,7 @@ def test_what_a_hand_has_changed_is_mended_by_one_run(spare: Deployment, damage:
     assert spare.converge(**ONLY_VAULT).changes == [BOOT]
     spare.sh("docker restart vault")
     wait_for(lambda: sealed(spare), '"sealed":false', 30)
+    until_healthy(spare, "vault")
     spare.unchanged(**ONLY_VAULT)
 
 
@@ -114,6 +115,7 @@ def test_another_vault_brings_another_credential(spare: Deployment) -> None:
     assert set(before).isdisjoint(kept(spare)["keys"])
     spare.sh("docker restart vault")
     wait_for(lambda: sealed(spare), '"sealed":false', 30)
+    until_healthy(spare, "vault")
     spare.unchanged(**ONLY_VAULT)
 
 
@@ -128,6 +130,7 @@ def test_switched_off_the_host_keeps_no_key(spare: Deployment) -> None:
     spare.unchanged(**off)
     spare.sh("docker restart vault; sleep 6")
     assert sealed(spare) == '"sealed":true'
+    until_healthy(spare, "vault")
     assert spare.converge(**off).changes == ["Vault | initialised and unsealed"]
     assert spare.converge(**ONLY_VAULT).changes == [BOOT]
 
