@@ -1,8 +1,10 @@
 """Audit: what the tools print becomes verdicts; nothing is passed over, and no reason outlives its suggestion."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from tasks import host
 from tests.audit import Reasons, Verdict, lynis, reasons, units
 
 REPORT = """
@@ -20,68 +22,63 @@ OPEN = {
     "KRNL-6000 net.ipv4.conf.all.forwarding": "because",
     "KRNL-6000 kernel.modules_disabled": "because",
 }
-LOG = """
-Performing test ID AUTH-9262 (Checking presence password strength testing tools (PAM))
-Hardening: assigned maximum number of hardening points for this item (80). Currently having 80 points (out of 80)
-Performing test ID KRNL-6000 (Check sysctl key pairs in scan profile)
-Result: sysctl key net.ipv4.conf.all.forwarding has a different value than expected in scan profile. Expected=0, Real=1
-Hardening: assigned partial number of hardening points (0 of 10). Currently having 80 points (out of 90)
-Result: sysctl key kernel.sysrq contains equal expected and current value (0)
-Hardening: assigned partial number of hardening points (0 of 10). Currently having 80 points (out of 100)
-"""
-INDEX = Verdict(
-    "Lynis hardening index",
-    passed=False,
-    figure="80 (at least 85); 86 with what only the lab's machine decides",
-)
+INDEX = Verdict("Lynis hardening index", passed=True, figure="86 (at least 85)")
 WARNINGS = Verdict("Lynis warnings", passed=True, figure="0 (0)")
 SUGGESTIONS = Verdict("Lynis suggestions", passed=True, figure="4 left open, each with its reason")
 
 
 def test_a_report_with_a_reason_for_everything_passes() -> None:
-    assert lynis.verdicts(REPORT, LOG, Reasons(OPEN, {})) == [INDEX, WARNINGS, SUGGESTIONS]
+    assert lynis.verdicts(REPORT, Reasons(OPEN, {})) == [INDEX, WARNINGS, SUGGESTIONS]
 
 
-def test_the_index_is_lynis_own_sum_without_what_the_labs_machine_decides() -> None:
-    assert lynis.index(LOG) == 80
-    assert lynis.index(LOG, ["KRNL-6000 kernel.sysrq"]) == 88
-    assert lynis.index(LOG, ["AUTH-9262"]) == 0
-    index, *_ = lynis.verdicts(REPORT, LOG, Reasons(OPEN, {"KRNL-6000 kernel.sysrq": "because"}))
-    assert (index.passed, index.figure.split(";")[0]) == (True, "88 (at least 85)")
+def test_an_index_below_the_least_fails() -> None:
+    verdict = lynis.verdicts(REPORT.replace("=86", "=84"), Reasons(OPEN, {}))[0]
+    assert (verdict.passed, verdict.figure) == (False, "84 (at least 85)")
 
 
-def test_every_kernel_setting_that_the_labs_machine_decides_is_set_on_a_machine() -> None:
-    keys = [key.removeprefix("KRNL-6000 ") for key in reasons("lynis").lab if key.startswith("KRNL-6000 ")]
-    ours = {path.removeprefix("/proc/sys/").replace("/", ".") for path in host.kernel(host.files())}
-    assert set(keys) - ours == {"kernel.modules_disabled"}
-    of_a_container = {
-        path.removeprefix("/proc/sys/").replace("/", ".") for path in host.kernel(host.files("docker"))
+def test_lynis_sees_the_kernel_settings_of_a_machine_and_none_of_them_stays(tmp_path: Path) -> None:
+    """On a folder instead of /proc/sys, with the mounts only noted. A setting that this kernel lacks is passed over."""
+    files = {
+        tmp_path / "kernel/kptr_restrict": ("0", "2"),
+        tmp_path / "kernel/core_pattern": ("core %p", "|/bin/false"),
     }
-    assert set(keys) & of_a_container == set()
+    (tmp_path / "kernel").mkdir()
+    for path, (before, _) in files.items():
+        path.write_text(before)
+    look = f"cat {' '.join(map(str, files))}; find {tmp_path} -type f | wc -l; exit 3"
+    script = lynis.on_a_machine(look).replace("/proc/sys", str(tmp_path))
+    mount = 'mount() { echo "$2"; }\n'
+    done = subprocess.run(["sh", "-c", mount + script], capture_output=True, text=True, check=False)
+    mounts = [["remount,bind,rw"] * 4, ["remount,bind,ro"] * 4]
+    assert done.stdout.split() == [*mounts[0], *(value for _, value in files.values()), "2", *mounts[1]]
+    assert (done.stderr, done.returncode) == ("", 3)
+    assert {path: path.read_text().strip() for path in files} == {
+        path: pair[0] for path, pair in files.items()
+    }
 
 
 def test_a_warning_fails_and_is_named() -> None:
     report = REPORT + "warning[]=NETW-2705|Couldn't find 2 responsive nameservers|-|-|\n"
-    assert lynis.verdicts(report, LOG, Reasons(OPEN, {}))[1] == Verdict(
+    assert lynis.verdicts(report, Reasons(OPEN, {}))[1] == Verdict(
         "Lynis warnings", passed=False, figure="1 (0)", details=("NETW-2705",)
     )
 
 
 def test_a_suggestion_without_a_reason_fails() -> None:
     rest = {key: why for key, why in OPEN.items() if key != "KRNL-6000 kernel.modules_disabled"}
-    verdict = lynis.verdicts(REPORT, LOG, Reasons(rest, {}))[2]
+    verdict = lynis.verdicts(REPORT, Reasons(rest, {}))[2]
     assert (verdict.passed, verdict.details) == (False, ("no reason for: KRNL-6000 kernel.modules_disabled",))
 
 
 def test_a_reason_that_nothing_needs_fails_unless_it_is_the_labs() -> None:
-    verdict = lynis.verdicts(REPORT, LOG, Reasons({**OPEN, "FINT-4350": "because"}, {}))[2]
+    verdict = lynis.verdicts(REPORT, Reasons({**OPEN, "FINT-4350": "because"}, {}))[2]
     assert (verdict.passed, verdict.details) == (False, ("not found any more, remove its reason: FINT-4350",))
-    assert lynis.verdicts(REPORT, LOG, Reasons(OPEN, {"FINT-4350": "because"}))[2].passed
+    assert lynis.verdicts(REPORT, Reasons(OPEN, {"FINT-4350": "because"}))[2].passed
 
 
 @pytest.mark.parametrize("report", ["", "Permission denied"])
 def test_no_report_is_no_good_report(report: str) -> None:
-    assert [verdict.passed for verdict in lynis.verdicts(report, LOG, Reasons({}, {}))] == [
+    assert [verdict.passed for verdict in lynis.verdicts(report, Reasons({}, {}))] == [
         False,
         False,
         False,
