@@ -46,6 +46,7 @@ def test_lynis_sees_the_kernel_settings_of_a_machine_and_none_of_them_stays(tmp_
     for path, (before, _) in files.items():
         path.write_text(before)
     look = f"cat {' '.join(map(str, files))}; find {tmp_path} -type f | wc -l; exit 3"
+    assert "unprivileged_bpf_disabled" not in lynis.on_a_machine("")  # nobody could put that one back
     script = lynis.on_a_machine(look).replace("/proc/sys", str(tmp_path))
     mount = 'mount() { echo "$2"; }\n'
     done = subprocess.run(["sh", "-c", mount + script], capture_output=True, text=True, check=False)

@@ -18,6 +18,8 @@ _INSTALL = f"{_APT} update && {_APT} install -y --no-install-recommends lynis"
 _RUN = "lynis audit system --no-colors --cronjob; cat /var/log/lynis-report.dat"
 _REMOVE = f"{_APT} purge -y lynis; rm -f /var/log/lynis.log /var/log/lynis-report.dat"
 _MARK = "# Lynis Report"
+# Once it is 1, it stays so until the machine's next boot.
+_FINAL = "/proc/sys/kernel/unprivileged_bpf_disabled"
 _ON_A_MACHINE = """\
 before=$(mktemp)
 put() { while read -r path value; do [ ! -e "$path" ] || echo "$value" >"$path"; done; }
@@ -46,7 +48,7 @@ def check(target: Target) -> list[Verdict]:
 def on_a_machine(command: str) -> str:
     """Shell that runs the command under a deployed machine's kernel settings, and puts back what there was."""
     texts = {path: text for path, text in host.files().items() if path in host.MACHINE_FILES}
-    settings = "\n".join(f"{path} {value}" for path, value in host.kernel(texts).items())
+    settings = "\n".join(f"{path} {value}" for path, value in host.kernel(texts).items() if path != _FINAL)
     return _ON_A_MACHINE.replace("SETTINGS", settings) + command
 
 
