@@ -58,6 +58,19 @@ def test_lynis_sees_the_kernel_settings_of_a_machine_and_none_of_them_stays(tmp_
     }
 
 
+def test_the_kernel_has_its_own_settings_again_when_the_audit_is_interrupted(tmp_path: Path) -> None:
+    file = tmp_path / "kernel/kptr_restrict"
+    file.parent.mkdir()
+    file.write_text("0")
+    script = lynis.on_a_machine("echo begun; sleep 1; echo and on").replace("/proc/sys", str(tmp_path))
+    with subprocess.Popen(["sh", "-c", f"mount() {{ :; }}\n{script}"], stdout=subprocess.PIPE) as shell:
+        assert shell.stdout
+        assert shell.stdout.readline() == b"begun\n"
+        assert file.read_text() == "2\n"
+        shell.stdout.close()
+    assert file.read_text() == "0\n"
+
+
 def test_a_warning_fails_and_is_named() -> None:
     report = REPORT + "warning[]=NETW-2705|Couldn't find 2 responsive nameservers|-|-|\n"
     assert lynis.verdicts(report, Reasons(OPEN, {}))[1] == Verdict(

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import httpx
 import pytest
 from pyinfra.api.exceptions import FactProcessError
 
@@ -222,21 +220,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dokploy]:
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     with running_openbao(tmp_path_factory.mktemp("openbao")) as server:
         server.mount()
-        until_mounted(server)
         yield server
-
-
-def until_mounted(server: OpenBao) -> None:
-    """For a moment a new mount says that it is being made one with versions."""
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            server.call("GET", "secret/config")
-        except httpx.HTTPStatusError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ before=$(mktemp)
 put() { while read -r path value; do [ ! -e "$path" ] || echo "$value" >"$path"; done; }
 mounted() { for folder in kernel vm fs dev; do mount -o "remount,bind,$1" "/proc/sys/$folder"; done; }
 trap 'put <"$before"; mounted ro; rm "$before"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
 settings='SETTINGS'
 echo "$settings" | while read -r path _; do [ ! -e "$path" ] || echo "$path $(cat "$path")"; done >"$before"
 mounted rw
