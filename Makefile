@@ -16,7 +16,7 @@ $(VENV)/ready: requirements.lock
 up: $(VENV)/ready ## a throwaway bare host here, the whole deploy on it, and a table of what answers where
 	@$(BIN)/python -m tests.lab up --smarteros
 	@$(BIN)/pyinfra -y inventories/lab.py deploy.py
-	@$(BIN)/pyinfra -y inventories/lab.py tasks.verify.run 2>&1 | sed -n '/SERVICE /,/^ *\[/{/^ *\[/!p}'
+	@$(BIN)/pyinfra -y inventories/lab.py tasks.commands.verify.run 2>&1 | sed -n '/SERVICE /,/^ *\[/{/^ *\[/!p}'
 
 down: ## removes everything that `up` made
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tests.lab down --purge; fi
@@ -51,10 +51,10 @@ deploy: $(VENV)/ready ## brings the inventory's hosts to the described state
 	@$(BIN)/pyinfra $(INVENTORY) deploy.py
 
 verify: $(VENV)/ready ## asks every service by name over TLS
-	@$(BIN)/pyinfra -y $(INVENTORY) tasks.verify.run
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.verify.run
 
 status: $(VENV)/ready ## how every service is, and why it is not well
-	@$(BIN)/pyinfra -y $(INVENTORY) tasks.status.run
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.status.run
 
 lock: $(VENV)/ready ## pins what pyproject.toml asks for, with hashes
 	@$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock

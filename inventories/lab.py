@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from tasks.inventory import hosts
+from tasks.connection.inventory import hosts
 
 folder = Path(__file__).parents[1] / ".lab" / os.environ.get("SMARTEROS_LAB", "default")
 if not (folder / "lab.json").exists():

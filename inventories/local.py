@@ -1,5 +1,5 @@
 """The machine that pyinfra runs on: for a VPS that deploys to itself."""
 
-from tasks.inventory import hosts
+from tasks.connection.inventory import hosts
 
 nodes = hosts("@local")

@@ -1,6 +1,6 @@
 """Production: the hosts, and nothing else. Settings that differ from all.py stand in group_data/prod.py."""
 
-from tasks.inventory import hosts
+from tasks.connection.inventory import hosts
 
 # One VPS today; several become a cluster. An entry is a name or address, or (name, {"ssh_hostname": …}).
 # A user with sudo instead of root, which must not ask for a password: {"ssh_user": "deploy", "_sudo": True}.

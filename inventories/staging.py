@@ -1,6 +1,6 @@
 """Staging: the hosts, and nothing else. Settings that differ from all.py stand in group_data/staging.py."""
 
-from tasks.inventory import hosts
+from tasks.connection.inventory import hosts
 
 nodes = hosts(
     ("staging-1", {"ssh_hostname": "staging-1.smarterbot.cl", "ssh_user": "root"}),

@@ -1,4 +1,4 @@
-"""SmarterOS on a bare VPS: settings, catalogue, rendering, and the phases of a run."""
+"""SmarterOS on a bare VPS: the phases of a run, in the order of deploy.py, and the rooms that they stand on."""
 
 import gc
 

@@ -1,8 +1,7 @@
 """Applications: every service that is neither Vault, nor data, nor the proxy, in start order."""
 
-from tasks import first_run
-from tasks.generation import digests, mounted
-from tasks.operations import containers
+from tasks.operations import containers, first_run
+from tasks.operations.described import digests, mounted
 from tasks.run import services
 
 

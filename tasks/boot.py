@@ -8,11 +8,11 @@ import hashlib
 
 from pyinfra.api import StringCommand
 
+from tasks.clients.vault_session import kept
 from tasks.facts import MachineFact
 from tasks.facts.unsealer import CREDENTIAL, NAME, NOTE, PROGRAM, SUM, UNIT
+from tasks.rendering.templates import HOME
 from tasks.run import Commands, executing, host, known, operation, stack
-from tasks.templates import HOME
-from tasks.vault_session import kept
 
 
 def run() -> None:

@@ -14,10 +14,10 @@ from typing import Any
 from pyinfra.api import StringCommand
 
 from tasks import secrets
-from tasks.catalogue import Database, Service
 from tasks.facts import DatabasesFact, DockerFact
-from tasks.generation import digests, mounted
+from tasks.model.catalogue import Database, Service
 from tasks.operations import containers
+from tasks.operations.described import digests, mounted
 from tasks.run import Commands, Refused, executing, known, operation, services
 
 _ITERATIONS = 4096

@@ -5,8 +5,8 @@ from typing import Any
 
 from pyinfra.api import StringCommand
 
-from tasks import apt
 from tasks.facts import Machine, MachineFact
+from tasks.operations import apt
 from tasks.run import Commands, Refused, executing, known, operation, stack
 
 # Logs that cannot fill the disk; no process in any container that gains privileges or leaves its memory behind;

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from tasks import dokploy_api, render, secrets, vault_session
+from tasks import secrets
+from tasks.clients import dokploy_api, vault_session
 from tasks.facts.dokploy import MARKER, PROJECT, DokployFact, DokployState, Entry
-from tasks.generation import tree
+from tasks.operations.described import tree
+from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
 
 # Beside the service's own path, all of which its container gets: a new key must not make a new container.

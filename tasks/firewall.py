@@ -5,14 +5,13 @@ What is loaded is compared, not only the file: a table that somebody flushed or 
 
 from ipaddress import ip_network
 
-from tasks import apt
 from tasks.facts import MachineFact
 from tasks.facts.access import FIREWALL, FIREWALL_UNIT, TABLE, Access
-from tasks.operations import armed
+from tasks.model.stack import Stack
+from tasks.operations import apt, armed
 from tasks.operations.files import expected
+from tasks.rendering.templates import HOME, jinja
 from tasks.run import Commands, Refused, host, known, operation, stack
-from tasks.stack import Stack
-from tasks.templates import HOME, jinja
 
 _UNIT = f"/etc/systemd/system/{FIREWALL_UNIT}"
 _WANTED = f"/etc/systemd/system/sysinit.target.wants/{FIREWALL_UNIT}"

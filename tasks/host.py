@@ -11,13 +11,13 @@ from typing import Any
 
 from pyinfra.api import StringCommand
 
-from tasks import apt
 from tasks.facts.host import NOTE, HostFact, HostState
+from tasks.operations import apt
 from tasks.operations.files import archive
 from tasks.operations.units import units as timed
-from tasks.render import ROOT, SECRETS, digest
+from tasks.rendering.render import ROOT, SECRETS, digest
+from tasks.rendering.templates import HOME, jinja
 from tasks.run import Commands, executing, host, known, operation, read_ahead, straight_on
-from tasks.templates import HOME, jinja
 
 SOURCE = HOME / "files" / "host"
 SYSCTL = "/etc/sysctl.d/99-zz-smarteros-"

@@ -20,10 +20,10 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 
-from tasks import login, sessions
-from tasks.line import Line
+from tasks.connection import login, sessions
+from tasks.connection.line import Line
+from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, executing, forget, guard, host, operation, stack, straight_on
-from tasks.templates import HOME
 
 # With these pyinfra ends before it changes anything; nothing in its state tells such a run from another.
 _LOOKS = {"--dry", "--debug-facts", "--debug-operations"}
@@ -49,7 +49,7 @@ _outcomes: WeakKeyDictionary[Host, gevent.Greenlet] = WeakKeyDictionary()
 def run() -> None:
     """The phase. Settings come first: bad ones are no run, and leave no trace on the host."""
     stack()
-    login.checked()
+    login.checked(host())
     if straight_on() and not _LOOKS & set(sys.argv):
         _taking(host())
     taken(name="Lock | one run at a time, noted in /var/log/smarteros/runs.log")

@@ -9,8 +9,8 @@ import gevent
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import apt, dns, first_run, generation, sizing, ssh, takeover, vault_session, verify
-from tasks.catalogue import Service, Size
+from tasks import ssh, verify
+from tasks.clients import vault_session
 from tasks.facts import (
     DatabasesFact,
     DockerFact,
@@ -23,7 +23,11 @@ from tasks.facts import (
     TakeoverFact,
     TreeFact,
 )
-from tasks.render import CURRENT, SECRETS
+from tasks.model import sizing
+from tasks.model.catalogue import Service
+from tasks.operations import apt, dns, first_run, takeover
+from tasks.operations.described import links
+from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import (
     Commands,
     Refused,
@@ -94,7 +98,7 @@ def _quiet_run() -> list[tuple[Any, ...]]:
     return [
         (MachineFact,),
         (DockerFact,),
-        (TreeFact, f"{CURRENT}/", tuple(generation.links())),
+        (TreeFact, f"{CURRENT}/", tuple(links())),
         (TreeFact, SECRETS, (), "077"),
         (DatabasesFact, extended),
         (FirstRunFact, first_run.questions(services())),
@@ -139,7 +143,7 @@ def _system(machine: Machine, source: str) -> Iterator[str]:
 
 
 def _sizes(machine: Machine, chosen: tuple[Service, ...]) -> Iterator[str]:
-    need = sizing.demand(chosen, Size)
+    need = sizing.demand(chosen)
     if machine.memory_mb < need.memory_mb:
         yield f"memory: {machine.memory_mb} MB, and the chosen services need {need.memory_mb} MB{_LARGER}"
     if machine.cpus < need.cpus:

@@ -1,8 +1,8 @@
 """Proxy: Caddy runs, and has loaded the Caddyfile of the active generation."""
 
-from tasks import render, takeover
-from tasks.generation import digests, mounted, tree
-from tasks.operations import containers
+from tasks.operations import containers, takeover
+from tasks.operations.described import digests, mounted, tree
+from tasks.rendering import render
 from tasks.run import services, stack
 
 

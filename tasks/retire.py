@@ -11,11 +11,13 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
-from tasks import catalogue, generation, render
-from tasks.catalogue import Service
 from tasks.facts import DockerFact, DockerState, LinksFact
+from tasks.model.catalogue import Service
+from tasks.model.start_order import in_order
+from tasks.operations.described import links
+from tasks.rendering import render
 from tasks.run import Commands, host, known, operation, services, stack
-from tasks.start_order import in_order
+from tasks.services import every
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def run() -> None:
 @operation
 def retired() -> Commands:
     """One command for each service that has left something, those that need others before the others."""
-    found = leftovers(services(), known(DockerFact), known(LinksFact) - set(generation.links()))
+    found = leftovers(services(), known(DockerFact), known(LinksFact) - set(links()))
     described = _described(item.service for item in found)
     for item in found:
         host().log(said(item, described.get(item.service), stack().vault_mount))
@@ -94,7 +96,7 @@ def _owner(link: str) -> str:
 
 def _described(names: Iterable[str]) -> dict[str, Service]:
     """The services of these names that the catalogue still has."""
-    describe = catalogue.known()
+    describe = every()
     return {name: describe[name](stack()) for name in names if name in describe}
 
 

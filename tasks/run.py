@@ -20,8 +20,10 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import State
 
-from tasks import catalogue, sessions, settings
-from tasks.stack import BadSettings, Stack
+from tasks.connection import sessions
+from tasks.model import catalogue, settings
+from tasks.model.stack import BadSettings, Stack
+from tasks.services import every, load
 
 Command = PyinfraCommand | str
 Commands = Generator[Command, None, None]
@@ -53,12 +55,12 @@ def stack() -> Stack:
 
 def services() -> tuple[catalogue.Service, ...]:
     """The host's enabled services in start order."""
-    return remember("services", lambda: catalogue.load(stack()))
+    return remember("services", lambda: load(stack()))
 
 
 def _stack() -> Stack:
     try:
-        return settings.read(host().data.dict())
+        return settings.read(host().data.dict(), every())
     except BadSettings as error:
         lines = "\n".join(f"    {line}" for line in error.lines)
         raise DeployError(f"the settings of {host().name} cannot be deployed:\n{lines}") from None

@@ -15,10 +15,12 @@ from urllib.parse import quote
 
 import bcrypt
 
-from tasks import envfile, vault_session
-from tasks.catalogue import Secret, Service
+from tasks.clients import vault_session
+from tasks.model import envfile
+from tasks.model.catalogue import Secret, Service
+from tasks.model.shapes import shown
 from tasks.operations import files
-from tasks.render import SECRETS, SECRETS_VARIABLE
+from tasks.rendering.render import SECRETS, SECRETS_VARIABLE
 from tasks.run import (
     Commands,
     Refused,
@@ -31,7 +33,6 @@ from tasks.run import (
     step,
     together,
 )
-from tasks.shapes import shown
 
 # Our own path beside the services': the key of the digests that containers and roles are compared by.
 OWN_PATH = "smarteros"

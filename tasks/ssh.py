@@ -10,12 +10,13 @@ from typing import Any
 
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
-from tasks import dokploy_api, key_exchange
+from tasks.clients import dokploy_api
+from tasks.connection import key_exchange
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, Access
 from tasks.operations import armed
+from tasks.rendering.templates import jinja
 from tasks.run import Commands, Refused, host, known, operation, services, stack
-from tasks.templates import jinja
 
 # The first that both sides know is used. Those of the second line an attacker who records today may read one day.
 _KEX = (key_exchange.NAME, "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com")

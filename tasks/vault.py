@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 
 from pyinfra.api import StringCommand
 
-from tasks import boot, render, vault_policies, vault_session
-from tasks import vault_answers as answers
-from tasks.catalogue import Service
+from tasks import boot
+from tasks.clients import vault_answers as answers
+from tasks.clients import vault_session
+from tasks.clients.vault_session import Kept, foreseen, keep, kept
 from tasks.facts import DockerFact
-from tasks.generation import digests, mounted
-from tasks.operations import containers, rollout
+from tasks.model.catalogue import Service
+from tasks.model.shapes import shaped
+from tasks.operations import containers, rollout, vault_policies
+from tasks.operations.described import digests, mounted
+from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
-from tasks.shapes import shaped
-from tasks.vault_session import Kept, foreseen, keep, kept
 
 if TYPE_CHECKING:
     import hvac

@@ -15,10 +15,12 @@ import gevent
 from pyinfra import logger
 from pyinfra.api.host import Host
 
-from tasks import catalogue, dns, takeover, tunnel
-from tasks.catalogue import Route, Service
+from tasks.connection import tunnel
 from tasks.facts import DockerFact, ProxyTroubleFact
-from tasks.render import image
+from tasks.model import catalogue
+from tasks.model.catalogue import Route, Service
+from tasks.operations import dns, takeover
+from tasks.rendering.render import image
 from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack
 
 # A first deploy orders its certificates while this waits.

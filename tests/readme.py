@@ -4,9 +4,11 @@ import re
 import sys
 from pathlib import Path
 
-from tasks import catalogue
-from tasks.render import image
+from tasks.model import catalogue
+from tasks.rendering.render import image
+from tasks.services import load
 from tests.lab.smarteros import ROOT, settings
+from tests.rooms import drawing
 
 README = ROOT / "README.md"
 
@@ -15,7 +17,7 @@ def services_table() -> str:
     """Services, domains, ports and images of the default settings, as Markdown."""
     stack = settings().model_copy(update={"vault_engine": "vault"})
     rows = ["| Service | Domains | Port | Networks | Image |", "|---|---|---|---|---|"]
-    for service in catalogue.load(stack):
+    for service in load(stack):
         first = service.main
         domains = [name for route in service.routes for name in catalogue.domains(stack, route)]
         ports = [f"127.0.0.1:{route.loopback}" for route in service.routes if route.loopback]
@@ -49,7 +51,7 @@ def settings_table() -> str:
 
 def expected(text: str) -> str:
     """The README with its generated parts as they have to be."""
-    for name, part in (("services", services_table()), ("settings", settings_table())):
+    for name, part in (("services", services_table()), ("settings", settings_table()), ("rooms", drawing())):
         start, end = f"<!-- {name}: generated -->", f"<!-- /{name} -->"
         before, _, rest = text.partition(start)
         text = f"{before}{start}\n{part}\n{end}{rest.partition(end)[2]}"

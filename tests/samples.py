@@ -4,8 +4,8 @@ import runpy
 from pathlib import Path
 from typing import Any
 
-from tasks import settings as outside
-from tasks.catalogue import (
+from tasks.model import settings as outside
+from tasks.model.catalogue import (
     CORE,
     TENANTS,
     Container,
@@ -18,7 +18,8 @@ from tasks.catalogue import (
     Size,
     Volume,
 )
-from tasks.stack import BadSettings, Stack
+from tasks.model.stack import BadSettings, Stack
+from tasks.services import every
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,7 +33,7 @@ def settings(**changes: Any) -> dict[str, Any]:
 
 def stack(**changes: Any) -> Stack:
     """The delivered settings, parsed and checked."""
-    return outside.read(settings(**changes))
+    return outside.read(settings(**changes), every())
 
 
 def refusals(**changes: Any) -> list[str]:

@@ -17,12 +17,12 @@ import pytest
 from pyinfra.api.host import Host
 
 from tasks import boot
+from tasks.clients.vault_session import Kept, keep
 from tasks.facts.unsealer import QUESTION
-from tasks.vault_session import Kept, keep
+from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, stdin
 from tests.openbao import OpenBao, new_openbao
 from tests.samples import ROOT, refusals
-from tests.test_facts import MACHINE
 
 BASH = shutil.which("bash") or ""
 UNIT = "smarteros-unseal.service"

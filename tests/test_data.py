@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasks import data
-from tasks.catalogue import Container, Database, Health, Service, Size
+from tasks.model.catalogue import Container, Database, Health, Service, Size
 from tasks.run import Refused, remember
 from tests.fake import fake
 

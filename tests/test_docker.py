@@ -9,9 +9,9 @@ import pytest
 from tasks import docker
 from tasks.facts import Machine
 from tasks.run import Refused
+from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, stdin
-from tests.test_apt import WAIT
-from tests.test_facts import MACHINE
+from tests.operations.test_apt import WAIT
 
 OURS = {
     "log-driver": "json-file",

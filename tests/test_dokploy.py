@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks import dokploy, dokploy_api
+from tasks import dokploy
+from tasks.clients import dokploy_api
 from tasks.dokploy import Change, changes
 from tasks.facts.dokploy import DokployFact, DokployState, Entry
 from tests.fake import commands, fake

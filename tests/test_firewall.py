@@ -11,10 +11,10 @@ from tasks import firewall
 from tasks.facts import MachineFact
 from tasks.facts.access import FIREWALL, Access
 from tasks.run import Refused
+from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake
+from tests.operations.test_apt import WAIT
 from tests.samples import ROOT, refusals, stack
-from tests.test_apt import WAIT
-from tests.test_facts import MACHINE
 
 TABLE = """table inet smarter_fw
 delete table inet smarter_fw

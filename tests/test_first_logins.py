@@ -17,9 +17,9 @@ from tasks import first_logins
 from tasks.facts import MachineFact
 from tasks.operations.units import units
 from tasks.run import remember
+from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, stdin
 from tests.samples import ROOT
-from tests.test_facts import MACHINE
 
 SERVICES = ["vault", "postgres", "redis", "chatwoot", "n8n"]
 SECRETS = {

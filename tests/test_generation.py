@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks import generation, render
+from tasks.operations import described
+from tasks.rendering import render
 from tests.fake import fake
 from tests.samples import stack
 
@@ -17,7 +18,7 @@ def _host() -> Iterator[None]:
 
 def test_the_architectures_paths_are_links_into_the_active_generation() -> None:
     with fake({}, services=["vault", "postgres", "n8n", "caddy"]):
-        links = generation.links()
+        links = described.links()
     current = "/opt/smarteros/current"
     assert links == {
         "/root/Caddyfile": f"{current}/caddy/Caddyfile",
@@ -35,15 +36,15 @@ def test_the_architectures_paths_are_links_into_the_active_generation() -> None:
 
 
 def test_the_tree_is_what_is_rendered_and_made_once() -> None:
-    assert generation.tree() == render.tree(stack())
-    assert generation.tree() is generation.tree()
+    assert described.tree() == render.tree(stack())
+    assert described.tree() is described.tree()
 
 
 def test_every_link_leads_to_a_rendered_file() -> None:
-    targets = {target.removeprefix("/opt/smarteros/current/") for target in generation.links().values()}
-    assert targets <= set(generation.tree())
+    targets = {target.removeprefix("/opt/smarteros/current/") for target in described.links().values()}
+    assert targets <= set(described.tree())
 
 
 def test_a_host_without_caddy_has_no_caddyfile() -> None:
     with fake({}, services=["vault", "postgres"]):
-        assert "/root/Caddyfile" not in generation.links()
+        assert "/root/Caddyfile" not in described.links()

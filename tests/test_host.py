@@ -16,8 +16,8 @@ from pyinfra.api.exceptions import FactProcessError
 from tasks import host
 from tasks.facts import HostFact, HostState
 from tests.fake import commands, fake, stdin
+from tests.operations.test_apt import WAIT
 from tests.samples import ROOT
-from tests.test_apt import WAIT
 
 SOURCE = ROOT / "files" / "host"
 PLACES = ("/etc/", "/proc/sys", "/opt/smarteros", "/var/lib/aide", "/vault")

@@ -18,15 +18,7 @@ from pyinfra.api import DeployError, FactBase, StringCommand
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks import (
-    data,
-    docker,
-    facts,
-    first_run,
-    preflight,
-    retire,
-    takeover,
-)
+from tasks import data, docker, facts, preflight, retire
 from tasks.facts import (
     DatabasesFact,
     DockerFact,
@@ -38,10 +30,10 @@ from tasks.facts import (
     TakeoverFact,
     TreeFact,
 )
-from tasks.operations import containers, files, images
+from tasks.operations import containers, files, first_run, images, takeover
 from tasks.run import remember, services
+from tests.facts.test_facts import DOCKER, MACHINE, SHA
 from tests.fake import commands, fake
-from tests.test_facts import DOCKER, MACHINE, SHA
 
 POSTGRES = [
     json.dumps(

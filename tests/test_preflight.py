@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from tasks import apt, catalogue, preflight
+from tasks import preflight
 from tasks.facts import Machine
+from tasks.operations import apt
 from tasks.run import Refused
+from tasks.services import load
+from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, texts
 from tests.samples import HELPDESK, stack
-from tests.test_facts import MACHINE
 
 GOOD = Machine(
     system="debian",
@@ -23,7 +25,7 @@ GOOD = Machine(
     disk_free_mb=70132,
     clock=1000,
 )
-SERVICES = catalogue.load(stack())
+SERVICES = load(stack())
 PROXY = 'tcp LISTEN 0 4096 {} 0.0.0.0:* users:(("{}",pid=911,fd=7))'
 OURS = "caddy-proxy caddy 0.0.0.0:80->80/tcp, [::]:80->80/tcp, 0.0.0.0:443->443/tcp"
 LARGER = ": choose fewer services, a smaller profile, or take a larger host"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import catalogue, retire
+from tasks import retire
 from tasks.facts import DockerFact, LinksFact
 from tasks.retire import Leftover
+from tasks.services import every
 from tests.fake import commands, fake, texts
 from tests.samples import HELPDESK, stack
 
@@ -90,7 +91,7 @@ def test_the_removal_is_one_command_and_names_no_volume() -> None:
 
 
 def test_what_goes_and_what_is_kept_is_said() -> None:
-    n8n = catalogue.known()["n8n"](stack())
+    n8n = every()["n8n"](stack())
     assert retire.said(Leftover("n8n", containers=("n8n",)), n8n, "secret") == (
         "n8n: not listed, removed: containers n8n; kept: volumes n8n_data; databases of n8n; "
         "secrets in Vault (secret/n8n) with its policy and AppRole; its images; list it again to have it back"

@@ -13,7 +13,7 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
 from tasks import secrets
-from tasks.catalogue import Container, Health, Secret, Service, Size
+from tasks.model.catalogue import Container, Health, Secret, Service, Size
 from tasks.run import Refused, remember
 from tests.fake import fake
 from tests.openbao import OpenBao, running_openbao

@@ -10,12 +10,13 @@ from typing import Any
 import paramiko
 import pytest
 
-from tasks import key_exchange, ssh
+from tasks import ssh
+from tasks.connection import key_exchange
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, Access
+from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake
 from tests.samples import refusals
-from tests.test_facts import MACHINE
 
 PQ = "mlkem768x25519-sha256 sntrup761x25519-sha512 sntrup761x25519-sha512@openssh.com"
 CLASSIC = "curve25519-sha256 curve25519-sha256@libssh.org"

@@ -35,7 +35,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def test_the_files_were_found() -> None:
-    assert {"tasks/render.py", "tests/lab/lab.py", "inventories/prod.py", "deploy.py"} <= set(
+    assert {"tasks/rendering/render.py", "tests/lab/lab.py", "inventories/prod.py", "deploy.py"} <= set(
         map(name, MODULES)
     )
     assert {"templates/caddy/Caddyfile.j2", ".ci/test"} <= set(map(name, FILES))

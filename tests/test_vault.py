@@ -13,14 +13,17 @@ import pytest
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
-from tasks import boot, catalogue, vault, vault_policies, vault_session
-from tasks.catalogue import Service
+from tasks import boot, vault
+from tasks.clients import vault_session
+from tasks.clients.vault_session import Kept, foreseen, keep, kept
+from tasks.model.catalogue import Service
+from tasks.operations import vault_policies
 from tasks.run import Refused, services
-from tasks.vault_session import Kept, foreseen, keep, kept
+from tasks.services import load
+from tests.facts.test_facts import MACHINE
 from tests.fake import Responses, commands, fake
 from tests.openbao import OpenBao, free_port, new_openbao
 from tests.samples import stack
-from tests.test_facts import MACHINE
 
 CONTAINER = "c|/vault|vault|d||running|healthy|0|x:1|smarter-net "
 RUNS = {"docker ps -aq": [CONTAINER]}
@@ -77,7 +80,7 @@ def unsealed(bao: OpenBao) -> hvac.Client:
 
 def test_an_empty_vault_is_initialised_configured_and_then_left_alone(bao: OpenBao, tmp_path: Path) -> None:
     # init, unseal, bootstrap, a policy and a role for each service, the root token's end
-    assert perform(tmp_path) == 4 + 2 * len(catalogue.load(stack()))
+    assert perform(tmp_path) == 4 + 2 * len(load(stack()))
     found = stored(tmp_path)
     assert (len(found.keys), found.root_token) == (5, "")
     file = tmp_path / "state" / "fake" / "one" / "vault.json"

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tasks import tunnel, verify
-from tasks.catalogue import Route
+from tasks import verify
+from tasks.connection import tunnel
+from tasks.model.catalogue import Route
 from tasks.run import Refused
 from tasks.verify import Answer
 from tests.fake import commands, fake

@@ -13,7 +13,8 @@ from importlib.metadata import files
 from pathlib import Path
 from threading import Thread
 
-from tasks import catalogue, render
+from tasks.rendering import render
+from tasks.services import load
 from tests.openbao import free_port
 from tests.samples import stack
 
@@ -90,7 +91,7 @@ def _rendered() -> tuple[str, str]:
     are still to be named.
     """
     settings = stack(overrides={"n8n": {"guard": True}})
-    proxy = next(item for item in catalogue.load(settings) if item.name == "caddy")
+    proxy = next(item for item in load(settings) if item.name == "caddy")
     text = render.render(settings, proxy)["caddy/Caddyfile"]
     snippet = text.split("\n(to) {\n")[1].split("\n}\n")[0]
     inside = text.split("\nn8n.smarterbot.cl {\n\timport site n8n.smarterbot.cl\n")[1].split("\n}\n")[0]

@@ -7,7 +7,7 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.render import CURRENT, DIGEST_LABEL, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
+from tasks.rendering.render import CURRENT, DIGEST_LABEL, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.shapes import Misshapen, parsed
+from tasks.model.shapes import Misshapen, parsed
 
 PROJECT = "smarteros"
 # How the description of each entry of ours begins; nothing else is ever changed or removed.

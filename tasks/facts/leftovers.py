@@ -3,7 +3,7 @@
 from pyinfra.api import FactBase
 
 from tasks.facts.files import TEXT
-from tasks.render import ROOT
+from tasks.rendering.render import ROOT
 
 
 class LinksFact(FactBase[frozenset[str]]):

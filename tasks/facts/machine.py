@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.apt import HOLDERS
 from tasks.facts import unsealer
 from tasks.facts.access import QUESTION, Access, access
 
@@ -73,6 +72,12 @@ class MachineFact(FactBase[Machine]):
         except (ValueError, KeyError, IndexError) as error:
             raise FactProcessError(f"cannot read what the host says of itself: {error}") from None
 
+
+# Prints the processes that hold one of apt's locks.
+HOLDERS = (
+    "stat -c %i /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock 2>/dev/null | "
+    "awk 'NR == FNR {lock[$1]; next} {split($6, part, \":\")} part[3] in lock {print $5}' - /proc/locks | sort -u"
+)
 
 _APT = f'{HOLDERS} | while read -r pid; do echo "apt $(cat "/proc/$pid/comm" 2>/dev/null) ($pid)"; done &'
 

@@ -6,7 +6,7 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 from typing_extensions import TypedDict
 
-from tasks.shapes import Misshapen, parsed
+from tasks.model.shapes import Misshapen, parsed
 
 
 class _Role(TypedDict):

@@ -11,7 +11,7 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts.unsealer import NAME
-from tasks.render import SERVICE_LABEL
+from tasks.rendering.render import SERVICE_LABEL
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.render import ROOT, SERVICE_LABEL
+from tasks.rendering.render import ROOT, SERVICE_LABEL
 
 
 @dataclass(frozen=True)

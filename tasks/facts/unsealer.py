@@ -1,6 +1,6 @@
 """Unsealer: where the host keeps what unseals Vault after a boot, and the shell that says whether it is whole."""
 
-from tasks.render import ROOT
+from tasks.rendering.render import ROOT
 
 NAME = "smarteros-unseal"
 CREDENTIAL = f"/etc/credstore.encrypted/{NAME}"

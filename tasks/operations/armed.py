@@ -20,8 +20,8 @@ from pyinfra.api.exceptions import ConnectError
 from tasks.facts import MachineFact
 from tasks.facts.access import ARMED
 from tasks.operations.files import archive
+from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, host, known, operation, stack, step
-from tasks.templates import HOME
 
 _UNIT = "smarteros-revert.service"
 _TIMER = "smarteros-revert.timer"

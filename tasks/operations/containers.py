@@ -6,10 +6,10 @@ from types import MappingProxyType
 
 from pyinfra.api import StringCommand
 
-from tasks import render
-from tasks.catalogue import Container, Service
 from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact, NetworkState
+from tasks.model.catalogue import Container, Service
 from tasks.operations.rollout import replaced, start_script
+from tasks.rendering import render
 from tasks.run import Commands, host, known, operation, services
 
 

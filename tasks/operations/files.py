@@ -11,7 +11,7 @@ from shlex import quote
 from pyinfra.api import StringCommand
 
 from tasks.facts import FileState, TreeFact
-from tasks.render import CURRENT, ROOT, SECRETS
+from tasks.rendering.render import CURRENT, ROOT, SECRETS
 from tasks.run import Commands, known, operation
 
 _KEPT_GENERATIONS = 5

@@ -5,9 +5,10 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
-from tasks import forks, render
-from tasks.catalogue import Container, Service
 from tasks.facts import DockerFact
+from tasks.model import forks
+from tasks.model.catalogue import Container, Service
+from tasks.rendering import render
 from tasks.run import Commands, known, operation
 
 _UNIT = "smarteros-images"

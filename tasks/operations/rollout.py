@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from shlex import quote
 
-from tasks import render
-from tasks.catalogue import CORE, Container, Service
 from tasks.facts import ContainerState
+from tasks.model.catalogue import CORE, Container, Service
 from tasks.operations import images
 from tasks.operations.files import PREVIOUS
+from tasks.rendering import render
 
 # A container that has ended so often does not come to life by waiting.
 _RESTARTS = 5

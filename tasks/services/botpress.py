@@ -1,7 +1,18 @@
 """Botpress v12: bots. Community edition cannot cluster, so there is one, stopped before it is started anew."""
 
-from tasks.catalogue import Admin, Container, Database, Health, Route, Secret, Service, Size, Volume, domains
-from tasks.stack import Stack
+from tasks.model.catalogue import (
+    Admin,
+    Container,
+    Database,
+    Health,
+    Route,
+    Secret,
+    Service,
+    Size,
+    Volume,
+    domains,
+)
+from tasks.model.stack import Stack
 
 
 def describe(stack: Stack) -> Service:

@@ -1,8 +1,8 @@
 """Caddy: the single proxy. Everything it serves comes from the routes of the other services."""
 
-from tasks.catalogue import Container, Health, Service, Size, Volume
-from tasks.policy import FILE_CAPABILITY
-from tasks.stack import Stack
+from tasks.model.catalogue import Container, Health, Service, Size, Volume
+from tasks.model.policy import FILE_CAPABILITY
+from tasks.model.stack import Stack
 
 
 def describe(stack: Stack) -> Service:

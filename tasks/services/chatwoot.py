@@ -1,6 +1,6 @@
 """Chatwoot: CRM and inboxes. A prepare job, the web process, and sidekiq for what runs behind."""
 
-from tasks.catalogue import (
+from tasks.model.catalogue import (
     Admin,
     Container,
     Database,
@@ -13,7 +13,7 @@ from tasks.catalogue import (
     Volume,
     domains,
 )
-from tasks.stack import Stack
+from tasks.model.stack import Stack
 
 IMAGE = "chatwoot/chatwoot:v4.15.1"
 _STORAGE = (Volume("chatwoot_storage", "/app/storage", backup=True),)

@@ -1,6 +1,6 @@
 """Dokploy: the panel, without its Traefik and without its installer (which would take ports and the swarm)."""
 
-from tasks.catalogue import (
+from tasks.model.catalogue import (
     CORE,
     Admin,
     Container,
@@ -13,7 +13,7 @@ from tasks.catalogue import (
     Volume,
     domains,
 )
-from tasks.stack import Stack
+from tasks.model.stack import Stack
 
 
 def describe(stack: Stack) -> Service:

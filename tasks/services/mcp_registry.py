@@ -1,8 +1,8 @@
 """MCP registry: a page and the registry's read API (GET /v0/servers), static, from the settings."""
 
-from tasks.catalogue import Container, Health, Route, Service, Size
-from tasks.policy import FILE_CAPABILITY
-from tasks.stack import Stack
+from tasks.model.catalogue import Container, Health, Route, Service, Size
+from tasks.model.policy import FILE_CAPABILITY
+from tasks.model.stack import Stack
 
 
 def describe(stack: Stack) -> Service:

@@ -1,7 +1,18 @@
 """Metabase: KPI dashboards. It migrates its database at boot, so there is one at a time."""
 
-from tasks.catalogue import Admin, Container, Database, Health, Metrics, Route, Secret, Service, Size, domains
-from tasks.stack import Stack
+from tasks.model.catalogue import (
+    Admin,
+    Container,
+    Database,
+    Health,
+    Metrics,
+    Route,
+    Secret,
+    Service,
+    Size,
+    domains,
+)
+from tasks.model.stack import Stack
 
 _HEAP_SHARE = 0.7  # the rest of the limit is the JVM's own
 

@@ -1,6 +1,6 @@
 """n8n: workflows. Data in Postgres, encryption key from Vault, owner made before the first visitor."""
 
-from tasks.catalogue import (
+from tasks.model.catalogue import (
     CORE,
     TENANTS,
     Admin,
@@ -15,7 +15,7 @@ from tasks.catalogue import (
     Volume,
     domains,
 )
-from tasks.stack import Stack
+from tasks.model.stack import Stack
 
 
 def describe(stack: Stack) -> Service:

@@ -1,6 +1,6 @@
 """Odoo: ERP. The image's line 16.0 is frozen upstream; one override moves it."""
 
-from tasks.catalogue import (
+from tasks.model.catalogue import (
     CORE,
     TENANTS,
     Admin,
@@ -13,7 +13,7 @@ from tasks.catalogue import (
     Size,
     Volume,
 )
-from tasks.stack import Stack
+from tasks.model.stack import Stack
 
 IMAGE = "odoo:16.0-20250909"
 _VOLUMES = (

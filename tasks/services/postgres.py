@@ -1,7 +1,7 @@
 """PostgreSQL with pgvector: one server, one role and one database per service."""
 
-from tasks.catalogue import Container, Health, Secret, Service, Size, Volume
-from tasks.stack import Stack
+from tasks.model.catalogue import Container, Health, Secret, Service, Size, Volume
+from tasks.model.stack import Stack
 
 
 def describe(stack: Stack) -> Service:

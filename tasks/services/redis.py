@@ -1,7 +1,7 @@
 """Redis: queues and cache, append-only, never evicting (queues must not lose jobs)."""
 
-from tasks.catalogue import Container, Health, Secret, Service, Size, Volume
-from tasks.stack import Stack
+from tasks.model.catalogue import Container, Health, Secret, Service, Size, Volume
+from tasks.model.stack import Stack
 
 # The image reads no password from the environment. A here-document keeps it out of the process list,
 # hexadecimal keeps whatever it holds one word of the configuration (and out of the log, which shows a

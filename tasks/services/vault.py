@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tasks.catalogue import Container, Health, Metrics, Service, Size, Volume
-from tasks.policy import FILE_CAPABILITY
-from tasks.stack import Stack
+from tasks.model.catalogue import Container, Health, Metrics, Service, Size, Volume
+from tasks.model.policy import FILE_CAPABILITY
+from tasks.model.stack import Stack
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """vault-auth-validator: answers whether a request carries a live Vault token; ours, built on the host."""
 
-from tasks.catalogue import Container, Health, Route, Secret, Service, Size
-from tasks.stack import Stack
+from tasks.model.catalogue import Container, Health, Route, Secret, Service, Size
+from tasks.model.stack import Stack
 
 
 def describe(stack: Stack) -> Service:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks import catalogue, policy
-from tasks.catalogue import Container
+from tasks.model import policy
+from tasks.model.catalogue import Container
+from tasks.services import load
 from tests.audit import Target, Verdict, reasons
 from tests.lab import smarteros
 
@@ -57,9 +58,7 @@ class Seen:
 def check(target: Target) -> list[Verdict]:
     """Looks at the host; the raw report says what was seen, each container without its secrets."""
     seen = look(target)
-    declared = {
-        item.name: item for service in catalogue.load(smarteros.settings()) for item in service.containers
-    }
+    declared = {item.name: item for service in load(smarteros.settings()) for item in service.containers}
     target.keep("docker-info.json", json.dumps(seen.info, indent=1))
     target.keep("docker-inspect.json", json.dumps(seen.containers, indent=1))
     found = list(findings(seen, declared))

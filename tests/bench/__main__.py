@@ -14,9 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 
-from tasks import catalogue, docker, envfile, host_files, render, secrets
+from tasks import docker, secrets
 from tasks import host as host_phase
+from tasks.model import catalogue, envfile
 from tasks.operations.files import archive
+from tasks.rendering import host_files, render
+from tasks.services import load
 from tests.lab import smarteros
 from tests.lab.hosts import LabHost
 from tests.lab.lab import Lab
@@ -155,7 +158,7 @@ def script(host: LabHost, text: str, variables: dict[str, str]) -> None:
 
 def noop_variables() -> dict[str, str]:
     """What the plain script looks at."""
-    services = catalogue.load(smarteros.settings())
+    services = load(smarteros.settings())
     return {
         "NETWORKS": " ".join(smarteros.settings().networks),
         "SERVICES": " ".join(service.name for service in services),
@@ -176,7 +179,7 @@ def checks() -> str:
     stack = smarteros.settings()
     return " ".join(
         f"{name}={route.check}"
-        for service in catalogue.load(stack)
+        for service in load(stack)
         for route in service.routes
         for name in catalogue.domains(stack, route)
     )
@@ -185,7 +188,7 @@ def checks() -> str:
 def first_variables() -> dict[str, str]:
     """What the plain script is given: files rendered, and secrets and roles made beforehand."""
     stack = smarteros.settings()
-    services = catalogue.load(stack)
+    services = load(stack)
     image = {service.name: render.image(service.main) for service in services}
     files = render.tree(stack)
     made = {service.name: secrets.generated(service.secrets, {}) for service in services}

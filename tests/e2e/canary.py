@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
 
-from tasks import envfile
+from tasks.model import envfile
 from tests.e2e.deployment import Deployment
 from tests.e2e.vault_access import WITH_SECRETS, Vault, kept
 from tests.lab.smarteros import ROOT

@@ -5,12 +5,12 @@ from shlex import quote
 
 import pytest
 
-from tasks import catalogue
+from tasks.services import load
 from tests.e2e.clients import secrets
 from tests.e2e.deployment import Deployment
 from tests.lab import smarteros
 
-SERVICES = catalogue.load(smarteros.settings())
+SERVICES = load(smarteros.settings())
 OWNED = [(service, database) for service in SERVICES for database in service.databases]
 
 

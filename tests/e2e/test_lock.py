@@ -126,8 +126,8 @@ def test_neither_a_plan_nor_a_look_at_the_services_takes_the_lock_or_is_in_the_l
     deployed.sh("systemd-run --quiet --unit held flock /run/smarteros/lock sleep infinity")
     try:
         assert deployed.run("--dry", yes=False).code == 0
-        assert deployed.run(deploy="tasks.verify.run").code == 0
-        assert deployed.run(deploy="tasks.status.run").code == 0
+        assert deployed.run(deploy="tasks.commands.verify.run").code == 0
+        assert deployed.run(deploy="tasks.commands.status.run").code == 0
         assert "lab-1 is locked: somebody is deploying to it" in deployed.refused().output
     finally:
         deployed.sh("systemctl stop held")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tasks.catalogue import Database
 from tasks.data import _database
+from tasks.model.catalogue import Database
 from tests.e2e.clients import browser, containers, n8n_owner, secrets
 from tests.e2e.deployment import Deployment
 

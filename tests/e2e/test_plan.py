@@ -2,7 +2,7 @@
 
 import re
 
-from tasks import catalogue
+from tasks.services import load
 from tests.e2e.deployment import Deployment, Run
 from tests.lab import smarteros
 
@@ -57,8 +57,6 @@ def test_the_plan_of_a_deployed_host_is_empty(deployed: Deployment) -> None:
     assert plan.code == 0, plan.output
     assert set(planned(plan).values()) == {"-"}
     of_every_service = {
-        f"Services | {service.title}"
-        for service in catalogue.load(smarteros.settings())
-        if service.phase == "services"
+        f"Services | {service.title}" for service in load(smarteros.settings()) if service.phase == "services"
     }
     assert {*CHECKS, *PLANNED, *of_every_service} < set(planned(plan))

@@ -118,7 +118,7 @@ def test_mistakes_that_only_the_catalogue_sees_are_named_at_once_too(refusing: D
 
 def test_an_inventory_without_a_host_is_refused(refusing: Deployment, tmp_path: Path) -> None:
     inventory = tmp_path / "empty.py"
-    inventory.write_text("from tasks.inventory import hosts\n\nnodes = hosts()\n")
+    inventory.write_text("from tasks.connection.inventory import hosts\n\nnodes = hosts()\n")
     run = refusing.refused(inventory=str(inventory))
     assert run.lines[-1] == "nodes: the inventory lists no host: add at least one to hosts(…)"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks import envfile
+from tasks.model import envfile
 from tests.e2e.deployment import Deployment
 from tests.e2e.vault_access import PRIVATE, SERVICES, Vault, env_file_modes, opened
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from tasks import catalogue
-from tasks.catalogue import TENANTS, Container
+from tasks.model.catalogue import TENANTS, Container
+from tasks.services import load
 from tests.e2e.clients import containers
 from tests.e2e.deployment import Deployment
 from tests.lab import smarteros
@@ -40,7 +40,7 @@ rm -f /tmp/probe-addresses /tmp/probe-ports
 
 
 def declared() -> Iterator[Container]:
-    for service in catalogue.load(smarteros.settings()):
+    for service in load(smarteros.settings()):
         yield from (container for container in service.containers if not container.job)
 
 

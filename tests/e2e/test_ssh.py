@@ -5,7 +5,7 @@ import subprocess
 import paramiko
 import pytest
 
-from tasks import key_exchange
+from tasks.connection import key_exchange
 from tests.e2e.deployment import Deployment
 
 

@@ -7,7 +7,7 @@ from tests.e2e.deployment import Deployment, Run
 
 
 def status(deployment: Deployment) -> Run:
-    return deployment.run(deploy="tasks.status.run")
+    return deployment.run(deploy="tasks.commands.status.run")
 
 
 def rows(run: Run) -> dict[str, tuple[str, str]]:

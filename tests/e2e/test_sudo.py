@@ -79,8 +79,8 @@ def test_a_bare_host_gets_a_plan_then_after_enter_the_deployment_and_a_second_ru
     host.unchanged(**SUDO)
     plan = host.run("--dry", yes=False, **SUDO)
     assert (plan.code, "1 (sudo)" in plan.output) == (0, False), plan.output
-    assert host.run(deploy="tasks.verify.run", **SUDO).code == 0
-    assert host.run(deploy="tasks.status.run", **SUDO).code == 0
+    assert host.run(deploy="tasks.commands.verify.run", **SUDO).code == 0
+    assert host.run(deploy="tasks.commands.status.run", **SUDO).code == 0
     logins = [json.loads(line)["login"] for line in host.sh("cat /var/log/smarteros/runs.log").splitlines()]
     assert logins == ["deploy", "deploy"]
 

@@ -11,13 +11,13 @@ from typing import Any
 import hvac
 import requests
 
-from tasks import catalogue
+from tasks.services import load
 from tests.e2e.deployment import Deployment
 from tests.lab import smarteros
 from tests.openbao import free_port
 
 MOUNT = "secret"
-SERVICES = catalogue.load(smarteros.settings())
+SERVICES = load(smarteros.settings())
 WITH_SECRETS = tuple(sorted(service.name for service in SERVICES if service.secrets))
 # Ours: the digest key, and the key of Dokploy's API, which is not its container's.
 OWN_PATHS = ("smarteros", "dokploy-import")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from docker.models.containers import Container
 
-from tasks import apt
+from tasks.facts.machine import HOLDERS
+from tasks.operations import apt
 from tests.e2e.clients import browser
 from tests.e2e.deployment import Deployment
 from tests.e2e.test_convergence import CADDYFILE, ENV_FILES, FILES, METABASE, REDIS, ids, managed
@@ -53,7 +54,7 @@ def test_what_an_interrupted_dpkg_left_is_mended_first(deployed: Deployment, int
 LOCKS = ("/var/lib/apt/lists/lock", "/var/lib/dpkg/lock-frontend")
 
 
-_HELD = f'until [ -n "$({apt.HOLDERS})" ]; do sleep 0.1; done'
+_HELD = f'until [ -n "$({HOLDERS})" ]; do sleep 0.1; done'
 
 
 @contextmanager

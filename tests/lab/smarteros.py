@@ -4,9 +4,10 @@ import runpy
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks import catalogue
-from tasks import settings as outside
-from tasks.stack import Stack
+from tasks.model import catalogue
+from tasks.model import settings as outside
+from tasks.model.stack import Stack
+from tasks.services import every, load
 from tests.lab.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,12 +23,12 @@ def settings() -> Stack:
         for key, value in runpy.run_path(str(ROOT / "group_data" / "all.py")).items()
         if not key.startswith("__")
     }
-    return outside.read(found | {"acme_email": "ops@smarterbot.cl", "vault_engine": "openbao"})
+    return outside.read(found | {"acme_email": "ops@smarterbot.cl", "vault_engine": "openbao"}, every())
 
 
 def images() -> list[str]:
     """Upstream references of every image that a deployment pulls."""
-    containers = [container for service in catalogue.load(settings()) for container in service.containers]
+    containers = [container for service in load(settings()) for container in service.containers]
     return sorted(
         {container.image for container in containers if not (container.build or container.fork)} | set(BASES)
     )
@@ -38,7 +39,7 @@ def domains() -> list[str]:
     stack = settings()
     return [
         name
-        for service in catalogue.load(stack)
+        for service in load(stack)
         for route in service.routes
         for name in catalogue.domains(stack, route)
     ]

@@ -1,0 +1,194 @@
+"""A session with Vault from this machine: the way to it, who we are there, and what we keep of it here.
+
+Errors of the network and of Vault come out as Refused, naming Vault's address and what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.clients import vault_answers as answers
+from tasks.clients.lazily import lazily
+from tasks.model.shapes import Misshapen, parsed, shaped, shown
+from tasks.run import Refused, host, remember, stack
+
+if TYPE_CHECKING:
+    import hvac
+    import requests
+
+    from tasks.connection import tunnel_http
+else:
+    hvac, requests, tunnel_http = lazily("hvac"), lazily("requests"), lazily("tasks.connection.tunnel_http")
+
+PORT = 8200
+DEPLOYER = "smarteros-deployer"
+
+# Seconds to connect, and for one answer. Generous: an answer to the initialisation that came too late would be lost keys.
+_PATIENCE = (10, 120)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What this machine keeps of one Vault: unseal keys, the deployer's AppRole, and, only until the
+    first run has configured it, the root token.
+    """
+
+    keys: tuple[str, ...] = ()
+    root_token: str = ""
+    role_id: str = ""
+    secret_id: str = ""
+    asked: bool = False  # it was told to initialise, and its answer has not arrived yet
+
+
+def state_file() -> Path:
+    """Where Kept is stored: one file for each host."""
+    return Path(stack().state_dir).expanduser() / host().name.lstrip("@") / "vault.json"
+
+
+def kept() -> Kept | None:
+    """What is stored here, None when nothing is. Raises Refused for a file that cannot be read."""
+    path = state_file()
+    if not path.exists():
+        return None
+    try:
+        return parsed(Kept, path.read_text())
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path} cannot be read ({error}): restore it from your backup of it") from None
+
+
+def keep(value: Kept) -> None:
+    """Stores it durably (0600, renamed into place) before Vault relies on it."""
+    path = state_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(asdict(value), file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def client() -> hvac.Client:
+    """A client without a token: through the SSH connection, or straight to an external Vault."""
+    external = stack().vault_address
+    if external:
+        return hvac.Client(url=external, timeout=_PATIENCE, adapter=answers.adapter())
+    session = requests.Session()
+    session.trust_env = False  # no proxy of this machine between us and the host's loopback
+    session.mount("http://", tunnel_http.Adapter(host(), PORT))
+    return hvac.Client(
+        url=f"http://127.0.0.1:{PORT}", session=session, timeout=_PATIENCE, adapter=answers.adapter()
+    )
+
+
+def warm() -> None:
+    """Loads the client's libraries now, while there is something to wait for."""
+    _ = hvac.Client, tunnel_http.Adapter
+
+
+def deployer() -> hvac.Client:
+    """The run's client, logged in with the least it needs; made once a run. Raises Refused."""
+    return remember("vault", _login)
+
+
+def _login() -> hvac.Client:
+    found = client()
+    with foreseen("logging in to Vault"):
+        if token := os.environ.get("VAULT_TOKEN") if stack().vault_address else None:
+            found.token = token
+            found.auth.token.lookup_self()
+            return found
+        role_id, secret_id = _approle()
+        found.auth.approle.login(role_id, secret_id)
+    return found
+
+
+def _approle() -> tuple[str, str]:
+    role_id, secret_id = os.environ.get("VAULT_ROLE_ID"), os.environ.get("VAULT_SECRET_ID")
+    if role_id and secret_id:
+        return role_id, secret_id
+    stored = None if stack().vault_address else kept()
+    if not stored or not stored.role_id:
+        raise Refused(lost_state())
+    return stored.role_id, stored.secret_id
+
+
+def lost_state() -> str:
+    """The error for a Vault that we have no credential for."""
+    if stack().vault_address:
+        return (
+            f"the Vault at {stack().vault_address} needs a credential: set VAULT_TOKEN, "
+            "or VAULT_ROLE_ID and VAULT_SECRET_ID, in the environment"
+        )
+    return (
+        f"Vault on {host().name} is initialised, but its keys are not on this machine: restore {state_file()} "
+        "from where it was first deployed (settings: state_dir). It is never initialised a second time, "
+        "since that would lose every secret"
+    )
+
+
+@contextmanager
+def foreseen(doing: str) -> Iterator[None]:
+    """Turns errors of hvac and of the network, and answers that no Vault gives, into Refused without a secret."""
+    where = stack().vault_address or f"Vault on {host().name}"
+    try:
+        yield
+    except requests.RequestException as error:
+        raise Refused(f"{doing}: {where} does not answer ({_root(error)})") from None
+    except hvac.exceptions.Forbidden:
+        raise Refused(
+            f"{doing}: {where} refuses the credential (403): it may have expired or been revoked"
+        ) from None
+    except hvac.exceptions.VaultError as error:
+        raise Refused(f"{doing}: {where} says: {shown(str(error))}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        why = error if isinstance(error, Misshapen) else type(error).__name__
+        raise Refused(f"{doing}: {where} answers as no Vault does ({why})") from None
+
+
+def _root(error: BaseException) -> str:
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__
+
+
+def read(path: str) -> tuple[dict[str, Any], int]:
+    """A service's secrets and their version; ({}, 0) when there never were any. Raises Refused."""
+    mount = stack().vault_mount
+    with foreseen(f"reading {mount}/{path}"):
+        try:
+            found = deployer().secrets.kv.v2.read_secret_version(
+                path, mount_point=mount, raise_on_deleted_version=True
+            )
+        except hvac.exceptions.InvalidPath as error:
+            if deleted := answers.absent(error).get("data"):
+                version = shaped(answers.Deleted, deleted)["metadata"]["version"]
+                raise Refused(_deleted(mount, path, version)) from None
+            return {}, 0
+        stored = shaped(answers.Stored, found)["data"]
+    return stored["data"], stored["metadata"]["version"]
+
+
+def _deleted(mount: str, path: str, version: int) -> str:
+    return (
+        f"{mount}/{path} was deleted in Vault: bring it back (vault kv undelete -mount={mount} "
+        f"-versions={version} {path}); new secrets would lock the service out of its data"
+    )
+
+
+def write(path: str, values: dict[str, str], version: int) -> None:
+    """Writes only on top of ``version`` (check-and-set), so that nobody's value is overwritten. Raises Refused."""
+    mount = stack().vault_mount
+    with foreseen(f"writing {mount}/{path}"):
+        try:
+            deployer().secrets.kv.v2.create_or_update_secret(path, values, cas=version, mount_point=mount)
+        except hvac.exceptions.InvalidRequest as error:
+            if "check-and-set" not in str(error):
+                raise
+            raise Refused(f"{mount}/{path} was changed by somebody else during this run: run again") from None

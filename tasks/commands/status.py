@@ -1,0 +1,173 @@
+"""Status: how every service is, why it is not well and what to do, from one read-only run.
+
+``pyinfra -y inventories/prod.py tasks.commands.status.run`` exits with 0 only when all is well. It asks the host itself,
+so that it says more than ``verify`` when something is down; how users reach the services is verify's question.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from pyinfra import logger
+
+from tasks.facts import Room, Standing, Status, StatusFact
+from tasks.facts.unsealer import NAME
+from tasks.model.catalogue import Container, Service
+from tasks.run import Commands, Refused, executing, host, known, operation, services
+
+_LEAST_MB = 1024
+_MOST_FILES = 95
+
+
+@dataclass(frozen=True)
+class Line:
+    """One container's line of the table; ``todo`` is what to do about ``why``, and both are empty when it is well."""
+
+    service: str
+    container: str
+    state: str
+    since: str = ""
+    why: str = ""
+    todo: str = ""
+
+
+def run() -> None:
+    """The command ``make status``."""
+    well(name="Status | every service, and why it is not well")
+
+
+@operation
+def well() -> Commands:
+    """Prints the table and fails the host when something is not well, with what to do."""
+    if not executing():
+        return
+    yield from ()
+    found = known(StatusFact)
+    if not found.docker:
+        raise Refused(f"{host().name}: {_NO_DOCKER}")
+    lines = list(judged(services(), found))
+    for text in table(lines):
+        logger.info(text)
+    wrong = [f"{line.container}: {line.why}: {line.todo}" for line in lines if line.why]
+    wrong += machine_problems(found)
+    if wrong:
+        raise Refused(f"{host().name} is not well:\n" + "\n".join(f"    {text}" for text in wrong))
+
+
+_NO_DOCKER = (
+    "Docker does not answer, so nothing runs: `systemctl status docker` on the host says why; "
+    "`make deploy` installs and starts it"
+)
+
+
+def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:
+    """A line for each container of the services. Pure."""
+    for service in chosen:
+        for container in service.containers:
+            standing = found.containers.get(container.name)
+            line = _line(service, container, standing)
+            if service.phase == "vault" and not line.why:
+                line = _vault(line, found)
+            yield line
+
+
+def _line(service: Service, container: Container, standing: Standing | None) -> Line:
+    name = container.name
+    if standing is None:
+        return Line(service.name, name, "missing", "", "does not exist", "`make deploy` makes it")
+    if container.job:
+        return _job(Line(service.name, name, standing.status, ago(standing.since)), standing)
+    state = standing.health if standing.status == "running" and standing.health else standing.status
+    return Line(service.name, name, state, ago(standing.since), *_reason(service, name, standing))
+
+
+def _job(line: Line, standing: Standing) -> Line:
+    if standing.status == "running":
+        return replace(line, why="has not ended yet", todo="wait, and ask again")
+    if (standing.status, standing.exit_code) == ("exited", 0):
+        return replace(line, state="done")
+    todo = f"{_logs(line.container)}; `make deploy` runs it again"
+    return replace(line, why=f"failed ({_ending(standing)})", todo=todo)
+
+
+def _reason(service: Service, name: str, standing: Standing) -> tuple[str, str]:
+    """Why it is not well, and what to do about it."""
+    if standing.status == "running":
+        return _running(name, standing)
+    if standing.status == "paused":
+        return "is paused", f"`docker unpause {name}`"
+    if standing.killed_for_memory:
+        more = f"give it more (overrides.{service.name}.memory_mb), then `make deploy`"
+        return f"{standing.status} ({_ending(standing)})", more
+    if standing.status == "restarting":
+        return f"ends again and again ({_ending(standing)})", _logs(name)
+    return f"{standing.status} ({_ending(standing)})", f"{_logs(name)}; `make deploy` starts it"
+
+
+def _running(name: str, standing: Standing) -> tuple[str, str]:
+    if standing.health == "healthy":
+        return "", ""
+    if standing.health == "starting":
+        return "its health check has not passed yet", "wait, and ask again"
+    said = f", its health check says: {standing.checked[:200]}" if standing.checked else ""
+    return f"does not answer as it should{said}", _logs(name)
+
+
+def _ending(standing: Standing) -> str:
+    parts = [f"exit code {standing.exit_code}"]
+    if standing.killed_for_memory:
+        parts.append("killed for memory")
+    if standing.restarts:
+        parts.append(f"{standing.restarts} restarts")
+    if standing.error:
+        parts.append(standing.error)
+    return ", ".join(parts)
+
+
+def _logs(name: str) -> str:
+    return f"see `docker logs --tail 50 {name}`"
+
+
+def _vault(line: Line, found: Status) -> Line:
+    """Docker calls it healthy when it answers, sealed or not."""
+    if found.vault is None:
+        return replace(line, state="silent", why="does not answer", todo=_logs(line.container))
+    if not found.vault["sealed"]:
+        return line
+    todo = f"`make deploy` unseals it; `journalctl -u {NAME}` says why the host did not"
+    return replace(line, state="sealed", why="is sealed: nobody reads a secret", todo=todo)
+
+
+def machine_problems(found: Status) -> Iterator[str]:
+    """What is wrong with the host itself, with what to do. Pure."""
+    for room in found.rooms:
+        if said := _full(room):
+            yield f"disk: {room.path} {said}: `docker system df` and `du -xh --max-depth 2 {room.path}` say what takes it"
+    for unit in found.units:
+        if unit == f"{NAME}.service":
+            yield f"{unit}: is not active, so Vault would stay sealed after a boot: `make deploy` mends it"
+        else:
+            yield f"{unit}: has failed: see `journalctl -u {unit}`; `make deploy` sets it up again"
+
+
+def _full(room: Room) -> str:
+    if room.free_mb < _LEAST_MB:
+        return f"is {room.used} % full, {room.free_mb} MB are free"
+    return f"has room for no more files ({room.files_used} % used)" if room.files_used >= _MOST_FILES else ""
+
+
+def ago(seconds: int) -> str:
+    """A length of time as people say it."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def table(lines: Iterable[Line]) -> list[str]:
+    """Service, container, state, since when, why it is not well. Pure."""
+    rows = [("SERVICE", "CONTAINER", "STATE", "SINCE", "WHY")]
+    rows += [(line.service, line.container, line.state, line.since or "-", line.why or "-") for line in lines]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

@@ -1,0 +1,16 @@
+"""hosts: an inventory's list of hosts, refused when it is empty, since pyinfra would call that a success."""
+
+import sys
+from typing import Any
+
+from tasks.connection import key_exchange
+
+Entry = str | tuple[str, dict[str, Any]]
+
+
+def hosts(*entries: Entry) -> list[Entry]:
+    """The entries as pyinfra wants them. Ends the program (exit code 1) with one line when there are none."""
+    if not entries:
+        sys.exit("nodes: the inventory lists no host: add at least one to hosts(…)")
+    key_exchange.register()  # before the first connection
+    return list(entries)

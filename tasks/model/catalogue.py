@@ -1,0 +1,193 @@
+"""The catalogue's vocabulary: what a service's file says of it.
+
+Only what other code reasons about is modelled; ``Container.extra`` passes anything else through to
+compose verbatim. Every service is one file in ``tasks/services`` with ``describe(stack) -> Service``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tasks.model.stack import Stack
+
+CORE = "smarter-net"
+TENANTS = "tenants-net"
+
+Phase = Literal["vault", "data", "services", "proxy"]
+Rollout = Literal["rolling", "held"]
+Role = Literal["proxies", "data", "apps", "monitoring"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Limits of one container and what it is expected to store: MB of memory, cores, GB of disk."""
+
+    memory_mb: int
+    cpus: float
+    disk_gb: float = 0.1
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One variable of the service's env file. ``kind`` says how a missing value comes to be.
+
+    token: ``length`` random letters and digits; password: the same with every class of character that sign-up
+    forms ask for; hex: ``length`` hexadecimal digits; bcrypt: the bcrypt hash of the secret named ``of``.
+    """
+
+    name: str
+    kind: Literal["token", "password", "hex", "bcrypt"] = "token"
+    length: int = 40
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database and the role that owns it; the role's password is the service's secret ``secret``."""
+
+    name: str
+    secret: str
+    extensions: tuple[str, ...] = ()
+    create_databases: bool = False
+
+
+@dataclass(frozen=True)
+class RedisUser:
+    """A Redis user of the service's own (ACL); its password is the service's secret ``secret``."""
+
+    name: str
+    secret: str
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named Docker volume; ``backup`` puts it into the service's backup set."""
+
+    name: str
+    path: str
+    backup: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """``<subdomain>.<zone>`` → ``container:port``; mirrored into the secondary zones on request.
+
+    loopback: the architecture's host port on 127.0.0.1. expect: HTTP statuses that count as working.
+    paths: path → another port of the same container (Odoo's WebSockets).
+    """
+
+    subdomain: str
+    container: str
+    port: int
+    loopback: int | None = None
+    mirrored: bool = False
+    guard: bool = False
+    check: str = "/"
+    expect: tuple[int, ...] = (200,)
+    domain: str = ""
+    paths: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Health:
+    """The container's health check, run without a shell; ``seconds`` is how long a start may take."""
+
+    test: tuple[str, ...]
+    seconds: int = 60
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container. Policy (capabilities, logs, restart, limits) is the template's; what it is let off is declared
+    here, each exception with its reason: cap_add, binds and ports (what → why), root and writable (why).
+
+    files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
+    env_file: whether it gets the service's secrets. job: runs once and must exit 0.
+    build: folder under ``files/`` that its image is built from; fork: the Dockerfile in its fork (forks.py).
+    reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
+    as whom. writable: why its root file system is.
+    """
+
+    name: str
+    image: str
+    health: Health
+    size: Size
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    env_file: bool = False
+    volumes: tuple[Volume, ...] = ()
+    binds: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = (CORE,)
+    ports: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    root: str = ""
+    cap_add: Mapping[str, str] = field(default_factory=dict)
+    writable: str = ""
+    tmpfs: tuple[str, ...] = ("/tmp",)
+    stop_seconds: int = 10
+    stop_signal: str = ""
+    job: bool = False
+    build: str = ""
+    fork: str = ""
+    reloads: bool = False
+    replicas: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Admin:
+    """The first login of a service that would else give itself to its first visitor."""
+
+    login: str
+    secret: str  # the service's secret that is the password
+    owned: (
+        str  # SQL in the service's own database: has a row once somebody is its admin, whoever that is by now
+    )
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Where Prometheus scrapes the service."""
+
+    container: str
+    port: int
+    path: str = "/metrics"
+
+
+@dataclass(frozen=True)
+class Service:
+    """All that is particular to one service.
+
+    composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
+    """
+
+    name: str
+    title: str
+    containers: tuple[Container, ...]
+    phase: Phase = "services"
+    role: Role = "apps"
+    rollout: Rollout = "held"
+    needs: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    databases: tuple[Database, ...] = ()
+    redis: RedisUser | None = None
+    composed: Mapping[str, str] = field(default_factory=dict)
+    admin: Admin | None = None
+    metrics: tuple[Metrics, ...] = ()
+
+    @property
+    def main(self) -> Container:
+        """The container that overrides are about and that stands for the service: the first that is no job."""
+        return next((item for item in self.containers if not item.job), self.containers[0])
+
+
+Describe = Callable[[Stack], Service]
+
+
+def domains(stack: Stack, route: Route) -> tuple[str, ...]:
+    """The names a route answers under: its own, then its mirrors in the secondary zones."""
+    mirrors = tuple(f"{route.subdomain}.{zone}" for zone in stack.mirror_zones) if route.mirrored else ()
+    return (route.domain or f"{route.subdomain}.{stack.zone}", *mirrors)

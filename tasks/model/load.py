@@ -1,0 +1,19 @@
+"""load: Stack → the services that an inventory runs, from what their files describe."""
+
+from collections.abc import Mapping
+
+from tasks.model import policy
+from tasks.model.catalogue import Describe, Service
+from tasks.model.overrides import overridden
+from tasks.model.sizing import sized
+from tasks.model.stack import Stack
+from tasks.model.start_order import in_order
+
+
+def load(stack: Stack, every: Mapping[str, Describe]) -> tuple[Service, ...]:
+    """The enabled services in start order, overrides applied, routes with their domains. Raises Undeclared.
+
+    every: name → description of each service there is.
+    """
+    chosen = [overridden(stack, sized(stack.profile, every[name](stack))) for name in stack.services]
+    return tuple(in_order(policy.declared(policy.with_loopback_ports(chosen))))

@@ -1,0 +1,53 @@
+"""overridden: what an inventory changes of a service, applied to its description."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tasks.model import forks
+from tasks.model.catalogue import Container, Route, Service
+from tasks.model.stack import Override, Stack
+
+
+def overridden(stack: Stack, service: Service) -> Service:
+    """The service as the inventory wants it."""
+    containers = tuple(_container(stack, service, container) for container in service.containers)
+    return replace(service, containers=containers, routes=tuple(_routes(stack, service)))
+
+
+def _container(stack: Stack, service: Service, container: Container) -> Container:
+    """Image and environment are every container's that runs the main one's image; the rest is the main one's."""
+    change, main = stack.override(service.name), service.main
+    environment = {**container.environment, "TZ": stack.timezone}
+    if container.image != main.image:
+        return replace(container, environment=environment)
+    program = replace(_source(stack, service, container), environment={**environment, **change.environment})
+    return _resized(program, change) if container is main else program
+
+
+def _source(stack: Stack, service: Service, container: Container) -> Container:
+    """The container with the image that the inventory names, or with one that is built from the service's fork."""
+    change, fork = stack.override(service.name), stack.forks.get(service.name)
+    if change.build and fork:
+        image = forks.reference(service.name, change.build)
+        # No registry may answer for it: the name could be anybody's there.
+        extra = {**container.extra, "pull_policy": "never"}
+        return replace(container, image=image, build="", fork=fork.dockerfile, extra=extra)
+    return replace(container, image=change.image, build="") if change.image else container
+
+
+def _resized(container: Container, change: Override) -> Container:
+    limits = {name: getattr(change, name) for name in ("memory_mb", "cpus", "disk_gb")}
+    size = replace(container.size, **{name: limit for name, limit in limits.items() if limit is not None})
+    health = replace(container.health, seconds=change.health_seconds or container.health.seconds)
+    return replace(container, size=size, health=health, networks=change.networks or container.networks)
+
+
+def _routes(stack: Stack, service: Service) -> Iterator[Route]:
+    """A guard is every route's; domain and port are the first one's."""
+    change = stack.override(service.name)
+    guarded = [
+        replace(item, guard=item.guard if change.guard is None else change.guard) for item in service.routes
+    ]
+    for first in guarded[:1]:
+        yield replace(first, domain=change.domain or first.domain, loopback=change.port or first.loopback)
+    yield from guarded[1:]

@@ -1,0 +1,136 @@
+"""Stack: every setting, with its type. ``tasks/model/settings.py`` makes it from outside data; past that it is trusted."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
+
+from tasks.model.setting_types import (
+    PATH,
+    Address,
+    Cores,
+    Directory,
+    Domain,
+    Email,
+    Gigabytes,
+    Image,
+    Interface,
+    Listed,
+    LocalPath,
+    McpName,
+    McpRemote,
+    McpText,
+    McpVersion,
+    Megabytes,
+    Mount,
+    Network,
+    OptionalPath,
+    Peer,
+    Pem,
+    Port,
+    Repository,
+    Revision,
+    Seconds,
+    TimeZone,
+    User,
+    Value,
+    Variable,
+    matching,
+)
+from tasks.model.shapes import shown
+
+
+class BadSettings(ValueError):
+    """Settings that cannot be deployed: one ``path: what is wrong`` line for each mistake, whatever it is about."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(map(shown, lines))
+        super().__init__("\n".join(self.lines))
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
+
+
+class Fork(_Settings):
+    """A service's own repository; branch: empty means its default one. dockerfile: its path in there."""
+
+    fork: Repository
+    upstream: Repository
+    branch: Annotated[
+        str, matching(re.compile(rf"({PATH})?", re.ASCII), "is no name of a branch (like main)")
+    ] = ""
+    dockerfile: Annotated[
+        str, matching(re.compile(PATH, re.ASCII), "is no path in the repository (like docker/Dockerfile)")
+    ] = "Dockerfile"
+
+
+class Override(_Settings):
+    """What an inventory may change of one service; everything left out stays as its file says."""
+
+    image: Image | None = None
+    build: Revision | None = None
+    domain: Domain | None = None
+    port: Port | None = None
+    guard: bool | None = None
+    memory_mb: Megabytes | None = None
+    cpus: Cores | None = None
+    disk_gb: Gigabytes | None = None
+    networks: Annotated[tuple[str, ...], Listed] | None = None
+    environment: dict[Variable, Value] = {}
+    health_seconds: Seconds | None = None
+
+
+class McpServer(_Settings):
+    """An entry of the MCP registry; the fields are those of server.json. remote: where it answers."""
+
+    name: McpName
+    description: McpText
+    version: McpVersion
+    remote: McpRemote | None = None
+
+
+def _distinct(servers: tuple[McpServer, ...]) -> tuple[McpServer, ...]:
+    """Their names are paths of the registry, which Caddy matches in either case."""
+    names = [server.name.lower() for server in servers]
+    for index, server in enumerate(servers):
+        if names.index(names[index]) < index:
+            raise ValueError(f"{server.name!r} is listed twice")
+    return servers
+
+
+class Stack(_Settings):
+    """All settings of one inventory. ``group_data/all.py`` says what each is for."""
+
+    zone: Domain
+    mirror_zones: Annotated[tuple[Domain, ...], Listed] = ()
+    acme_email: Email | None = None
+    acme_directory: Directory = ""
+    acme_root: Pem = ""
+    trusted_root: OptionalPath = ""
+    services: Annotated[tuple[StrictStr, ...], Listed, Field(min_length=1)]
+    networks: Annotated[tuple[Network, ...], Listed, Field(min_length=1)]
+    profile: Literal["minimum", "recommended", "production"] = "minimum"
+    overrides: dict[str, Override] = {}
+    forks: dict[str, Fork] = {}
+    mcp_servers: Annotated[tuple[McpServer, ...], Listed, AfterValidator(_distinct)] = ()
+    vault_engine: Literal["vault", "openbao"] = "vault"
+    vault_address: Address | None = None
+    vault_mount: Mount = "secret"
+    vault_shares: Annotated[int, Field(ge=1, le=255, strict=True)] = 5
+    vault_threshold: Annotated[int, Field(ge=1, le=255, strict=True)] = 3
+    unseal_at_boot: Annotated[bool, Field(strict=True)] = True
+    state_dir: LocalPath = "~/.local/state/smarteros"
+    takeover: Annotated[str, matching(re.compile(r"[A-Za-z0-9._/:-]*"), "names no container or image")] = ""
+    docker_source: Literal["distribution", "docker.com"] = "distribution"
+    wan_interfaces: Annotated[tuple[Interface, ...], Listed] = ()
+    peers: Annotated[tuple[Peer, ...], Listed] = ()
+    login_users: Annotated[tuple[User, ...], Listed] = ()
+    older_ssh_clients: Annotated[bool, Field(strict=True)] = False
+    revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
+    timezone: TimeZone = "UTC"
+
+    def override(self, service: str) -> Override:
+        """The overrides of one service, empty when the inventory has none."""
+        return self.overrides.get(service, Override())

@@ -1,0 +1,30 @@
+"""described: what the host has to have of rendered files: the tree, its links, and what each container sees of it."""
+
+from tasks.model.catalogue import Service
+from tasks.rendering import host_files, render
+from tasks.run import remember, services, stack
+
+
+def tree() -> render.Files:
+    """The host's rendered files, made once a run."""
+    return remember("tree", lambda: render.tree(stack()))
+
+
+def digests(service: Service) -> dict[str, str]:
+    """Container → the digest its label has to show."""
+    return render.digests(stack(), service, tree())
+
+
+def mounted(service: Service) -> dict[str, dict[str, str]]:
+    """Container → the files of ours that it has to see, by path and SHA-256."""
+    return {item.name: render.mounted(item, tree()) for item in service.containers}
+
+
+def links() -> dict[str, str]:
+    """The paths that the architecture names → where they are in the active generation."""
+    paths = [render.compose_path(service) for service in services()]
+    named = {f"/root/{path}": path for path in paths} | host_files.links(tree())
+    # While an old proxy may still read the file of that name, the takeover makes this link.
+    if "caddy/Caddyfile" in tree() and not stack().takeover:
+        named["/root/Caddyfile"] = "caddy/Caddyfile"
+    return {link: f"{render.CURRENT}/{path}" for link, path in named.items()}

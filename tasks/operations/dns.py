@@ -1,0 +1,40 @@
+"""Dns: domains that lead elsewhere. No certificate is to be had for them until their name leads to this host."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tasks.facts.names import Names, NamesFact
+from tasks.model import catalogue
+from tasks.run import host, known, services, stack
+
+
+def domains() -> list[str]:
+    """Every name that the chosen services answer under."""
+    return [
+        name for item in services() for route in item.routes for name in catalogue.domains(stack(), route)
+    ]
+
+
+def elsewhere(names: Iterable[str]) -> dict[str, str]:
+    """Those of the names that do not lead to the current host → where they lead."""
+    asked = tuple(names)
+    return astray(asked, known(NamesFact, asked), _address()) if asked else {}
+
+
+def astray(names: Iterable[str], found: Names, address: str) -> dict[str, str]:
+    """Pure. address: where SSH has found the host, which need not know its address itself (NAT)."""
+    here = {*found.own, address}
+    leads = {name: found.leads.get(name, frozenset()) for name in names}
+    return {name: ", ".join(sorted(ends)) or "nowhere" for name, ends in leads.items() if not ends & here}
+
+
+def _address() -> str:
+    client: Any = getattr(host().connector, "client", None)
+    return str(client.get_transport().getpeername()[0]) if client else ""
+
+
+def said(name: str, leads: str) -> str:
+    """One line for the operator."""
+    return (
+        f"{name} leads to {leads}, not to {host().name}: it gets its certificate once its DNS record is right"
+    )

@@ -1,0 +1,162 @@
+"""Vault's inside: the mount, audit, and one policy and one AppRole per service that reads only its own path.
+
+With the root token once, for what only root can do; with the deployer's own AppRole from then on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from pyinfra.api.command import FunctionCommand
+
+from tasks.clients import vault_answers as answers
+from tasks.clients import vault_session
+from tasks.clients.lazily import lazily
+from tasks.clients.vault_session import DEPLOYER, Kept, foreseen, keep, kept
+from tasks.model.shapes import shaped
+from tasks.run import Commands, executing, operation, services, stack, step, together
+
+if TYPE_CHECKING:
+    import hvac
+else:
+    hvac = lazily("hvac")
+
+# What a later run has to do: read and fill secrets, keep policies and roles as described. No delete,
+# no mounts, no audit, no tokens; policies are limited to names of ours by their prefix.
+_DEPLOYER_POLICY = """
+path "{mount}/data/*" {{ capabilities = ["create", "read", "update"] }}
+path "{mount}/metadata/*" {{ capabilities = ["list", "read"] }}
+path "sys/policies/acl/smarteros-*" {{ capabilities = ["create", "read", "update"] }}
+path "auth/approle/role" {{ capabilities = ["list"] }}
+path "auth/approle/role/+" {{ capabilities = ["create", "read", "update"] }}
+path "auth/approle/role/+/role-id" {{ capabilities = ["read"] }}
+path "auth/approle/role/+/secret-id" {{ capabilities = ["update"] }}
+"""
+# Its own secrets; and, since the default policy is not granted, what vault-auth-validator and a log-out need.
+_SERVICE_POLICY = """
+path "{mount}/data/{name}" {{ capabilities = ["read"] }}
+path "auth/token/lookup-self" {{ capabilities = ["read"] }}
+path "auth/token/revoke-self" {{ capabilities = ["update"] }}
+"""
+_PATIENCE = 600  # tenths of a second: a busy host's Vault took one of them
+_ROLE = {"token_ttl": 1200, "token_max_ttl": 3600, "token_no_default_policy": True}
+
+
+@operation
+def configured() -> Commands:
+    """The KV mount, audit, AppRole, one policy and role per service; with root once, as the deployer later."""
+    stored = kept()
+    if not executing() and not (stored and stored.role_id):
+        yield "true"  # planning before the first run
+        return
+    if stored and not stored.role_id:
+        yield step(_bootstrap)
+    client = vault_session.deployer()
+    yield from _differences(client)
+    stored = kept()
+    if stored and stored.root_token:
+        yield step(_revoke_root)
+
+
+def _bootstrap() -> None:
+    """With the root token: what only root can do. Repeatable, since a run can end in the middle of it."""
+    stored = kept() or Kept()
+    client = vault_session.client()
+    client.token = stored.root_token
+    with foreseen("setting Vault up"):
+        mounts = shaped(answers.Data, client.sys.list_mounted_secrets_engines())["data"]
+        auth = shaped(answers.Data, client.sys.list_auth_methods())["data"]
+        if f"{stack().vault_mount}/" not in mounts:
+            client.sys.enable_secrets_engine("kv", stack().vault_mount, options={"version": "2"})
+        _wait_until_it_serves(client)
+        if "approle/" not in auth:
+            client.sys.enable_auth_method("approle")
+        if stack().vault_engine == "vault" and "stdout/" not in client.sys.list_enabled_audit_devices():
+            client.sys.enable_audit_device("file", path="stdout", options={"file_path": "stdout"})
+        client.sys.create_or_update_acl_policy(DEPLOYER, _deployer_policy())
+        client.auth.approle.create_or_update_approle(DEPLOYER, token_policies=[DEPLOYER], **_ROLE)
+        role_id = shaped(answers.RoleId, client.auth.approle.read_role_id(DEPLOYER))["data"]["role_id"]
+        made = shaped(answers.SecretId, client.auth.approle.generate_secret_id(DEPLOYER))
+        secret_id = made["data"]["secret_id"]
+    keep(replace(stored, role_id=role_id, secret_id=secret_id))
+
+
+def _wait_until_it_serves(client: hvac.Client) -> None:
+    """KV v2 prepares its storage after the mount was made, and answers every request with 400 until it has."""
+    for tries in count():
+        try:
+            client.secrets.kv.v2.read_configuration(stack().vault_mount)
+        except hvac.exceptions.InvalidRequest:
+            if tries >= _PATIENCE:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _deployer_policy() -> str:
+    return _DEPLOYER_POLICY.format(mount=stack().vault_mount)
+
+
+def _differences(client: hvac.Client) -> Iterator[FunctionCommand]:
+    """Policies and roles that are not as described, all read at once."""
+    names = [service.name for service in services()]
+    policies = together(*(partial(_policy, client, f"smarteros-{name}") for name in names))
+    roles = together(*(partial(_role, client, name, _role_of(name)) for name in names))
+    for name, policy, role in zip(names, policies, roles, strict=True):
+        described = _SERVICE_POLICY.format(mount=stack().vault_mount, name=name)
+        if policy != described:
+            yield step(partial(_write_policy, client, f"smarteros-{name}", described))
+        if role != _role_of(name):
+            yield step(partial(_write_role, client, name, _role_of(name)))
+
+
+def _role_of(name: str) -> dict[str, Any]:
+    return {"token_policies": [f"smarteros-{name}"], **_ROLE}
+
+
+def _policy(client: hvac.Client, name: str) -> str:
+    with foreseen(f"reading the policy {name}"):
+        try:
+            return shaped(answers.Policy, client.sys.read_acl_policy(name))["data"]["policy"]
+        except hvac.exceptions.InvalidPath as error:
+            answers.absent(error)
+            return ""
+
+
+def _role(client: hvac.Client, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    with foreseen(f"reading the AppRole {name}"):
+        try:
+            found = shaped(answers.Data, client.auth.approle.read_role(name))["data"]
+        except hvac.exceptions.InvalidPath as error:
+            answers.absent(error)
+            return {}
+    return {key: found.get(key) for key in wanted}
+
+
+def _write_policy(client: hvac.Client, name: str, policy: str) -> None:
+    with foreseen(f"writing the policy {name}"):
+        client.sys.create_or_update_acl_policy(name, policy)
+
+
+def _write_role(client: hvac.Client, name: str, wanted: dict[str, Any]) -> None:
+    with foreseen(f"writing the AppRole {name}"):
+        client.auth.approle.create_or_update_approle(name, **wanted)
+
+
+def _revoke_root() -> None:
+    stored = kept() or Kept()
+    client = vault_session.client()
+    client.token = stored.root_token
+    with (
+        foreseen("revoking the root token"),
+        suppress(hvac.exceptions.Forbidden),
+    ):  # a killed run had revoked it already
+        client.auth.token.revoke_self()
+    keep(replace(stored, root_token=""))

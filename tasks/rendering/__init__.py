@@ -1,0 +1,1 @@
+"""Rendering: (stack, services) → {path: text}. Pure: no host, no clock, no secret."""

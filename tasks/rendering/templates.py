@@ -1,0 +1,34 @@
+"""Templates: the one Jinja environment that every rendered file comes from."""
+
+import json
+from functools import cache
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+HOME = Path(__file__).resolve().parents[2]
+FOLDER = HOME / "templates"
+
+
+@cache
+def jinja() -> Environment:
+    """Undefined names are errors; ``yaml`` and ``compose`` write a value as one line, ``sh`` as one word."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  YAML, Caddyfile and shell, no HTML
+    )
+    environment.filters["sh"] = quote
+    environment.filters["yaml"] = _yaml
+    environment.filters["compose"] = lambda value: _yaml(value).replace("$", "$$")
+    return environment
+
+
+def _yaml(value: Any) -> str:
+    """One line of YAML; JSON is YAML. jinja's own tojson would escape HTML."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value)

@@ -1,0 +1,343 @@
+"""Status: the table and the failure for everything that can be wrong, and the fact from Docker's own words."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks.commands import status
+from tasks.commands.status import Line
+from tasks.facts import Room, Standing, Status, StatusFact
+from tasks.run import services
+from tests.fake import commands, fake
+
+WELL = Standing("running", "healthy", since=7300)
+DONE = Standing("exited", since=7400)
+ROOM = Room("/", 40000, 41, 12)
+FEW: dict[str, Any] = {"services": ["vault", "postgres", "n8n"], "acme_email": None}
+
+
+def found(**changes: Any) -> Status:
+    """A host that is well, but for these."""
+    return Status(
+        **{
+            "docker": True,
+            "containers": {"vault": WELL, "postgres": WELL, "n8n": WELL},
+            "vault": {"sealed": False},
+            "rooms": (ROOM,),
+            **changes,
+        }
+    )
+
+
+def lines(state: Status, **settings: Any) -> list[Line]:
+    with fake({}, **{**FEW, **settings}):
+        return list(status.judged(services(), state))
+
+
+def wrong(name: str, standing: Standing | None) -> tuple[str, str, str]:
+    """State, why and what to do of one container that is not well; the others are."""
+    containers = {"vault": WELL, "postgres": WELL, "n8n": WELL, name: standing}
+    here = {key: value for key, value in containers.items() if value}
+    [line] = [line for line in lines(found(containers=here)) if line.why]
+    assert line.container == name
+    return line.state, line.why, line.todo
+
+
+def test_a_host_that_is_well_has_nothing_to_say() -> None:
+    assert lines(found()) == [
+        Line("vault", "vault", "healthy", "2 h"),
+        Line("postgres", "postgres", "healthy", "2 h"),
+        Line("n8n", "n8n", "healthy", "2 h"),
+    ]
+    assert list(status.machine_problems(found())) == []
+
+
+LOGS = "see `docker logs --tail 50 n8n`"
+WRONG: Mapping[str, tuple[Standing | None, tuple[str, str, str]]] = {
+    "missing": (None, ("missing", "does not exist", "`make deploy` makes it")),
+    "starting": (
+        Standing("running", "starting"),
+        ("starting", "its health check has not passed yet", "wait, and ask again"),
+    ),
+    "unhealthy": (
+        Standing("running", "unhealthy", checked="wget: server returned error: HTTP/1.1 503"),
+        (
+            "unhealthy",
+            "does not answer as it should, its health check says: wget: server returned error: HTTP/1.1 503",
+            LOGS,
+        ),
+    ),
+    "unhealthy without a word": (
+        Standing("running", "unhealthy"),
+        ("unhealthy", "does not answer as it should", LOGS),
+    ),
+    "unchecked": (Standing("running"), ("running", "does not answer as it should", LOGS)),
+    "restarting": (
+        Standing("restarting", exit_code=1, restarts=7),
+        ("restarting", "ends again and again (exit code 1, 7 restarts)", LOGS),
+    ),
+    "killed for memory": (
+        Standing("restarting", exit_code=137, killed_for_memory=True, restarts=2),
+        (
+            "restarting",
+            "restarting (exit code 137, killed for memory, 2 restarts)",
+            "give it more (overrides.n8n.memory_mb), then `make deploy`",
+        ),
+    ),
+    "stopped": (
+        Standing("exited", exit_code=143),
+        ("exited", "exited (exit code 143)", f"{LOGS}; `make deploy` starts it"),
+    ),
+    "never started": (
+        Standing("created", exit_code=127, error="exec: no such file"),
+        ("created", "created (exit code 127, exec: no such file)", f"{LOGS}; `make deploy` starts it"),
+    ),
+    "paused": (Standing("paused", "healthy"), ("paused", "is paused", "`docker unpause n8n`")),
+}
+
+
+@pytest.mark.parametrize(("standing", "said"), WRONG.values(), ids=WRONG)
+def test_why_a_container_is_not_well_and_what_to_do(
+    standing: Standing | None, said: tuple[str, str, str]
+) -> None:
+    assert wrong("n8n", standing) == said
+
+
+def test_a_job_is_well_once_it_has_succeeded() -> None:
+    chatwoot: dict[str, Any] = {"services": ["vault", "postgres", "redis", "chatwoot"]}
+    names = ("vault", "postgres", "redis", "chatwoot", "chatwoot-sidekiq")
+
+    def job(standing: Standing) -> Line:
+        containers = {**dict.fromkeys(names, WELL), "chatwoot-prepare": standing}
+        [line] = [
+            line
+            for line in lines(found(containers=containers), **chatwoot)
+            if line.container == "chatwoot-prepare"
+        ]
+        return line
+
+    assert job(DONE) == Line("chatwoot", "chatwoot-prepare", "done", "2 h")
+    assert job(Standing("running")) == Line(
+        "chatwoot", "chatwoot-prepare", "running", "0 s", "has not ended yet", "wait, and ask again"
+    )
+    assert job(Standing("exited", exit_code=1)) == Line(
+        "chatwoot",
+        "chatwoot-prepare",
+        "exited",
+        "0 s",
+        "failed (exit code 1)",
+        "see `docker logs --tail 50 chatwoot-prepare`; `make deploy` runs it again",
+    )
+
+
+def test_a_vault_that_docker_calls_healthy_may_be_sealed() -> None:
+    assert lines(found(vault={"sealed": True}))[0] == Line(
+        "vault",
+        "vault",
+        "sealed",
+        "2 h",
+        "is sealed: nobody reads a secret",
+        "`make deploy` unseals it; `journalctl -u smarteros-unseal` says why the host did not",
+    )
+    assert lines(found(vault=None))[0] == Line(
+        "vault", "vault", "silent", "2 h", "does not answer", "see `docker logs --tail 50 vault`"
+    )
+
+
+def test_an_external_vault_is_not_asked_for() -> None:
+    external = {"vault_address": "https://vault.example:8200", "services": ["postgres"]}
+    assert [line.why for line in lines(found(vault=None), **external)] == [""]
+
+
+ADVICE = "`docker system df` and `du -xh --max-depth 2 {}` say what takes it"
+
+
+def test_what_is_wrong_with_the_host_itself() -> None:
+    rooms = (
+        Room("/", 1023, 97, 12),
+        Room("/var/lib", 1024, 97, 12),
+        Room("/var/lib/docker", 9000, 50, 95),
+    )
+    units = ("smarteros-firewall.service", "smarteros-unseal.service")
+    assert list(status.machine_problems(found(rooms=rooms, units=units))) == [
+        "disk: / is 97 % full, 1023 MB are free: " + ADVICE.format("/"),
+        "disk: /var/lib/docker has room for no more files (95 % used): " + ADVICE.format("/var/lib/docker"),
+        (
+            "smarteros-firewall.service: has failed: see `journalctl -u smarteros-firewall.service`; "
+            "`make deploy` sets it up again"
+        ),
+        "smarteros-unseal.service: is not active, so Vault would stay sealed after a boot: `make deploy` mends it",
+    ]
+
+
+def test_a_length_of_time_as_people_say_it() -> None:
+    said = [status.ago(seconds) for seconds in (0, 119, 120, 7199, 7200, 172799, 172800)]
+    assert said == ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]
+
+
+def test_the_table_is_aligned_and_has_a_line_for_each_container() -> None:
+    containers = {"vault": WELL, "n8n": Standing("restarting", exit_code=1, restarts=7, since=3)}
+    assert status.table(lines(found(containers=containers))) == [
+        "SERVICE   CONTAINER  STATE       SINCE  WHY",
+        "vault     vault      healthy     2 h    -",
+        "postgres  postgres   missing     -      does not exist",
+        "n8n       n8n        restarting  3 s    ends again and again (exit code 1, 7 restarts)",
+    ]
+
+
+NOW = 1795413600  # 2026-11-23T06:00:00Z
+CHECKS = [{"ExitCode": 0, "Output": "fine"}, {"ExitCode": 1, "Output": "wget: error\n 503 | x\n"}]
+UP = {
+    "Status": "running",
+    "ExitCode": 0,
+    "OOMKilled": False,
+    "Error": "",
+    "StartedAt": "2026-11-23T05:59:00.123456789Z",
+    "FinishedAt": "0001-01-01T00:00:00Z",
+}
+HOST = [
+    f"clock {NOW}",
+    "disk /               71815464  41%   -",
+    "disk /var/lib/docker     1024 100%  99%",
+    "unit smarteros-images.service",
+    "unit smarteros-unseal.service",
+    "unit smarteros-unseal.service",
+    "docker",
+    f"container /n8n 0 {json.dumps({**UP, 'Health': {'Status': 'unhealthy', 'Log': CHECKS}})}",
+    f"container /redis 3 {json.dumps({**UP, 'Status': 'exited', 'ExitCode': 137, 'OOMKilled': True, 'FinishedAt': '2026-11-23T05:50:00Z'})}",
+    f"container /odoo 0 {json.dumps({**UP, 'Status': 'created', 'Error': 'no such image'})}",
+    'vault {"type":"shamir","initialized":true,"sealed":true,"t":3,"n":5}',
+]
+
+
+def test_a_host_is_read() -> None:
+    assert StatusFact().process(HOST) == Status(
+        docker=True,
+        containers={
+            "n8n": Standing("running", "unhealthy", since=60, checked="wget: error 503 | x"),
+            "redis": Standing("exited", exit_code=137, killed_for_memory=True, restarts=3, since=600),
+            "odoo": Standing("created", error="no such image"),
+        },
+        vault={"sealed": True},
+        rooms=(Room("/", 70132, 41, 0), Room("/var/lib/docker", 1, 100, 99)),
+        units=("smarteros-images.service", "smarteros-unseal.service"),
+    )
+
+
+def test_a_host_without_docker_is_read() -> None:
+    assert StatusFact().process(HOST[:2]) == Status(rooms=(Room("/", 70132, 41, 0),))
+    assert StatusFact().process([*HOST[:2], "docker", "vault "]) == Status(
+        docker=True, rooms=(Room("/", 70132, 41, 0),)
+    )
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        [],
+        ["clock soon"],
+        [HOST[0], "disk /"],
+        [HOST[0], "container /n8n"],
+        [HOST[0], "container /n8n 0 {}"],
+        [HOST[0], "container /n8n 0 []"],
+        [HOST[0], "vault []"],
+        [HOST[0], "vault {}"],
+        [HOST[0], f"container /n8n 0 {json.dumps({**UP, 'StartedAt': 'today'})}"],
+    ],
+)
+def test_what_no_host_prints_is_refused(output: list[str]) -> None:
+    with pytest.raises(FactProcessError, match=r"^cannot read how the host is: "):
+        StatusFact().process(output)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([*UP, "Health", "Log"]), inner)
+    ),
+    max_leaves=8,
+).map(json.dumps)
+
+
+@given(st.sampled_from(["container /n8n 0 ", "vault ", "disk ", "unit "]), _JSON | st.text(max_size=20))
+def test_whatever_a_host_prints_is_read_or_refused(key: str, value: str) -> None:
+    with suppress(FactProcessError):
+        assert isinstance(StatusFact().process([HOST[0], key + value]), Status)
+
+
+def test_the_facts_command_is_valid_and_works_without_docker() -> None:
+    command = StatusFact().command()
+    subprocess.run(["sh", "-n", "-c", command], check=True)
+    absent = command.replace("command -v docker", "command -v no-docker-here")
+    done = subprocess.run(["sh", "-c", absent], capture_output=True, text=True, check=True)
+    state = StatusFact().process(done.stdout.splitlines())
+    assert not state.docker
+    assert {room.path for room in state.rooms} >= {"/"}
+
+
+def said(monkeypatch: pytest.MonkeyPatch, output: list[str], **settings: Any) -> tuple[list[str], list[str]]:
+    """The table and the failure of one run."""
+    shown: list[str] = []
+    failed: list[str] = []
+    with fake({'echo "clock': output}, **{**FEW, **settings}) as host:
+        monkeypatch.setattr("tasks.commands.status.logger.info", shown.append)
+        monkeypatch.setattr(host, "log_styled", lambda text, **_: failed.append(text))
+        for failure in commands(status.well):
+            assert failure.function(host.state, host) is False
+    return [line for line in shown if "Connected" not in line], failed
+
+
+HEALTHY = [
+    f"container /{name} 0 {json.dumps({**UP, 'Health': {'Status': 'healthy'}})}" for name in FEW["services"]
+]
+QUIET = [HOST[0], HOST[1], "docker", *HEALTHY, 'vault {"sealed":false}']
+
+
+def test_a_run_on_a_host_that_is_well_ends_with_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, failed = said(monkeypatch, QUIET)
+    assert shown == [
+        "SERVICE   CONTAINER  STATE    SINCE  WHY",
+        "vault     vault      healthy  60 s   -",
+        "postgres  postgres   healthy  60 s   -",
+        "n8n       n8n        healthy  60 s   -",
+    ]
+    assert failed == []
+
+
+def test_a_run_on_any_other_fails_with_all_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, failed = said(monkeypatch, [*QUIET[:4], HOST[2], QUIET[5], 'vault {"sealed":true}'])
+    assert len(shown) == 4
+    assert failed == [
+        (
+            "@fake/one is not well:\n"
+            "    vault: is sealed: nobody reads a secret: `make deploy` unseals it; "
+            "`journalctl -u smarteros-unseal` says why the host did not\n"
+            "    postgres: does not exist: `make deploy` makes it\n"
+            "    disk: /var/lib/docker is 100 % full, 1 MB are free: `docker system df` and "
+            "`du -xh --max-depth 2 /var/lib/docker` say what takes it"
+        )
+    ]
+
+
+def test_a_run_on_a_host_without_docker_says_only_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(monkeypatch, HOST[:2]) == (
+        [],
+        [
+            (
+                "@fake/one: Docker does not answer, so nothing runs: `systemctl status docker` on the host "
+                "says why; `make deploy` installs and starts it"
+            )
+        ],
+    )
+
+
+def test_a_plan_asks_nobody() -> None:
+    with fake({}, executing=False):
+        assert commands(status.well) == []

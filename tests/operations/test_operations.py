@@ -1,0 +1,399 @@
+"""Operations: exactly the commands that a difference needs, none for none; their shell run for real in a folder."""
+
+import hashlib
+import os
+import stat
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks.facts import ContainerState, FileState, TreeFact
+from tasks.model.catalogue import Service
+from tasks.operations import containers, files, images
+from tasks.rendering import render
+from tests.fake import commands, fake, stdin, texts
+from tests.samples import container
+
+
+def docker(*lines: str) -> dict[str, list[str]]:
+    """What DockerFact's command prints."""
+    return {"docker ps -aq": list(lines)}
+
+
+# Networks
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["n|smarter-net|bridge|false", "n|tenants-net|bridge|false", "n|other|overlay|true"], []),
+        (
+            ["n|smarter-net|bridge|false"],
+            ["docker network create --driver bridge --label smarteros.network=yes tenants-net"],
+        ),
+        (
+            ["n|smarter-net|bridge|false", "n|tenants-net|bridge|true"],
+            [
+                (
+                    "for container in $(docker network inspect --format '{{range .Containers}}{{.Name}} {{end}}' tenants-net); do\n"
+                    '    docker network disconnect --force tenants-net "$container"\n'
+                    "done\n"
+                    "docker network rm tenants-net"
+                ),
+                "docker network create --driver bridge --label smarteros.network=yes tenants-net",
+            ],
+        ),
+    ],
+)
+def test_networks_are_made_when_missing_and_anew_when_wrong(lines: list[str], expected: list[str]) -> None:
+    with fake(docker(*lines)):
+        assert texts(containers.networks, ["smarter-net", "tenants-net"]) == expected
+
+
+# Images
+
+
+def test_missing_images_are_fetched_at_once_in_the_background() -> None:
+    pulled, built = container("a", image="ex/a:1"), container("b", image="ex/b:1")
+    service = Service("x", "X", (pulled, built, container("c", image="ex/a:1")))
+    with fake(docker("i|ex/b:1")):
+        assert texts(images.fetch, [service]) == [
+            (
+                "systemctl is-active --quiet smarteros-images || systemd-run --quiet --collect "
+                "--unit smarteros-images sh -c 'timeout 1800 docker pull --quiet ex/a:1 & wait'"
+            )
+        ]
+    with fake(docker("i|ex/b:1", "i|ex/a:1")):
+        assert texts(images.fetch, [service]) == []
+
+
+def test_an_image_of_ours_is_built_from_the_active_generation() -> None:
+    ours = container("v", image="smarteros/vault-auth-validator", build="vault-auth-validator")
+    tag = render.image(ours)
+    assert images._fetch(tag, ours) == (
+        f"docker build --quiet --network host --tag {tag} /opt/smarteros/current/build/vault-auth-validator"
+    )
+
+
+# Start
+
+WEB = container("web", env_file=True, networks=("smarter-net", "tenants-net"))
+RUNNING = ContainerState(
+    "web", "site", "d1", "s1", "running", "healthy", 0, "example/web:1.0", ("smarter-net", "tenants-net")
+)
+DONE = ContainerState("job", "site", "d1", "", "exited", "", 0, "example/job:1.0", ())
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (RUNNING, ""),
+        (None, "does not exist"),
+        (replace(RUNNING, digest="d0"), "its description has changed"),
+        (replace(RUNNING, image="example/web:0.9"), "its description has changed"),
+        (replace(RUNNING, secrets_digest="s0"), "its secrets have changed"),
+        (replace(RUNNING, networks=("smarter-net",)), "networks differ: smarter-net"),
+        (replace(RUNNING, networks=()), "networks differ: none"),
+        (replace(RUNNING, status="exited"), "is exited"),
+        (replace(RUNNING, health="unhealthy"), "is unhealthy"),
+        (replace(RUNNING, health=""), "is unchecked"),
+    ],
+)
+def test_the_reason_for_a_start_is_said(state: ContainerState | None, reason: str) -> None:
+    assert containers.difference(WEB, state, "d1", "s1") == reason
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        ({"/etc/web/a": "1", "/etc/web/b": "2"}, ""),
+        (
+            {"/etc/web/b": "0", "/etc/web/c": "3"},
+            "sees other files than it should: /etc/web/a, /etc/web/b, /etc/web/c",
+        ),
+        ({}, "sees other files than it should: /etc/web/a, /etc/web/b"),
+    ],
+)
+def test_a_container_that_sees_other_files_is_made_anew(seen: dict[str, str], reason: str) -> None:
+    wanted = {"/etc/web/a": "1", "/etc/web/b": "2"}
+    assert containers.difference(WEB, replace(RUNNING, files=seen), "d1", "s1", wanted) == reason
+
+
+def test_a_file_that_is_reloaded_and_one_too_many_are_no_reason_where_files_are_reloaded() -> None:
+    caddy = container("web", files={"caddy": "/etc/caddy"}, networks=WEB.networks, reloads=True)
+    files = {"caddy/Caddyfile": "new", "caddy/root.pem": "pem", "redis/redis.conf": "another's"}
+    wanted = render.mounted(caddy, files)
+    assert wanted == {"/etc/caddy/root.pem": hashlib.sha256(b"pem").hexdigest()}
+    seen = {**wanted, "/etc/caddy/Caddyfile": "old", "/etc/caddy/extra": "x"}
+    assert containers.difference(caddy, replace(RUNNING, files=seen), "d1", "s1", wanted) == ""
+    reason = containers.difference(caddy, replace(RUNNING, files={}), "d1", "s1", wanted)
+    assert reason == "sees other files than it should: /etc/caddy/root.pem"
+
+
+def test_secrets_are_no_reason_for_a_container_that_gets_none() -> None:
+    assert containers.difference(replace(WEB, env_file=False), RUNNING, "d1", "another") == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (DONE, ""),
+        (replace(DONE, exit_code=1), "the job is exited (1)"),
+        (replace(DONE, status="running"), "the job is running (0)"),
+        (replace(DONE, digest="d0"), "its description has changed"),
+    ],
+)
+def test_a_job_is_done_when_it_ended_well(state: ContainerState, reason: str) -> None:
+    assert containers.difference(container("job", job=True), state, "d1", "") == reason
+
+
+LINE = "c|/web|site|d1|s1|running|healthy|0|example/web:1.0|smarter-net tenants-net "
+SITE = Service("site", "Site", (WEB,))
+SEES = f"m|/web|/proc/7/root|/etc/web|/opt/smarteros/current/web\ns|{'a' * 64}  /proc/7/root/etc/web/extra"
+
+
+def test_a_service_that_is_as_described_is_left_alone() -> None:
+    with fake(docker(LINE, "e|site|s1")):
+        assert texts(containers.start, SITE, {"web": "d1"}) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "env", "flags"),
+    [
+        (LINE, "e|site|s2", ""),
+        (LINE.replace("|d1|", "|d0|"), "e|site|s1", ""),
+        (LINE.replace("healthy", "unhealthy"), "e|site|s1", ""),
+        (LINE.replace("tenants-net ", ""), "e|site|s1", " --force-recreate"),
+        (f"{LINE}\n{SEES}", "e|site|s1", " --force-recreate"),
+    ],
+)
+def test_a_service_that_differs_is_brought_up_in_one_command(line: str, env: str, flags: str) -> None:
+    with fake(docker(*line.splitlines(), env)):
+        (command,) = texts(containers.start, SITE, {"web": "d1"})
+    assert command.splitlines()[-1] == f"bring_up /root/dkcompose/site-deploy.yaml web=60{flags}"
+    assert ("back() {" in command) == ("|d0|" in line)
+
+
+# Caddyfile
+
+
+def test_the_caddyfile_is_loaded_when_another_one_is() -> None:
+    path = "/opt/smarteros/current/caddy/Caddyfile"
+    with fake({"127.0.0.1:2020": ["0123456789ab"]}):
+        assert texts(containers.caddyfile, "caddy-proxy", "0123456789ab", path) == []
+        (command,) = texts(containers.caddyfile, "caddy-proxy", "ba9876543210", path)
+    source = f"--config - --adapter caddyfile < {path}"
+    caddy = "docker exec -i caddy-proxy caddy"
+    assert command == f"{caddy} validate {source} && {caddy} reload --force {source}"
+
+
+# Generations
+
+FILES = {"redis/redis.conf": "dir /data\n", "bin/run.sh": "#!/bin/sh\n", "weird/ü $x 'y'": "no newline, \t ü"}
+
+
+def tree(files_: Mapping[str, str], mode: str = "") -> list[str]:
+    """What TreeFact's command prints for these files."""
+    states = files.expected(files_, mode)
+    return [
+        line
+        for path, state in states.items()
+        for line in (f"m|{state.mode}|{state.owner}||{path}", f"s|{state.sha256}  ./{path}")
+    ]
+
+
+def test_an_active_generation_is_left_alone() -> None:
+    link = "l|/opt/smarteros/current/caddy/Caddyfile|/root/Caddyfile"
+    with fake({"cd /opt/smarteros/current/": [*tree(FILES), link]}):
+        links = {"/root/Caddyfile": "/opt/smarteros/current/caddy/Caddyfile"}
+        assert texts(files.generation, FILES, "d1", links) == []
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [],
+        tree({**FILES, "redis/redis.conf": "edited"}),
+        tree({**FILES, "more": ""}),
+        tree({"redis/redis.conf": "dir /data\n"}),
+        [line.replace("m|644", "m|666") for line in tree(FILES)],
+        [line.replace("root:root", "nobody:root") for line in tree(FILES)],
+    ],
+    ids=["absent", "edited", "one too many", "one missing", "mode", "owner"],
+)
+def test_any_difference_makes_a_fresh_copy_active(found: list[str]) -> None:
+    with fake({"cd /opt/smarteros/current/": found}):
+        (command,) = commands(files.generation, FILES, "d1", {})
+    assert str(command) == files._activate("d1")
+    assert "redis" not in str(command)
+    assert stdin(command) == files.archive(FILES)
+
+
+def test_only_wrong_links_are_made() -> None:
+    links = {"/root/a": "/opt/smarteros/current/a", "/root/it's": "/opt/smarteros/current/b"}
+    with fake(
+        {
+            "cd /opt/smarteros/current/": [
+                *tree(FILES),
+                "l|/opt/smarteros/current/a|/root/a",
+                "l|/x|/root/it's",
+            ]
+        }
+    ):
+        (command,) = texts(files.generation, FILES, "d1", links)
+    assert command == files._link({"/root/it's": "/opt/smarteros/current/b"})
+
+
+def test_secret_files_go_over_standard_input_only() -> None:
+    secret = {"n8n.env": 'KEY="hunter2"\n', "redis.env": 'PASSWORD="hunter3"\n'}
+    with fake({"cd /vault/secrets": [*tree({"n8n.env": secret["n8n.env"], "odoo.env": "kept"}, mode="600")]}):
+        (command,) = list(files.secret_files(secret))
+    with fake({"cd /vault/secrets": tree(secret, mode="600")}):
+        assert list(files.secret_files(secret)) == []
+    assert not isinstance(command, str)
+    assert str(command) == files._replace_secrets()
+    assert stdin(command) == files.archive({"redis.env": secret["redis.env"]}, mode="600")  # type: ignore[arg-type]
+    assert "hunter" not in str(command)
+
+
+def test_a_folder_of_secrets_that_others_can_enter_is_closed() -> None:
+    secret = {"n8n.env": 'KEY="hunter2"\n'}
+    with fake({"cd /vault/secrets": [*tree(secret, mode="600"), "m|755|root:root||.//"]}):
+        (command,) = list(files.secret_files(secret))
+    assert str(command) == files._replace_secrets()
+
+
+def test_a_folder_of_the_generation_that_others_can_write_makes_a_fresh_copy() -> None:
+    with fake({"cd /opt/smarteros/current/": [*tree(FILES), "m|777|root:root||./redis/"]}):
+        (command,) = texts(files.generation, FILES, "d1", {})
+    assert command == files._activate("d1")
+
+
+# The same shell, run
+
+
+def shell(script: str, root: Path, text: str = "") -> int:
+    """Runs it with our places below ``root``; pyinfra ends standard input with a newline."""
+    moved = script.replace("/opt/smarteros", f"{root}/opt").replace("/vault/secrets", f"{root}/secrets")
+    done = subprocess.run(
+        ["sh", "-c", moved.replace("/root/", f"{root}/home/")],
+        input=text + "\n",
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    return done.returncode
+
+
+def seen(folder: Path) -> dict[str, FileState]:
+    """What TreeFact sees there; its owner is whoever runs the tests."""
+    printed = subprocess.run(
+        ["sh", "-c", TreeFact().command(f"{folder}/")], capture_output=True, text=True, check=True
+    ).stdout
+    states = TreeFact().process(printed.splitlines())
+    return {path: replace(state, owner="root:root") for path, state in states.items()}
+
+
+def interrupted(script: str) -> list[str]:
+    """The script as it is when it is killed after each of its lines."""
+    lines = script.splitlines()
+    return ["\n".join([*lines[: end + 1], "exit 1", *lines[end + 1 :]]) for end in range(len(lines) - 1)]
+
+
+OLD = {"redis/redis.conf": "old\n"}
+
+
+def test_what_arrives_is_what_was_sent(tmp_path: Path) -> None:
+    assert shell(files._activate("d1"), tmp_path, files.archive(FILES)) == 0
+    assert seen(tmp_path / "opt" / "current") == files.expected(FILES)
+    assert (tmp_path / "opt" / "current").readlink() == Path("generations/d1")
+
+
+@pytest.mark.parametrize("script", interrupted(files._activate("d2")))
+def test_a_run_killed_at_any_line_leaves_a_whole_generation_and_the_next_converges(
+    script: str, tmp_path: Path
+) -> None:
+    current = tmp_path / "opt" / "current"
+    assert shell(files._activate("d1"), tmp_path, files.archive(OLD)) == 0
+    shell(script, tmp_path, files.archive(FILES))
+    assert seen(current) in (files.expected(OLD), files.expected(FILES))
+    assert shell(files._activate("d2"), tmp_path, files.archive(FILES)) == 0
+    assert seen(current) == files.expected(FILES)
+    assert not (tmp_path / "opt" / ".incoming").exists()
+
+
+def test_a_cut_upload_activates_nothing(tmp_path: Path) -> None:
+    current = tmp_path / "opt" / "current"
+    assert shell(files._activate("d1"), tmp_path, files.archive(OLD)) == 0
+    for size in (0, 40, 200):
+        assert shell(files._activate("d2"), tmp_path, files.archive(FILES)[:size]) != 0
+        assert seen(current) == files.expected(OLD)
+
+
+def test_five_generations_are_kept_and_the_active_one_always(tmp_path: Path) -> None:
+    opt = tmp_path / "opt"
+    for number in range(8):
+        assert shell(files._activate(f"d{number}"), tmp_path, files.archive({"n": str(number)})) == 0
+        assert (opt / "current" / "n").read_text() == str(number)
+    assert sorted(path.name for path in (opt / "generations").glob("d*")) == ["d3", "d4", "d5", "d6", "d7"]
+    assert (opt / "generations/.previous").readlink() == Path("d6")
+
+
+def test_the_active_generation_is_kept_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    opt = tmp_path / "opt"
+    for number in range(6):
+        (opt / "generations" / f"future{number}").mkdir(parents=True)
+        os.utime(opt / "generations" / f"future{number}", (2**32, 2**32))
+    assert shell(files._activate("d1"), tmp_path, files.archive(FILES)) == 0
+    assert seen(opt / "current") == files.expected(FILES)
+
+
+def test_a_hand_edited_generation_is_kept_beside_its_fresh_copy(tmp_path: Path) -> None:
+    opt = tmp_path / "opt"
+    shell(files._activate("d1"), tmp_path, files.archive(FILES))
+    (opt / "current" / "redis" / "redis.conf").write_text("edited")
+    assert shell(files._activate("d1"), tmp_path, files.archive(FILES)) == 0
+    assert seen(opt / "current") == files.expected(FILES)
+    assert (opt / "generations" / "d1" / "redis" / "redis.conf").read_text() == "edited"
+    assert sorted(path.name for path in (opt / "generations").iterdir()) == [".previous", "d1", "d1+"]
+
+
+def test_a_file_of_the_operators_in_a_links_place_is_kept(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "Caddyfile").write_text("mine")
+    (home / "stale").symlink_to("/nowhere")
+    links = {"/root/Caddyfile": "/opt/smarteros/current/c", "/root/stale": "/x", "/root/deep/it's": "/y"}
+    for _ in range(2):
+        assert shell(files._link(links), tmp_path) == 0
+        assert (home / "Caddyfile").readlink() == tmp_path / "opt" / "current" / "c"
+        assert (home / "stale").readlink() == Path("/x")
+        assert (home / "deep" / "it's").readlink() == Path("/y")
+    assert (home / "Caddyfile.before-smarteros").read_text() == "mine"
+    (home / "Caddyfile").unlink()
+    (home / "Caddyfile").write_text("mine again")
+    assert shell(files._link(links), tmp_path) == 0
+    assert (home / "Caddyfile.before-smarteros").read_text() == "mine again"
+    assert (home / "Caddyfile.before-smarteros.~1~").read_text() == "mine"
+
+
+SECRET = {"n8n.env": 'KEY="1"\n', "redis.env": 'PASSWORD="2"\n'}
+
+
+@pytest.mark.parametrize("script", [*interrupted(files._replace_secrets()), files._replace_secrets()])
+def test_secret_files_are_whole_and_nobody_elses_whenever_a_run_is_killed(
+    script: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "secrets"
+    before = {"n8n.env": 'KEY="0"\n', "odoo.env": "kept\n"}
+    assert shell(files._replace_secrets(), tmp_path, files.archive(before, mode="600")) == 0
+    shell(script, tmp_path, files.archive(SECRET, mode="600"))
+    assert (folder / "n8n.env").read_text() in (before["n8n.env"], SECRET["n8n.env"])
+    assert all(stat.S_IMODE(path.lstat().st_mode) & 0o77 == 0 for path in folder.rglob("*"))
+    assert shell(files._replace_secrets(), tmp_path, files.archive(SECRET, mode="600")) == 0
+    assert seen(folder) == files.expected({**before, **SECRET}, mode="600")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -1,0 +1,255 @@
+"""Rollout: what is replaced, and the shell that replaces it and goes back, with a docker that notes its calls."""
+
+import os
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tasks.facts import ContainerState
+from tasks.model.catalogue import Health, Route, Service
+from tasks.operations import rollout
+from tasks.operations.rollout import Replaced, replaced, start_script
+from tests.samples import HELPDESK, container
+
+WEB = container("web")
+SITE = Service("site", "Site", (WEB, container("worker")), routes=(Route("www", "web", 80),))
+RUNNING = ContainerState(
+    "web", "site", "d1", "", "running", "healthy", 0, "example/web:1.0", ("smarter-net",)
+)
+BOTH = (RUNNING, replace(RUNNING, name="worker", digest="d2"))
+PROXY = replace(RUNNING, name="caddy-proxy", service="caddy")
+SAME, OTHER = {"web": "d1", "worker": "d2"}, {"web": "d1", "worker": "d9"}
+
+
+# What is replaced
+
+
+def of(*states: ContainerState, digests: dict[str, str] = OTHER) -> Replaced:
+    return replaced(SITE, {item.name: item for item in (*states, PROXY)}, digests, "caddy-proxy")
+
+
+def test_a_first_deploy_replaces_nothing() -> None:
+    found = of()
+    assert (found.hidden, found.labels, found.running, found.holds) == ((), (), (), "")
+
+
+def test_what_is_well_and_described_otherwise_has_a_way_back() -> None:
+    assert of(*BOTH) == Replaced(("web",), ("d1", "d2"), ("web", "worker"), "caddy-proxy")
+
+
+@pytest.mark.parametrize(
+    ("states", "digests"),
+    [
+        (BOTH, SAME),
+        ((replace(RUNNING, health="unhealthy"), BOTH[1]), OTHER),
+        ((replace(RUNNING, status="exited"), BOTH[1]), OTHER),
+    ],
+    ids=["the same description", "unhealthy", "stopped"],
+)
+def test_else_there_is_none(states: tuple[ContainerState, ...], digests: dict[str, str]) -> None:
+    assert of(*states, digests=digests).labels == ()
+
+
+def test_a_container_that_a_killed_run_left_hidden_is_hidden_again() -> None:
+    assert of(replace(RUNNING, name="web-next")).hidden == ("web",)
+
+
+def test_nothing_is_held_without_the_proxy_and_not_for_the_proxy_itself() -> None:
+    assert replaced(SITE, {"web": RUNNING}, OTHER, "caddy-proxy").holds == ""
+    proxy = replace(SITE, name="caddy", phase="proxy")
+    assert replaced(proxy, {"caddy-proxy": PROXY}, {}, "caddy-proxy").holds == ""
+
+
+# The shell
+
+# States are those of the compose file that came up last: STATE for the new one, BACK for an old one.
+DOCKER = r"""#!/bin/sh
+cd "$BOX"
+echo "$*" >>calls
+for last; do :; done
+case "$*" in
+"image inspect "*) ;;
+"exec caddy-proxy "*) shift 2; echo "$*" >>held ;;
+"compose -f "*" --profile job up "*) ;;
+"compose -f "*" up "*) echo "$3" >file; [ "$3" != home/dkcompose/site-deploy.yaml ] || exit ${COMPOSE:-0} ;;
+"compose -f "*" start") ;;
+"inspect --type container --format {{.State.Status}} web") echo created ;;
+"inspect --type container --format {{.State.Status}}/"*)
+    case $last in *-next) [ -e hidden ] || exit 1 ;; esac
+    case $(cat file 2>/dev/null) in *generations*) echo "$BACK" ;; *) echo "$STATE$(restarts)" ;; esac ;;
+"logs --tail 50 "*) echo "log of $last" >&2 ;;
+"rename web web-next") touch hidden ;;
+"rename web-next web") rm hidden ;;
+"rm --force web-next") rm -f hidden ;;
+"network disconnect smarter-net web-next" | "network connect smarter-net web-next") ;;
+*) echo "unexpected: $*" >&2; exit 99 ;;
+esac
+"""
+# How often a container has started again: once more each time somebody looks.
+RESTARTS = '#!/bin/sh\n[ -z "$LOOPS" ] || { echo >>"$BOX/looks"; wc -l <"$BOX/looks"; }\n'
+
+WELL, STARTING = "running/healthy/0/0", "running/starting/0/0"
+GOOD = 'services:\n    labels:\n      smarteros.digest: "d1"\n      smarteros.digest: d2\n'
+
+
+@dataclass(frozen=True)
+class Box:
+    """A host in a folder."""
+
+    root: Path
+
+    def run(self, script: str, state: str = WELL, **environ: str) -> tuple[int, list[str]]:
+        """Exit code and the lines that are said."""
+        done = subprocess.run(
+            ["sh", "-c", script.replace("/opt/smarteros", "opt").replace("/root/", "home/")],
+            env={
+                "PATH": f"{self.root}:{os.environ['PATH']}",
+                "BOX": str(self.root),
+                "STATE": state,
+                "BACK": WELL,
+                "LOOPS": "",
+                **environ,
+            },
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        return done.returncode, (done.stdout + done.stderr).splitlines()
+
+    def lines(self, name: str) -> list[str]:
+        """Of a file here, none where there is none."""
+        path = self.root / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    def called(self, *words: str) -> list[str]:
+        """The calls of docker that begin with one of the words."""
+        return [line for line in self.lines("calls") if line.split()[0] in words]
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    """Three generations: one that worked, a newer one of other settings, and the bad one, which is active."""
+    for name, text in (("docker", DOCKER), ("restarts", RESTARTS)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    for age, name in enumerate(("bad", "newer", "good")):
+        folder = tmp_path / "opt/generations" / name / "dkcompose"
+        folder.mkdir(parents=True)
+        (folder / "site-deploy.yaml").write_text("services: {}\n" if name == "bad" else GOOD)
+        os.utime(folder.parent, (10**9 - age, 10**9 - age))
+    (tmp_path / "opt/current").symlink_to("generations/bad")
+    (tmp_path / "opt/generations/.previous").symlink_to("good")
+    return Box(tmp_path)
+
+
+def script(service: Service = SITE, old: Replaced | None = None, *, seconds: int = 0) -> str:
+    hasty = [replace(item, health=Health(("true",), seconds)) for item in service.containers]
+    return start_script(
+        replace(service, containers=tuple(hasty)), "host-1", [item for item in hasty if item.job], old=old
+    )
+
+
+def gate(name: str, what: str) -> list[str]:
+    return [f"site: container {name} on host-1 {what}; its last 50 log lines:"]
+
+
+def test_a_first_deploy_is_one_compose_up(box: Box) -> None:
+    assert box.run(script()) == (0, [])
+    up = "compose -f home/dkcompose/site-deploy.yaml up -d --no-build --quiet-pull --remove-orphans"
+    assert box.called("compose", "rename", "exec") == [up]
+
+
+def test_the_gate_names_service_host_and_last_log_lines(box: Box) -> None:
+    said = [*gate("web", "is not healthy after 0 s (running/starting/0)"), "log of web"]
+    assert box.run(script(), STARTING) == (1, said)
+
+
+def test_who_ends_again_and_again_is_not_waited_for(box: Box) -> None:
+    code, said = box.run(script(seconds=60), "restarting//1/", LOOPS="yes")
+    assert (code, said[0]) == (1, gate("web", "is not healthy after 60 s (restarting//1)")[0])
+    assert len(box.lines("looks")) == rollout._RESTARTS + 1
+
+
+def test_one_that_has_restarted_before_and_comes_up_is_waited_for(box: Box) -> None:
+    assert box.run(script(), "running/healthy/0/7") == (0, [])
+
+
+def test_a_compose_that_fails_fails_the_start(box: Box) -> None:
+    assert box.run(script(), COMPOSE="17") == (17, [])
+
+
+def test_a_failed_job_shows_its_log_and_nothing_is_brought_up(box: Box) -> None:
+    line = (
+        "helpdesk: container helpdesk-prepare on host-1 has not succeeded (exited//1); its last 50 log lines:"
+    )
+    assert box.run(script(HELPDESK), "exited//1/0") == (1, [line, "log of helpdesk-prepare"])
+    assert len(box.called("compose")) == 1
+
+
+def test_who_replaces_a_container_has_no_name_before_it_is_healthy_and_visitors_wait(box: Box) -> None:
+    assert box.run(script(old=of(*BOTH))) == (0, [])
+    calls = box.called("exec", "compose", "rename", "network")
+    assert [call.split()[0] + " " + call.split()[-1] for call in calls] == [
+        "exec /tmp/replaced-web",
+        "compose --remove-orphans",
+        "rename web-next",
+        "network web-next",
+        "network web-next",
+        "compose start",
+        "rename web",
+        "exec /tmp/replaced-web",
+    ]
+    looked = next(number for number, line in enumerate(box.lines("calls")) if "RestartCount" in line)
+    assert looked < box.lines("calls").index("rename web-next web")
+    assert box.lines("held") == ["touch /tmp/replaced-web", "rm -f /tmp/replaced-web"]
+
+
+BACK = "site on host-1 runs as before again, and the generation {} is active"
+
+
+@pytest.mark.parametrize(
+    ("state", "compose"), [(STARTING, "0"), (WELL, "17")], ids=["never healthy", "compose fails"]
+)
+def test_what_fails_goes_back_to_the_generation_of_before(box: Box, state: str, compose: str) -> None:
+    code, said = box.run(script(old=of(*BOTH)), state, COMPOSE=compose)
+    assert (code, said[-1]) == (int(compose) or 1, BACK.format("good"))
+    assert (box.root / "opt/current").readlink() == Path("generations/good")
+    ups = [call.split()[2] for call in box.called("compose") if " up " in call]
+    assert ups == [
+        "home/dkcompose/site-deploy.yaml",
+        f"{box.root}/opt/generations/good/dkcompose/site-deploy.yaml",
+    ]
+    assert not (box.root / "hidden").exists()
+    assert box.lines("held")[-1] == "rm -f /tmp/replaced-web"
+
+
+def test_where_nobody_knows_which_was_before_the_newest_that_describes_it_is_taken(box: Box) -> None:
+    (box.root / "opt/generations/.previous").unlink()
+    assert box.run(script(old=of(*BOTH)), STARTING)[1][-1] == BACK.format("newer")
+    assert (box.root / "opt/current").readlink() == Path("generations/newer")
+
+
+def test_the_generation_that_is_active_again_is_the_last_to_be_removed(box: Box) -> None:
+    box.run(script(old=of(*BOTH)), STARTING)
+    newest = max((box.root / "opt/generations").iterdir(), key=lambda path: path.lstat().st_mtime)
+    assert newest.name in ("good", ".previous")
+
+
+@pytest.mark.parametrize(
+    ("label", "active"),
+    [("d7", "bad"), ("d2", "good"), (".*", "bad"), ("'; touch \"$BOX/owned\"; : '", "bad")],
+    ids=["nothing describes it", "not healthy", "a label that is a pattern", "a label that is a command"],
+)
+def test_what_cannot_be_brought_back_is_said(box: Box, label: str, active: str) -> None:
+    """Labels are a host's word: they are looked for, and nothing else is done with them."""
+    old = replace(of(*BOTH), labels=("d1", label))
+    text = script(old=old).replace(f"={rollout._BACK_SECONDS}", "=0")
+    code, said = box.run(text, STARTING, BACK=STARTING)
+    assert (code, said[-1]) == (1, "site on host-1 cannot be brought back to what ran before")
+    assert (box.root / "opt/current").readlink() == Path("generations", active)
+    assert not (box.root / "owned").exists()
+    assert box.lines("held")[-1] == "rm -f /tmp/replaced-web"
