@@ -6,31 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
+from tasks.model.domain_types import Address, Directory, Domain, Email
+from tasks.model.image_types import PATH, Image, Repository, Revision
+from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
+from tasks.model.network_types import Interface, Network, Peer
+from tasks.model.path_types import LocalPath, OptionalPath, Pem
 from tasks.model.setting_types import (
-    PATH,
-    Address,
     Cores,
-    Directory,
-    Domain,
-    Email,
     Gigabytes,
-    Image,
-    Interface,
     Listed,
-    LocalPath,
-    McpName,
-    McpRemote,
-    McpText,
-    McpVersion,
     Megabytes,
     Mount,
-    Network,
-    OptionalPath,
-    Peer,
-    Pem,
     Port,
-    Repository,
-    Revision,
     Seconds,
     TimeZone,
     User,

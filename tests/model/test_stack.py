@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
-from tasks.model.settings import read, suggestion
+from tasks.model.contradictions import suggestion
+from tasks.model.settings import read
 from tasks.model.stack import BadSettings, Override, Stack
 from tasks.services import every, load
 from tests import samples

@@ -1,0 +1,69 @@
+"""Conflicts of settings with the catalogue: needs, networks, ports, domains, guards."""
+
+from collections.abc import Iterator, Mapping
+
+from tasks.model.catalogue import Describe, Service, domains
+from tasks.model.load import load
+from tasks.model.stack import Stack
+
+
+def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
+    """What the chosen services, with their overrides, do not allow. Raises Undeclared."""
+    services = load(stack, every)
+    names = {service.name for service in services}
+    for service in services:
+        for need in service.needs:
+            if need not in names and not (need == "vault" and stack.vault_address):
+                yield f"services: {service.name!r} needs {need!r}, which is not in the list"
+        for container in service.containers:
+            for network in container.networks:
+                if network not in stack.networks:
+                    yield (
+                        f"overrides.{service.name}.networks: {network!r} is not in networks "
+                        f"({', '.join(stack.networks)})"
+                    )
+        change = stack.override(service.name)
+        for setting in () if service.routes else ("domain", "port", "guard"):
+            if getattr(change, setting) is not None:
+                yield f"overrides.{service.name}.{setting}: {service.name!r} has no domain"
+    yield from _duplicates(stack, services)
+    yield from _guards(services)
+
+
+# Caddy's own: the web's, its API's, its health check's.
+_PROXY_PORTS = (80, 443, 2019, 2020)
+
+
+def _published(services: tuple[Service, ...]) -> dict[str | int, str]:
+    """Ports of the host that are no route's → the service whose they are."""
+    others = [(service, port) for service in services for item in service.containers for port in item.ports]
+    taken: dict[str | int, str] = {
+        int(port.split(":")[-2]): item.name for item, port in others if item.phase != "proxy"
+    }
+    return {**dict.fromkeys(_PROXY_PORTS, "caddy"), **taken}
+
+
+def _duplicates(stack: Stack, services: tuple[Service, ...]) -> Iterator[str]:
+    owners = _published(services)
+    # The one with overrides comes last, so that the line names the setting that made the conflict.
+    for service in sorted(services, key=lambda item: item.name in stack.overrides):
+        for route in service.routes:
+            taken: list[tuple[str, str | int]] = [("domain", name) for name in domains(stack, route)]
+            taken += [("port", route.loopback)] if route.loopback else []
+            for kind, value in taken:
+                if value in owners:
+                    yield f"overrides.{service.name}.{kind}: {value} is already {owners[value]}'s"
+                owners.setdefault(value, service.name)
+
+
+def _guards(services: tuple[Service, ...]) -> Iterator[str]:
+    validator = any(service.name == "vault-auth-validator" for service in services)
+    for service in services:
+        guarded = any(route.guard for route in service.routes)
+        if service.name == "vault-auth-validator":
+            if guarded:
+                yield "overrides.vault-auth-validator.guard: people sign in there, so it has to be open"
+            if any(route.domain for route in service.routes):
+                yield "overrides.vault-auth-validator.domain: people sign in at api.<zone>, in every zone"
+        elif guarded and not validator:
+            yield f"overrides.{service.name}.guard: needs 'vault-auth-validator' in services"
