@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import gevent
@@ -31,11 +31,11 @@ from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import (
     Commands,
     Refused,
-    executing,
     host,
     known,
     operation,
     read_ahead,
+    remember,
     services,
     stack,
     straight_on,
@@ -76,11 +76,14 @@ def checked() -> Commands:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
         )
-    if executing():
-        for line in warnings(machine):
-            host().log_styled(line, fg="yellow", log_func=logger.warning)
+    remember("warned", lambda: _warn(warnings(machine)))
     if machine.broken_packages:
         yield StringCommand(apt.MEND)
+
+
+def _warn(lines: Iterable[str]) -> None:
+    for line in lines:
+        host().log_styled(line, fg="yellow", log_func=logger.warning)
 
 
 def warnings(machine: Machine) -> Iterator[str]:

@@ -1,4 +1,10 @@
-"""The order of the tests: files that take longest come first, those that need no host fill the gaps at the end."""
+"""One lab with one deployed host for each worker, for tests that need one; and the order of the tests: files that take
+longest come first, those that need no host fill the gaps at the end.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,7 +15,12 @@ pytest.register_assert_rewrite(
     "tests.e2e.deployment",
     "tests.e2e.vault_access",
     "tests.faults.proof",
+    "tests.hosts.conditions",
 )
+
+from tests.e2e.deployment import Deployment  # noqa: E402  only now are its assertions rewritten
+from tests.lab import smarteros  # noqa: E402
+from tests.lab.lab import Lab  # noqa: E402
 
 # The first two are the first deploys, one of each worker's host: what comes after finds it deployed.
 LONGEST = (
@@ -32,8 +43,48 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sorts by file; within a file all stays as it is."""
 
     def place(item: pytest.Item) -> int:
-        if item.path.parent.name != "e2e":
+        if item.path.parent.name not in ("e2e", "hosts"):
             return len(LONGEST) + 1
         return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def lab_name(worker_id: str) -> str:
+    """The name of this worker's lab; SMARTEROS_TEST_LAB is that of one that stays up."""
+    return os.environ.get("SMARTEROS_TEST_LAB") or f"test-{worker_id}"
+
+
+@pytest.fixture(scope="session")
+def lab(lab_name: str) -> Iterator[Lab]:
+    """The lab of this worker, with the one host that `make up` makes, bare or not."""
+    lab = Lab(lab_name)
+    smarteros.prepare(lab, ["lab-1"])
+    yield lab
+    if "SMARTEROS_TEST_LAB" not in os.environ:
+        lab.down()
+
+
+@pytest.fixture(scope="session")
+def deployed(lab: Lab) -> Deployment:
+    """The host ``lab-1``, deployed. A test that changes it leaves it converged to the lab's own settings."""
+    deployment = Deployment(lab, lab.host("lab-1"))
+    deployment.converge()
+    return deployment
+
+
+@pytest.fixture
+def bare(lab: Lab) -> Iterator[Deployment]:
+    """A fresh bare host of its own, removed afterwards with all it stored."""
+    yield Deployment(lab, lab.add_host("bare"))
+    lab.remove_host("bare")
+    shutil.rmtree(lab.state.folder / "state" / "bare", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def spare(lab: Lab) -> Iterator[Deployment]:
+    """A second host, bare at first, for other ways to deploy: every test takes what the last one left."""
+    yield Deployment(lab, lab.add_host("spare"))
+    lab.remove_host("spare")
+    shutil.rmtree(lab.state.folder / "state" / "spare", ignore_errors=True)
