@@ -30,7 +30,7 @@ from tasks.facts import (
     TakeoverFact,
     TreeFact,
 )
-from tasks.operations import containers, files, first_run, images, takeover
+from tasks.operations import containers, files, first_run, images, networks, takeover
 from tasks.run import remember, services
 from tests.facts.test_facts import DOCKER, MACHINE, SHA
 from tests.fake import commands, fake
@@ -199,7 +199,7 @@ def applied() -> dict[str, Callable[[], list[Any]]]:
     return {
         "preflight": partial(commands, preflight.checked),
         "docker": partial(commands, docker.engine),
-        "networks": partial(commands, containers.networks, ("smarter-net",)),
+        "networks": partial(commands, networks.bridges, ("smarter-net",)),
         "generation": partial(commands, files.generation, {"a": "b"}, "0", {"/root/Caddyfile": "/opt/x"}),
         "images": partial(commands, images.fetch, services()),
         "start": partial(commands, containers.start, redis, {"redis": "0" * 12}),

@@ -1,42 +1,16 @@
-"""Networks and containers: what runs is compared with what should run, by digest."""
+"""Containers: what runs is compared with what should run, by digest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from shlex import quote
 from types import MappingProxyType
 
 from pyinfra.api import StringCommand
 
-from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact, NetworkState
+from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact
 from tasks.model.catalogue import Container, Service
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
 from tasks.run import Commands, host, known, operation, services
-
-
-@operation
-def networks(names: Iterable[str]) -> Commands:
-    """Bridges of these names exist; one with another driver, or cut off, is made anew."""
-    found = known(DockerFact).networks
-    for name in names:
-        state = found.get(name)
-        if state == NetworkState(name, "bridge", internal=False):
-            continue
-        if state:
-            yield StringCommand(_remove_network(name))
-        yield StringCommand(
-            f"docker network create --driver bridge --label smarteros.network=yes {quote(name)}"
-        )
-
-
-def _remove_network(name: str) -> str:
-    """Its containers are found without it afterwards and are made anew."""
-    members = "{{range .Containers}}{{.Name}} {{end}}"
-    return f"""
-for container in $(docker network inspect --format '{members}' {quote(name)}); do
-    docker network disconnect --force {quote(name)} "$container"
-done
-docker network rm {quote(name)}
-""".strip()
 
 
 @operation
