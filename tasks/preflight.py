@@ -25,7 +25,7 @@ from tasks.facts import (
 )
 from tasks.model import sizing
 from tasks.model.catalogue import Service
-from tasks.operations import apt, dns, first_run, takeover
+from tasks.operations import apt, architecture, dns, first_run, takeover
 from tasks.operations.described import links
 from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import (
@@ -43,7 +43,6 @@ from tasks.run import (
 
 # System → releases that are tested or documented upstream as Docker hosts.
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
-ARCHITECTURES = ("x86_64", "aarch64")
 
 # The health checks' start_interval needs it; older ones would refuse the compose files.
 OLDEST_ENGINE = 25
@@ -121,6 +120,7 @@ def problems(
 ) -> Iterator[str]:
     """Each reason against the machine, with what to do; ``accepted`` containers may hold the ports. Pure."""
     yield from _system(machine, source)
+    yield from architecture.problems(machine.architecture, chosen)
     yield from _sizes(machine, chosen)
     yield from _ports(machine, accepted)
     skew = round(machine.clock - now)
@@ -132,8 +132,8 @@ def _system(machine: Machine, source: str) -> Iterator[str]:
     if machine.release not in SUPPORTED.get(machine.system, ()):
         known_systems = "; ".join(f"{name} {', '.join(releases)}" for name, releases in SUPPORTED.items())
         yield f"system: {machine.system} {machine.release} is not supported; use one of: {known_systems}"
-    if machine.architecture not in ARCHITECTURES:
-        yield f"system: {machine.architecture} is not supported; use {' or '.join(ARCHITECTURES)}"
+    if machine.architecture not in architecture.DOCKERS:
+        yield f"system: {machine.architecture} is not supported; use {' or '.join(architecture.DOCKERS)}"
     if machine.init != "systemd":
         yield f"system: process 1 is {machine.init}; a host booted by systemd is needed"
     if machine.user != "root":

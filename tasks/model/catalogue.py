@@ -105,7 +105,8 @@ class Container:
     env_file: whether it gets the service's secrets. job: runs once and must exit 0.
     build: folder under ``files/`` that its image is built from; fork: the Dockerfile in its fork (forks.py).
     reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
-    as whom. writable: why its root file system is.
+    as whom. writable: why its root file system is. architectures: those that its image exists for, in Docker's
+    words; empty where it exists for all that hosts have.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Container:
     fork: str = ""
     reloads: bool = False
     replicas: int = 1
+    architectures: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

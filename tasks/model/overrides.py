@@ -31,8 +31,9 @@ def _source(stack: Stack, service: Service, container: Container) -> Container:
         image = forks.reference(service.name, change.build)
         # No registry may answer for it: the name could be anybody's there.
         extra = {**container.extra, "pull_policy": "never"}
-        return replace(container, image=image, build="", fork=fork.dockerfile, extra=extra)
-    return replace(container, image=change.image, build="") if change.image else container
+        return replace(container, image=image, build="", fork=fork.dockerfile, extra=extra, architectures=())
+    # What another image exists for is its builder's to know.
+    return replace(container, image=change.image, build="", architectures=()) if change.image else container
 
 
 def _resized(container: Container, change: Override) -> Container:

@@ -47,6 +47,7 @@ def describe(stack: Stack) -> Service:
             Container(
                 name="botpress",
                 image="botpress/server:12.31.10",
+                architectures=("amd64",),  # https://github.com/botpress/v12/issues/1842
                 command=("/botpress/bp",),  # not the image's shell, which forwards no signals
                 env_file=True,
                 environment={
