@@ -89,5 +89,5 @@ def publish(lab: Lab, good: str, reference: str, lines: list[str]) -> None:
     base = ensure(lab.client, recipe, stage_files=stage_files(recipe, lab.authority))
     text = "\n".join([f"FROM {base}", *lines])
     lab.client.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, network_mode="host", rm=True)
-    Registry(lab.client, lab.name).push(tag, target(reference))
+    Registry(lab.client, lab.state.key).push(tag, target(lab.state.key, reference))
     lab.client.images.remove(tag, noprune=True)

@@ -63,7 +63,9 @@ def external(lab: Lab) -> Iterator[External]:
     address = addresses.address(lab.description.subnet, NUMBER)
     process = {"command": ["server"], "environment": {"BAO_LOCAL_CONFIG": SERVER}}
     container = network.make(
-        lab.client, lab.name, Spec("external", images.ensure(lab.client, "openbao"), address, process=process)
+        lab.client,
+        lab.state.key,
+        Spec("external", images.ensure(lab.client, "openbao"), address, process=process),
     )
     container.start()
     try:

@@ -129,7 +129,7 @@ def test_every_command_of_the_readme_on_the_host_works_and_changes_nothing(copy:
 def test_make_down_removes_a_lab_and_no_other(copy: Copy, lab: Lab) -> None:
     doomed = replace(copy, lab="doomed")
     doomed.shell(".venv/bin/python -m tests.lab up")
-    label = {"label": "smarteros.lab=doomed"}
+    label = {"label": f"smarteros.lab={state.State('doomed').key}"}
     docker = lab.client
     kinds = (docker.containers, docker.volumes, docker.networks)
     assert all(kind.list(filters=label) for kind in kinds)

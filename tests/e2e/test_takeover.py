@@ -8,7 +8,6 @@ import pytest
 
 from tests.e2e.clients import browser
 from tests.e2e.deployment import Deployment
-from tests.lab.state import AUTHORITY
 
 TAKEOVER, STANDS = "Proxy | Caddy takes over from another proxy", "Verify | the takeover stands"
 UNDO = "bash /root/undo-takeover.sh"
@@ -72,7 +71,7 @@ def test_a_proxy_hands_over_or_is_put_back(old: Deployment) -> None:
     assert (states(old), page(old)) == (BEFORE, "the old page")
 
     # A verification that fails, here because nothing is signed by that authority, puts all of it back.
-    run = old.refused(takeover="traefik", trusted_root=str(AUTHORITY / "ca.pem"))
+    run = old.refused(takeover="traefik", trusted_root=str(old.lab.state.authority))
     assert run.failed == {"lab-1": ["Verify | every service answers by name over TLS"]}
     reason = "https://n8n.smarterbot.cl: SSLCertVerificationError: "
     assert [line for line in run.lines if line.startswith(reason)], run.output

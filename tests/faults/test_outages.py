@@ -159,7 +159,7 @@ NEWER: dict[str, Any] = {"overrides": {"redis": {"image": "redis:7.4.99-alpine"}
 def registry(deployed: Deployment) -> Iterator[Container]:
     """The lab's; it runs again afterwards, and the host has what it had."""
     lab = deployed.lab
-    found = network.find(lab.client, lab.name, "registry")
+    found = network.find(lab.client, lab.state.key, "registry")
     assert found
     yield found
     found.reload()

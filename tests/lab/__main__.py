@@ -9,21 +9,22 @@ import time
 
 from docker.errors import DockerException
 
-from tests.lab import machine, network, smarteros
+from tests.lab import machine, neighbours, network, smarteros
 from tests.lab.daemon import DaemonError
 from tests.lab.hosts import HostError
 from tests.lab.image_inputs import InputError
 from tests.lab.images import LabImageError
 from tests.lab.lab import Lab, LabError
 from tests.lab.machine import MachineError
+from tests.lab.neighbours import NeighbourError
 from tests.lab.network import NetworkError
 from tests.lab.publish import PublishError
 from tests.lab.services import ServiceError
 from tests.lab.state import StateError
 
 ERRORS = (
-    DaemonError, DockerException, HostError, InputError, LabError, LabImageError, MachineError, NetworkError, PublishError,
-    ServiceError, StateError,
+    DaemonError, DockerException, HostError, InputError, LabError, LabImageError, MachineError, NeighbourError, NetworkError,
+    PublishError, ServiceError, StateError,
 )  # fmt: skip
 STARTED = time.monotonic()
 
@@ -46,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
             case "up":
                 lab.up(given.hosts.split(","), given.images)
                 status(lab)
+            case "down" if given.checkout:
+                neighbours.remove(machine.docker(say), given.name, given.checkout)
+                say(f"lab {given.name} of {given.checkout} is down")
             case "down":
                 lab.down(purge=given.purge)
                 say(f"lab {lab.name} is down")
@@ -68,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--smarteros", action="store_true", help="with the images and domains of our deployment")
     up.add_argument("--browser", action="store_true", help="and Chromium on this machine, which tests need")
     down = commands.add_parser("down", help="remove the lab")
+    down.add_argument("--checkout", metavar="FOLDER", help="that of a checkout which is gone, or `unknown`")
     down.add_argument("--purge", action="store_true", help="the caches that labs share as well")
     publish = commands.add_parser("publish", help="serve images under their upstream names")
     publish.add_argument("images", nargs="+", metavar="REFERENCE", help="e.g. redis:7.4.11-alpine")
@@ -87,7 +92,7 @@ def status(lab: Lab) -> None:
         raise LabError(f"lab {lab.name} was up, but Docker does not answer: run `make up`")
     print(f"lab {lab.name}, network {description.subnet}, images: {description.images}")
     for name in ("edge", "registry", "pebble", *description.hosts):
-        container = network.find(client, lab.name, name)
+        container = network.find(client, lab.state.key, name)
         state = container.status if container else "missing"
         print(f"  {name:10} {description.hosts.get(name, ''):14} {state}")
 

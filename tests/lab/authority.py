@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 from collections.abc import Iterable
@@ -14,7 +13,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from docker.client import DockerClient
 
+from tests.lab.network import CACHE, LABEL
+
+VOLUME = "smarteros-lab-authority"
+PEM = "smarteros.lab.pem"
 LIFETIME = timedelta(days=3650)
 NO_USE = dict.fromkeys(
     (
@@ -65,28 +69,31 @@ class Authority:
         return _pair(certificate, key)
 
 
-def load(folder: Path) -> Authority:
-    """The authority kept in a folder, made there on first use; of two that make it at once, the first wins."""
-    path = folder / "ca.pem"
-    if not path.exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        pair = _new_authority()
-        draft = folder / f"ca.pem.{os.getpid()}"
+def load(client: DockerClient, path: Path) -> Authority:
+    """The machine's authority, kept in a volume's label, which all checkouts see; `path` is to be read by programs.
+
+    Docker makes a volume once: of two that make it at the same time, both get the first one's.
+    """
+    text = path.read_text() if path.exists() else _new_authority().decode()
+    labels = {LABEL: CACHE, PEM: text}
+    kept: str = client.volumes.create(VOLUME, labels=labels).attrs["Labels"][PEM]
+    if not path.exists() or path.read_text() != kept:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
         draft.touch(mode=0o600)
-        draft.write_bytes(pair.key + pair.certificate)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
-    key, begin, certificate = path.read_bytes().partition(b"-----BEGIN CERTIFICATE-----")
+        draft.write_text(kept)
+        draft.replace(path)
+    key, begin, certificate = kept.encode().partition(b"-----BEGIN CERTIFICATE-----")
     return Authority(Pair(certificate=begin + certificate, key=key))
 
 
-def _new_authority() -> Pair:
+def _new_authority() -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _builder("SmarterOS lab authority", _subject("SmarterOS lab authority"), key)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     usage = x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **NO_USE)
-    return _pair(builder.add_extension(usage, critical=True).sign(key, hashes.SHA256()), key)
+    pair = _pair(builder.add_extension(usage, critical=True).sign(key, hashes.SHA256()), key)
+    return pair.key + pair.certificate
 
 
 def _builder(subject: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
@@ -114,7 +121,7 @@ def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     key = serialization.load_pem_private_key(pem, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError(
-            "the lab authority's key is not an elliptic-curve key; remove .lab/authority to make a new one"
+            "the lab authority's key is not an elliptic-curve key: `docker volume rm smarteros-lab-authority` makes room for a new one"
         )
     return key
 

@@ -43,8 +43,8 @@ def image(client: DockerClient, authority: Authority, progress: Progress) -> str
 def create(client: DockerClient, state: State, name: str, address: str, image: str) -> Container:
     """Make the container of a host, with an SSH key of its own, without starting it."""
     resolver = addresses.resolver(address)
-    for volume in volume_names(state.name, name):
-        client.volumes.create(volume, labels={LABEL: state.name, HOST_LABEL: name})
+    for volume in volume_names(state.key, name):
+        client.volumes.create(volume, labels={LABEL: state.key, HOST_LABEL: name})
     private, public = _ssh_host_key()
     state.trust(address, public)
     files = {
@@ -54,10 +54,10 @@ def create(client: DockerClient, state: State, name: str, address: str, image: s
     }
     command = ["/bin/sh", "-c", BOOT.read_text(), "boot", resolver]
     process = {"hostname": name, "environment": ENVIRONMENT, "command": command}
-    mounts = zip(volume_names(state.name, name), VOLUMES.values(), strict=True)
+    mounts = zip(volume_names(state.key, name), VOLUMES.values(), strict=True)
     options = {**OPTIONS, "binds": [f"{volume}:{path}" for volume, path in mounts]}
     spec = Spec(name, image, address, files=files, process=process, options=options, raw_options=RAW_OPTIONS)
-    return network.make(client, state.name, spec, {HOST_LABEL: name})
+    return network.make(client, state.key, spec, {HOST_LABEL: name})
 
 
 def volume_names(lab: str, host: str) -> list[str]:

@@ -59,7 +59,7 @@ class LabHost:
 
     def container(self) -> Container:
         """The container that plays this host, with its present state."""
-        found = network.find(self.client, self.state.name, self.name)
+        found = network.find(self.client, self.state.key, self.name)
         if not found:
             raise HostError(f"lab {self.state.name} has no host {self.name}")
         return found
@@ -101,7 +101,7 @@ class LabHost:
 def converge(client: DockerClient, state: State, name: str, address: str, image: str) -> tuple[LabHost, bool]:
     """A running host under that name, and whether it had to be made. One that is there keeps its image."""
     host = LabHost(client, state, name, address)
-    container = network.find(client, state.name, name)
+    container = network.find(client, state.key, name)
     new = container is None
     container = container or bare.create(client, state, name, address, image)
     if container.status != "running":

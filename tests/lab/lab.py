@@ -8,13 +8,13 @@ from pathlib import Path
 
 from docker.client import DockerClient
 
-from tests.lab import acme, addresses, authority, bare, cache, hosts, machine, network, services
+from tests.lab import acme, addresses, authority, bare, cache, hosts, machine, neighbours, network, services
 from tests.lab.authority import Authority
 from tests.lab.daemon import Progress
 from tests.lab.hosts import LabHost
 from tests.lab.network import HOST_LABEL, LABEL
 from tests.lab.publish import publish
-from tests.lab.state import AUTHORITY, Description, State
+from tests.lab.state import FOLDER, Description, State
 
 
 class LabError(Exception):
@@ -22,12 +22,12 @@ class LabError(Exception):
 
 
 class Lab:
-    """One of several labs that may exist side by side, by its name."""
+    """One of several labs that may exist side by side, by its name; other checkouts have labs of their own."""
 
-    def __init__(self, name: str = "default", progress: Progress = print) -> None:
+    def __init__(self, name: str = "default", progress: Progress = print, root: Path = FOLDER) -> None:
         self.name = name
         self.progress = progress
-        self.state = State(name)
+        self.state = State(name, root)
         self._client: DockerClient | None = None
 
     @property
@@ -39,7 +39,7 @@ class Lab:
     @property
     def authority(self) -> Authority:
         """Signs what the lab serves under public names; the same for all labs of this machine."""
-        return authority.load(AUTHORITY)
+        return authority.load(self.client, self.state.authority)
 
     @property
     def description(self) -> Description:
@@ -68,11 +68,13 @@ class Lab:
         source = services.image_source(before.images if before else None)
         self.progress(f"images: {services.SOURCES[source]}")
         if before is None:  # what a lost folder left behind: nobody has its key any more
-            network.remove(self.client, {"label": f"{LABEL}={self.name}"})
-        subnet = network.create(self.client, self.name)
+            network.remove(self.client, {"label": f"{LABEL}={self.state.key}"})
+        for line in neighbours.forgotten(neighbours.labs(self.client), self.state):
+            self.progress(line)
+        subnet = network.create(self.client, self.state.key, self.state.checkout)
         kept = before.hosts if before and before.subnet == subnet else {}
         description = Description(self.name, source, subnet, kept)
-        services.converge(self.client, description, self.authority, self.progress)
+        services.converge(self.client, self.state.key, description, self.authority, self.progress)
         self.state.write(description)
         for name in hosts:
             self.add_host(name)
@@ -96,7 +98,7 @@ class Lab:
     def remove_host(self, name: str) -> None:
         """Remove a host with all it stored."""
         host = self.host(name)
-        network.remove(self.client, {"label": [f"{LABEL}={self.name}", f"{HOST_LABEL}={name}"]})
+        network.remove(self.client, {"label": [f"{LABEL}={self.state.key}", f"{HOST_LABEL}={name}"]})
         self.state.trust(host.address, None)
         self.state.write(self.description.without_host(name))
 
@@ -110,7 +112,7 @@ class Lab:
 
     def publish(self, references: Iterable[str]) -> None:
         """Have the registry serve these upstream images; pointless but harmless where upstream is in reach."""
-        publish(self.name, references, self.authority, self.progress)
+        publish(self.state.key, references, self.authority, self.progress)
 
     def point(self, domains: Iterable[str], host: LabHost | str) -> None:
         """Let the ACME server find these domains at a host. To be called again after restart_acme()."""
@@ -124,11 +126,11 @@ class Lab:
 
     def acme_orders(self) -> int:
         """How many certificates were ordered since the lab is up."""
-        return acme.orders(self.client, self.name)
+        return acme.orders(self.client, self.state.key)
 
     def restart_acme(self) -> None:
         """An ACME server that has forgotten accounts, orders, its root and where domains point."""
-        container = network.find(self.client, self.name, "pebble")
+        container = network.find(self.client, self.state.key, "pebble")
         if not container:
             raise LabError(f"lab {self.name} has no ACME server: run `make up`")
         container.restart(timeout=0)
@@ -142,7 +144,9 @@ class Lab:
         """Remove all that this lab made; with `purge` the caches that labs share too, once no lab is left."""
         client = machine.running_docker()
         if client:
-            network.remove(client, {"label": f"{LABEL}={self.name}"})
+            network.remove(client, {"label": f"{LABEL}={self.state.key}"})
+            for line in neighbours.forgotten(neighbours.labs(client), self.state):
+                self.progress(line)
         self.state.remove()
-        if purge:
-            cache.purge(client, self.progress)
+        if purge and cache.purge(client, self.progress):
+            self.state.forget_authority()

@@ -9,6 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from docker.client import DockerClient
@@ -16,7 +17,8 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.types import IPAMConfig, IPAMPool
 
-LABEL = "smarteros.lab"
+LABEL = "smarteros.lab"  # the key of the lab that something belongs to
+CHECKOUT = "smarteros.lab.checkout"  # on a lab's network: the folder that its key stands for
 DIGEST = "smarteros.lab.digest"
 HOST_LABEL = "smarteros.lab.host"
 THAW = "for state in /sys/fs/cgroup/freezer/docker/*/freezer.state; do echo THAWED >$state; done"
@@ -46,7 +48,7 @@ def object_name(lab: str, part: str) -> str:
     return f"smarteros-lab-{lab}-{part}"
 
 
-def create(client: DockerClient, lab: str) -> str:
+def create(client: DockerClient, lab: str, checkout: Path) -> str:
     """The subnet of the lab's network, which is made when it is missing: one of our own 256 that is free."""
     try:
         network = client.networks.get(object_name(lab, "net"))
@@ -56,15 +58,16 @@ def create(client: DockerClient, lab: str) -> str:
     first = zlib.crc32(lab.encode())
     for number in range(256):
         subnet = f"10.213.{(first + number) % 256}.0/24"
-        if _create(client, lab, subnet):
+        if _create(client, lab, subnet, checkout):
             return subnet
     raise NetworkError("no free network in 10.213.0.0/16: remove other labs")
 
 
-def _create(client: DockerClient, lab: str, subnet: str) -> bool:
+def _create(client: DockerClient, lab: str, subnet: str, checkout: Path) -> bool:
+    labels = {LABEL: lab, CHECKOUT: str(checkout)}
     pool = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
     try:
-        client.networks.create(object_name(lab, "net"), driver="bridge", ipam=pool, labels={LABEL: lab})
+        client.networks.create(object_name(lab, "net"), driver="bridge", ipam=pool, labels=labels)
     except APIError as error:
         if "overlap" in str(error):
             return False

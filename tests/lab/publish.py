@@ -1,4 +1,4 @@
-"""Pushes the lab's images to the lab's registry under the names that upstream gave them."""
+"""Has the lab's registry serve the lab's images under the names that upstream gave them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from docker.client import DockerClient
 
@@ -16,8 +17,12 @@ from tests.lab import images, machine, network
 from tests.lab.authority import Authority
 from tests.lab.daemon import Progress
 
-MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+MEDIA = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.index.v1+json",
+)
 WORKERS = 2
 
 
@@ -27,20 +32,40 @@ class PublishError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """Where an upstream reference lives in the lab's registry."""
+    """Where an image lives in the registry."""
 
     repository: str
     tag: str
 
 
-def target(reference: str) -> Target:
-    """redis:7 → library/redis, n8nio/n8n:2 → n8nio/n8n, ghcr.io/a/b:1 → ghcr.io/a/b: the edge's folders."""
+def target(lab: str, reference: str) -> Target:
+    """redis:7 → LAB/library/redis, n8nio/n8n:2 → LAB/n8nio/n8n, ghcr.io/a/b:1 → LAB/ghcr.io/a/b: the edge's folders."""
     name = reference.split("@", 1)[0]
     path, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
         raise PublishError(f"{reference} has no tag: the lab cannot tell which image it is")
     path = path.removeprefix("docker.io/")
-    return Target(path if "/" in path else f"library/{path}", tag)
+    return Target(f"{lab}/{path}" if "/" in path else f"{lab}/library/{path}", tag)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What describes an image in the registry, as it was sent."""
+
+    content: bytes
+    media: str
+    digest: str
+
+    @property
+    def parsed(self) -> dict[str, Any]:
+        """What it says."""
+        return dict(json.loads(self.content))
+
+    @property
+    def blobs(self) -> list[str]:
+        """The digests of its configuration and its layers; none of an index."""
+        parts = [self.parsed["config"], *self.parsed["layers"]] if "config" in self.parsed else []
+        return list(dict.fromkeys(part["digest"] for part in parts))
 
 
 @dataclass(frozen=True)
@@ -58,18 +83,21 @@ class Registry:
         binding = container.attrs["NetworkSettings"]["Ports"]["5000/tcp"][0]
         return f"127.0.0.1:{binding['HostPort']}"
 
-    def digests(self, place: Target) -> set[str]:
-        """What identifies the image there: its configuration's digest, and its manifest's own."""
-        url = f"http://{self.address()}/v2/{place.repository}/manifests/{place.tag}"
-        request = urllib.request.Request(url, headers={"Accept": f"{MANIFEST}, {OCI_MANIFEST}"})
+    def manifest(self, place: Target) -> Manifest | None:
+        """That of the image there."""
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                config = json.load(answer).get("config", {}).get("digest", "")
-                return {config, answer.headers["Docker-Content-Digest"]}
+            with self._ask("GET", f"{place.repository}/manifests/{place.tag}") as answer:
+                headers = answer.headers
+                return Manifest(answer.read(), headers["Content-Type"], headers["Docker-Content-Digest"])
         except urllib.error.HTTPError as error:
             if error.code == 404:
-                return set()
+                return None
             raise
+
+    def holds(self, image: str, place: Target) -> bool:
+        """Whether that local image is there, by its id: its configuration's digest or its manifest's own."""
+        found = self.manifest(place)
+        return found is not None and image in (found.digest, *found.blobs[:1])
 
     def push(self, tag: str, place: Target) -> None:
         """Have the registry serve a local image there."""
@@ -79,6 +107,27 @@ class Registry:
             if "error" in event:
                 raise PublishError(f"pushing {repository}:{place.tag} failed: {event['error']}")
         self.client.images.remove(f"{repository}:{place.tag}", noprune=True)
+
+    def link(self, source: Target, place: Target) -> None:
+        """Have the registry serve under another name what it has: nothing is sent again."""
+        found = self.manifest(source)
+        if not found:
+            raise PublishError(f"the registry has no {source.repository}:{source.tag}")
+        for child in found.parsed.get("manifests", ()):
+            digest = child["digest"]
+            self.link(Target(source.repository, digest), Target(place.repository, digest))
+        for digest in found.blobs:
+            mount = f"{place.repository}/blobs/uploads/?mount={digest}&from={source.repository}"
+            with self._ask("POST", mount, b"") as answer:
+                if answer.status != 201:
+                    raise PublishError(f"the registry has no {digest} of {source.repository}")
+        self._ask("PUT", f"{place.repository}/manifests/{place.tag}", found.content, found.media).close()
+
+    def _ask(self, method: str, path: str, content: bytes | None = None, media: str = "") -> Any:
+        headers = {"Accept": ", ".join(MEDIA), **({"Content-Type": media} if media else {})}
+        url = f"http://{self.address()}/v2/{path}"
+        request = urllib.request.Request(url, content, headers, method=method)
+        return urllib.request.urlopen(request, timeout=30)
 
 
 def publish(lab: str, references: Iterable[str], authority: Authority, progress: Progress = print) -> None:
@@ -93,16 +142,20 @@ def publish(lab: str, references: Iterable[str], authority: Authority, progress:
 
 
 def _publish(lab: str, reference: str, authority: Authority, progress: Progress) -> None:
-    place = target(reference)
+    place = target(lab, reference)
     client = machine.docker(progress)
     recipe = images.recipe_for(reference)
     tag = images.ensure(client, recipe, progress, stage_files(recipe, authority))
-    registry = Registry(client, lab)
-    if client.images.get(tag).id in registry.digests(place):
+    image, registry = client.images.get(tag).id, Registry(client, lab)
+    if registry.holds(image, place):
         return
-    started = time.monotonic()
-    registry.push(tag, place)
-    progress(f"pushed {reference} in {time.monotonic() - started:.0f} s")
+    # All labs of the machine share what they have in common.
+    shared = Target(*tag.split(":"))
+    if not registry.holds(image, shared):
+        started = time.monotonic()
+        registry.push(tag, shared)
+        progress(f"pushed {reference} in {time.monotonic() - started:.0f} s")
+    registry.link(shared, place)
 
 
 def stage_files(recipe: str, authority: Authority) -> dict[str, bytes]:

@@ -49,16 +49,18 @@ def _hub_answers() -> bool:
     return True
 
 
-def converge(client: DockerClient, lab: Description, authority: Authority, progress: Progress) -> None:
-    """Bring up all three, each from its own image."""
+def converge(
+    client: DockerClient, key: str, lab: Description, authority: Authority, progress: Progress
+) -> None:
+    """Bring up all three, each from its own image; the registry's storage is shared, a folder for each lab."""
     tags = {name: images.ensure(client, name, progress) for name in PORTS}
     client.volumes.create(REGISTRY_VOLUME, labels={network.LABEL: network.CACHE})
     for spec in (
         _pebble(tags["pebble"], lab.subnet, authority),
         _registry(tags["registry"], lab.subnet),
-        _edge(tags["edge"], lab, authority),
+        _edge(tags["edge"], key, lab, authority),
     ):
-        network.converge(client, lab.name, spec)
+        network.converge(client, key, spec)
         wait_for(spec.name, spec.address)
 
 
@@ -79,7 +81,7 @@ def _registry(image: str, subnet: str) -> Spec:
     return Spec("registry", image, address, process={"ports": [5000]}, options=options)
 
 
-def _edge(image: str, lab: Description, authority: Authority) -> Spec:
+def _edge(image: str, key: str, lab: Description, authority: Authority) -> Spec:
     names = (ACME_NAME, *REGISTRY_NAMES)
     pair = authority.issue(names)
     files = {
@@ -88,9 +90,9 @@ def _edge(image: str, lab: Description, authority: Authority) -> Spec:
         "/etc/edge/ca.crt": authority.certificate,
     }
     aliases = names if lab.images == "local" else (ACME_NAME,)
-    return Spec(
-        "edge", image, addresses.address(lab.subnet, addresses.EDGE), aliases, files, _version(authority)
-    )
+    address = addresses.address(lab.subnet, addresses.EDGE)
+    process = {"environment": {"LAB": key}}
+    return Spec("edge", image, address, aliases, files, _version(authority), process)
 
 
 def _version(authority: Authority) -> str:

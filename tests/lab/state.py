@@ -1,7 +1,8 @@
-"""What the lab remembers on this machine: .lab/authority for all labs, .lab/<name> for one of them."""
+"""What a checkout remembers of its labs: .lab/<name> for each, and .lab/authority, a copy of what the machine's labs share."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -10,8 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / ".lab"
-AUTHORITY = FOLDER / "authority"
 RESERVED = ("authority", "cache", "image")  # a folder, and labels of what labs share
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 
 
 class StateError(Exception):
@@ -38,19 +39,35 @@ class Description:
 
 @dataclass(frozen=True)
 class State:
-    """The folder of one lab."""
+    """The folder of one lab, and what Docker's objects of it are called."""
 
     name: str
+    root: Path = FOLDER
 
     def __post_init__(self) -> None:
         """Refuse names that Docker or the folder .lab cannot take."""
-        if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", self.name) or self.name in RESERVED:
+        if not NAME.fullmatch(self.name) or self.name in RESERVED:
             raise StateError(f"{self.name!r} cannot name a lab: use small letters, digits and dashes")
 
     @property
     def folder(self) -> Path:
         """Everything below is removed with the lab."""
-        return FOLDER / self.name
+        return self.root / self.name
+
+    @property
+    def checkout(self) -> Path:
+        """Who a lab belongs to: wherever .lab really is, also when a link led there."""
+        return self.root.resolve().parent
+
+    @property
+    def key(self) -> str:
+        """Other checkouts of this machine have labs of the same name, none of the same key."""
+        return f"{self.name}.{hashlib.sha256(bytes(self.checkout)).hexdigest()[:8]}"
+
+    @property
+    def authority(self) -> Path:
+        """Where what signs for the lab can be read, and its key."""
+        return self.root / "authority" / "ca.pem"
 
     @property
     def ssh_key(self) -> Path:
@@ -74,7 +91,7 @@ class State:
 
     def create(self) -> None:
         """Make the folder and the SSH key that opens every host of this lab."""
-        FOLDER.mkdir(mode=0o700, exist_ok=True)
+        self.root.mkdir(mode=0o700, exist_ok=True)
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self.known_hosts.touch()
         if not self.ssh_key.exists():
@@ -98,6 +115,10 @@ class State:
             kind, key = public_key.split()[:2]
             lines.append(f"{address} {kind} {key}")
         self.known_hosts.write_text("".join(f"{line}\n" for line in lines))
+
+    def forget_authority(self) -> None:
+        """To be done when the machine has none any more."""
+        shutil.rmtree(self.authority.parent, ignore_errors=True)
 
     def remove(self) -> None:
         """Forget the lab."""
