@@ -74,9 +74,14 @@ docker_source = "distribution"
 wan_interfaces = []
 # The other nodes, for what nodes have to say to one another: ["203.0.113.7", "2001:db8:7::/64"].
 peers = []
+# What else the firewall lets in, where a program or container of yours listens: {"port": 8443} to everybody,
+# {"port": "6000-6010", "protocol": "udp", "from": ["198.51.100.0/24"]} only from there.
+open_ports = []
 
 # Who may log in over SSH, with a key only; empty: the user as whom the run logs in, and nobody else.
 login_users = []
+# Where people get through this host by SSH (ProxyJump): ["10.0.0.5:22"], or ["*:22"]; the inventory's own hosts need not be named.
+jump_to = []
 # Lets SSH clients in that know no key exchange of the time after quantum computers: OpenSSH before 9.0, PuTTY before
 # 0.78, other programs built on paramiko.
 older_ssh_clients = False

@@ -3,15 +3,31 @@
 What is loaded is compared, not only the file: a table that somebody flushed or edited is found and put right.
 """
 
-from ipaddress import ip_network
+from collections.abc import Iterator
+from ipaddress import collapse_addresses, ip_network
+from typing import Any
 
-from tasks.facts import MachineFact
-from tasks.facts.access import FIREWALL, FIREWALL_UNIT, TABLE, Access
-from tasks.model.stack import Stack
-from tasks.operations import apt, armed
+from pyinfra import logger
+
+from tasks.facts import Machine, MachineFact
+from tasks.facts.access import FIREWALL, FIREWALL_UNIT, TABLE, WAY, Access
+from tasks.model.port_types import bounds
+from tasks.model.stack import OpenPort, Stack
+from tasks.operations import apt, armed, cut_off
 from tasks.operations.files import expected
 from tasks.rendering.templates import HOME, jinja
-from tasks.run import Commands, Refused, host, known, operation, stack
+from tasks.run import (
+    Commands,
+    Refused,
+    executing,
+    host,
+    known,
+    operation,
+    remember,
+    stack,
+    straight_on,
+)
+from tasks.services import every
 
 _UNIT = f"/etc/systemd/system/{FIREWALL_UNIT}"
 _WANTED = f"/etc/systemd/system/sysinit.target.wants/{FIREWALL_UNIT}"
@@ -50,33 +66,88 @@ def table() -> Commands:
         path: f"{state.sha256} {state.mode} {state.owner}"
         for path, state in expected(files, mode="644").items()
     }
-    if not found.access.nft:
-        yield apt.install("nftables")
-    if not (
+    right = (
         found.access.firewall_file == wanted[FIREWALL]
         and found.units.get(FIREWALL_UNIT) == wanted[_UNIT]
         and found.access.firewall_enabled
         and found.access.firewall_loaded
-    ):
+    )
+    if not right:
+        say(found)
+    if not found.access.nft:
+        yield apt.install("nftables")
+    if not right:
         others = (_WANTED, "/run/smarteros-firewall/loaded")
         yield from armed.proven(armed.Change("the firewall", files, _MAKE, _UNDO, others, _SNAPSHOT))
 
 
+def say(found: Machine) -> None:
+    """What the world will no longer reach; once in a run, before anything is asked or done."""
+    access, settings = found.access, stack()
+    lines = cut_off.lines(found, interfaces(access, settings), passing(access, settings), frozenset(every()))
+
+    def said() -> bool:
+        for line in lines:
+            host().log_styled(line, fg="yellow", log_func=logger.warning)
+        return True
+
+    if executing() or not straight_on():
+        remember("cut off", said)
+
+
 def text(access: Access, settings: Stack) -> str:
     """The rules as nft reads them. Raises Refused when nothing says which interfaces face the world."""
+    wan = interfaces(access, settings)
+    ssh = {*(access.ssh_ports or (22,))}
+    return (
+        jinja()
+        .get_template("firewall/firewall.nft.j2")
+        .render(
+            wan=wan,
+            tcp=sorted({*ssh, *_WEB}),
+            ways=_ways(access, wan),
+            note=WAY,
+            opened=[rule for item in settings.open_ports for rule in _rules(item)],
+            peers_v4=[peer for peer in settings.peers if ip_network(peer).version == 4],
+            peers_v6=[peer for peer in settings.peers if ip_network(peer).version == 6],
+        )
+    )
+
+
+def interfaces(access: Access, settings: Stack) -> tuple[str, ...]:
+    """Those that face the world. Raises Refused."""
     wan = settings.wan_interfaces or access.wan
     if not wan:
         raise Refused(
             f"firewall: {host().name} has no default route, so that nothing says which interface faces the world: "
             'set wan_interfaces = ["eth0"]'
         )
-    return (
-        jinja()
-        .get_template("firewall/firewall.nft.j2")
-        .render(
-            wan=wan,
-            tcp=sorted({*(access.ssh_ports or (22,)), *_WEB}),
-            peers_v4=[peer for peer in settings.peers if ip_network(peer).version == 4],
-            peers_v6=[peer for peer in settings.peers if ip_network(peer).version == 6],
-        )
-    )
+    return wan
+
+
+def passing(access: Access, settings: Stack) -> list[cut_off.Ports]:
+    """What the table lets in from everybody, or from somebody: protocol, first and last port."""
+    tcp = [*(access.ssh_ports or (22,)), *_ways(access, interfaces(access, settings)), *_WEB]
+    nodes = [("tcp", 2377), ("tcp", 7946), ("udp", 4789), ("udp", 7946)] if settings.peers else []
+    single = [*(("tcp", port) for port in tcp), ("udp", 443), *nodes]
+    opened = [(item.protocol, *bounds(item.port)) for item in settings.open_ports]
+    return [*((protocol, port, port) for protocol, port in single), *opened]
+
+
+def _ways(access: Access, wan: tuple[str, ...]) -> list[int]:
+    """Ports that a run came in by, over an interface that is filtered, and that nothing else opens."""
+    others = (*(access.ssh_ports or (22,)), *_WEB)
+    return sorted(port for port, name in access.ways.items() if port not in others and name in ("", *wan))
+
+
+def _rules(opened: OpenPort) -> Iterator[str]:
+    """What nft asks of a packet, in one or two ways. Its sets take no network inside another."""
+    port = f"{opened.protocol} dport {opened.port}"
+    if not opened.sources:
+        yield port
+    for version, family in ((4, "ip"), (6, "ip6")):
+        networks: list[Any] = [
+            ip_network(text) for text in opened.sources if ip_network(text).version == version
+        ]
+        if networks:
+            yield f"{family} saddr {{ {', '.join(map(str, collapse_addresses(networks)))} }} {port}"

@@ -25,7 +25,7 @@ from tasks.facts import (
 )
 from tasks.model import sizing
 from tasks.model.catalogue import Service
-from tasks.operations import apt, architecture, dns, first_run, takeover
+from tasks.operations import apt, architecture, dns, first_run, ports, takeover
 from tasks.operations.described import links
 from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import (
@@ -40,6 +40,7 @@ from tasks.run import (
     stack,
     straight_on,
 )
+from tasks.services import every
 
 # System → releases that are tested or documented upstream as Docker hosts.
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
@@ -122,7 +123,7 @@ def problems(
     yield from _system(machine, source)
     yield from architecture.problems(machine.architecture, chosen)
     yield from _sizes(machine, chosen)
-    yield from _ports(machine, accepted)
+    yield from ports.taken(machine, chosen, frozenset(every()), accepted)
     skew = round(machine.clock - now)
     if abs(skew) > _MOST_SKEW:
         yield f"clock: {abs(skew)} s {'ahead' if skew > 0 else 'behind'}: set it (timedatectl set-ntp true)"
@@ -157,29 +158,3 @@ def _sizes(machine: Machine, chosen: tuple[Service, ...]) -> Iterator[str]:
 
 
 _LARGER = ": choose fewer services, a smaller profile, or take a larger host"
-
-
-def _ports(machine: Machine, accepted: frozenset[str]) -> Iterator[str]:
-    """Who holds 80 and 443, unless it is our own proxy or one that is taken over."""
-    ours = {line.split(" ")[0] for line in machine.publishers if line.split(" ")[1:2] == ["caddy"]}
-    for port in (80, 443):
-        holders = [line.split(" ")[0] for line in machine.publishers if re.search(rf":{port}->", line)]
-        if foreign := sorted(set(holders) - ours - accepted):
-            name = foreign[0]
-            yield (
-                f"port {port}: taken by the container {', '.join(foreign)}: stop it (docker stop {name}), "
-                f'or set takeover = "{name}" to have it replaced'
-            )
-        elif not holders and (process := _listener(machine, port)):
-            yield f"port {port}: taken by the process {process}"
-
-
-def _listener(machine: Machine, port: int) -> str:
-    for line in machine.listeners:
-        if re.search(rf"[:\]]{port}\s", line):
-            found = re.search(r'users:\(\("([^"]+)",pid=(\d+)', line)
-            if not found:
-                return "of nobody that this login may see: stop it"
-            name, number = found.groups()
-            return f"{name} ({number}): stop it and what starts it (systemctl status {number} names it)"
-    return ""

@@ -11,7 +11,7 @@ from typing import Any
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
 from tasks.clients import dokploy_api
-from tasks.connection import key_exchange
+from tasks.connection import jumps, key_exchange
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, Access
 from tasks.operations import armed
@@ -63,6 +63,11 @@ def hardened() -> Commands:
         raise Refused(f"sshd on {host().name} cannot read its own configuration: `sshd -t` there says why")
     wanted = text(access, client)
     if access.ssh_file != f"{sha256(wanted.encode()).hexdigest()} 644 root:root" or not access.ssh_live:
+        if not access.ssh_file:
+            host().log(
+                f"sshd: leads on to {', '.join(('loopback', *jumps_to()))} alone: who gets through this host to others "
+                "(ProxyJump, ssh -L) needs them in jump_to"
+            )
         yield f"[ -s {_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {_KEY}"
         yield from armed.proven(armed.Change("sshd", {DROP_IN: wanted}, _MAKE, _UNDO))
 
@@ -93,9 +98,15 @@ def text(access: Access, client: Any) -> str:
             kex=key_exchanges(access.ssh_kex),
             host_keys=[name for name, _ in keys],
             host_key_algorithms=[name for _, names in keys for name in names],
+            jumps=jumps_to(),
             container_ports=[dokploy_api.PORT for service in services() if service.name == "dokploy"],
         )
     )
+
+
+def jumps_to() -> list[str]:
+    """Where people get through this host: as the settings say, and as the inventory's other hosts are reached."""
+    return sorted({*stack().jump_to, *jumps.through(host())})
 
 
 def key_exchanges(offered: frozenset[str]) -> list[str]:

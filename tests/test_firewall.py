@@ -78,6 +78,35 @@ def test_a_host_without_other_nodes_has_none_to_let_in() -> None:
     assert text.count("elements") == 1
 
 
+def test_settings_open_more_to_everybody_or_to_some() -> None:
+    opened = [
+        {"port": 8443},
+        {"port": "6000-6010", "protocol": "udp"},
+        {"port": 5432, "from": ["198.51.100.7", "198.51.100.0/24", "2001:db8::/64"]},
+    ]
+    text = rules(Access(wan=("eth0",), ssh_ports=(22,)), open_ports=opened)
+    assert text.partition("        udp dport 443 accept\n")[2].splitlines()[:4] == [
+        "        tcp dport 8443 accept",
+        "        udp dport 6000-6010 accept",
+        "        ip saddr { 198.51.100.0/24 } tcp dport 5432 accept",
+        "        ip6 saddr { 2001:db8::/64 } tcp dport 5432 accept",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ways", "opened"),
+    [
+        ({2222: "eth0"}, ['        tcp dport 2222 accept comment "a run came in here"\n']),
+        ({2222: ""}, ['        tcp dport 2222 accept comment "a run came in here"\n']),
+        ({2222: "wg0"}, []),
+        ({22: "eth0", 443: ""}, []),
+    ],
+)
+def test_the_port_that_a_run_came_in_by_stays_open(ways: dict[int, str], opened: list[str]) -> None:
+    text = rules(Access(wan=("eth0",), ssh_ports=(22,), ways=ways))
+    assert [line for line in text.splitlines(keepends=True) if "comment" in line] == opened
+
+
 def test_the_setting_says_which_interfaces_face_the_world() -> None:
     assert 'elements = { "ppp0" }' in rules(Access(wan=("eth0",)), wan_interfaces=["ppp0"])
 
@@ -173,11 +202,80 @@ def test_what_a_host_says_of_its_firewall_is_read() -> None:
     assert MachineFact().process(MACHINE).access == Access()
 
 
+def access(*lines: str) -> Access:
+    return MachineFact().process([*MACHINE, *lines]).access
+
+
+def test_ports_are_sshds_own_or_those_of_its_addresses_and_those_of_its_socket() -> None:
+    assert access("ssh_port 22", "ssh_listen 22", "ssh_listen 2022").ssh_ports == (22, 2022)
+    assert access("ssh_port 22", "ssh_listen 2022").ssh_ports == (2022,)
+    socket = (
+        "ssh_socket Accept=no",
+        "ssh_socket Listen=[::]:2222 (Stream)",
+        "ssh_socket Listen=/run/x (Stream)",
+    )
+    assert access("ssh_port 22", *socket).ssh_ports == (22, 2222)
+
+
+@pytest.mark.parametrize(
+    ("lines", "ways"),
+    [
+        (["way 192.0.2.9 50000 198.51.100.7 2222", "address 198.51.100.7 eth0"], {2222: "eth0"}),
+        (["way 192.0.2.9 50000 198.51.100.7 2222"], {2222: ""}),
+        (["way "], {}),
+        (["way_noted 2222", 'listener tcp LISTEN 0 9 *:2222 *:* users:(("sshd",pid=9,fd=3))'], {2222: ""}),
+        (["way_noted 2222", 'listener tcp LISTEN 0 9 *:2222 *:* users:(("nginx",pid=9,fd=3))'], {}),
+        (["way_noted 2222"], {}),
+    ],
+)
+def test_the_way_in_is_that_of_this_run_and_of_earlier_ones_while_it_leads_in(
+    lines: list[str], ways: dict[int, str]
+) -> None:
+    assert access(*lines).ways == ways
+
+
+@pytest.mark.parametrize(
+    ("lines", "unit", "socket", "live"),
+    [
+        (["ssh_unit ssh.service active", "ssh_newer yes"], "ssh.service", "", True),
+        (["ssh_unit ssh.service active"], "ssh.service", "", False),
+        (["ssh_unit mine.service inactive"], "mine.service", "", False),
+        (["ssh_unit ssh.service active", "ssh_socket Accept=no"], "ssh.service", "daemon", False),
+        (["ssh_unit ssh.service inactive", "ssh_socket Accept=no"], "ssh.service", "daemon", True),
+        (["ssh_unit ssh.service inactive", "ssh_socket Accept=yes"], "ssh.service", "each", True),
+    ],
+)
+def test_who_serves_ssh_and_whether_it_has_read_our_settings(
+    lines: list[str], unit: str, socket: str, live: bool
+) -> None:
+    found = access(*lines, "ssh_effective yes")
+    assert (found.ssh_unit, found.ssh_socket, found.ssh_live) == (unit, socket, live)
+    assert not access(*lines).ssh_live
+
+
+def test_what_is_cut_off_is_said_before_the_table_changes(caplog: pytest.LogCaptureFixture) -> None:
+    listener = 'listener tcp LISTEN 0 9 0.0.0.0:8443 0.0.0.0:* users:(("nginx",pid=9,fd=3))'
+    said = [
+        (
+            "firewall: the world no longer reaches what listens on these ports of the host; "
+            "to keep one open, add what stands behind it to `open_ports`:"
+        ),
+        '    tcp 8443 on 0.0.0.0: nginx (9): {"port": 8443}',
+    ]
+    bare = [line for line in RIGHT if not line.startswith(("nft", "firewall_loaded"))]
+    for lines, expected in ((bare, said), (RIGHT, [])):
+        with fake({"/etc/os-release": [*lines, listener]}), caplog.at_level("WARNING"):
+            commands(firewall.table)
+        assert [record.message.partition("] ")[2] or record.message for record in caplog.records] == expected
+        caplog.clear()
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
         ('wan eth0" } ; flush ruleset', "'eth0\" } ; flush ruleset' is no network interface"),
         ("ssh_port 70000", "'70000' is no port"),
+        ("way 192.0.2.9 1 198.51.100.7 22;", "invalid literal for int() with base 10: '22;'"),
         ("access_file /etc/shadow", "dictionary update sequence element #0 has length 1; 2 is required"),
     ],
 )

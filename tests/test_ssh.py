@@ -141,6 +141,13 @@ def test_who_logs_in_may_go_on_doing_so_and_root_only_when_named() -> None:
     assert named[:3] == ["AllowUsers deploy", "AllowUsers root", "PermitRootLogin prohibit-password"]
 
 
+def test_people_get_through_to_the_hosts_behind_that_the_settings_name() -> None:
+    found = text(
+        DEBIAN_13, client(), jump_to=["10.0.0.5:22", "[2001:db8::5]:22"], services=["vault", "postgres"]
+    )
+    assert "PermitOpen 127.0.0.1:* localhost:* 10.0.0.5:22 [2001:db8::5]:22" in found
+
+
 def test_without_dokploy_no_tunnel_leads_to_a_container() -> None:
     without = [name for name in fake_services() if name != "dokploy"]
     assert "PermitOpen 127.0.0.1:* localhost:*" in text(DEBIAN_13, client(), services=without)
@@ -203,7 +210,8 @@ def lines(access: Access, connection: Any, *more: str) -> list[str]:
         f"ssh_keywords {' '.join(access.ssh_keywords)}",
         f"ssh_kex {' '.join(access.ssh_kex)}",
         f"access_file {DROP_IN} {digest} 644 root:root",
-        "ssh_live yes",
+        "ssh_newer yes",
+        "ssh_effective yes",
         *more,
     ]
 
@@ -224,7 +232,7 @@ KEYGEN = (
 )
 
 
-@pytest.mark.parametrize("missing", ["access_file", "ssh_live"])
+@pytest.mark.parametrize("missing", ["access_file", "ssh_newer", "ssh_effective"])
 def test_a_drop_in_that_is_not_there_or_does_not_count_is_written_and_proven(missing: str) -> None:
     answer = [line for line in lines(DEBIAN_13, client()) if not line.startswith(missing)]
     keygen, change, _, disarm = hardened(answer, client())
@@ -237,9 +245,7 @@ def test_a_drop_in_that_others_may_write_is_written_anew() -> None:
 
 
 def test_an_sshd_that_cannot_read_its_own_files_is_not_touched() -> None:
-    answer = [
-        line for line in lines(DEBIAN_13, client()) if not line.startswith(("ssh_keywords", "ssh_live"))
-    ]
+    answer = [line for line in lines(DEBIAN_13, client()) if not line.startswith("ssh_keywords")]
     with fake({"/etc/os-release": answer}) as host:
         reached(host, client())
         (failure,) = commands(ssh.hardened)

@@ -1,34 +1,45 @@
 """Access: who gets at the host from outside, asked within MachineFact: firewall, sshd, an unproven change."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tasks.facts.listeners import Listener
 
 ARMED = "/var/lib/smarteros"
 FIREWALL = "/etc/smarteros/firewall.nft"
 FIREWALL_UNIT = "smarteros-firewall.service"
 LOADED = "/run/smarteros-firewall/loaded"
 TABLE = "inet smarter_fw"
+# What stands beside a port in our firewall that a run came in by.
+WAY = "a run came in here"
 DROP_IN = "/etc/ssh/sshd_config.d/00-smarteros.conf"
 
 
 @dataclass(frozen=True)
 class Access:
-    """armed: a change of an earlier run waits to be proven. wan: interfaces with a default route.
+    """armed: a change of an earlier run waits to be proven. wan: interfaces with a default route. addresses: those
+    of the host → their interface.
 
     *_file: "sha256 mode owner:group". firewall_loaded: the kernel's table is what the file gave when it was
-    loaded. ssh_keywords, ssh_kex: what this sshd knows. ssh_live: nothing overrides our drop-in, and the
-    daemon is newer than it.
+    loaded. ssh_ports: where sshd and ssh.socket listen. ways: ports that this run came in by, or an earlier one → the
+    interface, empty where it is not known. ssh_keywords, ssh_kex: what this sshd knows. ssh_unit: whose the daemon is. ssh_socket: systemd
+    listens for it (``daemon``), or starts one for each connection (``each``). ssh_live: nothing overrides our
+    drop-in, and the daemon is newer than it.
     """
 
     armed: bool = False
     wan: tuple[str, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
     nft: bool = False
     firewall_file: str = ""
     firewall_enabled: bool = False
     firewall_loaded: bool = False
     sshd: bool = False
     ssh_ports: tuple[int, ...] = ()
+    ways: Mapping[int, str] = field(default_factory=dict)
+    ssh_unit: str = "ssh.service"
+    ssh_socket: str = ""
     ssh_keywords: frozenset[str] = frozenset()
     ssh_kex: frozenset[str] = frozenset()
     ssh_file: str = ""
@@ -49,8 +60,24 @@ all=$(/usr/sbin/sshd -T 2>/dev/null | grep -iE "^($ours) " | sort)
 
 QUESTION = f"""
 [ -d {ARMED}/armed ] || [ -d {ARMED}/undoing ] && echo "armed yes"
-for family in 4 6; do ip -$family route show default 2>/dev/null; done |
-    sed -n 's/.* dev \\([^ ]*\\).*/wan \\1/p' | grep -vx 'wan lo' | sort -u
+# Another table's default route (ip rule) leads into the world, too, unless it is a tunnel's.
+for family in 4 6; do ip -$family route show default table all 2>/dev/null; done |
+    awk '/^[^ \\t]/ {{own = / table / ? "other" : "own"}} {{for (i = 1; i < NF; i++) if ($i == "dev") print own, $(i + 1)}}' |
+    while read -r table name; do
+        case $table:$name:$(cat "/sys/class/net/$name/type" 2>/dev/null) in
+        *:lo:*) ;;
+        own:* | *:1 | *:512) echo "wan $name" ;;
+        esac
+    done | sort -u
+ip -o addr 2>/dev/null | sed -un 's/^[0-9]*: *\\([^ ]*\\) *inet6* \\([^ /]*\\).*/address \\2 \\1/p'
+# sudo keeps this from what it starts, and not from itself.
+way=$SSH_CONNECTION pid=$$
+while [ -z "$way" ] && [ "${{pid:-0}}" -gt 1 ]; do
+    pid=$(sed -n 's/^PPid:[[:blank:]]*//p' /proc/$pid/status)
+    way=$(tr '\\0' '\\n' 2>/dev/null </proc/$pid/environ | sed -n 's/^SSH_CONNECTION=//p')
+done
+echo "way $way"
+[ -f {FIREWALL} ] && sed -n 's/.*tcp dport \\([0-9]*\\) accept comment "{WAY}"$/way_noted \\1/p' {FIREWALL}
 for file in {FIREWALL} {DROP_IN}; do
     [ -f $file ] && echo "access_file $file $(sha256sum <$file | cut -c -64) $(stat -c '%a %U:%G' $file)"
 done
@@ -63,20 +90,34 @@ if [ -x /usr/sbin/sshd ]; then
     echo "sshd yes"
     # Between the end of an sshd and the start of the next it refuses to say anything.
     all=$(/usr/sbin/sshd -T 2>/dev/null || {{ sleep 1; /usr/sbin/sshd -T 2>/dev/null; }})
-    printf '%s\\n' "$all" | sed -n 's/^port /ssh_port /p'
+    printf '%s\\n' "$all" | sed -n 's/^port /ssh_port /p; s/^listenaddress .*:\\([0-9]*\\)$/ssh_listen \\1/p'
     echo "ssh_keywords $(printf '%s\\n' "$all" | cut -d' ' -f1 | sort -u | paste -sd' ')"
     echo "ssh_kex $(ssh -Q kex 2>/dev/null | paste -sd' ')"
+    set -- $(systemctl is-active ssh.service ssh.socket 2>/dev/null)
+    unit=ssh.service
+    if [ "$1" != active ] && [ "$2" != active ] && pid=$(cat /run/sshd.pid 2>/dev/null); then
+        unit=$(sed -n 's|.*/\\([^/]*\\.service\\)$|\\1|p' "/proc/$pid/cgroup" 2>/dev/null | sed -n 1p)
+    fi
+    unit=${{unit:-ssh.service}}
+    echo "ssh_unit $unit $1"
+    [ "$2" = active ] && systemctl show ssh.socket -p Accept -p Listen | sed -u 's/^/ssh_socket /'
     if [ -f {DROP_IN} ]; then
-        started=$(date +%s -d "$(systemctl show ssh.service -p ActiveEnterTimestamp --value)" 2>/dev/null || echo 0)
-        [ "$(stat -c %Y {DROP_IN})" -le "$started" ] && {{ {EFFECTIVE}; }} && echo "ssh_live yes"
+        started=$(date +%s -d "$(systemctl show "$unit" -p ActiveEnterTimestamp --value)" 2>/dev/null || echo 0)
+        [ "$(stat -c %Y {DROP_IN})" -le "$started" ] && echo "ssh_newer yes"
+        {{ {EFFECTIVE}; }} && echo "ssh_effective yes"
     fi
 fi &
 """.strip()
 
 
-def access(values: Mapping[str, Sequence[str]]) -> Access:
+def access(values: Mapping[str, Sequence[str]], listening: Sequence[Listener] = ()) -> Access:
     """What MachineFact's lines say of it: key → values. Raises ValueError for lines that no host prints."""
     files = dict(line.split(" ", 1) for line in values.get("access_file", ()))
+    addresses = dict(line.split(" ", 1) for line in values.get("address", ()))
+    unit, _, state = next(iter(values.get("ssh_unit", ())), "ssh.service active").partition(" ")
+    socket = _ssh_socket(values)
+    # Whatever systemd starts for a connection reads its files then.
+    fresh = "ssh_newer" in values or socket == "each" or (socket != "" and state != "active")
 
     def words(key: str) -> frozenset[str]:
         return frozenset(word for line in values.get(key, ()) for word in line.split())
@@ -84,17 +125,52 @@ def access(values: Mapping[str, Sequence[str]]) -> Access:
     return Access(
         armed="armed" in values,
         wan=tuple(map(_interface, values.get("wan", ()))),
+        addresses=addresses,
         nft="nft" in values,
         firewall_file=files.get(FIREWALL, ""),
         firewall_enabled="firewall_enabled" in values,
         firewall_loaded="firewall_loaded" in values,
         sshd="sshd" in values,
-        ssh_ports=tuple(sorted(map(_port, values.get("ssh_port", ())))),
+        ssh_ports=_ssh_ports(values),
+        ways={**dict.fromkeys(_ways_before(values, listening), ""), **dict(_ways(values, addresses))},
+        ssh_unit=unit,
+        ssh_socket=socket,
         ssh_keywords=words("ssh_keywords"),
         ssh_kex=words("ssh_kex"),
         ssh_file=files.get(DROP_IN, ""),
-        ssh_live="ssh_live" in values,
+        ssh_live="ssh_effective" in values and fresh,
     )
+
+
+def _ssh_ports(values: Mapping[str, Sequence[str]]) -> tuple[int, ...]:
+    """Sshd's (ListenAddress may have ports of its own, which count in place of Port), and those of ssh.socket."""
+    configured = values.get("ssh_listen") or values.get("ssh_port", ())
+    listens = [line.split()[0] for line in values.get("ssh_socket", ()) if line.startswith("Listen=")]
+    sockets = [text.rpartition(":")[2].removeprefix("Listen=") for text in listens]
+    ports = [*configured, *(text for text in sockets if text.isdecimal())]
+    return tuple(sorted({*map(_port, ports)}))
+
+
+def _ssh_socket(values: Mapping[str, Sequence[str]]) -> str:
+    lines = values.get("ssh_socket", ())
+    return "" if not lines else "each" if "Accept=yes" in lines else "daemon"
+
+
+def _ways(values: Mapping[str, Sequence[str]], addresses: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    """The port that this run's own connection came in by, and on which interface."""
+    for words in map(str.split, values.get("way", ())):
+        if words:
+            yield _port(words[3]), addresses.get(words[2], "")
+
+
+# Programs that let people in, systemd in their place.
+_DOORS = ("sshd", "dropbear", "systemd")
+
+
+def _ways_before(values: Mapping[str, Sequence[str]], listening: Sequence[Listener]) -> Iterator[int]:
+    """Those that runs before this one came in by, as long as such a program listens there."""
+    open_now = {item.port for item in listening if item.protocol == "tcp" and item.process in _DOORS}
+    yield from (port for port in map(_port, values.get("way_noted", ())) if port in open_now)
 
 
 def _interface(name: str) -> str:

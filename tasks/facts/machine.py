@@ -1,4 +1,4 @@
-"""The machine: system, sizes, who holds the web's ports, which Docker is there."""
+"""The machine: system, sizes, who listens on which port, which Docker is there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import unsealer
+from tasks.facts import listeners, unsealer
 from tasks.facts.access import QUESTION, Access, access
+from tasks.facts.listeners import Listener, Published
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The host itself: system, sizes, who holds the web's ports, which Docker is there, and what of ours.
+    """The host itself: system, sizes, who listens on which port, which Docker is there, and what of ours.
 
     units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active.
     handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
@@ -29,8 +30,8 @@ class Machine:
     disk_free_mb: int = 0
     clock: int = 0
     deployed: bool = False
-    listeners: tuple[str, ...] = ()
-    publishers: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    published: tuple[Published, ...] = ()
     broken_packages: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
     engine: str = ""
@@ -54,7 +55,7 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        return f"{unsealer.QUESTION}\n{QUESTION}\n{_APT}\n{_MACHINE}"
+        return f"{unsealer.QUESTION}\n{QUESTION}\n{listeners.QUESTION}\n{_APT}\n{_MACHINE}"
 
     @staticmethod
     def default() -> Machine:
@@ -101,7 +102,6 @@ for timer in /etc/systemd/system/timers.target.wants/smarteros-*; do
     [ -e "$timer" ] && systemctl is-active --quiet "${timer##*/}" && echo "timer ${timer##*/}"
 done &
 sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
-command -v ss >/dev/null && ss -Hltunp '( sport = :80 or sport = :443 )' | sed -u 's/^/listener /'
 dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
 if [ -s /etc/docker/daemon.json ]; then
@@ -129,6 +129,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
     def one(key: str, default: str = "") -> str:
         return values.get(key, [default])[0]
 
+    listening = listeners.listeners(values)
     return Machine(
         system=values["system"][0],
         release=one("release"),
@@ -140,8 +141,8 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         disk_free_mb=int(values["disk_kb"][0]) // 1024,
         clock=int(values["clock"][0]),
         deployed="deployed" in values,
-        listeners=tuple(values.get("listener", ())),
-        publishers=tuple(values.get("publisher", ())),
+        listeners=listening,
+        published=listeners.published(values),
         broken_packages=tuple(values.get("broken", ())),
         apt=tuple(values.get("apt", ())),
         engine=one("engine"),
@@ -157,5 +158,5 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         handed_out=tuple(values.get("handed_out", ())),
         credentials="credentials" in values,
         unsealer=one("unsealer"),
-        access=access(values),
+        access=access(values, listening),
     )

@@ -28,6 +28,7 @@ def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
                 yield f"overrides.{service.name}.{setting}: {service.name!r} has no domain"
     yield from _duplicates(stack, services)
     yield from _guards(services)
+    yield from _open_ports(stack, services)
 
 
 # Caddy's own: the web's, its API's, its health check's.
@@ -67,3 +68,26 @@ def _guards(services: tuple[Service, ...]) -> Iterator[str]:
                 yield "overrides.vault-auth-validator.domain: people sign in at api.<zone>, in every zone"
         elif guarded and not validator:
             yield f"overrides.{service.name}.guard: needs 'vault-auth-validator' in services"
+
+
+def _open_ports(stack: Stack, services: tuple[Service, ...]) -> Iterator[str]:
+    """A port that is open to everybody already, or one of ours that listens on loopback; ranges may hold them."""
+    ours = [(item.name, port) for item in services for each in item.containers for port in each.ports]
+    for index, opened in enumerate(stack.open_ports):
+        path = f"open_ports.{index}"
+        if opened in stack.open_ports[:index]:
+            yield f"{path}: {opened.protocol} {opened.port} is listed twice"
+        for service, text in sorted(ours):
+            port, _, protocol = text.partition("/")
+            number = int(port.split(":")[-2])
+            if (opened.protocol, opened.port) != (protocol or "tcp", str(number)):
+                continue
+            if port.startswith("127.0.0.1:"):
+                yield f"{path}: {number} is {_owner(number, service, services)}'s, on 127.0.0.1 alone: nothing would open"
+            else:
+                yield f"{path}: {opened.protocol} {number} is {service}'s and open to everybody: leave it out"
+
+
+def _owner(port: int, service: str, services: tuple[Service, ...]) -> str:
+    routes = {route.loopback: item.name for item in services for route in item.routes}
+    return routes.get(port, service)

@@ -14,10 +14,17 @@ from pydantic_core import ErrorDetails
 from tasks.model.catalogue import Describe
 from tasks.model.conflicts import mistakes
 from tasks.model.contradictions import contradictions, meant, strings, suggestion
-from tasks.model.stack import BadSettings, Fork, McpServer, Override, Stack
+from tasks.model.stack import BadSettings, Fork, McpServer, OpenPort, Override, Stack
 
 # What pyinfra's own connectors read from host data; every other key has to be a setting of ours.
 _CONNECTOR_KEY = re.compile(r"_|ssh_|local_|fake_")
+
+_MODELS: dict[str, type[BaseModel]] = {
+    "overrides": Override,
+    "mcp_servers": McpServer,
+    "forks": Fork,
+    "open_ports": OpenPort,
+}
 
 
 def read(data: Mapping[str, Any], every: Mapping[str, Describe]) -> Stack:
@@ -81,9 +88,9 @@ def _line(detail: ErrorDetails) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        models: dict[str, type[BaseModel]] = {"overrides": Override, "mcp_servers": McpServer, "forks": Fork}
-        model = models.get(str(detail["loc"][0]), Stack)
-        message = "unknown setting" + suggestion(str(detail["loc"][-1]), model.model_fields)
+        fields = _MODELS.get(str(detail["loc"][0]), Stack).model_fields
+        names = [field.alias or name for name, field in fields.items()]
+        message = "unknown setting" + suggestion(str(detail["loc"][-1]), names)
     elif detail["type"] == "missing":
         message = "is required"
     return f"{path}: {message}"

@@ -11,6 +11,7 @@ from tasks.model.image_types import PATH, Image, Repository, Revision
 from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
 from tasks.model.network_types import Interface, Network, Peer
 from tasks.model.path_types import LocalPath, OptionalPath, Pem
+from tasks.model.port_types import Ports, Protocol, Target
 from tasks.model.setting_types import (
     Cores,
     Gigabytes,
@@ -87,6 +88,14 @@ def _distinct(servers: tuple[McpServer, ...]) -> tuple[McpServer, ...]:
     return servers
 
 
+class OpenPort(_Settings):
+    """More that the firewall lets in. port: one or a range, as nft writes it. sources: from there alone (``from``)."""
+
+    port: Ports
+    protocol: Protocol = "tcp"
+    sources: Annotated[tuple[Peer, ...], Listed] = Field(default=(), alias="from")
+
+
 class Stack(_Settings):
     """All settings of one inventory. ``group_data/all.py`` says what each is for."""
 
@@ -113,7 +122,9 @@ class Stack(_Settings):
     docker_source: Literal["distribution", "docker.com"] = "distribution"
     wan_interfaces: Annotated[tuple[Interface, ...], Listed] = ()
     peers: Annotated[tuple[Peer, ...], Listed] = ()
+    open_ports: Annotated[tuple[OpenPort, ...], Listed] = ()
     login_users: Annotated[tuple[User, ...], Listed] = ()
+    jump_to: Annotated[tuple[Target, ...], Listed] = ()
     older_ssh_clients: Annotated[bool, Field(strict=True)] = False
     revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
     timezone: TimeZone = "UTC"

@@ -24,6 +24,7 @@ from tasks.facts import (
     NetworkState,
     TreeFact,
 )
+from tasks.facts.listeners import Listener, Published
 
 MACHINE = [
     "system debian",
@@ -60,8 +61,11 @@ def test_a_machine_is_read() -> None:
         disk_free_mb=70132,
         clock=1795413600,
         deployed=True,
-        listeners=('tcp LISTEN 0 4096 0.0.0.0:80 0.0.0.0:* users:(("docker-proxy",pid=911,fd=7))',),
-        publishers=("caddy-proxy caddy 0.0.0.0:80->80/tcp, [::]:80->80/tcp",),
+        listeners=(Listener("tcp", "0.0.0.0", 80, "docker-proxy", 911),),
+        published=(
+            Published("caddy-proxy", "caddy", "tcp", "0.0.0.0", 80, 80),
+            Published("caddy-proxy", "caddy", "tcp", "::", 80, 80),
+        ),
         broken_packages=("linux-image-amd64",),
         engine="26.1.5+dfsg1",
         compose="2.26.1-4",
@@ -302,14 +306,16 @@ for n in 1 2 3 4; do printf %s "{before}name$n"; sleep {pause}; echo {after}; do
 
 def test_lines_stay_whole_where_several_programs_print_at_once(tmp_path: Path) -> None:
     after = "a" * 3000
-    for program, before, pause in (("docker", "", 0.25), ("dpkg", " ", 0.2)):
-        (tmp_path / program).write_text(TALKS.format(before=before, after=after, pause=pause))
+    port = "  0.0.0.0:80->80/tcp"
+    for program, before, end, pause in (("docker", "", port, 0.25), ("dpkg", " ", "", 0.2)):
+        (tmp_path / program).write_text(TALKS.format(before=before, after=f"'{after}{end}'", pause=pause))
         (tmp_path / program).chmod(0o755)
     machine = MachineFact().process(
         run(MachineFact().command(), path=f"{tmp_path}:{os.environ['PATH']}"),
     )
     names = tuple(f"name{n}{after}" for n in (1, 2, 3, 4))
-    assert (machine.publishers, machine.broken_packages) == (names, names)
+    assert tuple(item.container for item in machine.published) == names
+    assert machine.broken_packages == names
 
 
 def test_without_docker_there_is_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks import preflight, proxy, verify
 from tasks.facts import Foreign, Machine, TakeoverFact, TakeoverState
+from tasks.facts.listeners import Published
 from tasks.model.catalogue import Service
 from tasks.operations import containers, rollout, takeover
 from tasks.operations.described import links
@@ -85,9 +86,12 @@ def test_preflight_lets_go_the_ports_of_exactly_that_container() -> None:
         cpus=64,
         disk_free_mb=10**7,
         clock=1000,
-        publishers=("nginx  0.0.0.0:80->80/tcp", "traefik  0.0.0.0:443->443/tcp"),
+        published=(
+            Published("nginx", "", "tcp", "0.0.0.0", 80, 80),
+            Published("traefik", "", "tcp", "0.0.0.0", 443, 443),
+        ),
     )
-    chosen = (samples.HELPDESK,)
+    chosen = load(samples.stack(services=["vault", "caddy"]))
     assert list(preflight.problems(machine, chosen, "distribution", 1000, frozenset(["traefik"]))) == [
         'port 80: taken by the container nginx: stop it (docker stop nginx), or set takeover = "nginx" to have it replaced'
     ]
