@@ -13,7 +13,7 @@ run=$logs/.unfinished  # the present run; that of one that ended without a word,
 
 # The run that $run tells of becomes one line of the log, with this result. What is quoted there is JSON already.
 finish() {
-    local key value last= started= epoch=0 operator=null login=null at=null changed=
+    local key value last= started= epoch=0 operator=null login=null at=null changed= kept=
     while read -r key value; do
         case $key in
         started) started=$value ;;
@@ -25,12 +25,13 @@ finish() {
             [ "$value" = "$last" ] || changed+=${changed:+, }$value
             last=$value
             ;;
+        kept) kept+=${kept:+, }$value ;;  # by files/keep.sh
         esac
     done <"$run"
     [ "$1" != ok ] || at=null
-    printf '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s]}\n' \
+    printf '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s], "kept": [%s]}\n' \
         "$started" $(($(stat -c %Y "$run") - epoch)) "$operator" "$login" \
-        "$(basename "$(readlink /opt/smarteros/current)")" "$1" "$at" "$changed" >>"$log"
+        "$(basename "$(readlink /opt/smarteros/current)")" "$1" "$at" "$changed" "$kept" >>"$log"
     rm -f "$run"
 }
 

@@ -11,6 +11,7 @@ from pyinfra.api import StringCommand
 from tasks.clients.vault_session import kept
 from tasks.facts import MachineFact
 from tasks.facts.unsealer import CREDENTIAL, NAME, NOTE, PROGRAM, SUM, UNIT
+from tasks.operations.kept import keep
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, executing, host, known, operation, stack
 
@@ -81,6 +82,7 @@ def _write(keys: str) -> str:
     return f"""
 set -e
 umask 022
+{keep([PROGRAM, UNIT, CREDENTIAL])}
 keys=$(cat)
 [ "$(printf %s "$keys" | sha256sum)" = "{_sha256(keys)}  -" ] || {{ echo "the unseal keys were cut on their way" >&2; exit 1; }}
 rm -f {NOTE}

@@ -6,7 +6,9 @@ from typing import Any
 from pyinfra.api import StringCommand
 
 from tasks.facts import Machine, MachineFact
+from tasks.facts.kept import DAEMON_JSON, DOCKER_SOURCE
 from tasks.operations import apt
+from tasks.operations.kept import keep
 from tasks.run import Commands, Refused, executing, known, operation, stack
 
 # Logs that cannot fill the disk; no process in any container that gains privileges or leaves its memory behind;
@@ -64,12 +66,13 @@ def _still_wrong() -> str:
 
 
 # A run that is killed here sends nothing, or not all of it: the file ends with what an object ends with.
-_WRITE_DAEMON = """
+_WRITE_DAEMON = f"""
 set -e
 umask 022
 mkdir -p /etc/docker
+{keep([DAEMON_JSON])}
 cat > /etc/docker/.daemon.json
-[ "$(tail -n 1 /etc/docker/.daemon.json)" = "}" ]
+[ "$(tail -n 1 /etc/docker/.daemon.json)" = "}}" ]
 mv -f /etc/docker/.daemon.json /etc/docker/daemon.json
 """.strip()
 
@@ -102,6 +105,7 @@ def _docker_com(machine: Machine) -> list[str]:
     return [
         f"{apt.GET} install -y --no-install-recommends ca-certificates curl",
         "install -d -m 755 /etc/apt/keyrings",
+        keep(DOCKER_SOURCE),
         f"curl -fsSL {url}/gpg -o /etc/apt/keyrings/docker.asc",
         ". /etc/os-release",
         (

@@ -4,7 +4,7 @@
 last says that all of it was applied, and what this host cannot do: that is said by each run and tried only once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from hashlib import sha256
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 from pyinfra.api import StringCommand
 
 from tasks.facts.host import NOTE, HostFact, HostState
+from tasks.facts.kept import BEFORE, LOGIN_DEFS
 from tasks.operations import apt
 from tasks.operations.files import archive
+from tasks.operations.kept import keep
 from tasks.operations.units import units as timed
 from tasks.rendering.render import ROOT, SECRETS, digest
 from tasks.rendering.templates import HOME, jinja
@@ -53,6 +55,13 @@ CLOSED = {
 # and no maximum age (it would lock out whoever logs in with a key).
 LOGINS = {"PASS_MIN_DAYS": "1", "SHA_CRYPT_MIN_ROUNDS": "65536"}
 
+# Files of earlier releases, and what they held: one that is still that goes, and what was kept in its place comes back.
+RETIRED = {
+    "/etc/fail2ban/jail.local": "b82fb6c849acad84097017d5570dddd4eccf3b9827d1c3111d8da7bd164a9f60",
+    "/etc/fail2ban/fail2ban.local": "f6e050245382abbd68f98efa4126f10e14a218bd1ccefd67bd6096c7b8a256bd",
+    "/etc/aide/aide.conf": "90f51ad63bb6537fbc7590cb1263778cde94392ad15772998c97b37a375a4b21",
+}
+
 
 def run() -> None:
     """The phase."""
@@ -67,7 +76,7 @@ def question() -> tuple[Any, ...]:
     """The one fact of this phase, with what it has to look at."""
     packages = (*PACKAGES, *MACHINE_PACKAGES, *CLOCKS)
     units = (*UNITS, *MACHINE_UNITS, *(f"{name}.service" for name in CLOCKS))
-    return HostFact, (*files(), *CLOSED), tuple(kernel(files())), packages, units, tuple(LOGINS)
+    return HostFact, (*files(), *CLOSED, *RETIRED), tuple(kernel(files())), packages, units, tuple(LOGINS)
 
 
 @operation
@@ -78,7 +87,7 @@ def hardened() -> Commands:
     if missing:
         yield StringCommand(install(missing))
     wanted = files(found.container)
-    script = settle(kernel(wanted), sorted(units(found)))
+    script = settle(wanted, kernel(wanted), sorted(units(found)))
     done = digest(script, *(part for item in sorted(wanted.items()) for part in item))
     if missing or any(differences(found, done)):
         yield StringCommand(
@@ -130,6 +139,7 @@ def differences(found: HostState, done: str) -> Iterator[str]:
     for path, mode in CLOSED.items():
         if path in found.files and found.files[path].split()[-2:] != [mode, "root:root"]:
             yield path
+    yield from (path for path, digest in RETIRED.items() if found.files.get(path, "").startswith(digest))
     yield from (key for key, value in LOGINS.items() if found.logins.get(key) != value)
     yield from (path for path in _other_values(found) if path not in refused)
     yield from sorted(units(found) - found.units - refused)
@@ -172,11 +182,12 @@ def install(names: list[str]) -> str:
     return "\n".join([*lines, f"{apt.GET} install -y --no-install-recommends {apt.KEEP} {' '.join(names)}"])
 
 
-def settle(settings: Mapping[str, str], active: list[str]) -> str:
+def settle(paths: Iterable[str], settings: Mapping[str, str], active: list[str]) -> str:
     """Shell that puts the files in place and applies them; what is refused goes to the note, which is not there
     until all of it has succeeded.
     """
     names: dict[str, Any] = {"closed": CLOSED, "logins": LOGINS, "settings": settings, "units": active}
+    names |= {"keep": keep([*paths, LOGIN_DEFS]), "before": BEFORE, "retired": RETIRED}
     return (
         jinja()
         .get_template("host/settle.sh.j2")

@@ -25,7 +25,7 @@ from tasks.facts import (
 )
 from tasks.model import sizing
 from tasks.model.catalogue import Service
-from tasks.operations import apt, architecture, dns, first_run, ports, takeover
+from tasks.operations import apt, architecture, dns, first_run, kept, ports, takeover
 from tasks.operations.described import links
 from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import (
@@ -72,6 +72,7 @@ def checked() -> Commands:
     reasons = list(problems(machine, services(), stack().docker_source, time.time(), held))
     reasons += takeover.refusals()
     reasons += ssh.refusals()
+    reasons += kept.refusals(machine)
     if reasons:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
@@ -90,6 +91,7 @@ def warnings(machine: Machine) -> Iterator[str]:
     """What the run goes on with."""
     if machine.apt:
         yield f"apt is at work, {', '.join(machine.apt)}: what has to be installed waits up to ten minutes for it"
+    yield from kept.warnings(machine)
     if not machine.deployed:
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
 

@@ -18,7 +18,7 @@ def host(tmp_path: Path) -> RunLock:
 def line(result: str, at: str | None = None, *changed: str) -> dict[str, Any]:
     """What the log says of a run of Ann's."""
     who = {"operator": "ann@laptop", "login": "deploy", "generation": "6f3a90c2"}
-    return {**who, "result": result, "at": at, "changed": list(changed)}
+    return {**who, "result": result, "at": at, "changed": list(changed), "kept": []}
 
 
 def test_a_run_leaves_who_when_which_generation_what_changed_and_the_result(host: RunLock) -> None:
@@ -30,6 +30,15 @@ def test_a_run_leaves_who_when_which_generation_what_changed_and_the_result(host
     found = json.loads(host.log.read_text())
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", found["started"])
     assert 0 <= found["seconds"] < 10
+
+
+def test_a_run_leaves_which_files_of_the_hosts_it_has_kept(host: RunLock) -> None:
+    run = host.begin()
+    assert run.hear() == "held"
+    with (host.log.parent / ".unfinished").open("a") as file:
+        file.write('kept "/etc/issue"\nkept "/etc/login.defs"\n')  # by files/keep.sh
+    run.end("end ok\n")
+    assert host.lines() == [{**line("ok"), "kept": ["/etc/issue", "/etc/login.defs"]}]
 
 
 def test_a_run_without_changes_leaves_its_line_too(host: RunLock) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tasks import docker
 from tasks.facts import Machine
+from tasks.operations.kept import keep
 from tasks.run import Refused
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, stdin
@@ -58,7 +59,7 @@ def test_a_broken_file_is_refused(present: str, why: str) -> None:
 
 def write(folder: Path, settings: str) -> tuple[int, str]:
     """What the command that writes daemon.json does with that on its standard input: exit code and the file after it."""
-    text = docker._WRITE_DAEMON.replace("/etc/docker", str(folder))
+    text = docker._WRITE_DAEMON.replace("/etc/docker", str(folder)).replace("/var/lib", f"{folder}/lib")
     done = subprocess.run(["sh", "-c", text], input=settings, text=True, check=False)
     return done.returncode, (folder / "daemon.json").read_text()
 
@@ -99,6 +100,7 @@ def test_upstreams_packages_come_with_their_signed_source() -> None:
         UPDATE,
         f"{INSTALL} ca-certificates curl",
         "install -d -m 755 /etc/apt/keyrings",
+        *keep(["/etc/apt/keyrings/docker.asc", "/etc/apt/sources.list.d/docker.sources"]).splitlines(),
         "curl -fsSL https://download.docker.com/linux/debian/gpg -o /etc/apt/keyrings/docker.asc",
         ". /etc/os-release",
         (

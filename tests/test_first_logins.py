@@ -162,7 +162,7 @@ def test_units_that_differ_are_written_loaded_and_enabled_in_one_command(
     systemctl = tmp_path / "systemctl"
     systemctl.write_text(f'#!/bin/sh\necho "$* $(cat {systemd}/*.timer | wc -l)" >> {log}\n')
     systemctl.chmod(0o755)
-    text = str(command).replace("/etc/systemd/system", str(systemd))
+    text = str(command).replace("/etc/systemd/system", str(systemd)).replace("/var/lib", f"{tmp_path}/lib")
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run(["sh", "-c", text], input=stdin(command), text=True, check=True, env=path)
     assert {path.name: path.read_text() for path in systemd.iterdir()} == UNITS
@@ -204,7 +204,7 @@ def test_the_machine_says_which_units_timers_and_handed_out_logins_it_has(tmp_pa
 
 def test_the_unit_removes_first_logins_after_24_hours_and_nothing_else(tmp_path: Path) -> None:
     [line] = [line for line in UNITS["smarteros-first-logins.service"].splitlines() if "ExecStart" in line]
-    words = line.removeprefix("ExecStart=").replace("/root", str(tmp_path)).split()
+    words = line.removeprefix("ExecStart=").replace("/root", str(tmp_path)).replace("\\;", ";").split()
     day = 24 * 60 * 60
     ages = {
         "GENERATED-SECRETS-2025-11-22.txt": day + 120,
@@ -214,12 +214,16 @@ def test_the_unit_removes_first_logins_after_24_hours_and_nothing_else(tmp_path:
         "GENERATED-SECRETS-2025-11-22.txt.kept": day + 120,
         "notes.txt": day + 120,
     }
+    theirs = tmp_path / "GENERATED-SECRETS-2024-01-01.txt"
+    theirs.write_text("POSTGRES_PASSWORD=x\n")
+    os.utime(theirs, (time.time() - 2 * day,) * 2)
     (tmp_path / "folder").mkdir()
     for name, age in {**ages, "folder/GENERATED-SECRETS-2025-11-22.txt": day * 2}.items():
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text(HEAD)
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     subprocess.run(words, check=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        theirs.name,
         "GENERATED-SECRETS-2025-11-22.txt.kept",
         "GENERATED-SECRETS-2025-11-23.txt",
         "folder",

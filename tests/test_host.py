@@ -20,7 +20,7 @@ from tests.operations.test_apt import WAIT
 from tests.samples import ROOT
 
 SOURCE = ROOT / "files" / "host"
-PLACES = ("/etc/", "/proc/sys", "/opt/smarteros", "/var/lib/aide", "/vault")
+PLACES = ("/etc/", "/proc/sys", "/opt/smarteros", "/var/lib/aide", "/var/lib/smarteros", "/vault")
 FILES = {f"/{path.relative_to(SOURCE)}": path.read_text() for path in SOURCE.rglob("*") if path.is_file()}
 
 PACKAGES = [
@@ -237,7 +237,7 @@ class Folder:
         self.program("augenrules", "true")
         self.program("auditctl", "echo '-a always,exit -F key=smarteros-root'")
         self.program("chown", "true")
-        self.program("aide", f"echo all >{root}/var/lib/aide/aide.db.new")
+        self.program("aide", f"echo all >{root}/var/lib/aide/smarteros.db.new")
         for path in (
             "etc/cron.d",
             "proc/sys/kernel",
@@ -335,18 +335,120 @@ def test_services_learn_of_their_files(folder: Folder) -> None:
         "systemctl enable --quiet --now cron.service",
         "systemctl enable --quiet --now fail2ban.service",
         "systemctl reload fail2ban.service",
-        f"aide --config={folder.root}/etc/aide/aide.conf --init",
+        f"aide --config={folder.root}/etc/aide/smarteros.conf --init",
         "auditctl -l",
     ]
     assert folder.mode("vault/secrets") == 0o700
-    assert folder.read("var/lib/aide/aide.db") == "all\n"
+    assert folder.read("var/lib/aide/smarteros.db") == "all\n"
 
 
 def test_what_is_known_of_programs_is_not_forgotten_by_a_later_run(folder: Folder) -> None:
     (folder.root / "var/lib/aide").mkdir(parents=True)
-    (folder.root / "var/lib/aide/aide.db").write_text("before")
+    (folder.root / "var/lib/aide/smarteros.db").write_text("before")
     assert folder.run(settle()) == 0
-    assert folder.read("var/lib/aide/aide.db") == "before"
+    assert folder.read("var/lib/aide/smarteros.db") == "before"
+
+
+def index(folder: Folder) -> list[str]:
+    """Its lines about what is no file of ours alone."""
+    lines = folder.read("var/lib/smarteros/before/index").replace(str(folder.root), "").splitlines()
+    return [line for line in lines if not re.match("new /.*smarteros", line)]
+
+
+def test_what_stood_there_is_kept_with_its_modes_and_values_and_the_first_state_stays(folder: Folder) -> None:
+    (folder.root / "etc/issue").chmod(0o640)
+    (folder.root / "etc/cron.d").chmod(0o755)
+    (folder.root / "etc/default").mkdir()
+    (folder.root / "etc/default/debsums").symlink_to("/srv/debsums")
+    kept = folder.root / f"var/lib/smarteros/before/files{folder.root}/etc"
+    for _ in range(2):
+        assert folder.run(settle()) == 0
+        (folder.root / "etc/issue").write_text("a hand has changed this since")
+        assert (kept / "issue").read_text() == "before"
+        assert stat.S_IMODE((kept / "issue").stat().st_mode) == 0o640
+        assert (kept / "default/debsums").readlink() == Path("/srv/debsums")
+        assert (kept / "login.defs").read_text() == "# PASS_MIN_DAYS 7\nPASS_MIN_DAYS\t0\nUID_MIN 1000\n"
+        owner = f"{folder.root.owner()}:{folder.root.group()}"
+        assert index(folder) == [
+            "kept /etc/default/debsums",
+            "kept /etc/issue",
+            "new /etc/issue.net",
+            "kept /etc/login.defs",
+            f"mode 644 {owner} /etc/crontab",
+            f"mode 755 {owner} /etc/cron.d",
+        ]
+        values = folder.read("var/lib/smarteros/before/kernel").replace(str(folder.root), "").splitlines()
+        assert "/proc/sys/kernel/panic 1" in values
+        assert "/proc/sys/net/ipv4/conf/eth0/send_redirects 1" in values
+    assert folder.mode("var/lib/smarteros/before") == 0o700
+
+
+OURS_BEFORE = {
+    "/etc/issue": FILES["/etc/issue"],
+    "/etc/default/debsums": "# Written by the deploy. Otherwise then.\n",
+    "/etc/login.defs": "UID_MIN 1000\nPASS_MIN_DAYS 1\nSHA_CRYPT_MIN_ROUNDS 65536\n",
+}
+
+
+def test_files_of_an_earlier_release_are_not_taken_for_the_operators(folder: Folder) -> None:
+    for path, text in OURS_BEFORE.items():
+        (folder.root / path[1:]).parent.mkdir(exist_ok=True)
+        (folder.root / path[1:]).write_text(text)
+    assert folder.run(settle()) == 0
+    assert [line for line in index(folder) if "/" in line and not line.startswith("mode")] == [
+        "earlier /etc/default/debsums",
+        "earlier /etc/issue",
+        "new /etc/issue.net",
+        "earlier /etc/login.defs",
+    ]
+    assert not (folder.root / "var/lib/smarteros/before/files").exists()
+
+
+JAIL = """# Written by the deploy. Keys alone let anybody in; this keeps those who only try out of the log for a while.
+# Ten, since an agent with several keys fails several times for each login.
+[DEFAULT]
+backend = systemd
+banaction = nftables
+findtime = 10m
+maxretry = 10
+bantime = 10m
+
+[sshd]
+enabled = true
+"""
+
+
+def test_an_earlier_releases_jail_goes_and_an_operators_or_an_edited_one_stays(folder: Folder) -> None:
+    jail = folder.root / "etc/fail2ban/jail.local"
+    jail.parent.mkdir()
+    for text, left in (
+        (JAIL, None),
+        (f"{JAIL}ignoreip = ::1\n", f"{JAIL}ignoreip = ::1\n"),
+        ("mine\n", "mine\n"),
+    ):
+        jail.write_text(text)
+        assert folder.run(settle()) == 0
+        assert (jail.read_text() if jail.exists() else None) == left
+    assert done([*noted(MACHINE), *STANDING]) == [SETTLE]
+
+
+STANDING = [
+    f"sum {sha256(JAIL.encode()).hexdigest()}  /etc/fail2ban/jail.local",
+    "stat 644 root:root /etc/fail2ban/jail.local",
+]
+
+
+def test_an_earlier_releases_list_of_programs_goes_with_its_database(folder: Folder) -> None:
+    aide = folder.root / "var/lib/aide/aide.db"
+    aide.parent.mkdir(parents=True)
+    conf = folder.root / "etc/aide/aide.conf"
+    conf.parent.mkdir()
+    own = FILES["/etc/aide/smarteros.conf"].replace("smarteros.db", "aide.db").splitlines(keepends=True)
+    for text, there in (("".join([own[0], *own[2:]]), False), ("mine\n", True)):
+        aide.write_text("known")
+        conf.write_text(text)
+        assert folder.run(settle()) == 0
+        assert (aide.exists(), conf.exists()) == (there, there)
 
 
 def test_a_cut_transfer_changes_no_file_and_leaves_no_note_so_that_the_next_run_does_it(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import listeners, unsealer
+from tasks.facts import kept, listeners, unsealer
 from tasks.facts.access import QUESTION, Access, access
 from tasks.facts.listeners import Listener, Published
 
@@ -48,6 +48,7 @@ class Machine:
     credentials: bool = False
     unsealer: str = ""
     access: Access = field(default_factory=Access)
+    before: kept.Before = field(default_factory=kept.Before)
 
 
 class MachineFact(FactBase[Machine]):
@@ -55,7 +56,7 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        return f"{unsealer.QUESTION}\n{QUESTION}\n{listeners.QUESTION}\n{_APT}\n{_MACHINE}"
+        return f"{unsealer.QUESTION}\n{kept.QUESTION}\n{QUESTION}\n{listeners.QUESTION}\n{_APT}\n{_MACHINE}"
 
     @staticmethod
     def default() -> Machine:
@@ -159,4 +160,5 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         credentials="credentials" in values,
         unsealer=one("unsealer"),
         access=access(values, listening),
+        before=kept.before(values),
     )

@@ -20,6 +20,7 @@ from pyinfra.api.exceptions import ConnectError
 from tasks.facts import MachineFact
 from tasks.facts.access import ARMED
 from tasks.operations.files import archive
+from tasks.operations.kept import keep
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, host, known, operation, stack, step
 
@@ -70,25 +71,26 @@ def proven(change: Change) -> Commands:
         f"{ARMED}/next/then": f"{change.undo}\n",
     }
     upload = {path.lstrip("/"): text for path, text in {**own, **change.files}.items()}
-    yield StringCommand(_script(change, _words(own), seconds), _stdin=archive(upload, mode="644"))
+    yield StringCommand(_script(change, own, seconds), _stdin=archive(upload, mode="644"))
     yield step(lambda: prove(change.what, seconds))
     yield StringCommand(_DISARM)
 
 
-def _script(change: Change, own: str, seconds: int) -> str:
+def _script(change: Change, own: Iterable[str], seconds: int) -> str:
     """Timer, then folder, then change: cut short anywhere, it leaves nothing, or what takes itself back."""
     return f"""
 set -eu
 umask 022
 mkdir -p {ARMED}
 chmod 700 {ARMED}
+{keep(path for path in (*own, *change.files) if not path.startswith(ARMED))}
 cd {ARMED}
 systemctl stop {_TIMER} 2>/dev/null || true
 rm -rf incoming next proven
 mkdir incoming next
 base64 -d | tar -xzf - -C incoming --no-same-owner
 put() {{ mkdir -p "$(dirname "$1")"; cp "incoming$1" "$1.new"; mv -fT "$1.new" "$1"; }}
-for path in {own}; do put "$path"; done
+for path in {_words(own)}; do put "$path"; done
 systemctl daemon-reload
 systemctl enable --quiet {_UNIT}
 cd next

@@ -5,12 +5,13 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from shlex import quote
 
 from pyinfra.api import StringCommand
 
 from tasks.facts import FileState, TreeFact
+from tasks.operations.kept import keep
 from tasks.rendering.render import CURRENT, ROOT, SECRETS
 from tasks.run import Commands, known, operation
 
@@ -85,13 +86,13 @@ done
 
 
 def _link(links: Mapping[str, str]) -> str:
-    """A file of the operator's that stands in a link's place is kept beside it."""
-    lines = ["set -e"]
+    """What stands in a link's place is kept, and what an operator puts there later stays beside it."""
+    lines = ["set -e", keep(links)]
     for link, target in links.items():
         path = quote(link)
         lines += [
             f'mkdir -p "$(dirname {path})"',
-            f"if [ -e {path} ] && [ ! -L {path} ]; then mv -T --backup=numbered {path} {path}.before-smarteros; fi",
+            f"aside {path}",
             f"ln -sfn {quote(target)} {path}",
         ]
     return "\n".join(lines)
@@ -107,17 +108,17 @@ def secret_files(files: Mapping[str, str]) -> Commands:
     wanted = expected(files, mode="600")
     wrong = {name: files[name] for name, state in wanted.items() if found.get(name) != state}
     if wrong or ".//" in found:
-        yield StringCommand(_replace_secrets(), _stdin=archive(wrong, mode="600"))
+        yield StringCommand(_replace_secrets(wrong), _stdin=archive(wrong, mode="600"))
 
 
-def _replace_secrets() -> str:
+def _replace_secrets(names: Iterable[str]) -> str:
     return f"""
 set -e
 umask 077
 mkdir -p {SECRETS}
+{keep(f"{SECRETS}/{name}" for name in names)}
+shut {SECRETS} 700
 cd {SECRETS}
-chown root:root .
-chmod 700 .
 rm -rf .incoming
 mkdir .incoming
 base64 -d | tar -xzf - -C .incoming --no-same-owner

@@ -13,6 +13,7 @@ from pyinfra.api import StringCommand
 from tasks.facts import Foreign, TakeoverFact, TakeoverState
 from tasks.model.catalogue import Service
 from tasks.operations import rollout
+from tasks.operations.kept import keep
 from tasks.rendering import render
 from tasks.run import Commands, host, known, operation, services, stack
 
@@ -149,9 +150,8 @@ _LINE = (
 
 # Only now: an old proxy that restarts reads the file of this name.
 _LINK = f"""
-if [ -e /root/Caddyfile ] && [ ! -L /root/Caddyfile ]; then
-    mv -T --backup=numbered /root/Caddyfile /root/Caddyfile.before-smarteros
-fi
+{keep(["/root/Caddyfile"])}
+aside /root/Caddyfile
 ln -sfn {_CADDYFILE} /root/Caddyfile
 """.strip()
 

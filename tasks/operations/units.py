@@ -1,13 +1,14 @@
 """Units: systemd units of ours, written, loaded and their timers started, all in one command."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from shlex import quote
 
 from pyinfra.api import StringCommand
 
 from tasks.facts import MachineFact
 from tasks.operations.files import archive
+from tasks.operations.kept import keep
 from tasks.run import Commands, known, operation
 
 _FOLDER = "/etc/systemd/system"
@@ -23,15 +24,16 @@ def units(texts: Mapping[str, str]) -> Commands:
     }
     written = all(machine.units.get(name) == state for name, state in wanted.items())
     if not written or not set(timers) <= set(machine.timers):
-        yield StringCommand(_install(timers), _stdin=archive(texts, mode="644"))
+        yield StringCommand(_install(texts, timers), _stdin=archive(texts, mode="644"))
 
 
-def _install(timers: list[str]) -> str:
+def _install(texts: Iterable[str], timers: list[str]) -> str:
     """Disabled first and enabled last, so that a run killed in between shows: its timers are not enabled."""
     names = " ".join(map(quote, timers))
     return f"""
 set -e
 umask 022
+{keep(f"{_FOLDER}/{name}" for name in texts)}
 systemctl disable --quiet {names} 2>/dev/null || true
 mkdir -p {_FOLDER}/.smarteros
 base64 -d | tar -xzf - -C {_FOLDER}/.smarteros --no-same-owner

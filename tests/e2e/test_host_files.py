@@ -135,7 +135,8 @@ def test_first_logins_are_handed_out_once(deployed: Deployment, vault: Vault) ->
 def test_first_logins_that_nobody_asks_for_remove_themselves(deployed: Deployment) -> None:
     unit = "smarteros-first-logins"
     old, young = "/root/GENERATED-SECRETS-2025-01-01.txt", "/root/GENERATED-SECRETS-2025-01-02.txt"
-    deployed.sh(f"touch -d '25 hours ago' {old}; touch -d '23 hours ago' {young}")
+    for path, hours in ((old, 25), (young, 23)):
+        deployed.sh(f"echo 'First logins of SmarterOS on lab-1' >{path}; touch -d '{hours} hours ago' {path}")
     assert deployed.sh(f"systemd-analyze verify /etc/systemd/system/{unit}.* 2>&1") == ""
     deployed.sh(f"systemctl start {unit}.service")
     assert deployed.sh("ls /root/GENERATED-SECRETS-2025-*").splitlines() == [young]

@@ -115,7 +115,14 @@ def test_a_run_with_nothing_to_do_leaves_one_line_for_one_remote_command(deploye
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", line.pop("started"))
     assert 0 <= line.pop("seconds") < 120
     generation = deployed.sh("readlink /opt/smarteros/current").strip().removeprefix("generations/")
-    assert line == {"login": "root", "generation": generation, "result": "ok", "at": None, "changed": []}
+    assert line == {
+        "login": "root",
+        "generation": generation,
+        "result": "ok",
+        "at": None,
+        "changed": [],
+        "kept": [],
+    }
     assert deployed.sh(f"stat -c '%a %U:%G' {LOG}") == "640 root:adm\n"
 
 

@@ -224,7 +224,7 @@ def test_secret_files_go_over_standard_input_only() -> None:
     with fake({"cd /vault/secrets": tree(secret, mode="600")}):
         assert list(files.secret_files(secret)) == []
     assert not isinstance(command, str)
-    assert str(command) == files._replace_secrets()
+    assert str(command) == files._replace_secrets(["redis.env"])
     assert stdin(command) == files.archive({"redis.env": secret["redis.env"]}, mode="600")  # type: ignore[arg-type]
     assert "hunter" not in str(command)
 
@@ -233,7 +233,7 @@ def test_a_folder_of_secrets_that_others_can_enter_is_closed() -> None:
     secret = {"n8n.env": 'KEY="hunter2"\n'}
     with fake({"cd /vault/secrets": [*tree(secret, mode="600"), "m|755|root:root||.//"]}):
         (command,) = list(files.secret_files(secret))
-    assert str(command) == files._replace_secrets()
+    assert str(command) == files._replace_secrets([])
 
 
 def test_a_folder_of_the_generation_that_others_can_write_makes_a_fresh_copy() -> None:
@@ -249,7 +249,7 @@ def shell(script: str, root: Path, text: str = "") -> int:
     """Runs it with our places below ``root``; pyinfra ends standard input with a newline."""
     moved = script.replace("/opt/smarteros", f"{root}/opt").replace("/vault/secrets", f"{root}/secrets")
     done = subprocess.run(
-        ["sh", "-c", moved.replace("/root/", f"{root}/home/")],
+        ["sh", "-c", moved.replace("/root/", f"{root}/home/").replace("/var/lib", f"{root}/lib")],
         input=text + "\n",
         text=True,
         capture_output=True,
@@ -337,33 +337,45 @@ def test_a_file_of_the_operators_in_a_links_place_is_kept(tmp_path: Path) -> Non
     home.mkdir()
     (home / "Caddyfile").write_text("mine")
     (home / "stale").symlink_to("/nowhere")
+    kept = tmp_path / "lib/smarteros/before"
     links = {"/root/Caddyfile": "/opt/smarteros/current/c", "/root/stale": "/x", "/root/deep/it's": "/y"}
     for _ in range(2):
         assert shell(files._link(links), tmp_path) == 0
         assert (home / "Caddyfile").readlink() == tmp_path / "opt" / "current" / "c"
         assert (home / "stale").readlink() == Path("/x")
         assert (home / "deep" / "it's").readlink() == Path("/y")
-    assert (home / "Caddyfile.before-smarteros").read_text() == "mine"
-    (home / "Caddyfile").unlink()
-    (home / "Caddyfile").write_text("mine again")
-    assert shell(files._link(links), tmp_path) == 0
-    assert (home / "Caddyfile.before-smarteros").read_text() == "mine again"
-    assert (home / "Caddyfile.before-smarteros.~1~").read_text() == "mine"
+    assert (kept / f"files{home}/Caddyfile").read_text() == "mine"
+    assert (kept / f"files{home}/stale").readlink() == Path("/nowhere")
+    assert (kept / "index").read_text().splitlines() == [
+        f"kept {home}/Caddyfile",
+        f"kept {home}/stale",
+        f"new {home}/deep/it's",
+    ]
+    for text in ("mine again", "and again"):
+        (home / "Caddyfile").unlink()
+        (home / "Caddyfile").write_text(text)
+        assert shell(files._link(links), tmp_path) == 0
+    assert (kept / f"files{home}/Caddyfile").read_text() == "mine"
+    assert (home / "Caddyfile.before-smarteros").read_text() == "and again"
+    assert (home / "Caddyfile.before-smarteros.~1~").read_text() == "mine again"
 
 
 SECRET = {"n8n.env": 'KEY="1"\n', "redis.env": 'PASSWORD="2"\n'}
 
 
-@pytest.mark.parametrize("script", [*interrupted(files._replace_secrets()), files._replace_secrets()])
+WRITE = files._replace_secrets(SECRET)
+
+
+@pytest.mark.parametrize("script", [*interrupted(WRITE), WRITE])
 def test_secret_files_are_whole_and_nobody_elses_whenever_a_run_is_killed(
     script: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "secrets"
     before = {"n8n.env": 'KEY="0"\n', "odoo.env": "kept\n"}
-    assert shell(files._replace_secrets(), tmp_path, files.archive(before, mode="600")) == 0
+    assert shell(WRITE, tmp_path, files.archive(before, mode="600")) == 0
     shell(script, tmp_path, files.archive(SECRET, mode="600"))
     assert (folder / "n8n.env").read_text() in (before["n8n.env"], SECRET["n8n.env"])
     assert all(stat.S_IMODE(path.lstat().st_mode) & 0o77 == 0 for path in folder.rglob("*"))
-    assert shell(files._replace_secrets(), tmp_path, files.archive(SECRET, mode="600")) == 0
+    assert shell(WRITE, tmp_path, files.archive(SECRET, mode="600")) == 0
     assert seen(folder) == files.expected({**before, **SECRET}, mode="600")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

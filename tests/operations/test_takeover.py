@@ -295,7 +295,8 @@ class Box:
 
     def moved(self, text: str) -> str:
         """The text with our places below this folder."""
-        return text.replace("/opt/smarteros", f"{self.root}/opt").replace("/root/", f"{self.root}/home/")
+        text = text.replace("/opt/smarteros", f"{self.root}/opt").replace("/root/", f"{self.root}/home/")
+        return text.replace("/var/lib", f"{self.root}/lib")
 
     def seen(self, box: str) -> tuple[str, ...]:
         """Name, restart policy and whether it runs."""
@@ -349,7 +350,7 @@ UNDO = "bash /root/undo-takeover.sh"
 def test_the_old_proxy_hands_over_and_is_put_back(box: Box) -> None:
     assert box.shell(script()) == (0, "")
     assert (box.seen("0a1b"), box.seen("ours"), box.caddyfile) == (AFTER, OURS, "ours\n")
-    assert (box.root / "home/Caddyfile.before-smarteros").read_text() == "old\n"
+    assert (box.root / f"lib/smarteros/before/files{box.root}/home/Caddyfile").read_text() == "old\n"
     assert (box.root / "boxes/0a1b/Caddyfile.backup").read_text() == "old\n"
     assert (box.root / "opt/takeover/unverified").exists()
     said = (

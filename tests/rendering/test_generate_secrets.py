@@ -267,12 +267,18 @@ def test_a_sealed_vault_and_an_absent_one_are_told_apart(double: HostDouble) -> 
     )
 
 
+HANDED = "First logins of SmarterOS on"
+
+
 def test_show_prints_every_first_login_once_and_removes_it(double: HostDouble) -> None:
-    (double.folder / "GENERATED-SECRETS-2025-11-22.txt").write_text("first\n")
-    (double.folder / "GENERATED-SECRETS-2025-11-22+.txt").write_text("second\n")
+    texts = [f"{HANDED} one", f"{HANDED} two"]
+    (double.folder / "GENERATED-SECRETS-2025-11-22.txt").write_text(f"{texts[0]}\n")
+    (double.folder / "GENERATED-SECRETS-2025-11-22+.txt").write_text(f"{texts[1]}\n")
+    theirs = double.folder / "GENERATED-SECRETS-2024-01-01.txt"
+    theirs.write_text("of an older installation\n")
     shown = double.run("show", VAULT_TOKEN="")
-    assert (shown.returncode, sorted(shown.stdout.splitlines()), shown.stderr) == (0, ["first", "second"], "")
-    assert list(double.folder.glob("GENERATED*")) == []
+    assert (shown.returncode, sorted(shown.stdout.splitlines()), shown.stderr) == (0, texts, "")
+    assert list(double.folder.glob("GENERATED*")) == [theirs]
     again = double.run("show", VAULT_TOKEN="")
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr == (
@@ -283,14 +289,14 @@ def test_show_prints_every_first_login_once_and_removes_it(double: HostDouble) -
 
 def test_what_could_not_be_shown_is_kept(double: HostDouble) -> None:
     file = double.folder / "GENERATED-SECRETS-2025-11-22.txt"
-    file.write_text("first\n")
+    file.write_text(f"{HANDED} one\n")
     with Path("/dev/full").open("w") as full:
         run = subprocess.run(
             ["sh", str(double.script()), "show"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert run.returncode == 1
     assert run.stderr.endswith(f"generate-secrets: {file} could not be shown in full, so it stays\n")
-    assert file.read_text() == "first\n"
+    assert file.read_text() == f"{HANDED} one\n"
 
 
 def test_an_unknown_argument_is_refused(double: HostDouble) -> None:

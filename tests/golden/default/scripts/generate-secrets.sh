@@ -21,7 +21,8 @@ fail() {
 show() {
     found=
     for file in /root/GENERATED-SECRETS-*.txt; do
-        [ -f "$file" ] || continue
+        # One of that name from an older installation may be the only copy of what it holds.
+        grep -qs '^First logins of SmarterOS on ' "$file" || continue
         cat "$file" || fail "$file could not be shown in full, so it stays"
         rm -f "$file"
         found=yes

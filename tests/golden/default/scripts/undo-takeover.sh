@@ -21,8 +21,12 @@ done
 # Before the old proxy starts: it may have this file mounted.
 case "$(readlink /root/Caddyfile || true)" in
 /opt/smarteros/*)
+    kept=/var/lib/smarteros/before/files/root/Caddyfile
     if [ -e /root/Caddyfile.before-smarteros ]; then
         mv -T /root/Caddyfile.before-smarteros /root/Caddyfile
+        echo "/root/Caddyfile is the old one again"
+    elif [ -e "$kept" ] || [ -L "$kept" ]; then
+        cp -aT --remove-destination "$kept" /root/Caddyfile
         echo "/root/Caddyfile is the old one again"
     fi
     ;;

@@ -1,0 +1,81 @@
+"""Kept: what stood on the host before us, asked within MachineFact: whose files are in the way, which cannot be written.
+
+``files/keep.sh`` says what the folder holds, and keeps.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from shlex import quote
+
+from tasks.facts.access import DROP_IN, FIREWALL
+from tasks.facts.unsealer import CREDENTIAL, PROGRAM
+from tasks.rendering.render import CURRENT, ROOT, SECRETS
+from tasks.rendering.templates import HOME
+
+BEFORE = "/var/lib/smarteros/before"
+SHELL = (HOME / "files" / "keep.sh").read_text()
+DAEMON_JSON = "/etc/docker/daemon.json"
+LOGIN_DEFS = "/etc/login.defs"
+DOCKER_SOURCE = ("/etc/apt/keyrings/docker.asc", "/etc/apt/sources.list.d/docker.sources")
+
+_HOST, _UNITS = HOME / "files" / "host", HOME / "files" / "units"
+_OURS = (
+    *(f"/{path.relative_to(_HOST)}" for path in sorted(_HOST.rglob("*")) if path.is_file()),
+    *(f"/etc/systemd/system/{path.name}" for path in sorted(_UNITS.iterdir())),
+    LOGIN_DEFS,
+    DAEMON_JSON,
+    *DOCKER_SOURCE,
+    FIREWALL,
+    DROP_IN,
+    CREDENTIAL,
+    PROGRAM,
+    "/root/Caddyfile",
+    *(f"/root/{name}.sh" for name in ("generate-secrets", "sync-forks", "undo-takeover")),
+)
+_PATTERNS = (
+    "/root/*-smarter-config.sh",
+    "/root/dkcompose/*-deploy.yaml",
+    "/root/env-templates/*.env.example",
+    f"{SECRETS}/*.env",
+)
+_FOLDERS = (ROOT, "/vault", SECRETS, "/root/dkcompose", "/root/env-templates", "/etc/smarteros")
+
+
+@dataclass(frozen=True)
+class Before:
+    """Paths. replaced: files of somebody else's where ours come. blocked: what has to be away for them (a folder in a
+    file's place, a file in a folder's, another's /opt/smarteros). fixed: what not even root can write.
+    """
+
+    replaced: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+
+
+QUESTION = f"""
+(
+{SHELL}
+index=$(cat {BEFORE}/index 2>/dev/null)
+for folder in /etc /opt /root /usr/local /var/lib; do [ -w "$folder" ] || echo "fixed $folder"; done
+for folder in {" ".join(_FOLDERS)}; do
+    [ ! -e "$folder" ] && [ ! -L "$folder" ] || [ -d "$folder" ] || echo "blocked $folder"
+done
+[ -n "$index" ] || [ -n "$(readlink {CURRENT} | grep '^generations/'; grep '^digest ' {ROOT}/host)" ] ||
+    for path in {CURRENT} {ROOT}/generations; do [ ! -e "$path" ] || echo "blocked $path"; done
+for path in {" ".join(map(quote, _OURS))} {" ".join(_PATTERNS)}; do
+    [ -e "$path" ] || [ -L "$path" ] || continue
+    listed "$path" && continue
+    if [ -d "$path" ] && [ ! -L "$path" ]; then
+        echo "blocked $path"
+    elif ! ours "$path"; then
+        echo "replaced $path"
+        [ -L "$path" ] || [ -w "$path" ] || echo "fixed $path"
+    fi
+done
+) 2>/dev/null &
+""".strip()
+
+
+def before(values: Mapping[str, Sequence[str]]) -> Before:
+    """What MachineFact's lines say of it: key → values."""
+    return Before(*(tuple(values.get(key, ())) for key in ("replaced", "blocked", "fixed")))
