@@ -22,6 +22,9 @@ services = [
 
 # Docker networks; a container is in smarter-net unless its service's file says more.
 networks = ["smarter-net", "tenants-net", "dokploy-network"]
+# Where their addresses come from, docker0's, and those of networks that others make: the first range in which nobody
+# is whom the host talks to (who is logged in, routes, VPNs, resolvers). A network that exists keeps its own.
+network_pools = ["10.207.0.0/16", "172.28.0.0/16", "192.168.208.0/20"]
 
 # Limits and what the host has to have: minimum (the architecture's estimates; 4 GB for the core, 5 GB for all),
 # recommended (8 GB, half as much again), production (16 GB, three times as much).
@@ -85,7 +88,7 @@ jump_to = []
 # Lets SSH clients in that know no key exchange of the time after quantum computers: OpenSSH before 9.0, PuTTY before
 # 0.78, other programs built on paramiko.
 older_ssh_clients = False
-# Seconds after which the host takes back a change of sshd or firewall, unless a new SSH connection has come in.
+# Seconds after which the host takes back a change of sshd, firewall or networks, unless a new SSH connection has come in.
 revert_seconds = 90
 
 # Of every container.

@@ -25,7 +25,7 @@ from tasks.facts import (
 )
 from tasks.model import sizing
 from tasks.model.catalogue import Service
-from tasks.operations import apt, architecture, dns, first_run, kept, ports, takeover
+from tasks.operations import apt, architecture, dns, first_run, kept, networks, ports, takeover
 from tasks.operations.described import links
 from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import (
@@ -73,6 +73,7 @@ def checked() -> Commands:
     reasons += takeover.refusals()
     reasons += ssh.refusals()
     reasons += kept.refusals(machine)
+    reasons += networks.refusals()
     if reasons:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
@@ -92,6 +93,7 @@ def warnings(machine: Machine) -> Iterator[str]:
     if machine.apt:
         yield f"apt is at work, {', '.join(machine.apt)}: what has to be installed waits up to ten minutes for it"
     yield from kept.warnings(machine)
+    yield from networks.warnings()
     if not machine.deployed:
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from shlex import quote
 
 from pyinfra.api import FactBase
@@ -29,11 +30,18 @@ class ContainerState:
 
 @dataclass(frozen=True)
 class NetworkState:
-    """A Docker network: name, driver, whether it is cut off from the world."""
+    """A Docker network: name, driver, whether it is cut off from the world; its ranges, MTU (empty: Docker's own) and
+    bridge. ours: this program has made it. pool: the range that its own was taken from, where it was by ours.
+    """
 
     name: str
     driver: str
     internal: bool
+    subnets: tuple[str, ...] = ()
+    mtu: str = ""
+    device: str = ""
+    ours: bool = False
+    pool: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class DockerFact(FactBase[DockerState]):
             seen = dict(row[1].split("  ", 1)[::-1] for row in rows if row[0] == "s")
             mounts = [row[1:] for row in rows if row[0] == "m"]
             containers = [_container(row[1:], _files(row[1], mounts, seen)) for row in rows if row[0] == "c"]
-            networks = [NetworkState(row[1], row[2], row[3] == "true") for row in rows if row[0] == "n"]
+            networks = [_network(row[1:]) for row in rows if row[0] == "n"]
             images = frozenset(row[1] for row in rows if row[0] == "i")
             envs = {row[1]: row[2] for row in rows if row[0] == "e"}
         except (ValueError, IndexError) as error:
@@ -84,6 +92,12 @@ class DockerFact(FactBase[DockerState]):
 
 
 _KINDS = frozenset("cniems")
+
+
+def _network(row: list[str]) -> NetworkState:
+    name, driver, internal, subnets, mtu, device, ours, pool = row
+    ranges = tuple(str(ip_network(subnet)) for subnet in subnets.split())
+    return NetworkState(name, driver, internal == "true", ranges, mtu, device, ours == "yes", pool)
 
 
 def _files(container: str, mounts: list[list[str]], seen: Mapping[str, str]) -> dict[str, str]:
@@ -130,6 +144,21 @@ _CONTAINER_FORMAT = "|".join(
         "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}",
     )
 )
+NETWORK_LABEL, POOL_LABEL = "smarteros.network", "smarteros.pool"
+MTU_OPTION = "com.docker.network.driver.mtu"
+_NETWORK_FORMAT = "|".join(
+    (
+        "n",
+        "{{.Name}}",
+        "{{.Driver}}",
+        "{{.Internal}}",
+        "{{range .IPAM.Config}}{{.Subnet}} {{end}}",
+        f'{{{{index .Options "{MTU_OPTION}"}}}}',
+        '{{with index .Options "com.docker.network.bridge.name"}}{{.}}{{else}}br-{{slice .ID 0 12}}{{end}}',
+        f'{{{{index .Labels "{NETWORK_LABEL}"}}}}',
+        f'{{{{index .Labels "{POOL_LABEL}"}}}}',
+    )
+)
 _MOUNT_FORMAT = (
     '{{$c := .}}{{range .Mounts}}{{if and $c.State.Pid (eq .Type "bind")}}'
     '{{println}}{{printf "m|%s|/proc/%d/root|%s|%s" $c.Name $c.State.Pid .Destination .Source}}'
@@ -148,7 +177,7 @@ command -v docker >/dev/null || exit 0
         esac
     done | sed 's/^/s|/'
 }} &
-docker network ls --format 'n|{{{{.Name}}}}|{{{{.Driver}}}}|{{{{.Internal}}}}' 2>/dev/null &
+docker network ls -q | xargs -r docker network inspect --format {quote(_NETWORK_FORMAT)} 2>/dev/null &
 docker image ls --format 'i|{{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null &
 for file in {SECRETS}/*.env; do
     [ -e "$file" ] && echo "e|$(basename "$file" .env)|$(sed -n 's/^{SECRETS_VARIABLE}="\\(.*\\)"$/\\1/p' "$file")"

@@ -9,6 +9,8 @@ from pyinfra.api.exceptions import FactProcessError
 from tasks.facts import kept, listeners, unsealer
 from tasks.facts.access import QUESTION, Access, access
 from tasks.facts.listeners import Listener, Published
+from tasks.facts.surroundings import QUESTION as AROUND
+from tasks.facts.surroundings import Surroundings, surroundings
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Machine:
     unsealer: str = ""
     access: Access = field(default_factory=Access)
     before: kept.Before = field(default_factory=kept.Before)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 class MachineFact(FactBase[Machine]):
@@ -56,7 +59,7 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        return f"{unsealer.QUESTION}\n{kept.QUESTION}\n{QUESTION}\n{listeners.QUESTION}\n{_APT}\n{_MACHINE}"
+        return f"{unsealer.QUESTION}\n{kept.QUESTION}\n{QUESTION}\n{listeners.QUESTION}\n{AROUND}\n{_APT}\n{_MACHINE}"
 
     @staticmethod
     def default() -> Machine:
@@ -161,4 +164,5 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         unsealer=one("unsealer"),
         access=access(values, listening),
         before=kept.before(values),
+        surroundings=surroundings(values),
     )

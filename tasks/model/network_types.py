@@ -1,12 +1,13 @@
 """Networks, interfaces and addresses of hosts, in settings."""
 
 import re
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from tasks.model.setting_types import matching
+from tasks.model import subnets
+from tasks.model.setting_types import Listed, matching
 
 Network = Annotated[
     str,
@@ -34,3 +35,37 @@ def _peer(text: str) -> str:
 
 
 Peer = Annotated[str, AfterValidator(_peer)]
+
+
+def _pool(text: str) -> str:
+    """A range that networks of containers are cut from: half of it for ours, half for those that others make."""
+    try:
+        found = IPv4Network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is no range of IPv4 addresses (like 10.207.0.0/16)") from None
+    if "/" in text and str(found) != text:
+        raise ValueError(f"{text!r} is no range as it is written (did you mean '{found}'?)")
+    if found.prefixlen > subnets.SMALLEST:
+        raise ValueError(f"{text!r} is too small: a /{subnets.SMALLEST} is the least (like 10.207.0.0/16)")
+    if found.prefixlen < _LARGEST:
+        raise ValueError(f"{text!r} is too large: no more than a /{_LARGEST} (like 10.207.0.0/16)")
+    if any(found.overlaps(special) for special in _SPECIAL):
+        raise ValueError(f"{text!r} holds addresses that no network can have (like 10.207.0.0/16 can)")
+    return text
+
+
+_LARGEST = 12
+# This host, loopback, link-local (where clouds answer), multicast and what is reserved.
+_SPECIAL = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
+
+
+def _apart(pools: tuple[str, ...]) -> tuple[str, ...]:
+    for index, pool in enumerate(pools):
+        for other in pools[:index]:
+            if IPv4Network(pool).overlaps(IPv4Network(other)):
+                raise ValueError(f"{pool!r} and {other!r} overlap")
+    return pools
+
+
+Pool = Annotated[str, AfterValidator(_pool)]
+Pools = Annotated[tuple[Pool, ...], Listed, Field(min_length=1), AfterValidator(_apart)]

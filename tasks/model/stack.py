@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 from tasks.model.domain_types import Address, Directory, Domain, Email
 from tasks.model.image_types import PATH, Image, Repository, Revision
 from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
-from tasks.model.network_types import Interface, Network, Peer
+from tasks.model.network_types import Interface, Network, Peer, Pools
 from tasks.model.path_types import LocalPath, OptionalPath, Pem
 from tasks.model.port_types import Ports, Protocol, Target
 from tasks.model.setting_types import (
@@ -107,6 +107,7 @@ class Stack(_Settings):
     trusted_root: OptionalPath = ""
     services: Annotated[tuple[StrictStr, ...], Listed, Field(min_length=1)]
     networks: Annotated[tuple[Network, ...], Listed, Field(min_length=1)]
+    network_pools: Pools = ("10.207.0.0/16", "172.28.0.0/16", "192.168.208.0/20")
     profile: Literal["minimum", "recommended", "production"] = "minimum"
     overrides: dict[str, Override] = {}
     forks: dict[str, Fork] = {}

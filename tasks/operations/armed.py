@@ -25,6 +25,7 @@ from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, host, known, operation, stack, step
 
 _UNIT = "smarteros-revert.service"
+_LATE = "smarteros-revert-late.service"
 _TIMER = "smarteros-revert.timer"
 
 # The part of the time until the revert that a new connection may take.
@@ -64,8 +65,9 @@ class Change:
 def proven(change: Change) -> Commands:
     """Part of an operation: makes the change, and lets it stand once a new connection has come in."""
     seconds = stack().revert_seconds
+    units = HOME / "files" / "units"
     own = {
-        f"/etc/systemd/system/{_UNIT}": (HOME / "files" / "units" / _UNIT).read_text(),
+        **{f"/etc/systemd/system/{name}": (units / name).read_text() for name in (_UNIT, _LATE)},
         f"{ARMED}/revert": (HOME / "files" / "revert.sh").read_text(),
         f"{ARMED}/next/what": f"{change.what}\n",
         f"{ARMED}/next/then": f"{change.undo}\n",
@@ -92,7 +94,7 @@ base64 -d | tar -xzf - -C incoming --no-same-owner
 put() {{ mkdir -p "$(dirname "$1")"; cp "incoming$1" "$1.new"; mv -fT "$1.new" "$1"; }}
 for path in {_words(own)}; do put "$path"; done
 systemctl daemon-reload
-systemctl enable --quiet {_UNIT}
+systemctl enable --quiet {_UNIT} {_LATE}
 cd next
 : >present
 : >absent

@@ -1,35 +1,179 @@
-"""Networks of Docker: those that there are, compared with those that there should be."""
+"""Networks of Docker: those that there are, compared with those that there should be.
 
-from collections.abc import Iterable
+What is made is armed (tasks/operations/armed.py): a network takes its range away from everybody else who has it, be it
+the way back to whoever is logged in. One that exists keeps its range for as long as it is nobody else's.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
 from shlex import quote
 
-from pyinfra.api import StringCommand
+from tasks.facts import DockerFact, DockerState, Machine, MachineFact, NetworkState
+from tasks.facts.docker import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
+from tasks.model.stack import Stack
+from tasks.model.subnets import Claim, collision, free
+from tasks.operations import armed
+from tasks.rendering.templates import HOME
+from tasks.run import Commands, Refused, host, known, operation, stack
 
-from tasks.facts import DockerFact, NetworkState
-from tasks.run import Commands, known, operation
+# What Docker gives a network that is told nothing.
+ETHERNET = 1500
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A network to be made: why, as what, and what there was under its name."""
+
+    why: str
+    state: NetworkState
+    before: NetworkState | None
 
 
 @operation
 def bridges(names: Iterable[str]) -> Commands:
-    """Bridges of these names exist; one with another driver, or cut off, is made anew."""
-    found = known(DockerFact).networks
-    for name in names:
-        state = found.get(name)
-        if state == NetworkState(name, "bridge", internal=False):
-            continue
-        if state:
-            yield StringCommand(_remove_network(name))
-        yield StringCommand(
-            f"docker network create --driver bridge --label smarteros.network=yes {quote(name)}"
+    """Bridges of these names exist, as planned; the containers of one that is made anew stay in it."""
+    made = list(planned(names, known(MachineFact), known(DockerFact), stack()))
+    for bridge in made:
+        host().log(f"{bridge.state.name}: {bridge.why}: {bridge.state.subnets[0]}")
+    if made:
+        change = armed.Change(
+            what="Docker's networks",
+            files={},
+            make="\n".join(_made(bridge.state, bridge.before, "armed/members") for bridge in made),
+            undo="\n".join([_UNDO, _SHELL, *(_undone(bridge) for bridge in made)]),
+            snapshot=f"{_SHELL}\nmembers >members",
         )
+        yield from armed.proven(change)
 
 
-def _remove_network(name: str) -> str:
-    """Its containers are found without it afterwards and are made anew."""
-    members = "{{range .Containers}}{{.Name}} {{end}}"
-    return f"""
-for container in $(docker network inspect --format '{members}' {quote(name)}); do
-    docker network disconnect --force {quote(name)} "$container"
-done
-docker network rm {quote(name)}
+def planned(names: Iterable[str], machine: Machine, docker: DockerState, settings: Stack) -> Iterator[Bridge]:
+    """What has to be made, so that each is a bridge of the right MTU in a range of its own. Raises Refused."""
+    claims = [*held(machine, docker), *_networks(docker)]
+    mtu = wanted_mtu(machine, settings)
+    for name in names:
+        before = docker.networks.get(name)
+        others = [claim for claim in claims if claim.holder != _network(name)]
+        why = difference(before, mtu, settings, others)
+        if not why:
+            continue
+        kept = before and before.ours and not _moved(before, settings) and not _hit(before, others)
+        subnet = _ranges(before)[0] if before and kept and _ranges(before) else chosen(name, settings, others)
+        claims.append(Claim(subnet, _network(name)))
+        pool = next((pool for pool in settings.network_pools if subnet.subnet_of(IPv4Network(pool))), "")
+        state = NetworkState(
+            name, "bridge", internal=False, subnets=(str(subnet),), mtu=mtu, ours=True, pool=pool
+        )
+        yield Bridge(why, state, before)
+
+
+def difference(before: NetworkState | None, mtu: str, settings: Stack, claims: Iterable[Claim]) -> str:
+    """Why the network has to be made anew; empty when it is as it should be. Of what is not ours only the kind counts."""
+    if before is None:
+        return "does not exist"
+    if (before.driver, before.internal) != ("bridge", False):
+        return f"is {'an internal' if before.internal else 'a'} {before.driver} network"
+    return _misplaced(before, mtu, settings, claims) if before.ours else ""
+
+
+def _misplaced(before: NetworkState, mtu: str, settings: Stack, claims: Iterable[Claim]) -> str:
+    if holder := _hit(before, claims):
+        return f"{before.subnets[0]} is taken, too, by {holder}"
+    if _moved(before, settings):
+        return f"network_pools does not name {before.pool} any more, where it is from"
+    if (before.mtu or str(ETHERNET)) != (mtu or str(ETHERNET)):
+        return f"its MTU is {before.mtu or ETHERNET}, and the way out has {mtu or ETHERNET}"
+    return ""
+
+
+def chosen(what: str, settings: Stack, claims: Iterable[Claim], *, last: bool = False) -> IPv4Network:
+    """The first free range, or the last one of the first pool that has any. Raises Refused when all are taken."""
+    claims = tuple(claims)
+    for pool in map(IPv4Network, settings.network_pools):
+        if found := list(free([pool], claims)):
+            return found[-1 if last else 0]
+    taken = ", ".join(f"{pool} ({collision(IPv4Network(pool), claims)})" for pool in settings.network_pools)
+    raise Refused(
+        f"network_pools: no range is left for {what}, all are taken: {taken}: name another private range"
+    )
+
+
+def refusals() -> Iterator[str]:
+    """Why no network could be made."""
+    try:
+        list(planned(stack().networks, known(MachineFact), known(DockerFact), stack()))
+    except Refused as error:
+        yield str(error)
+
+
+def warnings() -> Iterator[str]:
+    """Ranges that are somebody's on the internet."""
+    for pool in stack().network_pools:
+        if IPv4Network(pool).is_global:
+            yield f"network_pools: {pool} is public: neither host nor containers reach those whose it is"
+
+
+def held(machine: Machine, docker: DockerState) -> list[Claim]:
+    """What is somebody's around the host, but not Docker's own."""
+    devices = {"docker0", *(network.device for network in docker.networks.values())}
+    return list(machine.surroundings.claims(frozenset(devices)))
+
+
+def wanted_mtu(machine: Machine, settings: Stack) -> str:
+    """That of the way out where it is below the usual one, else nothing."""
+    mtu = machine.surroundings.mtu(settings.wan_interfaces or machine.access.wan)
+    return str(mtu) if 0 < mtu < ETHERNET else ""
+
+
+def _networks(docker: DockerState) -> Iterator[Claim]:
+    for network in docker.networks.values():
+        yield from (Claim(subnet, _network(network.name)) for subnet in _ranges(network))
+
+
+def _network(name: str) -> str:
+    return f"Docker's network {name}"
+
+
+def _ranges(network: NetworkState) -> list[IPv4Network]:
+    return [IPv4Network(subnet) for subnet in network.subnets if ":" not in subnet]
+
+
+def _hit(network: NetworkState, claims: Iterable[Claim]) -> str:
+    claims = tuple(claims)
+    return next((holder for subnet in _ranges(network) if (holder := collision(subnet, claims))), "")
+
+
+def _moved(network: NetworkState, settings: Stack) -> bool:
+    return bool(network.pool) and network.pool not in settings.network_pools
+
+
+_SHELL = (HOME / "files" / "networks.sh").read_text().strip()
+
+# Docker answers only once it is up, which at boot is later: then smarteros-revert-late.service goes on from here.
+_UNDO = """
+if ! systemctl is-active --quiet docker.service; then
+    case $(systemctl is-system-running) in initializing | starting) exit 0 ;; esac
+    timeout 60 systemctl start docker.service
+fi
 """.strip()
+
+
+def _made(state: NetworkState, before: NetworkState | None, members: str) -> str:
+    lines = [f"gone {quote(state.name)}"] if before else []
+    lines.append(_create(state))
+    lines += [f"joined {quote(state.name)} {members}"] if before else []
+    return "\n".join(lines)
+
+
+def _undone(bridge: Bridge) -> str:
+    name = quote(bridge.state.name)
+    return _made(bridge.before, bridge.before, "undoing/members") if bridge.before else f"gone {name}"
+
+
+def _create(state: NetworkState) -> str:
+    words = ["--driver", state.driver, *(["--internal"] if state.internal else [])]
+    words += [word for subnet in state.subnets for word in ("--subnet", subnet)]
+    words += ["--opt", f"{MTU_OPTION}={state.mtu}"] if state.mtu else []
+    words += ["--label", f"{NETWORK_LABEL}=yes"] if state.ours else []
+    words += ["--label", f"{POOL_LABEL}={state.pool}"] if state.pool else []
+    return f"docker network create {' '.join(map(quote, words))} {quote(state.name)} >/dev/null"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tasks.facts import (
     TreeFact,
 )
 from tasks.facts.listeners import Listener, Published
+from tasks.facts.surroundings import Route, Surroundings
 
 MACHINE = [
     "system debian",
@@ -46,6 +48,12 @@ MACHINE = [
     "compose 2.26.1-4",
     "buildx 0.13.1",
     "stale yes",
+    "mtu eth0 1450",
+    r"address eth0 203.0.113.7/24 brd 203.0.113.255 scope global eth0\       valid_lft forever preferred_lft forever",
+    "route default via 203.0.113.1 dev eth0 proto dhcp src 203.0.113.7 metric 100 ",
+    "route 203.0.113.0/24 dev eth0 proto kernel scope link src 203.0.113.7 ",
+    "resolver 203.0.113.1",
+    "ssh 198.51.100.9",
 ]
 
 
@@ -73,6 +81,16 @@ def test_a_machine_is_read() -> None:
         daemon_json='{  "no-new-privileges": true}',
         daemon_enabled=True,
         daemon_stale=True,
+        surroundings=Surroundings(
+            {"eth0": 1450},
+            (("eth0", IPv4Network("203.0.113.0/24")),),
+            (
+                Route(IPv4Network("0.0.0.0/0"), "eth0", everybody=True),
+                Route(IPv4Network("203.0.113.0/24"), "eth0", everybody=False),
+            ),
+            (IPv4Address("203.0.113.1"),),
+            (IPv4Address("198.51.100.9"),),
+        ),
     )
 
 
@@ -108,9 +126,9 @@ def test_a_machine_that_says_nothing_of_use_is_an_error(lines: list[str], messag
 DOCKER = [
     "c|/n8n|n8n|0123456789ab|feedbeef|running|healthy|0|n8nio/n8n:2.30.4|tenants-net smarter-net ",
     "c|/prepare|crm|aaaaaaaaaaaa||exited||1|crm:1|smarter-net ",
-    "n|bridge|bridge|false",
-    "n|smarter-net|bridge|false",
-    "n|cut|bridge|true",
+    "n|bridge|bridge|false|172.17.0.0/16 |1500|docker0||",
+    "n|smarter-net|bridge|false|172.18.0.0/16 fd00::/64 ||br-0123456789ab|yes|",
+    "n|cut|bridge|true|||br-ba9876543210||10.207.0.0/16",
     "i|n8nio/n8n:2.30.4",
     "e|n8n|feedbeef",
     "e|odoo|",
@@ -133,9 +151,20 @@ def test_docker_is_read() -> None:
     assert DockerFact().process(DOCKER) == DockerState(
         {"n8n": n8n, "prepare": prepare},
         {
-            "bridge": NetworkState("bridge", "bridge", internal=False),
-            "smarter-net": NetworkState("smarter-net", "bridge", internal=False),
-            "cut": NetworkState("cut", "bridge", internal=True),
+            "bridge": NetworkState(
+                "bridge", "bridge", internal=False, subnets=("172.17.0.0/16",), mtu="1500", device="docker0"
+            ),
+            "smarter-net": NetworkState(
+                "smarter-net",
+                "bridge",
+                internal=False,
+                subnets=("172.18.0.0/16", "fd00::/64"),
+                device="br-0123456789ab",
+                ours=True,
+            ),
+            "cut": NetworkState(
+                "cut", "bridge", internal=True, device="br-ba9876543210", pool="10.207.0.0/16"
+            ),
         },
         frozenset({"n8nio/n8n:2.30.4"}),
         {"n8n": "feedbeef", "odoo": ""},
