@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.bare import SYSTEMS
 from tests.lab.image_inputs import Input, InputError, added_authorities, binary, read_inputs
 from tests.lab.images import (
     FOLDER,
@@ -17,6 +18,7 @@ from tests.lab.images import (
     fill_context,
     recipe_folder,
     recipe_for,
+    staged,
 )
 
 CONTRACT_DOUBLES = {"botpress", "chatwoot", "dokploy", "metabase"}
@@ -122,6 +124,29 @@ def test_a_build_context_holds_files_inputs_and_staged_files(recipe: Path, tmp_p
     assert names == ["Dockerfile", "__main__.py", "lab-ca.crt", "sub/run"]
     assert (context / "__main__.py").stat().st_mode & 0o777 == 0o755
     assert item.version == f"binary pytest {version('pytest')} pytest/__main__.py"
+
+
+def test_a_recipe_gets_the_files_that_its_dockerfile_copies_and_no_other(recipe: Path) -> None:
+    given = {"lab-ca.crt": b"certificate", "other": b"x"}
+    assert staged(recipe, given) == {}
+    (recipe / "Dockerfile").write_text("FROM scratch\n# COPY other\nCOPY lab-ca.crt machine-ca /etc/\n")
+    assert staged(recipe, given) == {"lab-ca.crt": b"certificate"}
+
+
+@pytest.mark.parametrize("name", SYSTEMS.values())
+def test_every_system_of_a_host_has_its_recipe(name: str) -> None:
+    folder = recipe_folder(name)
+    bases = list(base_recipes(folder).values())
+    assert (bases, list(staged(folder, {"lab-ca.crt": b""}))) in (([], ["lab-ca.crt"]), (["host"], []))
+
+
+def test_a_root_file_system_is_of_the_suite_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "inputs"
+    path.write_text("rootfs --variant=minbase\nrootfs bookworm --variant=minbase\n")
+    assert [item.version for item in read_inputs(path)] == [
+        "rootfs trixie --variant=minbase",
+        "rootfs bookworm --variant=minbase",
+    ]
 
 
 def test_an_input_that_nobody_knows_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import time
 
 from docker.errors import DockerException
 
-from tests.lab import machine, neighbours, network, smarteros
+from tests.lab import bare, machine, neighbours, network, smarteros
 from tests.lab.daemon import DaemonError
 from tests.lab.hosts import HostError
 from tests.lab.image_inputs import InputError
@@ -42,10 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
         lab = Lab(given.name, say)
         match given.command:
             case "up" if given.smarteros:
-                smarteros.prepare(lab, given.hosts.split(","))
+                smarteros.prepare(lab, given.hosts.split(","), given.system)
                 status(lab)
             case "up":
-                lab.up(given.hosts.split(","), given.images)
+                lab.up(given.hosts.split(","), given.images, given.system)
                 status(lab)
             case "down" if given.checkout:
                 neighbours.remove(machine.docker(say), given.name, given.checkout)
@@ -68,6 +68,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="bring up hosts and what they need")
     up.add_argument("--hosts", default="lab-1", metavar="A,B", help="names of the hosts (lab-1)")
+    up.add_argument(
+        "--system", default="debian13", choices=bare.SYSTEMS, help="what new hosts have (debian13)"
+    )
     up.add_argument("--images", nargs="*", default=[], metavar="REFERENCE", help="upstream images to serve")
     up.add_argument("--smarteros", action="store_true", help="with the images and domains of our deployment")
     up.add_argument("--browser", action="store_true", help="and Chromium on this machine, which tests need")

@@ -19,6 +19,9 @@ BOOT = Path(images.FOLDER, "host", "boot.sh")
 # An overlay cannot hold another overlay's upper layer: what Docker and containerd store needs volumes.
 VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
+# What a host can be: with nothing but its system, or with the distribution's Docker and none of our settings.
+SYSTEMS = {"debian13": "host", "debian12": "host-debian12", "docker": "host-docker"}
+
 # Almost --privileged, which asks for all capabilities and fails where the machine itself lacks SYS_RESOURCE. The
 # same everywhere, so that what was tested on one machine holds on the next.
 OPTIONS: dict[str, Any] = {
@@ -35,9 +38,9 @@ RAW_OPTIONS: dict[str, Any] = {"MaskedPaths": [], "ReadonlyPaths": []}
 ENVIRONMENT = {"SYSTEMD_PROC_CMDLINE": "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"}
 
 
-def image(client: DockerClient, authority: Authority, progress: Progress) -> str:
-    """The tag of the image that every new host starts from."""
-    return images.ensure(client, "host", progress, {"lab-ca.crt": authority.certificate})
+def image(client: DockerClient, system: str, authority: Authority, progress: Progress) -> str:
+    """The tag of the image that a new host with that system starts from."""
+    return images.ensure(client, SYSTEMS[system], progress, {"lab-ca.crt": authority.certificate})
 
 
 def create(client: DockerClient, state: State, name: str, address: str, image: str) -> Container:

@@ -1,6 +1,6 @@
 """What an image needs that is not in the repository, one line each in the recipe's file `inputs`:
 
-    rootfs ARGUMENT...           rootfs.tar, a Debian 13 made by mmdebstrap with these arguments
+    rootfs [SUITE] ARGUMENT...   rootfs.tar, a Debian 13 or another suite, made by mmdebstrap with these arguments
     binary DISTRIBUTION PATH     an executable of an installed Python distribution, by the end of its path
     machine-ca                   machine-ca/*.crt, the authorities the machine's owner added to Debian's
 
@@ -47,6 +47,8 @@ def read_inputs(path: Path) -> list[Input]:
 
 def _input(path: Path, words: list[str]) -> Input:
     match words:
+        case ["rootfs", suite, *arguments] if not suite.startswith("-"):
+            return rootfs(tuple(arguments), suite)
         case ["rootfs", *arguments]:
             return rootfs(tuple(arguments))
         case ["binary", package, location]:
@@ -58,18 +60,18 @@ def _input(path: Path, words: list[str]) -> Input:
     )
 
 
-def rootfs(arguments: tuple[str, ...]) -> Input:
-    """A root file system of the suite, under mmdebstrap's own choice of mirror."""
+def rootfs(arguments: tuple[str, ...], suite: str = SUITE) -> Input:
+    """A root file system of a suite, under mmdebstrap's own choice of mirror."""
 
     def write(context: Path) -> None:
-        command = ["mmdebstrap", *arguments, SUITE, str(context / "rootfs.tar")]
+        command = ["mmdebstrap", *arguments, suite, str(context / "rootfs.tar")]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise InputError(
                 f"{shlex.join(command)} exited with {result.returncode}:\n{result.stderr[-3000:]}"
             )
 
-    return Input(f"rootfs {SUITE} {shlex.join(arguments)}", write)
+    return Input(f"rootfs {suite} {shlex.join(arguments)}", write)
 
 
 def binary(package: str, location: str) -> Input:

@@ -82,13 +82,15 @@ def ensure(
 ) -> str:
     """The tag of the image built from recipe `name`, built (bases first) only when that tag is absent.
 
-    `stage_files` are extra files for the build context, by their name in it; they count towards the digest.
+    `stage_files` are extra files for the build contexts whose Dockerfile names them; they count towards the digest.
     """
     recipe = recipe_folder(name)
+    given = dict(stage_files or {})
     bases = {
-        argument: ensure(docker_client, base, progress) for argument, base in base_recipes(recipe).items()
+        argument: ensure(docker_client, base, progress, given)
+        for argument, base in base_recipes(recipe).items()
     }
-    extra = dict(stage_files or {})
+    extra = staged(recipe, given)
     inputs = read_inputs(recipe / "inputs")
     tag = f"{REPOSITORY}/{name}:{digest(recipe, bases, inputs, extra)}"
     if _present(docker_client, tag):
@@ -110,6 +112,16 @@ def recipe_folder(name: str) -> Path:
         known = ", ".join(sorted(path.parent.name for path in FOLDER.glob("*/Dockerfile")))
         raise LabImageError(f"no recipe named {name}: {folder}/Dockerfile is missing (known: {known})")
     return folder
+
+
+def staged(recipe: Path, given: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What of the given files a recipe's Dockerfile copies."""
+    text = (recipe / "Dockerfile").read_text()
+    return {
+        name: content
+        for name, content in given.items()
+        if re.search(rf"^COPY .*\b{re.escape(name)}\b", text, re.MULTILINE)
+    }
 
 
 def base_recipes(recipe: Path) -> dict[str, str]:

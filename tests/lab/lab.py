@@ -61,7 +61,9 @@ class Lab:
             raise LabError(f"lab {self.name} has no host {name}, only {', '.join(known) or 'none'}")
         return LabHost(self.client, self.state, name, known[name])
 
-    def up(self, hosts: Sequence[str] = ("lab-1",), images: Iterable[str] = ()) -> None:
+    def up(
+        self, hosts: Sequence[str] = ("lab-1",), images: Iterable[str] = (), system: str = "debian13"
+    ) -> None:
         """Bring up the network, its services, the hosts and the images; what is there already stays."""
         self.state.create()
         before = self.state.read()
@@ -77,18 +79,22 @@ class Lab:
         services.converge(self.client, self.state.key, description, self.authority, self.progress)
         self.state.write(description)
         for name in hosts:
-            self.add_host(name)
+            self.add_host(name, system)
         if source == "local":
             self.publish(images)
 
-    def add_host(self, name: str) -> LabHost:
-        """A running bare host under that name, made unless it is there."""
+    def add_host(self, name: str, system: str = "debian13") -> LabHost:
+        """A running host under that name, made unless it is there; `system` is one of bare.SYSTEMS."""
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) or name in services.PORTS:
             raise LabError(
                 f"{name!r} cannot name a host: use small letters, digits and dashes, and no service's name"
             )
+        if system not in bare.SYSTEMS:
+            raise LabError(f"a host cannot have {system!r}, only {', '.join(bare.SYSTEMS)}")
         known = self.description
-        image = bare.image(self.client, self.authority, self.progress)
+        image = bare.image(self.client, system, self.authority, self.progress)
+        if system == "debian12" and known.images == "local":
+            services.docker_com(self.client, self.state.key, known, self.authority, self.progress)
         address = known.hosts.get(name) or addresses.free_address(known.subnet, set(known.hosts.values()))
         self.state.write(known.with_host(name, address))
         host, new = hosts.converge(self.client, self.state, name, address, image)

@@ -18,11 +18,12 @@ from tests.lab.network import Spec
 from tests.lab.state import Description
 
 ACME_NAME = "acme-v02.api.letsencrypt.org"
+DOCKER_COM = "download.docker.com"
 REGISTRY_NAMES = (
     "registry-1.docker.io", "index.docker.io", "auth.docker.io", "ghcr.io", "quay.io", "docker.n8n.io",
 )  # fmt: skip
 REGISTRY_VOLUME = "smarteros-lab-registry"
-PORTS = {"edge": 443, "registry": 5000, "pebble": 14000}
+PORTS = {"edge": 443, "registry": 5000, "pebble": 14000, "docker-com": 443}
 READY_SECONDS = 30
 SOURCES = {"local": "local, built here and served under upstream's names", "upstream": "upstream's own"}
 
@@ -53,7 +54,7 @@ def converge(
     client: DockerClient, key: str, lab: Description, authority: Authority, progress: Progress
 ) -> None:
     """Bring up all three, each from its own image; the registry's storage is shared, a folder for each lab."""
-    tags = {name: images.ensure(client, name, progress) for name in PORTS}
+    tags = {name: images.ensure(client, name, progress) for name in ("edge", "registry", "pebble")}
     client.volumes.create(REGISTRY_VOLUME, labels={network.LABEL: network.CACHE})
     for spec in (
         _pebble(tags["pebble"], lab.subnet, authority),
@@ -62,6 +63,19 @@ def converge(
     ):
         network.converge(client, key, spec)
         wait_for(spec.name, spec.address)
+
+
+def docker_com(
+    client: DockerClient, key: str, lab: Description, authority: Authority, progress: Progress
+) -> None:
+    """Bring up docker.com's apt repository, which only hosts with Debian 12 need."""
+    image = images.ensure(client, "docker-com", progress, {"lab-ca.crt": authority.certificate})
+    pair = authority.issue([DOCKER_COM])
+    files = {"/etc/caddy/server.crt": pair.certificate, "/etc/caddy/server.key": pair.key}
+    address = addresses.address(lab.subnet, addresses.DOCKER_COM)
+    spec = Spec("docker-com", image, address, (DOCKER_COM,), files, _version(authority))
+    network.converge(client, key, spec)
+    wait_for(spec.name, spec.address)
 
 
 def _pebble(image: str, subnet: str, authority: Authority) -> Spec:

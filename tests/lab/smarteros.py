@@ -45,8 +45,8 @@ def domains() -> list[str]:
     ]
 
 
-def prepare(lab: Lab, hosts: Sequence[str]) -> None:
+def prepare(lab: Lab, hosts: Sequence[str], system: str = "debian13") -> None:
     """The lab is up with these hosts, the first of which the domains point at."""
-    lab.up(hosts, images())
+    lab.up(hosts, images(), system)
     lab.point(domains(), hosts[0])
     lab.acme_root()
