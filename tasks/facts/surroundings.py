@@ -72,7 +72,7 @@ QUESTION = r"""
 [ -z "$SSH_CONNECTION" ] || echo "ssh ${SSH_CONNECTION%% *}"
 command -v ss >/dev/null && ss -Htnp state established 2>/dev/null | awk '/"sshd/ {sub(/:[0-9]+$/, "", $4); print "ssh", $4; fflush()}' &
 ip -o link show 2>/dev/null | sed -un 's/^[0-9]*: \([^:@]*\)[@:].* mtu \([0-9]*\) .*/mtu \1 \2/p' &
-ip -o -4 address show 2>/dev/null | sed -un 's/^[0-9]*: *\([^ ]*\) *inet \(.*\)/address \1 \2/p' &
+ip -o -4 address show 2>/dev/null | sed -un 's/^[0-9]*: *\([^ ]*\) *inet \(.*\)/inet \1 \2/p' &
 ip -o -4 route show table all 2>/dev/null | sed -u 's/^/route /' &
 ip -4 xfrm policy 2>/dev/null | sed -un 's/^src \([^ ]*\) dst \([^ ]*\).*/tunnel \1 \2/p' &
 command -v wg >/dev/null && wg show all allowed-ips 2>/dev/null | awk '{for (i = 3; i <= NF; i++) print "tunnel", $i; fflush()}' &
@@ -85,7 +85,7 @@ def surroundings(values: Mapping[str, Sequence[str]]) -> Surroundings:
     mtus = dict(line.split() for line in values.get("mtu", ()))
     return Surroundings(
         mtus={name: int(mtu) for name, mtu in mtus.items()},
-        addresses=tuple(found for line in values.get("address", ()) for found in _address(line.split())),
+        addresses=tuple(found for line in values.get("inet", ()) for found in _address(line.split())),
         routes=tuple(found for line in values.get("route", ()) for found in _route(line.split())),
         resolvers=_hosts(values.get("resolver", ())),
         ssh=_hosts(values.get("ssh", ())),

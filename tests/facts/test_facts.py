@@ -49,7 +49,7 @@ MACHINE = [
     "buildx 0.13.1",
     "stale yes",
     "mtu eth0 1450",
-    r"address eth0 203.0.113.7/24 brd 203.0.113.255 scope global eth0\       valid_lft forever preferred_lft forever",
+    r"inet eth0 203.0.113.7/24 brd 203.0.113.255 scope global eth0\       valid_lft forever preferred_lft forever",
     "route default via 203.0.113.1 dev eth0 proto dhcp src 203.0.113.7 metric 100 ",
     "route 203.0.113.0/24 dev eth0 proto kernel scope link src 203.0.113.7 ",
     "resolver 203.0.113.1",

@@ -36,10 +36,10 @@ def claims(*lines: str, bridges: frozenset[str] = frozenset()) -> list[str]:
         ("resolver 127.0.0.53", []),
         ("resolver fe80::1%eth0", []),
         ("resolver dns.example", []),
-        ("address eth1 10.1.2.3/16 brd 10.1.255.255", ["10.1.0.0/16 eth1's own network 10.1.0.0/16"]),
-        ("address lo 127.0.0.1/8 scope host lo", []),
+        ("inet eth1 10.1.2.3/16 brd 10.1.255.255", ["10.1.0.0/16 eth1's own network 10.1.0.0/16"]),
+        ("inet lo 127.0.0.1/8 scope host lo", []),
         (
-            "address tun0 10.8.0.2 peer 10.9.0.1/32 scope global tun0",
+            "inet tun0 10.8.0.2 peer 10.9.0.1/32 scope global tun0",
             ["10.8.0.2/32 tun0's own network 10.8.0.2/32", "10.9.0.1/32 tun0's own network 10.9.0.1/32"],
         ),
         ("route 10.0.0.0/8 dev wg0 table 51820 scope link ", ["10.0.0.0/8 the route to 10.0.0.0/8 over wg0"]),
@@ -67,7 +67,7 @@ def test_a_range_is_somebodys(line: str, expected: list[str]) -> None:
 
 
 DOCKER0 = (
-    "address docker0 172.17.0.1/16 brd 172.17.255.255 scope global docker0",
+    "inet docker0 172.17.0.1/16 brd 172.17.255.255 scope global docker0",
     "route 172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1 linkdown ",
     "route local 172.17.0.1 dev docker0 table local proto kernel scope host src 172.17.0.1 ",
 )
@@ -98,8 +98,8 @@ def test_the_way_out_is_as_narrow_as_its_narrowest_part() -> None:
     [
         "mtu eth0",
         "mtu eth0 much",
-        "address eth0",
-        "address eth0 x",
+        "inet eth0",
+        "inet eth0 x",
         "route ",
         "route dev",
         "route 10.0.0.0/8 dev",

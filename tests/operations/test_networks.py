@@ -54,12 +54,12 @@ NEW = "tenants-net {} -: does not exist"
         ([SMARTER, "n|other|overlay|true|10.207.1.0/24 ||br-x||"], [], [NEW.format("10.207.2.0/24")]),
         ([SMARTER], ["ssh 10.207.1.200"], [NEW.format("10.207.2.0/24")]),
         ([SMARTER], ["resolver 10.207.1.1", "tunnel 10.207.2.0/23"], [NEW.format("10.207.4.0/24")]),
-        ([SMARTER], ["address eth1 10.207.1.9/24 brd 10.207.1.255"], [NEW.format("10.207.2.0/24")]),
+        ([SMARTER], ["inet eth1 10.207.1.9/24 brd 10.207.1.255"], [NEW.format("10.207.2.0/24")]),
         # Of the release before, and of others: kept where it collides with nothing.
         ([SMARTER, OLDER], ["ssh 172.18.0.5"], []),
         ([SMARTER, THEIRS], ["route 172.16.0.0/12 dev tun0 table 7"], []),
         # Somebody who came in from there is a container, or would not be heard.
-        ([SMARTER, OLDER], ["address br-123456789abc 172.19.0.1/16", "ssh 172.19.0.5"], []),
+        ([SMARTER, OLDER], ["inet br-123456789abc 172.19.0.1/16", "ssh 172.19.0.5"], []),
         ([SMARTER, "n|tenants-net|bridge|false|fd00:7::/64 ||br-123456789abc|yes|"], [], []),
     ],
 )  # fmt: skip
