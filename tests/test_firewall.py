@@ -220,7 +220,7 @@ def test_ports_are_sshds_own_or_those_of_its_addresses_and_those_of_its_socket()
 @pytest.mark.parametrize(
     ("lines", "ways"),
     [
-        (["way 192.0.2.9 50000 198.51.100.7 2222", "address 198.51.100.7 eth0"], {2222: "eth0"}),
+        (["way 192.0.2.9 50000 198.51.100.7 2222", "own_address 198.51.100.7 eth0"], {2222: "eth0"}),
         (["way 192.0.2.9 50000 198.51.100.7 2222"], {2222: ""}),
         (["way "], {}),
         (["way_noted 2222", 'listener tcp LISTEN 0 9 *:2222 *:* users:(("sshd",pid=9,fd=3))'], {2222: ""}),

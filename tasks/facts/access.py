@@ -69,7 +69,7 @@ for family in 4 6; do ip -$family route show default table all 2>/dev/null; done
         own:* | *:1 | *:512) echo "wan $name" ;;
         esac
     done | sort -u
-ip -o addr 2>/dev/null | sed -un 's/^[0-9]*: *\\([^ ]*\\) *inet6* \\([^ /]*\\).*/address \\2 \\1/p'
+ip -o addr 2>/dev/null | sed -un 's/^[0-9]*: *\\([^ ]*\\) *inet6* \\([^ /]*\\).*/own_address \\2 \\1/p'
 # sudo keeps this from what it starts, and not from itself.
 way=$SSH_CONNECTION pid=$$
 while [ -z "$way" ] && [ "${{pid:-0}}" -gt 1 ]; do
@@ -113,7 +113,7 @@ fi &
 def access(values: Mapping[str, Sequence[str]], listening: Sequence[Listener] = ()) -> Access:
     """What MachineFact's lines say of it: key → values. Raises ValueError for lines that no host prints."""
     files = dict(line.split(" ", 1) for line in values.get("access_file", ()))
-    addresses = dict(line.split(" ", 1) for line in values.get("address", ()))
+    addresses = dict(line.split(" ", 1) for line in values.get("own_address", ()))
     unit, _, state = next(iter(values.get("ssh_unit", ())), "ssh.service active").partition(" ")
     socket = _ssh_socket(values)
     # Whatever systemd starts for a connection reads its files then.
