@@ -2,7 +2,7 @@
 # One run at a time, and the line that each leaves in the audit log. On the host for as long as the SSH session of a
 # run: standard input is that session, and its end is the end of the run, however that came about.
 #   in:  operator <JSON>, login <JSON>, then at <JSON> and change <JSON> as the run goes on, end <result>
-#   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>
+#   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>, each after "smarteros-lock"
 set -u
 export TZ=UTC
 umask 077
@@ -10,6 +10,9 @@ state=/run/smarteros
 logs=/var/log/smarteros
 log=$logs/runs.log
 run=$logs/.unfinished  # the present run; that of one that ended without a word, on the next run
+
+# Put together here, so that what merely shows this script (set -x) says nothing. Others print on these streams, too.
+say() { printf '\n%s-lock %s\n' smarteros "$*"; }
 
 # The run that $run tells of becomes one line of the log, with this result. What is quoted there is JSON already.
 finish() {
@@ -48,7 +51,7 @@ left() {
     done
 }
 
-[ "$(id -u)" = 0 ] || { echo "user $(id -un)"; exit; }
+[ "$(id -u)" = 0 ] || { say user "$(id -un)"; exit; }
 read -r operator
 read -r login
 mkdir -p "$state"
@@ -57,8 +60,8 @@ exec 9>>"$state/lock"
 if ! flock -n 9; then
     late=' late'
     if ! flock -w 0.5 9; then
-        echo "busy now $EPOCHSECONDS"
-        sed 's/^/busy /' "$run" 2>/dev/null
+        say busy now "$EPOCHSECONDS"
+        sed 's/^/smarteros-lock busy /' "$run" 2>/dev/null
         exit
     fi
 fi
@@ -78,7 +81,7 @@ seconds=0
 until flock -n 8; do
     late=' late'
     left
-    [ $seconds != 0 ] || echo "waits ${names:-something unseen}"
+    [ $seconds != 0 ] || say waits "${names:-something unseen}"
     seconds=$((seconds + 1))
     case $names in
     *apt-get\ * | *dpkg\ *) ;;
@@ -87,7 +90,7 @@ until flock -n 8; do
         [ $seconds -lt 30 ] || [ ${#pids[@]} = 0 ] || kill -KILL "${pids[@]}" 2>/dev/null
         ;;
     esac
-    [ $seconds -lt 600 ] || { finish failed; echo "stuck ${names:-something unseen}"; exit; }
+    [ $seconds -lt 600 ] || { finish failed; say stuck "${names:-something unseen}"; exit; }
     read -r -t 1 key value
     # More than 128: nothing was said in this second. 1: the run is gone.
     case $? in
@@ -97,7 +100,7 @@ until flock -n 8; do
 done
 exec 8>&-
 
-echo "held$late"
+say "held$late"
 result=interrupted
 while read -r key value; do
     case $key in

@@ -6,9 +6,10 @@ A plan, ``tasks.verify.run`` and the like take no lock.
 """
 
 import json
+import re
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -20,7 +21,7 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 
-from tasks.connection import login, sessions
+from tasks.connection import login, sessions, trouble
 from tasks.connection.line import Line
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, executing, forget, guard, host, operation, stack, straight_on
@@ -90,20 +91,26 @@ def _take(target: Host) -> Outcome:
         return Outcome(refusal=f"{target.name} cannot be locked: {error}")
     line.send(f"operator {json.dumps(login.operator())}")
     line.send(f"login {json.dumps(login.user(target))}")
-    said = []
+    printed = []
     while (text := line.receive()) is not None:
-        word, _, rest = text.partition(" ")
+        printed.append(text)
+        word, _, rest = said(text).partition(" ")
         if word == "held":
             return Outcome(line, late=bool(rest))
         if word == "waits":
             target.log(f"waits for what an interrupted run has left at work: {rest}")
-        said.append(text)
-    return Outcome(refusal=refusal(target.name, said))
+    return Outcome(refusal=refusal(target.name, printed))
 
 
-def refusal(name: str, said: Iterable[str]) -> str:
-    """Why the host could not be locked, from what the script said there. Pure."""
-    words = [text.split(" ", 2) for text in said]
+def said(text: str) -> str:
+    """What the script says in this line; nothing in one that something else has printed. Pure."""
+    found = re.search(r"smarteros-lock (.*?)\r?$", text)
+    return found[1] if found else ""
+
+
+def refusal(name: str, printed: Sequence[str]) -> str:
+    """Why the host could not be locked, from what was printed there, by the script and by others. Pure."""
+    words = [text.split(" ", 2) for text in map(said, printed) if text]
     busy = {row[1]: row[2] for row in words if row[0] == "busy" and len(row) == 3}
     last = words[-1] if words else ["nothing"]
     if last[0] == "user":
@@ -115,7 +122,12 @@ def refusal(name: str, said: Iterable[str]) -> str:
         )
     if busy:
         return _busy(name, busy)
-    return f"{name} cannot be locked: {' / '.join(said) or 'the connection has ended'}"
+    why = (
+        trouble.unanswered(succeeded=False, out=printed, errors=())
+        if any(printed)
+        else "the connection has ended"
+    )
+    return f"{name} cannot be locked: {why}"
 
 
 def _busy(name: str, found: dict[str, str]) -> str:

@@ -5,7 +5,6 @@ fact until an operation of ours is about to change something; that makes a run w
 """
 
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,12 +14,13 @@ from pyinfra import context, logger
 from pyinfra.api import DeployError, FactBase
 from pyinfra.api import operation as pyinfra_operation
 from pyinfra.api.command import FunctionCommand, PyinfraCommand
-from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import State
 
 from tasks.connection import sessions
+from tasks.connection.answer import NoAnswer
+from tasks.facts.question import ask
 from tasks.model import catalogue, settings
 from tasks.model.stack import BadSettings, Stack
 from tasks.services import every, load
@@ -81,11 +81,11 @@ def recall(key: Any) -> None:
 
 
 def known(fact: type[FactBase[T]], *args: Any) -> T:
-    """The fact, read at most once between two changes of ours. Raises Refused for what no host of ours answers."""
+    """The fact, read at most once between two changes of ours. Raises Refused: on what is not known nothing is changed."""
     read_ahead((fact, *args))
-    found: list[T] = _facts()[(fact, *args)].get()
-    if not found:
-        raise Refused(f"{fact.__name__} cannot be read, see above: nothing is changed on what is not known")
+    found: list[T] | NoAnswer = _facts()[(fact, *args)].get()
+    if isinstance(found, NoAnswer):
+        raise Refused(str(found))
     return found[0]
 
 
@@ -96,12 +96,13 @@ def read_ahead(*wanted: tuple[Any, ...]) -> None:
             _facts()[key] = gevent.spawn(_read, host(), *key)
 
 
-def _read(target: Host, fact: type[FactBase[T]], *args: Any) -> list[T]:
-    """The fact, or nothing: pyinfra fails the host and goes on with the default, as if nothing were there."""
+def _read(target: Host, fact: type[FactBase[T]], *args: Any) -> list[T] | NoAnswer:
+    """The fact, or why it is not known: said where somebody waits for it, and nowhere else."""
     with sessions.place(target), context.ctx_host.use(target):
-        with suppress(PyinfraError):  # it says that no host is left
-            value = target.get_fact(fact, *args)
-        return [] if target in context.state.failed_hosts else [value]
+        try:
+            return [ask(target, fact, *args)]
+        except NoAnswer as error:
+            return error
 
 
 def together(*calls: Callable[[], T]) -> list[T]:

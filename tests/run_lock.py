@@ -73,9 +73,12 @@ class Session:
         self.process.stdin.flush()
 
     def hear(self) -> str:
-        """Its next line of output; empty at its end."""
+        """What it says next, after an empty line; nothing at its end."""
         assert self.process.stdout
-        return self.process.stdout.readline().rstrip("\n")
+        empty, said = self.process.stdout.readline(), self.process.stdout.readline()
+        assert empty in ("\n", "")
+        assert said.startswith("smarteros-lock ") or not said
+        return said.removeprefix("smarteros-lock ").rstrip("\n")
 
     def end(self, said: str = "") -> list[str]:
         """The run says this and is gone; the rest of the script's output."""

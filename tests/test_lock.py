@@ -304,14 +304,31 @@ STUCK = "h1: an interrupted run has left something at work there that does not e
             ["waits apt-get (12)", "stuck apt-get (12)"],
             f"{STUCK}: apt-get (12); end it, then run again",
         ),
-        (["sudo: no", "at all"], "h1 cannot be locked: sudo: no / at all"),
+        (["sudo: no", "at all"], "h1 cannot be locked: sudo: no"),
         ([], "h1 cannot be locked: the connection has ended"),
     ],
 )
 def test_a_refusal_says_why_and_what_to_do(said: list[str], text: str) -> None:
-    assert lock.refusal("h1", said) == text
+    ours = [
+        line if line.startswith("sudo") or line == "at all" else f"smarteros-lock {line}" for line in said
+    ]
+    assert lock.refusal("h1", ours) == text
 
 
 def test_a_duration_is_said_in_the_unit_that_fits() -> None:
     texts = {0: "0 s", 119: "119 s", 120: "2 min", 7199: "119 min", 7200: "2 h", 200_000: "55 h"}
     assert {seconds: lock.duration(seconds) for seconds in texts} == texts
+
+
+@pytest.mark.parametrize(
+    "line", ["Welcome, user of h1", "+ echo smarteros-locked", "held", "user deploy", ""]
+)
+def test_what_others_print_is_nothing_that_the_script_says(line: str) -> None:
+    assert lock.said(line) == ""
+
+
+def test_what_the_script_says_is_found_behind_what_others_print() -> None:
+    assert [lock.said(line) for line in ("smarteros-lock held", "$ smarteros-lock held late\r")] == [
+        "held",
+        "held late",
+    ]

@@ -6,8 +6,9 @@ import gevent
 import pytest
 from pyinfra.api.host import Host
 
-from tasks.facts import TreeFact
-from tasks.run import known, read_ahead
+from tasks import run
+from tasks.facts import MachineFact, TreeFact
+from tasks.run import Refused, known, read_ahead
 from tests.fake import fake
 
 
@@ -15,16 +16,32 @@ def test_six_facts_at_most_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     under_way: list[str] = []
     seen: list[int] = []
 
-    def get_fact(self: Host, fact: Any, path: str) -> dict[str, str]:
+    def ask(target: Host, fact: Any, path: str) -> dict[str, str]:
         under_way.append(path)
         seen.append(len(under_way))
         gevent.sleep(0.01)
         under_way.remove(path)
         return {}
 
-    monkeypatch.setattr(Host, "get_fact", get_fact)
+    monkeypatch.setattr(run, "ask", ask)
     paths = [f"/{number}" for number in range(20)]
     with fake({}):
         read_ahead(*((TreeFact, path) for path in paths))
         assert [known(TreeFact, path) for path in paths] == [{}] * 20
     assert (len(seen), max(seen)) == (20, 6)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"success": False}, "runs no command of ours for this login"),
+        (
+            {"stdout": "smarteros-failed Docker does not answer", "stderr": "refused"},
+            "Docker does not answer: refused",
+        ),
+        ({"stdout": "half of"}, "cannot read what the host says of itself: 'system'"),
+    ],
+)
+def test_a_question_without_an_answer_is_refused_where_it_is_waited_for(answer: Any, said: str) -> None:
+    with fake({"/etc/os-release": answer}), pytest.raises(Refused, match=said):
+        known(MachineFact)

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from tasks.connection import key_exchange
+from tasks.connection import key_exchange, wire
 
 Entry = str | tuple[str, dict[str, Any]]
 
@@ -13,4 +13,5 @@ def hosts(*entries: Entry) -> list[Entry]:
     if not entries:
         sys.exit("nodes: the inventory lists no host: add at least one to hosts(…)")
     key_exchange.register()  # before the first connection
+    wire.lay()
     return list(entries)

@@ -19,6 +19,8 @@ from pyinfra.api.host import Host
 from pyinfra.api.output import echo
 from pyinfra.connectors.util import extract_control_arguments, make_unix_command_for_host
 
+from tasks.connection import wire
+
 # Something is sent every 15 seconds, and a network that is gone noticed by its staying unanswered: late enough for
 # a host that shuts us out by mistake to have gone back to what it was.
 _KEEPALIVE = 15
@@ -37,8 +39,8 @@ class Line:
 
     def _read(self) -> None:
         with suppress(OSError):
-            for text in self._end.makefile("r"):
-                self._lines.put(text.rstrip("\n"))
+            for text in wire.text(self._end.makefile("rb")):
+                self._lines.put(text)
         self._lines.put(None)
 
     @property
@@ -86,7 +88,7 @@ def _remote(transport: Any, words: str) -> Any:
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MS)
     channel = transport.open_session(timeout=10)
     channel.set_combine_stderr(True)
-    channel.exec_command(words)
+    channel.exec_command(wire.wired(words))
     return channel
 
 

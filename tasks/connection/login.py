@@ -3,26 +3,31 @@
 import getpass
 import os
 import socket
+from shlex import quote
 
-from pyinfra.api import DeployError, StringCommand
+from pyinfra.api import DeployError
 from pyinfra.api.host import Host
 
 from tasks.connection import line
+from tasks.connection.answer import NoAnswer, asked
 
 # Not through pyinfra's own sudo, which would ask for a password at the terminal, once for each fact under way.
-_PROBE = "sudo -n true 2>&1 | sed 's/^/said: /'"
+_PROBE = "command -v sudo >/dev/null || {{ fail not found; exit; }}\nsudo -H -n {user}sh -c true || fail"
 
 
 def checked(target: Host) -> None:
     """Nothing to ask where no sudo is wanted. Raises DeployError, with what to do."""
     arguments = line.arguments(target)
-    if arguments.get("_sudo"):
-        given = bool(arguments.get("_sudo_password"))
-        probe, options = ("true", arguments) if given else (_PROBE, {})
-        succeeded, output = target.run_shell_command(StringCommand(probe), **options)
-        said = [text.removeprefix("said: ") for text in output.output_lines]
-        if not succeeded or said:
-            raise DeployError(_refusal(target.name, user(target), " ".join(said)))
+    if not arguments.get("_sudo"):
+        return
+    given = bool(arguments.get("_sudo_password"))
+    other = f"-u {quote(name)} " if (name := arguments.get("_sudo_user")) else ""
+    try:
+        asked(target, "true" if given else _PROBE.format(user=other), sudo=given)
+    except NoAnswer as error:
+        if error.ran or str(error).startswith("sudo"):
+            raise DeployError(_refusal(target.name, user(target), str(error))) from None
+        raise DeployError(f"{target.name}: {error}") from None
 
 
 def user(target: Host) -> str:
@@ -44,7 +49,7 @@ def _user_here() -> str:
 
 
 def _refusal(name: str, user: str, said: str) -> str:
-    if "not found" in said:
+    if said == "not found":
         return f"{name}: _sudo is set and there is no sudo: install it there (apt-get install sudo), or log in as root"
     return (
         f"{name}: sudo does not let {user} work without a password ({said}): allow it there, as root "

@@ -8,7 +8,7 @@ from pyinfra.api import DeployError
 from tasks.connection import line, login
 from tests.fake import fake
 
-PROBE = "sudo -n true"
+PROBE = "sudo -H -n sh -c true"
 
 
 def asked(responses: dict[str, Any], **data: Any) -> list[str]:
@@ -24,11 +24,23 @@ def test_root_is_not_asked() -> None:
 
 
 def test_a_user_who_may_is_asked_once_and_not_through_pyinfras_sudo() -> None:
-    assert asked({PROBE: []}, _sudo=True) == ["sudo -n true 2>&1 | sed 's/^/said: /'"]
+    (command,) = asked({}, _sudo=True)
+    assert f"{PROBE} || fail" in command.splitlines()
+
+
+def test_the_user_that_sudo_is_to_change_to_is_asked_for() -> None:
+    (command,) = asked({}, _sudo=True, _sudo_user="admin x")
+    assert "sudo -H -n -u 'admin x' sh -c true || fail" in command.splitlines()
 
 
 def test_a_user_who_has_given_the_password_is_asked_with_it() -> None:
-    assert asked({"true": []}, _sudo=True, _sudo_password="pass") == ["true"]
+    (command,) = asked({}, _sudo=True, _sudo_password="pass")
+    assert "sudo" not in command
+
+
+def test_what_sudo_prints_beside_its_yes_changes_nothing() -> None:
+    warning = {"stderr": ["sudo: unable to resolve host h1: Name or service not known"]}
+    assert len(asked({PROBE: warning}, _sudo=True)) == 1
 
 
 @pytest.mark.parametrize(
@@ -36,7 +48,7 @@ def test_a_user_who_has_given_the_password_is_asked_with_it() -> None:
 )
 def test_a_user_who_may_not_is_told_what_to_do(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "deploy")
-    assert refusal(f"said: {said}") == (
+    assert refusal({"stdout": "smarteros-failed ", "stderr": said}) == (
         f"@fake/one: sudo does not let deploy work without a password ({said}): allow it there, as root "
         "(echo 'deploy ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy), "
         "give the password (--same-sudo-password), or log in as root"
@@ -44,14 +56,14 @@ def test_a_user_who_may_not_is_told_what_to_do(said: str, monkeypatch: pytest.Mo
 
 
 def test_a_host_without_sudo_is_named() -> None:
-    assert refusal("said: sh: 1: sudo: not found") == (
+    assert refusal(["smarteros-failed not found"]) == (
         "@fake/one: _sudo is set and there is no sudo: install it there (apt-get install sudo), or log in as root"
     )
 
 
-def refusal(*answer: str) -> str:
+def refusal(answer: Any) -> str:
     with pytest.raises(DeployError) as error:
-        asked({PROBE: list(answer)}, _sudo=True)
+        asked({PROBE: answer}, _sudo=True)
     return str(error.value)
 
 
@@ -60,6 +72,13 @@ def test_a_wrong_password_is_refused() -> None:
     with pytest.raises(DeployError) as error:
         asked({"true": {"success": False, "stderr": [said]}}, _sudo=True, _sudo_password="wrong")
     assert said in str(error.value)
+
+
+def test_a_login_without_a_shell_is_not_taken_for_one_without_sudo() -> None:
+    assert refusal({"success": False, "stdout": "This account is currently not available."}) == (
+        "@fake/one: this login may run no commands there, it has no shell: give the user one, as root "
+        "(chsh -s /bin/bash and the user's name), or log in as another user (ssh_user)"
+    )
 
 
 def test_a_command_of_the_runs_own_channel_goes_through_sudo_as_every_other_does() -> None:

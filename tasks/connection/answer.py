@@ -1,0 +1,89 @@
+"""Answer: what a command of ours prints, told apart from whatever a login shell, a banner or sudo prints beside it.
+
+The command's output stands between two marks, on both streams, and its exit code is in the second. What does not end
+in one is no answer, and never "nothing there". A command that cannot learn what it was asked says so with ``fail``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paramiko import SSHException
+from pyinfra.api import StringCommand
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
+
+from tasks.connection import line, trouble
+
+# Put together on the host, so that what merely shows the command (set -x) shows no mark.
+_BEGIN, _END, _FAILED = "smarteros-answer", "smarteros-end", "smarteros-failed"
+
+
+class NoAnswer(Exception):
+    """Why a question stays open, for an operator to read. ran: the host has run it, and could not say."""
+
+    def __init__(self, why: str, *, ran: bool = False) -> None:
+        super().__init__(why)
+        self.ran = ran
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What came back: whether the command as a whole succeeded, and the lines of its two streams."""
+
+    succeeded: bool
+    out: Sequence[str]
+    errors: Sequence[str] = ()
+
+
+def marked(text: str) -> str:
+    """Shell that runs the text and marks its output. Programs speak English in it, whatever the login's language."""
+    return f"""
+mark() {{ printf '\\nsmarteros-%s\\n' "$1"; printf '\\nsmarteros-%s\\n' "$1" >&2; }}
+fail() {{ printf 'smarteros-%s %s\\n' failed "$*"; }}
+export LC_ALL=C.UTF-8
+mark answer
+(
+{text}
+)
+mark "end $?"
+""".strip()
+
+
+def read(printed: Printed) -> list[str]:
+    """The lines of the answer. Raises NoAnswer. Pure."""
+    out, code = _between(printed.out)
+    if code is None:
+        raise NoAnswer(trouble.unanswered(printed.succeeded, printed.out, printed.errors))
+    errors = filter(None, map(str.strip, _between(printed.errors)[0]))
+    failed = [text.removeprefix(_FAILED).strip() for text in out if text.startswith(_FAILED)]
+    if failed or code:
+        why = "; ".join(failed) if failed else f"a question ends with exit code {code}"
+        raise NoAnswer(": ".join(filter(None, (why, trouble.short(errors)))), ran=True)
+    return out
+
+
+def _between(lines: Sequence[str]) -> tuple[list[str], int | None]:
+    """What stands between the marks, and the exit code; None when the second mark is missing."""
+    found: list[str] | None = None
+    carriage = False
+    for text in lines:
+        clean = text.rstrip("\r")
+        if clean == _BEGIN:
+            found, carriage = [], text != clean
+        elif found is not None and (end := re.fullmatch(rf"{_END} (\d+)", clean)):
+            return found[:-1] if found[-1:] == [""] else found, int(end[1])
+        elif found is not None:
+            found.append(clean if carriage else text)
+    return found or [], None
+
+
+def asked(target: Host, text: str, *, sudo: bool = True, **shown: Any) -> list[str]:
+    """The answer of a host to a command, with what the inventory says of every command there. Raises NoAnswer."""
+    arguments = line.arguments(target) if sudo else {}
+    try:
+        succeeded, output = target.run_shell_command(StringCommand(marked(text)), **arguments, **shown)
+    except (OSError, EOFError, SSHException, PyinfraError) as error:  # TimeoutError is one of the first
+        raise NoAnswer(trouble.lost(error)) from None
+    return read(Printed(succeeded, output.stdout_lines, output.stderr_lines))

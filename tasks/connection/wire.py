@@ -1,0 +1,53 @@
+"""Wire: a command of ours as it leaves for a host, so that any login shell runs it, and what comes back as text.
+
+sshd hands a command to the user's login shell, which need be no POSIX shell: quotes and ends of lines mean
+other things to fish and csh. So it travels without any, and sh puts it together.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pyinfra.connectors.sshuserclient.client import SSHClient
+
+_PLAIN = re.compile(rb"[^A-Za-z0-9 _/.,:;=+@|&<>(){}\[\]*?~#%^-]")
+
+
+def wired(words: str) -> str:
+    """The command as one word in single quotes, in which no shell finds anything to change."""
+    packed = _PLAIN.sub(lambda found: rb"\0%03o" % found[0][0], words.encode(errors="surrogateescape"))
+    return f"""sh -c 'eval "$(printf %b "{packed.decode()}")"'"""
+
+
+def text(stream: Any) -> Iterator[str]:
+    """The lines of a stream of bytes, whatever bytes: one that is no UTF-8 ends no answer."""
+    for found in stream:
+        yield found.decode(errors="replace").rstrip("\n")
+
+
+class _Lines:
+    """One stream of a command as pyinfra reads it."""
+
+    def __init__(self, channel: Any, stream: Any) -> None:
+        self.channel, self._stream = channel, stream
+
+    def __iter__(self) -> Iterator[str]:
+        return text(self._stream)
+
+
+def _exec_command(
+    client: SSHClient, command: str, *, get_pty: bool = False, **_: Any
+) -> tuple[Any, _Lines, _Lines]:
+    """In the place of paramiko's, which pyinfra runs every command through."""
+    transport: Any = client.get_transport()
+    channel = transport.open_session()
+    if get_pty:
+        channel.get_pty()
+    channel.exec_command(wired(command))
+    out, errors = channel.makefile("rb"), channel.makefile_stderr("rb")
+    return channel.makefile_stdin("wb"), _Lines(channel, out), _Lines(channel, errors)
+
+
+def lay() -> None:
+    """From now on pyinfra's connections work so."""
+    SSHClient.exec_command = _exec_command  # type: ignore[method-assign,assignment]
