@@ -43,7 +43,8 @@ overrides = {}
 # "https://github.com/chatwoot/chatwoot.git", "branch": "main", "dockerfile": "docker/Dockerfile"}}.
 forks = {}
 
-# Let's Encrypt sends expiry warnings here; it is also the login of the services' first admin.
+# The contact of the account at the certificate authority, which warns of no expiry (Let's Encrypt ended that in June
+# 2025: `make verify` shows a certificate that was not renewed), and the login of the services' first admin.
 acme_email = None
 # Another ACME directory (an internal CA's), and on this machine the PEM file of the root that its server shows.
 acme_directory = ""
@@ -91,5 +92,5 @@ older_ssh_clients = False
 # Seconds after which the host takes back a change of sshd, firewall or networks, unless a new SSH connection has come in.
 revert_seconds = 90
 
-# Of every container.
+# Of every container: a name of the tz database, like America/Santiago.
 timezone = "UTC"

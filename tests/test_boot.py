@@ -402,4 +402,6 @@ def test_a_host_with_other_keys_is_out_of_the_way_of_a_run_that_unseals(tmp_path
 
 
 def test_the_setting_is_true_or_false() -> None:
-    assert refusals(unseal_at_boot="no") == ["unseal_at_boot: Input should be a valid boolean"]
+    assert refusals(unseal_at_boot="no") == [
+        "unseal_at_boot: has to be True or False, and is text (did you mean False?)"
+    ]

@@ -123,7 +123,7 @@ def test_a_host_without_a_default_route_has_to_be_told() -> None:
 def test_settings_that_would_open_or_close_everything_are_refused() -> None:
     assert refusals(peers=["0.0.0.0/0", "10.0.0.1/8", "node-2"], wan_interfaces=["lo", 'eth0" }']) == [
         "peers.0: '0.0.0.0/0' is everybody",
-        "peers.1: '10.0.0.1/8' is no address or network (like 203.0.113.7 or 2001:db8:7::/64)",
+        "peers.1: '10.0.0.1/8' names a host and its network at once (did you mean '10.0.0.0/8'?)",
         "peers.2: 'node-2' is no address or network (like 203.0.113.7 or 2001:db8:7::/64)",
         "wan_interfaces.0: 'lo' is no network interface (like eth0)",
         "wan_interfaces.1: 'eth0\" }' is no network interface (like eth0)",

@@ -79,7 +79,9 @@ class DockerFact(FactBase[DockerState]):
             mounts = [row[1:] for row in rows if row[0] == "m"]
             containers = [_container(row[1:], _files(row[1], mounts, seen)) for row in rows if row[0] == "c"]
             networks = [_network(row[1:]) for row in rows if row[0] == "n"]
-            images = frozenset(row[1] for row in rows if row[0] == "i")
+            images = frozenset(
+                name for row in rows if row[0] == "i" for name in _names(row[1], row[2], row[3])
+            )
             envs = {row[1]: row[2] for row in rows if row[0] == "e"}
         except (ValueError, IndexError) as error:
             raise FactProcessError(f"cannot read what docker prints: {error}") from None
@@ -98,6 +100,11 @@ def _network(row: list[str]) -> NetworkState:
     name, driver, internal, subnets, mtu, device, ours, pool = row
     ranges = tuple(str(ip_network(subnet)) for subnet in subnets.split())
     return NetworkState(name, driver, internal == "true", ranges, mtu, device, ours == "yes", pool)
+
+
+def _names(repository: str, tag: str, digest: str) -> set[str]:
+    """What an image may be asked for by: one that came by its digest has no tag."""
+    return {f"{repository}:{tag}", f"{repository}@{digest}"}
 
 
 def _files(container: str, mounts: list[list[str]], seen: Mapping[str, str]) -> dict[str, str]:
@@ -178,7 +185,7 @@ command -v docker >/dev/null || exit 0
     done | sed 's/^/s|/'
 }} &
 docker network ls -q | xargs -r docker network inspect --format {quote(_NETWORK_FORMAT)} 2>/dev/null &
-docker image ls --format 'i|{{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null &
+docker image ls --digests --format 'i|{{{{.Repository}}}}|{{{{.Tag}}}}|{{{{.Digest}}}}' 2>/dev/null &
 for file in {SECRETS}/*.env; do
     [ -e "$file" ] && echo "e|$(basename "$file" .env)|$(sed -n 's/^{SECRETS_VARIABLE}="\\(.*\\)"$/\\1/p' "$file")"
 done

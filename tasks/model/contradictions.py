@@ -4,13 +4,10 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from tasks.model.authorities import uncertified
+from tasks.model.words import suggestion
+
 Table = Mapping[Any, Any]
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` for a near miss, else nothing."""
-    near = get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def contradictions(settings: Mapping[str, Any], names: tuple[str, ...]) -> Iterable[str]:
@@ -26,9 +23,33 @@ def contradictions(settings: Mapping[str, Any], names: tuple[str, ...]) -> Itera
         if name in networks[:index]:
             yield f"networks.{index}: {name!r} is listed twice"
     yield from _vault_contradictions(settings, meant(services, names))
-    if "caddy" in services and not settings.get("acme_email"):
-        yield "acme_email: is required: the certificate authority sends expiry warnings there"
+    yield from _zones(settings)
+    if "caddy" in services:
+        if settings.get("acme_email") is None:
+            yield f"acme_email: is required: {_ADDRESS}"
+        yield from uncertified(settings)
     yield from _of_services(_table(settings.get("overrides")), _table(settings.get("forks")), names)
+
+
+_ADDRESS = (
+    "the contact of the account at the certificate authority, and the login of the services' first admin"
+)
+
+
+def _zones(settings: Mapping[str, Any]) -> Iterable[str]:
+    mirrors = strings(settings.get("mirror_zones"))
+    for index, name in enumerate(mirrors):
+        if name == settings.get("zone"):
+            yield f"mirror_zones.{index}: {name!r} is the zone itself, where everything answers anyway"
+        elif name in mirrors[:index]:
+            yield f"mirror_zones.{index}: {name!r} is listed twice"
+
+
+def mirrors(settings: Mapping[str, Any]) -> list[str]:
+    """The mirror zones without what stands there twice: nothing else is said to collide because of it."""
+    return [
+        name for name in dict.fromkeys(strings(settings.get("mirror_zones"))) if name != settings.get("zone")
+    ]
 
 
 def _of_services(overrides: Table, forks: Table, names: tuple[str, ...]) -> Iterable[str]:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from tasks.model import image_names
 from tasks.model.setting_types import matching
 
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?")
 _REVISION = re.compile(r"[0-9a-f]{7,40}|(?=.*\d)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 # Nothing that a shell or git could take for more than an address: no blank, no quote, no leading dash.
 _REPOSITORY = re.compile(
@@ -19,7 +19,7 @@ _REPOSITORY = re.compile(
 PATH = r"(?!.*(\.\.|//))\w[\w./-]*"
 
 
-Image = Annotated[str, matching(_IMAGE, "names no tag: write repository:tag, so that a run is repeatable")]
+Image = Annotated[str, AfterValidator(image_names.checked)]
 Revision = Annotated[
     str,
     matching(

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from tasks.model import subnets
 from tasks.model.setting_types import Listed, matching
+from tasks.model.words import meant
 
 Network = Annotated[
     str,
@@ -28,10 +29,25 @@ def _peer(text: str) -> str:
     try:
         found = ip_network(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no address or network (like 203.0.113.7 or 2001:db8:7::/64)") from None
+        message = "is no address or network (like 203.0.113.7 or 2001:db8:7::/64)"
+        if re.fullmatch(r"[0-9a-fA-F.:]+/[0-9.]+", text) and _network(text):
+            message = "names a host and its network at once"
+        raise ValueError(f"{text!r} {meant(message, _network(text))}") from None
     if found.prefixlen == 0:
         raise ValueError(f"{text!r} is everybody")
+    if found.is_loopback or found.is_multicast or found.is_unspecified:
+        raise ValueError(f"{text!r} is no other host's address (like 203.0.113.7 or 2001:db8:7::/64)")
     return str(found.network_address if found.num_addresses == 1 else found)
+
+
+def _network(text: str) -> str:
+    """The network of an address in it, or the address with a port, in brackets or in a URL; empty when neither."""
+    bare = re.sub(r"^\s*[a-z]+://|\s+", "", text.lower())
+    bare = re.sub(r"^\[([0-9a-f:.]+)\](:\d+)?|^([0-9.]+):\d+$", r"\1\3", bare).rstrip("/")
+    try:
+        return str(ip_network(bare, strict=False)).removesuffix("/32").removesuffix("/128")
+    except ValueError:
+        return ""
 
 
 Peer = Annotated[str, AfterValidator(_peer)]

@@ -1,19 +1,24 @@
 """What a single setting may hold: types for ``Stack``'s fields, each with the message that refuses anything else."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from tasks.model import envfile
+from tasks.model import envfile, zones
+from tasks.model.words import kind, meant
 
 
-def matching(pattern: re.Pattern[str], message: str) -> AfterValidator:
-    """Text that is all of the pattern; the message says what it is not."""
+def matching(
+    pattern: re.Pattern[str], message: str, mend: Callable[[str], str] = str.strip
+) -> AfterValidator:
+    """Text that is all of the pattern; the message says what it is not. mend: makes of it what was meant."""
 
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
-            raise ValueError(f"{value!r} {message}")
+            better = mend(value)
+            raise ValueError(f"{value!r} {meant(message, pattern.fullmatch(better) and better)}")
         return value
 
     return AfterValidator(check)
@@ -32,9 +37,7 @@ Mount = Annotated[
     str, matching(re.compile(r"(?!(sys|auth|identity|cubbyhole)$)[a-z][a-z0-9-]*"), "is no mount name")
 ]
 Variable = Annotated[str, matching(re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "is no name of a variable")]
-TimeZone = Annotated[
-    str, matching(re.compile(r"[A-Za-z][A-Za-z0-9_+/-]*"), "is no time zone (like America/Santiago)")
-]
+TimeZone = Annotated[str, AfterValidator(zones.checked)]
 User = Annotated[
     str, matching(re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"), "is no name of a user (like deploy)")
 ]
@@ -49,7 +52,9 @@ Seconds = Annotated[int, Field(gt=0, le=86400, strict=True)]
 def _listed(value: Any) -> Any:
     """A set has another order in every run, and what is rendered from it another digest."""
     if not isinstance(value, list | tuple):
-        raise ValueError("has to be a list")  # noqa: TRY004  pydantic reports no TypeError
+        better = re.split(r"[\s,;]+", value.strip(" ,;")) if isinstance(value, str) else None
+        message = meant(f"has to be a list, and is {kind(value)}", better)
+        raise ValueError(message)  # noqa: TRY004  pydantic reports no TypeError
     return value
 
 

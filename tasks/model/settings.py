@@ -6,6 +6,7 @@ catalogue, are refused here, all at once, each with its settings path.
 
 import re
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -13,8 +14,9 @@ from pydantic_core import ErrorDetails
 
 from tasks.model.catalogue import Describe
 from tasks.model.conflicts import mistakes
-from tasks.model.contradictions import contradictions, meant, strings, suggestion
+from tasks.model.contradictions import contradictions, meant, mirrors, strings
 from tasks.model.stack import BadSettings, Fork, McpServer, OpenPort, Override, Stack
+from tasks.model.words import hidden, suggestion, wrong
 
 # What pyinfra's own connectors read from host data; every other key has to be a setting of ours.
 _CONNECTOR_KEY = re.compile(r"_|ssh_|local_|fake_")
@@ -43,12 +45,14 @@ def read(data: Mapping[str, Any], every: Mapping[str, Describe]) -> Stack:
 def _parse(data: Mapping[str, Any], names: tuple[str, ...]) -> Stack:
     """Settings → Stack. Raises BadSettings with every mistake that can be seen without the catalogue."""
     settings = {key: value for key, value in data.items() if not _CONNECTOR_KEY.match(key)}
-    lines: list[str] = []
+    unseen = dict(hidden(settings))
+    lines = [f"{path}: {line}" for path, line in unseen.items()]
     stack = None
     try:
         stack = Stack.model_validate(settings)
     except ValidationError as error:
-        lines += [_line(detail) for detail in error.errors(include_url=False)]
+        found = [(_path(detail), detail) for detail in error.errors(include_url=False)]
+        lines += [f"{path}: {_said(detail)}" for path, detail in found if path not in unseen]
     lines += contradictions(settings, names)
     if lines or stack is None:
         raise BadSettings(sorted(set(lines)))
@@ -61,13 +65,17 @@ def _readable(data: Mapping[str, Any], names: tuple[str, ...]) -> Stack | None:
     """
     settings: dict[str, Any] = {key: data[key] for key in Stack.model_fields if key in data}
     settings |= {"services": meant(data.get("services"), names), "networks": strings(data.get("networks"))}
+    settings |= {"mirror_zones": mirrors(settings)}
     try:
         Stack.model_validate(settings)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             settings = _without(settings, detail["loc"])
+    needed = {"zone": "zone.invalid"}
+    if data.get("vault_address"):
+        needed["vault_address"] = "https://vault.invalid"
     try:
-        return Stack.model_validate({"zone": "zone.invalid", **settings})
+        return Stack.model_validate(needed | settings)
     except ValidationError:
         return None
 
@@ -84,13 +92,17 @@ def _without(settings: Mapping[str, Any], path: tuple[int | str, ...]) -> dict[s
     return kept
 
 
-def _line(detail: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        fields = _MODELS.get(str(detail["loc"][0]), Stack).model_fields
-        names = [field.alias or name for name, field in fields.items()]
-        message = "unknown setting" + suggestion(str(detail["loc"][-1]), names)
-    elif detail["type"] == "missing":
-        message = "is required"
-    return f"{path}: {message}"
+def _path(detail: ErrorDetails) -> str:
+    return ".".join(str(part) for part in detail["loc"])
+
+
+def _said(detail: ErrorDetails) -> str:
+    if detail["type"] == "missing":
+        return "is required"
+    if detail["type"] != "extra_forbidden":
+        return wrong(detail)
+    if callable(detail["input"]) or isinstance(detail["input"], ModuleType):
+        return "is no setting: begin the names of what helps you with _"
+    model = _MODELS.get(str(detail["loc"][0]), Stack) if len(detail["loc"]) > 1 else Stack
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return "unknown setting" + suggestion(str(detail["loc"][-1]), names)

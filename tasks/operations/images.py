@@ -6,7 +6,7 @@ from shlex import quote
 from pyinfra.api import StringCommand
 
 from tasks.facts import DockerFact
-from tasks.model import forks
+from tasks.model import forks, image_names
 from tasks.model.catalogue import Container, Service
 from tasks.rendering import render
 from tasks.run import Commands, known, operation
@@ -24,7 +24,7 @@ def fetch(services: Iterable[Service]) -> Commands:
         render.image(container): container
         for service in services
         for container in service.containers
-        if render.image(container) not in present
+        if image_names.present(render.image(container)) not in present
     }
     if missing:
         script = (

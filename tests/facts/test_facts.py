@@ -129,7 +129,8 @@ DOCKER = [
     "n|bridge|bridge|false|172.17.0.0/16 |1500|docker0||",
     "n|smarter-net|bridge|false|172.18.0.0/16 fd00::/64 ||br-0123456789ab|yes|",
     "n|cut|bridge|true|||br-ba9876543210||10.207.0.0/16",
-    "i|n8nio/n8n:2.30.4",
+    f"i|n8nio/n8n|2.30.4|sha256:{'1' * 64}",
+    f"i|ghcr.io/acme/crm|<none>|sha256:{'2' * 64}",
     "e|n8n|feedbeef",
     "e|odoo|",
 ]
@@ -166,7 +167,14 @@ def test_docker_is_read() -> None:
                 "cut", "bridge", internal=True, device="br-ba9876543210", pool="10.207.0.0/16"
             ),
         },
-        frozenset({"n8nio/n8n:2.30.4"}),
+        frozenset(
+            {
+                "n8nio/n8n:2.30.4",
+                f"n8nio/n8n@sha256:{'1' * 64}",
+                "ghcr.io/acme/crm:<none>",
+                f"ghcr.io/acme/crm@sha256:{'2' * 64}",
+            }
+        ),
         {"n8n": "feedbeef", "odoo": ""},
     )
 

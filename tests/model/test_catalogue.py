@@ -91,7 +91,7 @@ def test_an_override_changes_the_named_and_nothing_else() -> None:
         "environment": {"N8N_METRICS": "false"},
         "health_seconds": 7,
         "guard": True,
-        "domain": "flows.example.org",
+        "domain": "flows.smarterbot.store",
     }
     before, after = service("n8n"), service("n8n", overrides={"n8n": change})
     main = before.main
@@ -103,12 +103,12 @@ def test_an_override_changes_the_named_and_nothing_else() -> None:
         environment={
             **main.environment,
             "N8N_METRICS": "false",
-            "N8N_EDITOR_BASE_URL": "https://flows.example.org/",
-            "N8N_WEBHOOK_URL": "https://flows.example.org/",
+            "N8N_EDITOR_BASE_URL": "https://flows.smarterbot.store/",
+            "N8N_WEBHOOK_URL": "https://flows.smarterbot.store/",
         },
         health=replace(main.health, seconds=7),
     )
-    assert after.routes == (replace(before.routes[0], guard=True, domain="flows.example.org"),)
+    assert after.routes == (replace(before.routes[0], guard=True, domain="flows.smarterbot.store"),)
     assert replace(after, containers=before.containers, routes=before.routes) == before
 
 
@@ -226,7 +226,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
         ["overrides.n8n.guard: needs 'vault-auth-validator' in services"],
     ),
     (
-        {"overrides": {"redis": {"domain": "redis.example.org", "guard": False}}},
+        {"overrides": {"redis": {"domain": "redis.smarterbot.store", "guard": False}}},
         ["overrides.redis.domain: 'redis' has no domain", "overrides.redis.guard: 'redis' has no domain"],
     ),
 ]

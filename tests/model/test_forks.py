@@ -407,7 +407,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (changed(brnch="x"), ["forks.chatwoot.brnch: unknown setting (did you mean 'branch'?)"]),
     ({"forks": {"n8n": {"fork": "/a"}}}, ["forks.n8n.upstream: is required"]),
-    ({"forks": []}, ["forks: Input should be a valid dictionary"]),
+    ({"forks": []}, ["forks: has to be a table like {…: …}, and is a list"]),
     *(
         (changed(fork=address), [f"forks.chatwoot.fork: {address!r} {REPOSITORY}"])
         for address in (
@@ -440,7 +440,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
             {"forks": FORKS, "overrides": {"chatwoot": {"build": name}}},
             [f"overrides.chatwoot.build: {name!r} {REVISION}"],
         )
-        for name in ("main", "develop", "feature/1", "-v1", "", "v1 ", "v1'")
+        for name in ("main", "develop", "feature/1", "-v1", "", "v 1", "v1'")
     ),
     (
         {"overrides": {"n8n": {"build": "0123abc"}}},

@@ -170,7 +170,7 @@ def test_hostile_values_together_are_refused_in_a_line_each(changes: dict[str, A
         ),
         (
             {"overrides": {"n8n": {"memory_mb": 10**400}}},
-            ["overrides.n8n.memory_mb: Input should be less than or equal to 16777216"],
+            ["overrides.n8n.memory_mb: has to be 16777216 or less"],
         ),
         ({"no\nkey\x1b": 1}, ["no\\nkey\\x1b: unknown setting"]),
         (

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
-from tasks.model.contradictions import suggestion
 from tasks.model.settings import read
 from tasks.model.stack import BadSettings, Override, Stack
+from tasks.model.words import suggestion
 from tasks.services import every, load
 from tests import samples
 from tests.samples import refusals
@@ -36,21 +36,23 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"zonee": "x.cl"}, ["zonee: unknown setting (did you mean 'zone'?)"]),
     ({"wholly_else": 1}, ["wholly_else: unknown setting"]),
     ({"zone": "smarterbot"}, ["zone: 'smarterbot' is no domain name (like smarterbot.cl)"]),
-    ({"zone": "Upper.cl"}, ["zone: 'Upper.cl' is no domain name (like smarterbot.cl)"]),
+    ({"zone": "Upper.cl"}, ["zone: 'Upper.cl' is no domain name (did you mean 'upper.cl'?)"]),
     ({"zone": "10.0.0.1"}, ["zone: '10.0.0.1' is no domain name (like smarterbot.cl)"]),
     ({"zone": "a.cl {"}, ["zone: 'a.cl {' is no domain name (like smarterbot.cl)"]),
-    ({"zone": 5}, ["zone: Input should be a valid string"]),
+    ({"zone": 5}, ["zone: has to be text, and is a number"]),
     (
         {"mirror_zones": ["ok.cl", "no_.cl"]},
         ["mirror_zones.1: 'no_.cl' is no domain name (like smarterbot.cl)"],
     ),
     ({"acme_email": "ops"}, ["acme_email: 'ops' is no e-mail address"]),
-    ({"acme_email": "a@b.cl }"}, ["acme_email: 'a@b.cl }' is no e-mail address"]),
+    ({"acme_email": "a@b.cl }"}, ["acme_email: 'a@b.cl }' is no e-mail address (did you mean 'a@b.cl'?)"]),
     ({"acme_email": '"a@b.cl'}, ["acme_email: '\"a@b.cl' is no e-mail address"]),
     ({"acme_email": "#a@b.cl"}, ["acme_email: '#a@b.cl' is no e-mail address"]),
     (
         {"acme_email": None},
-        ["acme_email: is required: the certificate authority sends expiry warnings there"],
+        [
+            "acme_email: is required: the contact of the account at the certificate authority, and the login of the services' first admin"
+        ],
     ),
     ({"acme_directory": "x"}, ["acme_directory: 'x' is no address like https://host/directory"]),
     (
@@ -60,11 +62,14 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"acme_root": "/no/pem"}, ["acme_root: '/no/pem' cannot be read: No such file or directory"]),
     ({"acme_root": "/etc/hosts"}, ["acme_root: '/etc/hosts' holds no certificate in PEM form"]),
     ({"timezone": "a b\n"}, ["timezone: 'a b\\n' is no time zone (like America/Santiago)"]),
-    ({"services": "vault"}, ["services: has to be a list"]),
-    ({"services": {"vault"}}, ["services: has to be a list"]),
-    ({"mirror_zones": {"a.cl"}}, ["mirror_zones: has to be a list"]),
-    ({"overrides": {"n8n": {"networks": "smarter-net"}}}, ["overrides.n8n.networks: has to be a list"]),
-    ({"services": []}, ["services: Value should have at least 1 item after validation, not 0"]),
+    ({"services": "vault"}, ["services: has to be a list, and is text (did you mean ['vault']?)"]),
+    ({"services": {"vault"}}, ["services: has to be a list, and is a set, which has no order"]),
+    ({"mirror_zones": {"a.cl"}}, ["mirror_zones: has to be a list, and is a set, which has no order"]),
+    (
+        {"overrides": {"n8n": {"networks": "smarter-net"}}},
+        ["overrides.n8n.networks: has to be a list, and is text (did you mean ['smarter-net']?)"],
+    ),
+    ({"services": []}, ["services: has to list at least one"]),
     (
         {"services": ["vault", "postgres", "redis", "n8m", "caddy"]},
         ["services.3: unknown service 'n8m' (did you mean 'n8n'?)"],
@@ -95,20 +100,22 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"overrides": {"n8n": {"memory_mb": "1g"}}},
-        ["overrides.n8n.memory_mb: Input should be a valid integer"],
+        ["overrides.n8n.memory_mb: has to be a whole number, and is text"],
     ),
-    ({"overrides": {"n8n": {"cpus": 0}}}, ["overrides.n8n.cpus: Input should be greater than 0"]),
+    ({"overrides": {"n8n": {"cpus": 0}}}, ["overrides.n8n.cpus: has to be more than 0"]),
     (
         {"overrides": {"n8n": {"cpus": float("inf")}}},
-        ["overrides.n8n.cpus: Input should be a finite number"],
+        ["overrides.n8n.cpus: has to be a finite number"],
     ),
     (
         {"overrides": {"n8n": {"port": 70000}}},
-        ["overrides.n8n.port: Input should be less than or equal to 65535"],
+        ["overrides.n8n.port: has to be 65535 or less"],
     ),
     (
         {"overrides": {"n8n": {"image": "n8nio/n8n"}}},
-        ["overrides.n8n.image: 'n8nio/n8n' names no tag: write repository:tag, so that a run is repeatable"],
+        [
+            "overrides.n8n.image: 'n8nio/n8n' names no tag and no digest: write repository:tag or repository@sha256:…, so that a run is repeatable"
+        ],
     ),
     (
         {"overrides": {"n8n": {"environment": {"A: B": "x"}}}},
@@ -116,7 +123,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"vault_engine": "vaultt"},
-        ["vault_engine: Input should be 'vault' or 'openbao'"],
+        ["vault_engine: has to be 'vault' or 'openbao' (did you mean 'vault'?)"],
     ),
     (
         {"vault_mount": "a/b"},
@@ -134,7 +141,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         {"vault_address": "https://vault.example:8200"},
         ["vault_address: an external Vault is set, so 'vault' must not be in services"],
     ),
-    ({"docker_source": "snap"}, ["docker_source: Input should be 'distribution' or 'docker.com'"]),
+    ({"docker_source": "snap"}, ["docker_source: has to be 'distribution' or 'docker.com'"]),
     (
         {"overrides": {"vault-auth-validator": {"guard": True}}},
         ["overrides.vault-auth-validator.guard: people sign in there, so it has to be open"],

@@ -17,6 +17,8 @@ from tasks.rendering import render
 from tests.fake import commands, fake, stdin, texts
 from tests.samples import container
 
+A_DIGEST = f"sha256:{'a' * 64}"
+
 
 def docker(*lines: str) -> dict[str, list[str]]:
     """What DockerFact's command prints."""
@@ -29,14 +31,28 @@ def docker(*lines: str) -> dict[str, list[str]]:
 def test_missing_images_are_fetched_at_once_in_the_background() -> None:
     pulled, built = container("a", image="ex/a:1"), container("b", image="ex/b:1")
     service = Service("x", "X", (pulled, built, container("c", image="ex/a:1")))
-    with fake(docker("i|ex/b:1")):
+    with fake(docker("i|ex/b|1|<none>")):
         assert texts(images.fetch, [service]) == [
             (
                 "systemctl is-active --quiet smarteros-images || systemd-run --quiet --collect "
                 "--unit smarteros-images sh -c 'timeout 1800 docker pull --quiet ex/a:1 & wait'"
             )
         ]
-    with fake(docker("i|ex/b:1", "i|ex/a:1")):
+    with fake(docker("i|ex/b|1|<none>", "i|ex/a|1|<none>")):
+        assert texts(images.fetch, [service]) == []
+
+
+def test_an_image_that_came_by_its_digest_is_there_without_a_tag() -> None:
+    tagged, bare = container("a", image=f"ex/a:1@{A_DIGEST}"), container("b", image=f"ex/b@{A_DIGEST}")
+    service = Service("x", "X", (tagged, bare))
+    with fake(docker("i|ex/a|1|<none>", f"i|ex/b|<none>|{A_DIGEST}")):
+        assert texts(images.fetch, [service]) == [
+            (
+                "systemctl is-active --quiet smarteros-images || systemd-run --quiet --collect "
+                f"--unit smarteros-images sh -c 'timeout 1800 docker pull --quiet ex/a:1@{A_DIGEST} & wait'"
+            )
+        ]
+    with fake(docker(f"i|ex/a|<none>|{A_DIGEST}", f"i|ex/b|<none>|{A_DIGEST}")):
         assert texts(images.fetch, [service]) == []
 
 

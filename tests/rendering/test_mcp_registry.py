@@ -258,9 +258,9 @@ def test_a_name_version_or_address_is_harmless_or_refused(setting: str, value: s
     [
         ({"name": "weather"}, "name: 'weather' is no name like io.github.owner/server"),
         ({"name": "../x"}, "name: '../x' is no name like io.github.owner/server"),
-        ({"name": "a/b\n"}, "name: 'a/b\\n' is no name like io.github.owner/server"),
+        ({"name": "a/b\n"}, "name: 'a/b\\n' is no name like io.github.owner/server (did you mean 'a/b'?)"),
         ({"name": "a/b c"}, "name: 'a/b c' is no name like io.github.owner/server"),
-        ({"name": "a/" + "b" * 199}, "name: String should have at most 200 characters"),
+        ({"name": "a/" + "b" * 199}, "name: has more than 200 characters"),
         ({"description": ""}, "description: '' is not one line of 1 to 100 characters"),
         ({"description": "a\nb"}, "description: 'a\\nb' is not one line of 1 to 100 characters"),
         ({"version": "latest"}, "version: 'latest' is no version (like 1.2.0)"),
