@@ -31,18 +31,14 @@ _HOST_KEYS = {
 _BEST = "ssh-ed25519"
 _KEY = "/etc/ssh/ssh_host_ed25519_key"
 
-# The old daemon's sessions live on: ours, too. A restart, unlike a reload, ends only when the new one listens.
-_RESTART = "restart ssh.service"
-_MAKE = f"""
+_CHECK = f"""
 /usr/sbin/sshd -t
 {{ {EFFECTIVE}; }} || {{
     echo 'sshd: another file says otherwise than {DROP_IN}; change it there, or set login_users:' >&2
     grep -rHiE "^[[:blank:]]*($ours)[[:blank:]]" /etc/ssh/sshd_config /etc/ssh/sshd_config.d | grep -v '^{DROP_IN}:' >&2
     exit 1
 }}
-systemctl {_RESTART}
 """.strip()
-_UNDO = f"systemctl reset-failed ssh.service 2>/dev/null\nsystemctl --no-block {_RESTART}"
 
 
 def run() -> None:
@@ -69,7 +65,27 @@ def hardened() -> Commands:
                 "(ProxyJump, ssh -L) needs them in jump_to"
             )
         yield f"[ -s {_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {_KEY}"
-        yield from armed.proven(armed.Change("sshd", {DROP_IN: wanted}, _MAKE, _UNDO))
+        make, undo = restarts(access)
+        yield from armed.proven(armed.Change("sshd", {DROP_IN: wanted}, f"{_CHECK}\n{make}", undo))
+
+
+def restarts(access: Access) -> tuple[str, str]:
+    """Shell that has new connections served by what the files say now; to make the change, and to take it back.
+
+    The old daemon's sessions live on: ours, too. A restart, unlike a reload, ends only when the new one listens.
+    Where systemd listens, it goes on doing so; ssh.service started beside a socket that starts a process for each
+    connection would end the socket, and listen somewhere else.
+    """
+    unit = access.ssh_unit
+    if access.ssh_socket == "each":
+        return ":", ":"
+    if access.ssh_socket:
+        again = f"systemctl reset-failed {unit} ssh.socket 2>/dev/null\nsystemctl --no-block start ssh.socket"
+        return f"systemctl try-restart {unit}", f"{again}\nsystemctl --no-block try-restart {unit}"
+    return (
+        f"systemctl restart {unit}",
+        f"systemctl reset-failed {unit} 2>/dev/null\nsystemctl --no-block restart {unit}",
+    )
 
 
 def refusals() -> Iterator[str]:

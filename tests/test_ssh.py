@@ -244,6 +244,41 @@ def test_a_drop_in_that_others_may_write_is_written_anew() -> None:
     assert len(hardened(answer, client())) == 4
 
 
+@pytest.mark.parametrize(
+    ("access", "make", "undo"),
+    [
+        (
+            Access(),
+            ["systemctl restart ssh.service"],
+            [
+                "systemctl reset-failed ssh.service 2>/dev/null",
+                "systemctl --no-block restart ssh.service",
+            ],
+        ),
+        (
+            Access(ssh_unit="mine.service"),
+            ["systemctl restart mine.service"],
+            [
+                "systemctl reset-failed mine.service 2>/dev/null",
+                "systemctl --no-block restart mine.service",
+            ],
+        ),
+        (
+            Access(ssh_socket="daemon"),
+            ["systemctl try-restart ssh.service"],
+            [
+                "systemctl reset-failed ssh.service ssh.socket 2>/dev/null",
+                "systemctl --no-block start ssh.socket",
+                "systemctl --no-block try-restart ssh.service",
+            ],
+        ),
+        (Access(ssh_socket="each"), [":"], [":"]),
+    ],
+)
+def test_what_serves_ssh_is_what_starts_anew(access: Access, make: list[str], undo: list[str]) -> None:
+    assert tuple(text.splitlines() for text in ssh.restarts(access)) == (make, undo)
+
+
 def test_an_sshd_that_cannot_read_its_own_files_is_not_touched() -> None:
     answer = [line for line in lines(DEBIAN_13, client()) if not line.startswith("ssh_keywords")]
     with fake({"/etc/os-release": answer}) as host:

@@ -36,15 +36,16 @@ _SHARE = 0.4
 _SETTLE = f"""
 systemctl stop {_TIMER} 2>/dev/null
 systemctl start {_UNIT} && [ ! -d {ARMED}/undoing ] || exit 1
-timeout 20 sh -c 'while systemctl list-jobs --no-legend | grep -q " ssh.service "; do sleep 0.2; done'
+timeout 20 sh -c 'while systemctl list-jobs --no-legend | grep -qE " (UNIT|ssh.socket) "; do sleep 0.2; done'
 """.strip()
 
 
 @operation
 def settled() -> Commands:
     """No change of an earlier run waits to be proven: one that does is taken back now, and made again by this run."""
-    if known(MachineFact).access.armed:
-        yield StringCommand(_SETTLE)
+    access = known(MachineFact).access
+    if access.armed:
+        yield StringCommand(_SETTLE.replace("UNIT", access.ssh_unit))
 
 
 @dataclass(frozen=True)
