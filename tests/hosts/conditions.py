@@ -26,7 +26,7 @@ LOOK = r"""
     ! command -v nft >/dev/null || nft -s list ruleset 2>/dev/null | sed 's/^/nft /'
     systemctl list-units --type=service,socket,timer --state=active --plain --no-legend |
         sed -n 's/^\([^ ]*\) .*/unit \1/p' | grep -vE '^unit (session-|user|run-|systemd-(hostnamed|timedated|localed))'
-    ip -o address show | sed 's/valid_lft.*//; s/^/address /'
+    ip -o address show scope global | sed 's/valid_lft.*//; s/^/address /'
 } | LC_ALL=C sort
 """
 
