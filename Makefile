@@ -5,7 +5,7 @@ INVENTORY ?= inventories/prod.py
 export SMARTEROS_LAB ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status undo-host lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -55,6 +55,9 @@ verify: $(VENV)/ready ## asks every service by name over TLS
 
 status: $(VENV)/ready ## how every service is, and why it is not well
 	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.status.run
+
+undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks
+	@$(BIN)/pyinfra $(INVENTORY) tasks.commands.undo_host.run
 
 lock: $(VENV)/ready ## pins what pyproject.toml asks for, with hashes
 	@$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock

@@ -14,6 +14,7 @@ from tasks.clients import dokploy_api
 from tasks.connection import jumps, key_exchange
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, Access
+from tasks.facts.kept import SHELL
 from tasks.operations import armed
 from tasks.rendering.templates import jinja
 from tasks.run import Commands, Refused, host, known, operation, services, stack
@@ -86,6 +87,12 @@ def restarts(access: Access) -> tuple[str, str]:
         f"systemctl restart {unit}",
         f"systemctl reset-failed {unit} 2>/dev/null\nsystemctl --no-block restart {unit}",
     )
+
+
+def taken_back() -> armed.Change:
+    """What brings sshd back to what it was before our drop-in (tasks/commands/undo_host.py)."""
+    make = f"{SHELL}back {DROP_IN} || rm -f {DROP_IN}\n/usr/sbin/sshd -t\nsystemctl {_RESTART}"
+    return armed.Change("sshd without our settings", {}, make, _UNDO, (DROP_IN,))
 
 
 def refusals() -> Iterator[str]:

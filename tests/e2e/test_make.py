@@ -116,6 +116,8 @@ def test_every_command_of_the_readme_works(copy: Copy) -> None:
         here = command.replace("inventories/prod.py", "inventories/lab.py")
         bench = f' BENCH="--pairs 1 --first 0 --lab {copy.lab} --host lab-1"' if here == "make bench" else ""
         copy.shell(here + bench, given="\n")
+        if here.startswith("make undo-host"):
+            copy.make("deploy", "INVENTORY=inventories/lab.py", given="\n")
 
 
 def test_every_command_of_the_readme_on_the_host_works_and_changes_nothing(copy: Copy) -> None:

@@ -1,0 +1,136 @@
+"""Undo the host: what stood there before the first deploy comes back, and what a deploy brought beside it goes.
+
+``pyinfra inventories/prod.py tasks.commands.undo_host.run`` shows both, asks, and does it; with ``--dry`` it only shows,
+with ``-y`` it does not ask. sshd comes first and stays only if a new connection comes in. What would take the stack
+itself away (containers, volumes, secrets, packages) is named with its commands and stays; the next deploy brings all again.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra.api import StringCommand
+
+from tasks import lock, ssh
+from tasks.facts.access import ARMED, DROP_IN, FIREWALL_UNIT, TABLE
+from tasks.facts.before import BeforeFact, Index
+from tasks.facts.host import NOTE
+from tasks.facts.kept import BEFORE, DAEMON_JSON, DOCKER_SOURCE, SHELL
+from tasks.facts.unsealer import CREDENTIAL, NAME, PROGRAM, UNIT
+from tasks.host import MACHINE_PACKAGES, PACKAGES
+from tasks.operations import armed
+from tasks.rendering.render import ROOT, SECRETS
+from tasks.rendering.templates import jinja
+from tasks.run import Commands, host, known, operation, remember, services
+
+_UNITS = "/etc/systemd/system"
+_LOGINS = ("smarteros-first-logins.service", "smarteros-first-logins.timer")
+# They belong to what stays: containers, their secrets, packages.
+_STAYS = (CREDENTIAL, PROGRAM, UNIT, *DOCKER_SOURCE, *(f"{_UNITS}/{name}" for name in _LOGINS))
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """Paths. back: the files of before. gone: ours, where nothing was. modes: path, mode, owner. left: nobody knows what
+    was there. lost: somebody has removed what was kept.
+    """
+
+    back: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    modes: tuple[tuple[str, str, str], ...] = ()
+    left: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+def run() -> None:
+    """The command ``make undo-host``."""
+    lock.run()
+    undone(name="Undo | what stood on the host before comes back")
+
+
+@operation
+def undone() -> Commands:
+    """Says what it does, takes our sshd settings back as a deploy brings them, and then all the rest in one command."""
+    what = undoing(known(BeforeFact))
+    remember("said", lambda: _say(said(what)))
+    if not (what.back or what.gone or what.modes):
+        return
+    if DROP_IN in (*what.back, *what.gone):
+        yield from armed.proven(ssh.taken_back())
+    yield StringCommand(script(what))
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        host().log(line)
+
+
+def undoing(index: Index) -> Undoing:
+    """What comes back and what goes. Pure. A file of an earlier release goes only where its name is ours alone."""
+    ours = [path for path in (*index.new, *index.earlier) if path in index.new or "smarteros" in path]
+    return Undoing(
+        back=index.kept,
+        gone=tuple(path for path in ours if path.startswith(("/etc/", "/usr/")) and path not in _STAYS),
+        modes=index.modes,
+        left=tuple(path for path in index.earlier if path not in ours and path.startswith("/etc/")),
+        lost=index.lost,
+    )
+
+
+def said(what: Undoing) -> Iterator[str]:
+    """What an operator has to know before the yes."""
+    if not (what.back or what.gone or what.modes):
+        yield f"nothing is kept in {BEFORE}: there is nothing to undo"
+        return
+    if what.back:
+        yield f"as before: {', '.join(what.back)}"
+    if what.modes:
+        modes = ", ".join(f"{path} ({mode} {owner})" for path, mode, owner in what.modes)
+        yield f"mode and owner as before: {modes}"
+    if what.gone:
+        yield f"removed, since nothing was there: {', '.join(what.gone)}"
+    if what.left:
+        yield f"left as they are, since an earlier release replaced them and kept nothing: {', '.join(what.left)}"
+    if what.lost:
+        yield f"left as they are, since somebody has removed what was kept: {', '.join(what.lost)}"
+    if f"{_UNITS}/{FIREWALL_UNIT}" in what.gone:
+        yield "from then on our firewall filters nothing: what listens on this host can be reached from the world"
+    if DAEMON_JSON in (*what.back, *what.gone):
+        yield "Docker restarts, and with it every container"
+    yield from staying()
+
+
+def staying() -> Iterator[str]:
+    """What stays, and how it is taken away."""
+    yield (
+        "stays: containers, volumes and networks: `docker ps --all --filter label=smarteros.service` names them, "
+        f"`docker compose -f /root/dkcompose/<service>-deploy.yaml down` stops one ({', '.join(item.name for item in services())}), "
+        "with `--volumes` its data go as well"
+    )
+    yield f"stays: secrets in {SECRETS} and Vault, rendered files in {ROOT}: `rm -r` once no container runs"
+    yield f"stays: {NAME}.service and {_LOGINS[1]}, which serve them: `systemctl disable --now {NAME} {_LOGINS[1]}`"
+    packages = " ".join((*PACKAGES, *MACHINE_PACKAGES))
+    yield f"stays: packages: `apt-get purge` those that you did not have before: {packages}, Docker's"
+    yield f"what is replaced or removed now is kept once more, in {ARMED}/undone-<time>.tar"
+
+
+def script(what: Undoing) -> str:
+    """Shell; run twice it does no more, and what was kept goes last."""
+    docker = DAEMON_JSON in (*what.back, *what.gone)
+    units = [path.removeprefix(f"{_UNITS}/") for path in what.gone if path.startswith(_UNITS)]
+    table = TABLE if FIREWALL_UNIT in units else ""
+    names: dict[str, Any] = {"units": units, "table": table, "docker": docker, "daemon_json": DAEMON_JSON}
+    return (
+        jinja()
+        .get_template("host/undo.sh.j2")
+        .render(
+            shell=SHELL,
+            state=ARMED,
+            note=NOTE,
+            back=what.back,
+            gone=what.gone,
+            modes=what.modes,
+            **names,
+        )
+        .strip()
+    )
