@@ -57,6 +57,7 @@ def undone() -> Commands:
         return
     if DROP_IN in (*what.back, *what.gone):
         yield from armed.proven(ssh.taken_back())
+        what = undoing(known(BeforeFact))  # with the units that this has brought
     yield StringCommand(script(what))
 
 

@@ -56,20 +56,20 @@ QUESTION = f"""
 (
 {SHELL}
 index=$(cat {BEFORE}/index 2>/dev/null)
-for folder in /etc /opt /root /usr/local /var/lib; do [ -w "$folder" ] || echo "fixed $folder"; done
+for folder in /etc /opt /root /usr/local /var/lib; do [ -w "$folder" ] || echo "before_fixed $folder"; done
 for folder in {" ".join(_FOLDERS)}; do
-    [ ! -e "$folder" ] && [ ! -L "$folder" ] || [ -d "$folder" ] || echo "blocked $folder"
+    [ ! -e "$folder" ] && [ ! -L "$folder" ] || [ -d "$folder" ] || echo "before_blocked $folder"
 done
 [ -n "$index" ] || [ -n "$(readlink {CURRENT} | grep '^generations/'; grep '^digest ' {ROOT}/host)" ] ||
-    for path in {CURRENT} {ROOT}/generations; do [ ! -e "$path" ] || echo "blocked $path"; done
+    for path in {CURRENT} {ROOT}/generations; do [ ! -e "$path" ] || echo "before_blocked $path"; done
 for path in {" ".join(map(quote, _OURS))} {" ".join(_PATTERNS)}; do
     [ -e "$path" ] || [ -L "$path" ] || continue
     listed "$path" && continue
     if [ -d "$path" ] && [ ! -L "$path" ]; then
-        echo "blocked $path"
+        echo "before_blocked $path"
     elif ! ours "$path"; then
-        echo "replaced $path"
-        [ -L "$path" ] || [ -w "$path" ] || echo "fixed $path"
+        echo "before_replaced $path"
+        [ -L "$path" ] || [ -w "$path" ] || echo "before_fixed $path"
     fi
 done
 ) 2>/dev/null &
@@ -78,4 +78,4 @@ done
 
 def before(values: Mapping[str, Sequence[str]]) -> Before:
     """What MachineFact's lines say of it: key → values."""
-    return Before(*(tuple(values.get(key, ())) for key in ("replaced", "blocked", "fixed")))
+    return Before(*(tuple(values.get(f"before_{key}", ())) for key in ("replaced", "blocked", "fixed")))

@@ -174,7 +174,7 @@ def test_what_we_have_written_is_in_nobodys_way(place: Place) -> None:
     place.write("/etc/issue", MINE)
     place.write("/etc/issue.net", MINE)
     assert place.sh(kept.keep(["/etc/issue"])).returncode == 0
-    assert place.asked() == ["replaced /etc/issue.net"]
+    assert place.asked() == ["before_replaced /etc/issue.net"]
 
 
 def test_what_is_in_the_way_is_found(place: Place) -> None:
@@ -186,12 +186,12 @@ def test_what_is_in_the_way_is_found(place: Place) -> None:
     (place.root / "root/Caddyfile").mkdir()
     (place.root / "root/odoo-smarter-config.sh").symlink_to("/srv/odoo")
     assert sorted(place.asked()) == [
-        "blocked /opt/smarteros/current",
-        "blocked /root/Caddyfile",
-        "blocked /root/dkcompose",
-        "replaced /etc/docker/daemon.json",
-        "replaced /root/odoo-smarter-config.sh",
-        "replaced /vault/secrets/n8n.env",
+        "before_blocked /opt/smarteros/current",
+        "before_blocked /root/Caddyfile",
+        "before_blocked /root/dkcompose",
+        "before_replaced /etc/docker/daemon.json",
+        "before_replaced /root/odoo-smarter-config.sh",
+        "before_replaced /vault/secrets/n8n.env",
     ]
 
 
