@@ -91,8 +91,9 @@ def restarts(access: Access) -> tuple[str, str]:
 
 def taken_back() -> armed.Change:
     """What brings sshd back to what it was before our drop-in (tasks/commands/undo_host.py)."""
-    make = f"{SHELL}back {DROP_IN} || rm -f {DROP_IN}\n/usr/sbin/sshd -t\nsystemctl {_RESTART}"
-    return armed.Change("sshd without our settings", {}, make, _UNDO, (DROP_IN,))
+    make, undo = restarts(known(MachineFact).access)
+    back = f"{SHELL}back {DROP_IN} || rm -f {DROP_IN}\n/usr/sbin/sshd -t"
+    return armed.Change("sshd without our settings", {}, f"{back}\n{make}", undo, (DROP_IN,))
 
 
 def refusals() -> Iterator[str]:

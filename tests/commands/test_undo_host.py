@@ -12,6 +12,7 @@ from tasks.commands import undo_host
 from tasks.commands.undo_host import Undoing
 from tasks.facts.before import BeforeFact, Index
 from tasks.operations.kept import keep
+from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake
 
 UNIT = "/etc/systemd/system/smarteros-firewall.service"
@@ -98,7 +99,7 @@ def test_a_host_without_anything_of_ours_is_left_alone() -> None:
 
 
 def test_sshd_comes_first_and_stays_only_if_a_new_connection_comes_in() -> None:
-    with fake({"/before/index": INDEX}):
+    with fake({"uname -m": MACHINE, "/before/index": INDEX}):
         change, proof, disarm, rest = commands(undo_host.undone)
     assert f"back {DROP_IN} || rm -f {DROP_IN}\n/usr/sbin/sshd -t\nsystemctl restart ssh.service" in str(
         change
