@@ -1,13 +1,14 @@
 """Docker: engine, compose and buildx from apt, the daemon with our settings, enabled and running."""
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyinfra.api import StringCommand
 
-from tasks.facts import Machine, MachineFact
+from tasks.facts import DockerFact, Machine, MachineFact
 from tasks.facts.kept import DAEMON_JSON, DOCKER_SOURCE
-from tasks.operations import apt
+from tasks.operations import apt, daemon_ranges
 from tasks.operations.kept import keep
 from tasks.run import Commands, Refused, executing, known, operation, stack
 
@@ -41,7 +42,7 @@ def run() -> None:
 def engine() -> Commands:
     """Settings before the install, so that the first start has them; a restart only when they are newer than it."""
     machine = known(MachineFact)
-    settings = daemon_settings(machine.daemon_json)
+    settings = daemon_settings(machine.daemon_json, _ranges)
     stale = machine.daemon_stale
     if settings:
         yield StringCommand(_WRITE_DAEMON, _stdin=settings)
@@ -77,11 +78,17 @@ mv -f /etc/docker/.daemon.json /etc/docker/daemon.json
 """.strip()
 
 
-def daemon_settings(present: str) -> str:
+def _ranges(have: Mapping[str, Any]) -> Mapping[str, Any]:
+    return daemon_ranges.settings(have, known(MachineFact), known(DockerFact), stack())
+
+
+def daemon_settings(
+    present: str, more: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _: {}
+) -> str:
     """The daemon.json to write, other settings of the host's kept; empty when it is right. Raises Refused."""
     try:
         have: dict[str, Any] = json.loads(present) if present else {}
-        merged = {**have, **DAEMON}
+        merged = {**have, **DAEMON, **more(have)}
     except (ValueError, TypeError, RecursionError) as error:
         raise Refused(f"/etc/docker/daemon.json is no JSON object ({error}): mend or remove it") from None
     return "" if have == merged else json.dumps(merged, indent=2)

@@ -118,6 +118,8 @@ def test_upstreams_packages_come_with_their_signed_source() -> None:
 
 
 RIGHT = f"daemon_json {json.dumps(OURS)}"
+# What a bare host's file has besides: tests/operations/test_daemon_ranges.py.
+RANGES = {"bip": "10.207.127.1/24", "default-address-pools": [{"base": "10.207.128.0/17", "size": 24}]}
 INSTALLED = [*MACHINE[:9], "enabled yes", "engine 26.1.5", "compose 2.26.1", "buildx 0.13.1", RIGHT]
 
 
@@ -153,7 +155,7 @@ def test_missing_compose_or_buildx_is_installed() -> None:
 def test_a_bare_host_gets_settings_first_then_the_packages_and_no_restart() -> None:
     with fake({"/etc/os-release": MACHINE[:9]}, executing=False):
         write, install, start = commands(docker.engine)
-    assert json.loads(stdin(write)) == OURS
+    assert json.loads(stdin(write)) == {**OURS, **RANGES}
     assert str(write) == docker._WRITE_DAEMON
     assert str(install) == docker.install(Machine(system="debian"), "distribution")
     assert str(start) == "systemctl enable --now docker.service"

@@ -12,6 +12,8 @@ _EVERYBODY = 7
 _NEIGHBOURS = 24
 # What goes nowhere takes nothing from anybody.
 _NOWHERE = {"blackhole", "unreachable", "prohibit", "throw", "broadcast", "multicast"}
+# The tables that Docker looks at: the main one, which is not named, and what follows from addresses.
+_SEEN = ("", "local")
 _TYPES = {*_NOWHERE, "unicast", "local", "anycast", "nat"}
 
 
@@ -23,6 +25,7 @@ class Route:
     device: str
     everybody: bool
     mtu: int = 0
+    table: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Surroundings:
             # Behind a bridge that is up it can only be a container: anybody else there would not be heard.
             if not any(address in network for network in own):
                 around = IPv4Network((address, _NEIGHBOURS), strict=False)
-                yield Claim(around, f"{address}, from where somebody is logged in over SSH")
+                yield Claim(around, f"{address}, from where somebody is logged in over SSH", unseen=True)
         for resolver in self.resolvers:
             if not any(resolver in network for network in own):
                 yield Claim(IPv4Network(resolver), f"the resolver {resolver}")
@@ -54,9 +57,10 @@ class Surroundings:
                 yield Claim(network, f"{device}'s own network {network}")
         for route in self.routes:
             if route.device not in bridges and not route.everybody:
-                yield Claim(route.to, f"the route to {route.to}" + (route.device and f" over {route.device}"))
+                over = f" over {route.device}" if route.device else ""
+                yield Claim(route.to, f"the route to {route.to}{over}", unseen=route.table not in _SEEN)
         for network in self.tunnels:
-            yield Claim(network, f"the VPN's range {network}")
+            yield Claim(network, f"the VPN's range {network}", unseen=True)
 
     def mtu(self, interfaces: Sequence[str]) -> int:
         """The smallest of these interfaces' and of the default routes' over them; 0 when nothing is known."""
@@ -117,7 +121,7 @@ def _route(words: list[str]) -> Iterator[Route]:
     if kind in _NOWHERE or device == "lo":
         return
     mtu = _after("mtu", [word for word in rest if word != "lock"])
-    yield Route(network, device, network.prefixlen <= _EVERYBODY, int(mtu or 0))
+    yield Route(network, device, network.prefixlen <= _EVERYBODY, int(mtu or 0), _after("table", rest))
 
 
 def _after(word: str, words: list[str]) -> str:

@@ -13,10 +13,13 @@ _MOST_BLOCKS = 8
 
 @dataclass(frozen=True)
 class Claim:
-    """A range that is somebody's already; ``holder`` says whose, as a message names it."""
+    """A range that is somebody's already; ``holder`` says whose, as a message names it. unseen: Docker itself, when
+    it chooses a range, would not see them.
+    """
 
     range: IPv4Network
     holder: str
+    unseen: bool = False
 
 
 def collision(subnet: IPv4Network, claims: Iterable[Claim]) -> str:

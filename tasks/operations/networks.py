@@ -49,7 +49,7 @@ def bridges(names: Iterable[str]) -> Commands:
 
 def planned(names: Iterable[str], machine: Machine, docker: DockerState, settings: Stack) -> Iterator[Bridge]:
     """What has to be made, so that each is a bridge of the right MTU in a range of its own. Raises Refused."""
-    claims = [*held(machine, docker), *_networks(docker)]
+    claims = [*held(machine, docker), *taken(docker.networks.values())]
     mtu = wanted_mtu(machine, settings)
     for name in names:
         before = docker.networks.get(name)
@@ -58,7 +58,7 @@ def planned(names: Iterable[str], machine: Machine, docker: DockerState, setting
         if not why:
             continue
         kept = before and before.ours and not _moved(before, settings) and not _hit(before, others)
-        subnet = _ranges(before)[0] if before and kept and _ranges(before) else chosen(name, settings, others)
+        subnet = ranges(before)[0] if before and kept and ranges(before) else chosen(name, settings, others)
         claims.append(Claim(subnet, _network(name)))
         pool = next((pool for pool in settings.network_pools if subnet.subnet_of(IPv4Network(pool))), "")
         state = NetworkState(
@@ -125,22 +125,24 @@ def wanted_mtu(machine: Machine, settings: Stack) -> str:
     return str(mtu) if 0 < mtu < ETHERNET else ""
 
 
-def _networks(docker: DockerState) -> Iterator[Claim]:
-    for network in docker.networks.values():
-        yield from (Claim(subnet, _network(network.name)) for subnet in _ranges(network))
+def taken(there: Iterable[NetworkState]) -> Iterator[Claim]:
+    """The ranges of these networks."""
+    for network in there:
+        yield from (Claim(subnet, _network(network.name)) for subnet in ranges(network))
 
 
 def _network(name: str) -> str:
     return f"Docker's network {name}"
 
 
-def _ranges(network: NetworkState) -> list[IPv4Network]:
+def ranges(network: NetworkState) -> list[IPv4Network]:
+    """Those of IPv4."""
     return [IPv4Network(subnet) for subnet in network.subnets if ":" not in subnet]
 
 
 def _hit(network: NetworkState, claims: Iterable[Claim]) -> str:
     claims = tuple(claims)
-    return next((holder for subnet in _ranges(network) if (holder := collision(subnet, claims))), "")
+    return next((holder for subnet in ranges(network) if (holder := collision(subnet, claims))), "")
 
 
 def _moved(network: NetworkState, settings: Stack) -> bool:

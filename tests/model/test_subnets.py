@@ -67,7 +67,7 @@ def test_a_collision_names_who_was_there() -> None:
         (["10.207.0.0"], ".0: '10.207.0.0' is too small: a /20 is the least (like 10.207.0.0/16)"),
         (["fd00::/48"], ".0: 'fd00::/48' is no range of IPv4 addresses (like 10.207.0.0/16)"),
         (["ten"], ".0: 'ten' is no range of IPv4 addresses (like 10.207.0.0/16)"),
-        ([10], ".0: Input should be a valid string"),
+        ([10], ".0: has to be text, and is a number"),
         (["10.207.0.0/21"], ".0: '10.207.0.0/21' is too small: a /20 is the least (like 10.207.0.0/16)"),
         (["10.0.0.0/8"], ".0: '10.0.0.0/8' is too large: no more than a /12 (like 10.207.0.0/16)"),
         (
