@@ -79,8 +79,8 @@ def test_a_collision_names_who_was_there() -> None:
             ".0: '224.0.0.0/16' holds addresses that no network can have (like 10.207.0.0/16 can)",
         ),
         (["10.0.0.0/12", "10.1.0.0/16"], ": '10.1.0.0/16' and '10.0.0.0/12' overlap"),
-        ([], ": Value should have at least 1 item after validation, not 0"),
-        ("10.207.0.0/16", ": has to be a list"),
+        ([], ": has to list at least one"),
+        ("10.207.0.0/16", ": has to be a list, and is text (did you mean ['10.207.0.0/16']?)"),
     ],
 )
 def test_pools_that_no_network_can_have_are_refused(pools: object, line: str) -> None:
