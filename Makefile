@@ -3,6 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INVENTORY ?= inventories/prod.py
 export SMARTEROS_LAB ?= default
+# pyinfra takes a file that is not there for the name of a host.
+EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTORY)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test test-faults lint format bench audit plan deploy verify status undo-host lock
@@ -45,15 +47,19 @@ audit: $(VENV)/ready ## what independent tools say of a deployed lab host: Lynis
 	@$(BIN)/python -m tests.audit $(AUDIT)
 
 plan: $(VENV)/ready ## what a deploy would change, without touching anything
+	@$(EXISTS)
 	@$(BIN)/pyinfra --dry $(INVENTORY) deploy.py
 
 deploy: $(VENV)/ready ## brings the inventory's hosts to the described state
+	@$(EXISTS)
 	@$(BIN)/pyinfra $(INVENTORY) deploy.py
 
 verify: $(VENV)/ready ## asks every service by name over TLS
+	@$(EXISTS)
 	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.verify.run
 
 status: $(VENV)/ready ## how every service is, and why it is not well
+	@$(EXISTS)
 	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.status.run
 
 undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks

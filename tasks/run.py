@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import gevent
 from pyinfra import context, logger
-from pyinfra.api import DeployError, FactBase
+from pyinfra.api import FactBase
 from pyinfra.api import operation as pyinfra_operation
 from pyinfra.api.command import FunctionCommand, PyinfraCommand
 from pyinfra.api.host import Host
@@ -20,6 +20,7 @@ from pyinfra.api.state import State
 
 from tasks.connection import sessions
 from tasks.connection.answer import NoAnswer
+from tasks.connection.said import Said, nameless, once
 from tasks.facts.question import ask
 from tasks.model import catalogue, settings
 from tasks.model.stack import BadSettings, Stack
@@ -49,7 +50,7 @@ def executing() -> bool:
 
 
 def stack() -> Stack:
-    """The host's settings, parsed once. Raises DeployError with every mistake."""
+    """The host's settings, parsed once. Raises Said with every mistake."""
     return remember("stack", _stack)
 
 
@@ -63,7 +64,7 @@ def _stack() -> Stack:
         return settings.read(host().data.dict(), every())
     except BadSettings as error:
         lines = "\n".join(f"    {line}" for line in error.lines)
-        raise DeployError(f"the settings of {host().name} cannot be deployed:\n{lines}") from None
+        raise Said(f"the settings of {host().name} cannot be deployed:\n{lines}") from None
 
 
 def remember(key: Any, make: Callable[[], T]) -> T:
@@ -152,7 +153,7 @@ def operation(
                 forget()
         except Refused as error:
             if not executing():
-                raise DeployError(f"{host().name}: {error}") from None
+                raise Said(once(host().name, str(error))) from None
             yield _failure(str(error))
 
     wrapped: Callable[..., OperationMeta] = pyinfra_operation()(converging)
@@ -192,7 +193,7 @@ def _failure(message: str) -> FunctionCommand:
 
 
 def _say(host: Host, message: str) -> None:
-    host.log_styled(message, fg="red", log_func=logger.error)
+    host.log_styled(nameless(host.name, message), fg="red", log_func=logger.error)
 
 
 __all__ = [

@@ -144,7 +144,7 @@ def test_the_second_operator_is_told_who_where_since_when_and_what_and_changes_n
         assert machine.done.read_text() == "what is read\n"
     assert code == 1
     assert re.search(
-        r'\] @local is locked: \S+@\S+ is deploying to it, for \d s, now at "Phase \| work"\. '
+        r'\] is locked: \S+@\S+ is deploying to it, for \d s, now at "Phase \| work"\. '
         r"Run again when that has ended; if it is gone for good, `kill \d+` there\n",
         output,
     ), output
@@ -216,7 +216,7 @@ def test_where_one_host_cannot_be_locked_nothing_is_done_on_any(machine: Machine
     assert code == 1, output
     assert changed(output) == []
     assert not machine.done.exists()
-    assert re.search(r"(@local|other) is locked: \S+@\S+ is deploying to it", output), output
+    assert re.search(r"\[(@local|other)\] is locked: \S+@\S+ is deploying to it", output), output
     assert re.search(r"nothing is done on \S+, since \S+ cannot be locked", output), output
 
 

@@ -3,13 +3,16 @@
 import sys
 from typing import Any
 
-from tasks.connection import key_exchange, wire
+from tasks.connection import footing, key_exchange, wire
 
 Entry = str | tuple[str, dict[str, Any]]
 
 
 def hosts(*entries: Entry) -> list[Entry]:
-    """The entries as pyinfra wants them. Ends the program (exit code 1) with one line when there are none."""
+    """The entries as pyinfra wants them. Ends the program (exit code 1) with one line when there are none, or when
+    this machine is not ready.
+    """
+    footing.checked()
     if not entries:
         sys.exit("nodes: the inventory lists no host: add at least one to hosts(…)")
     key_exchange.register()  # before the first connection

@@ -5,18 +5,18 @@ import os
 import socket
 from shlex import quote
 
-from pyinfra.api import DeployError
 from pyinfra.api.host import Host
 
 from tasks.connection import line
 from tasks.connection.answer import NoAnswer, asked
+from tasks.connection.said import Said
 
 # Not through pyinfra's own sudo, which would ask for a password at the terminal, once for each fact under way.
 _PROBE = "command -v sudo >/dev/null || {{ fail not found; exit; }}\nsudo -H -n {user}sh -c true || fail"
 
 
 def checked(target: Host) -> None:
-    """Nothing to ask where no sudo is wanted. Raises DeployError, with what to do."""
+    """Nothing to ask where no sudo is wanted. Raises Said, with what to do."""
     arguments = line.arguments(target)
     if not arguments.get("_sudo"):
         return
@@ -26,8 +26,8 @@ def checked(target: Host) -> None:
         asked(target, "true" if given else _PROBE.format(user=other), sudo=given)
     except NoAnswer as error:
         if error.ran or str(error).startswith("sudo"):
-            raise DeployError(_refusal(target.name, user(target), str(error))) from None
-        raise DeployError(f"{target.name}: {error}") from None
+            raise Said(_refusal(target.name, user(target), str(error))) from None
+        raise Said(f"{target.name}: {error}") from None
 
 
 def user(target: Host) -> str:

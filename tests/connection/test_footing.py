@@ -1,0 +1,66 @@
+"""What is amiss on this machine is one line before the first connection; what a host is told names it once."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tasks.connection.footing import _missing, trouble
+from tasks.connection.said import Said, nameless, once
+from tests.samples import ROOT
+
+ANEW = "make the virtual environment anew: .ci/venv .venv"
+PLAN = (
+    "--dry with -y shows no plan, since -y leaves out what finds the changes: take -y away (make plan does)"
+)
+
+
+def test_nothing_is_amiss_here() -> None:
+    assert trouble(["pyinfra", "--dry", "inventories/prod.py", "deploy.py"], ROOT, "3.10.0", []) == ""
+    assert trouble(["pyinfra", "-y", "inventories/prod.py", "deploy.py"], ROOT, "3.10.1", []) == ""
+
+
+def test_a_dry_run_with_yes_is_no_plan() -> None:
+    for yes in ("-y", "--yes"):
+        assert trouble(["pyinfra", yes, "--dry", "i.py", "deploy.py"], ROOT, "3.10.0", []) == PLAN
+
+
+def test_another_folder_would_miss_the_settings(tmp_path: Path) -> None:
+    assert trouble(["pyinfra", "i.py", "deploy.py"], tmp_path, "3.10.0", []) == (
+        f"no settings: pyinfra reads group_data in the current folder, and {tmp_path} has no group_data/all.py: "
+        "change into the folder of this repository first"
+    )
+    assert trouble(["pyinfra", "--group-data", "/srv/data", "i.py"], tmp_path, "3.10.0", []) == ""
+
+
+def test_another_pyinfra_or_a_package_that_is_missing_is_named() -> None:
+    assert trouble([], ROOT, "3.5.1", []) == f"pyinfra 3.5.1 is installed here, and this needs 3.10.x: {ANEW}"
+    assert trouble([], ROOT, "3.10.0", ["hvac", "yaml"]) == f"not installed here: hvac, yaml: {ANEW}"
+    assert _missing(["yaml", "no_such_package_here"]) == ["no_such_package_here"]
+
+
+def test_an_inventory_of_an_earlier_release_is_told_the_new_name() -> None:
+    code = "from tasks.inventory import hosts"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "tasks.inventory is now tasks.connection.inventory: write that in its place\n"
+
+
+def test_pyinfra_shows_what_is_said_without_a_file_of_this_program(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Said) as raised:
+        raise Said("zone: is required")
+    import_module("pyinfra_cli.exceptions").WrappedError(raised.value).show()
+    assert [record.message for record in caplog.records][-1].endswith(
+        "pyinfra error\x1b[0m: zone: is required"
+    )
+
+
+def test_a_host_is_named_once() -> None:
+    assert once("lab-1", "clock: behind") == "lab-1: clock: behind"
+    assert once("lab-1", "lab-1 cannot take this") == "lab-1 cannot take this"
+    assert once("lab-1", "lab-10 is no name of it") == "lab-1: lab-10 is no name of it"
+    assert nameless("lab-1", "lab-1: sudo does not") == "sudo does not"
+    assert nameless("lab-1", "lab-1 is locked") == "is locked"
+    assert nameless("lab-1", "clock of lab-1") == "clock of lab-1"
