@@ -24,6 +24,7 @@ from tasks.connection.said import Said, nameless, once
 from tasks.facts.question import ask
 from tasks.model import catalogue, settings
 from tasks.model.stack import BadSettings, Stack
+from tasks.rendering.docker_calls import environment
 from tasks.services import every, load
 
 Command = PyinfraCommand | str
@@ -157,7 +158,12 @@ def operation(
             yield _failure(str(error))
 
     wrapped: Callable[..., OperationMeta] = pyinfra_operation()(converging)
-    return wrapped
+
+    @wraps(wrapped)
+    def clean(*args: Any, **kwargs: Any) -> OperationMeta:
+        return wrapped(*args, **{"_env": environment(host().data.get("_env")), **kwargs})
+
+    return clean
 
 
 def guard(look: Callable[[Command], Command]) -> None:

@@ -22,7 +22,7 @@ from tasks.model.catalogue import Service
 from tasks.model.shapes import shaped
 from tasks.operations import containers, rollout, vault_policies
 from tasks.operations.described import digests, mounted
-from tasks.rendering import render
+from tasks.rendering import docker_calls
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _nobody_has_its_keys(*, sealed: bool) -> bool:
 
 
 def _start_anew(service: Service) -> str:
-    compose = f"docker compose -f /root/{render.compose_path(service)}"
+    compose = docker_calls.compose(service.name)
     volumes = " ".join(volume.name for volume in service.main.volumes)
     start = rollout.start_script(service, host().name)
     return f"{compose} rm --stop --force && docker volume rm {volumes}\n{start}"

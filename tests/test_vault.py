@@ -18,6 +18,7 @@ from tasks.clients import vault_session
 from tasks.clients.vault_session import Kept, foreseen, keep, kept
 from tasks.model.catalogue import Service
 from tasks.operations import vault_policies
+from tasks.rendering.docker_calls import compose
 from tasks.run import Refused, services
 from tasks.services import load
 from tests.facts.test_facts import MACHINE
@@ -203,7 +204,7 @@ def test_a_vault_whose_keys_never_arrived_is_made_anew(bao: OpenBao, tmp_path: P
         unsealed(bao).sys.initialize(1, 1)
         first = vault.ready._inner(service())  # type: ignore[attr-defined]
         assert str(next(first)).startswith(
-            "docker compose -f /root/dkcompose/vault-deploy.yaml rm --stop --force && docker volume rm vault_data\n"
+            f"{compose('vault')} rm --stop --force && docker volume rm vault_data\n"
         )
 
 

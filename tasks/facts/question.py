@@ -8,6 +8,7 @@ from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.host import Host
 
 from tasks.connection.answer import NoAnswer, asked
+from tasks.rendering.docker_calls import EXPORT
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ def ask(target: Host, fact: type[FactBase[T]], *args: Any) -> T:
     state = target.state
     lines = asked(
         target,
-        str(question.command(*args)),
+        f"{EXPORT}\n{question.command(*args)}",
         print_output=state.print_fact_output,
         print_input=state.print_fact_input,
     )

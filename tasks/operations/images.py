@@ -8,7 +8,7 @@ from pyinfra.api import StringCommand
 from tasks.facts import DockerFact
 from tasks.model import forks, image_names
 from tasks.model.catalogue import Container, Service
-from tasks.rendering import render
+from tasks.rendering import docker_calls, render
 from tasks.run import Commands, known, operation
 
 _UNIT = "smarteros-images"
@@ -32,7 +32,7 @@ def fetch(services: Iterable[Service]) -> Commands:
         )
         yield StringCommand(
             f"systemctl is-active --quiet {_UNIT} || "
-            f"systemd-run --quiet --collect --unit {_UNIT} sh -c {quote(script)}"
+            f"systemd-run --quiet --collect --unit {_UNIT} sh -c {quote(f'{docker_calls.EXPORT}; {script}')}"
         )
 
 

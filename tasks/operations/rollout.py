@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from shlex import quote
 
 from tasks.facts import ContainerState
-from tasks.model.catalogue import CORE, Container, Service
+from tasks.model.catalogue import Container, Service
 from tasks.operations import images
 from tasks.operations.files import PREVIOUS
+from tasks.operations.rollout_shell import UP, functions
 from tasks.rendering import render
 
-# A container that has ended so often does not come to life by waiting.
-_RESTARTS = 5
 # What ran before may take longer to start than what replaces it is given.
 _BACK_SECONDS = 300
 
@@ -81,11 +80,11 @@ def start_script(
     """
     file = quote(f"/root/{render.compose_path(service)}")
     old = old or Replaced()
-    lines = ["set -eu", _gate(service, host_name), _bring_up(old.hidden), *_ending(service, host_name, old)]
+    lines = ["set -eu", *functions(service, host_name, old.hidden), *_ending(service, host_name, old)]
     lines += dict.fromkeys(images.wait(container) for container in service.containers)
     for job in jobs:
-        run = f"{_UP} --force-recreate --no-deps {quote(job.name)}"
-        lines.append(f"docker compose -f {file} --profile job {run} 2>&1")
+        run = f"{UP} --force-recreate --no-deps {quote(job.name)}"
+        lines.append(f"compose {file} --profile job {run} 2>&1")
         lines.append(
             f"gate {quote(job.name)} {job.health.seconds} 'exited/*/0/*' 'exited/*' 'has not succeeded'"
         )
@@ -108,75 +107,9 @@ def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
         yield f"trap {quote('; '.join(steps))} EXIT"
 
 
-_UP = "up -d --no-build --quiet-pull"
-
-
 def _words(gated: Mapping[str, int]) -> str:
     """``name=seconds …`` as one word of the shell."""
     return quote(" ".join(f"{name}={seconds}" for name, seconds in gated.items()))
-
-
-_STATE = "{{.State.Status}}/{{if .State.Health}}{{.State.Health.Status}}{{end}}/{{.State.ExitCode}}/{{.RestartCount}}"
-
-
-def _gate(service: Service, host_name: str) -> str:
-    """The function ``gate``: container, seconds, the state to wait for, a hopeless one, what else is said."""
-    where = f"{service.name}: container"
-    return f"""
-state() {{ docker inspect --type container --format '{_STATE}' "$@" 2>/dev/null | grep .; }}
-gate() {{
-    deadline=$(($(date +%s) + $2)) first= looks=0
-    while :; do
-        state=$(state "$1-next" "$1") || state=missing///0
-        case $state in
-        ${{3:-running/healthy/*}}) return 0 ;;
-        ${{4:-dead/*}}) deadline=0 ;;
-        esac
-        first=${{first:-${{state##*/}}}}
-        [ "${{state##*/}}" -lt $((first + {_RESTARTS})) ] || deadline=0
-        if [ "$(date +%s)" -ge $deadline ]; then
-            echo {quote(where)} "$1 on {host_name} ${{5:-is not healthy after $2 s}} (${{state%/*}}); its last 50 log lines:" >&2
-            ! state "$1-next" >/dev/null || set -- "$1-next"
-            docker logs --tail 50 "$1" >&2 2>&1 || true
-            return 1
-        fi
-        looks=$((looks + 1))
-        [ $looks -lt 10 ] && sleep 0.3 || sleep 1
-    done
-}}
-""".strip()
-
-
-def _bring_up(hidden: Iterable[str]) -> str:
-    """The function ``bring_up``: compose file, ``container=seconds …``, an option for compose.
-
-    A hidden container has no name that the proxy knows: before it starts it is renamed, and loses the aliases that
-    compose gives it in the proxy's network. Its name is what it gets back.
-    """
-    names = " ".join(map(quote, hidden))
-    gates = 'for item in $2; do gate "${item%=*}" "${item##*=}" || return; done'
-    if not names:
-        return f"""
-bring_up() {{
-    docker compose -f "$1" {_UP} --remove-orphans ${{3:-}} 2>&1 || return
-    {gates}
-}}
-""".strip()
-    return f"""
-hide() {{
-    [ "$(docker inspect --type container --format '{{{{.State.Status}}}}' "$1")" = created ] || return 0
-    docker rename "$1" "$1-next" || return 1
-    docker network disconnect {CORE} "$1-next" && docker network connect {CORE} "$1-next"
-}}
-bring_up() {{
-    for item in {names}; do docker rm --force "$item-next" >/dev/null 2>&1 || true; done
-    docker compose -f "$1" {_UP.replace("-d", "--no-start")} --remove-orphans ${{3:-}} 2>&1 || return
-    for item in {names}; do hide "$item" || true; done
-    docker compose -f "$1" start 2>&1 || return
-    {gates}
-    for item in {names}; do ! state "$item-next" >/dev/null || docker rename "$item-next" "$item" || return; done
-}}
-""".strip()
 
 
 def _way_back(service: Service, host_name: str, old: Replaced) -> str:

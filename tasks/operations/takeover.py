@@ -14,7 +14,7 @@ from tasks.facts import Foreign, TakeoverFact, TakeoverState
 from tasks.model.catalogue import Service
 from tasks.operations import rollout
 from tasks.operations.kept import keep
-from tasks.rendering import render
+from tasks.rendering import docker_calls, render
 from tasks.run import Commands, host, known, operation, services, stack
 
 STATE = f"{render.ROOT}/takeover"
@@ -104,7 +104,7 @@ def hand_over(
     stopped = " ".join(f"$old_{number}" for number in range(len(old)))
     stop = f"docker update --restart=no {stopped} >/dev/null\ndocker stop {stopped} >/dev/null" if old else ""
     start = quote(rollout.start_script(service, host_name))
-    compose = f"docker compose -f {quote(f'{render.CURRENT}/{render.compose_path(service)}')}"
+    compose = docker_calls.compose(service.name, f"{render.CURRENT}/{render.compose_path(service)}")
     return f"""
 set -eu
 umask 077

@@ -8,6 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tasks.rendering import docker_calls
+
 HOME = Path(__file__).resolve().parents[2]
 FOLDER = HOME / "templates"
 
@@ -24,6 +26,8 @@ def jinja() -> Environment:
         autoescape=False,  # noqa: S701  YAML, Caddyfile and shell, no HTML
     )
     environment.filters["sh"] = quote
+    environment.filters["docker_compose"] = docker_calls.compose
+    environment.globals["docker_environment"] = docker_calls.EXPORT
     environment.filters["yaml"] = _yaml
     environment.filters["compose"] = lambda value: _yaml(value).replace("$", "$$")
     return environment

@@ -31,6 +31,8 @@ SQL = {
 
 # $W/owned: there is an admin. $W/makes: the command that makes one. $W/stopped: the container does not run.
 DOCKER = """#!/bin/sh
+# Compose gets no environment.
+export W=${0%/*}
 echo "$*" >> $W/calls
 case "$*" in
 *psql*) cat > $W/sql; if [ -e $W/owned ]; then echo yes; fi ;;
@@ -136,8 +138,8 @@ def test_apply_fails_where_the_service_does_not_run(host: Host, name: str) -> No
 def test_chatwoots_door_is_shut_before_the_account_is_made(host: Host) -> None:
     host.note("makes", "rails runner")
     assert host.run("chatwoot", "apply") == (0, "", "")
-    compose = "compose -f /root/dkcompose/chatwoot-deploy.yaml --profile job run --rm --no-deps -T"
-    runner = f"{compose} chatwoot-prepare bundle exec rails runner"
+    compose = "compose -f /root/dkcompose/chatwoot-deploy.yaml --project-name chatwoot --env-file /dev/null"
+    runner = f"{compose} --profile job run --rm --no-deps -T chatwoot-prepare bundle exec rails runner"
     account = "account_name: 'smarterbot.cl', user_full_name: 'SmarterOS', email: ENV.fetch('ADMIN_EMAIL')"
     assert host.calls()[1:] == [
         f"{runner} Redis::Alfred.delete(Redis::Alfred::CHATWOOT_INSTALLATION_ONBOARDING)",
@@ -150,7 +152,7 @@ def test_chatwoots_door_is_shut_before_the_account_is_made(host: Host) -> None:
 def test_odoo_does_not_run_while_its_database_is_made(host: Host) -> None:
     host.note("makes", "odoo-init")
     assert host.run("odoo", "apply") == (0, "", "")
-    compose = "compose -f /root/dkcompose/odoo-deploy.yaml"
+    compose = "compose -f /root/dkcompose/odoo-deploy.yaml --project-name odoo --env-file /dev/null"
     assert host.calls()[1:] == [
         "stop odoo",
         f"{compose} --profile job run --rm --no-deps -T odoo-init",

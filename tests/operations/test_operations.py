@@ -14,6 +14,7 @@ from tasks.facts import ContainerState, FileState, TreeFact
 from tasks.model.catalogue import Service
 from tasks.operations import containers, files, images
 from tasks.rendering import render
+from tasks.rendering.docker_calls import EXPORT
 from tests.fake import commands, fake, stdin, texts
 from tests.samples import container
 
@@ -35,7 +36,7 @@ def test_missing_images_are_fetched_at_once_in_the_background() -> None:
         assert texts(images.fetch, [service]) == [
             (
                 "systemctl is-active --quiet smarteros-images || systemd-run --quiet --collect "
-                "--unit smarteros-images sh -c 'timeout 1800 docker pull --quiet ex/a:1 & wait'"
+                f"--unit smarteros-images sh -c '{EXPORT}; timeout 1800 docker pull --quiet ex/a:1 & wait'"
             )
         ]
     with fake(docker("i|ex/b|1|<none>", "i|ex/a|1|<none>")):
@@ -49,7 +50,7 @@ def test_an_image_that_came_by_its_digest_is_there_without_a_tag() -> None:
         assert texts(images.fetch, [service]) == [
             (
                 "systemctl is-active --quiet smarteros-images || systemd-run --quiet --collect "
-                f"--unit smarteros-images sh -c 'timeout 1800 docker pull --quiet ex/a:1@{A_DIGEST} & wait'"
+                f"--unit smarteros-images sh -c '{EXPORT}; timeout 1800 docker pull --quiet ex/a:1@{A_DIGEST} & wait'"
             )
         ]
     with fake(docker(f"i|ex/a|<none>|{A_DIGEST}", f"i|ex/b|<none>|{A_DIGEST}")):

@@ -4,12 +4,13 @@ import os
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
 from tasks.facts import ContainerState
 from tasks.model.catalogue import Health, Route, Service
-from tasks.operations import rollout
+from tasks.operations import rollout, rollout_shell
 from tasks.operations.rollout import Replaced, replaced, start_script
 from tests.samples import HELPDESK, container
 
@@ -64,8 +65,12 @@ def test_nothing_is_held_without_the_proxy_and_not_for_the_proxy_itself() -> Non
 
 # The shell
 
+SITE_FILE = "compose -f home/dkcompose/site-deploy.yaml --project-name site --env-file /dev/null"
+
 # States are those of the compose file that came up last: STATE for the new one, BACK for an old one.
 DOCKER = r"""#!/bin/sh
+# Compose gets no environment.
+. "${0%/*}/environment"
 cd "$BOX"
 echo "$*" >>calls
 for last; do :; done
@@ -80,6 +85,9 @@ case "$*" in
     case $last in *-next) [ -e hidden ] || exit 1 ;; esac
     case $(cat file 2>/dev/null) in *generations*) echo "$BACK" ;; *) echo "$STATE$(restarts)" ;; esac ;;
 "logs --tail 50 "*) echo "log of $last" >&2 ;;
+"ps -a --filter label=smarteros.service=site "*) cat others 2>/dev/null ;;
+"ps -a --filter "*) ;;
+"stop "* | "rm "[0-9]*) ;;
 "rename web web-next") touch hidden ;;
 "rename web-next web") rm hidden ;;
 "rm --force web-next") rm -f hidden ;;
@@ -102,16 +110,19 @@ class Box:
 
     def run(self, script: str, state: str = WELL, **environ: str) -> tuple[int, list[str]]:
         """Exit code and the lines that are said."""
+        env = {
+            "PATH": f"{self.root}:{os.environ['PATH']}",
+            "BOX": str(self.root),
+            "STATE": state,
+            "BACK": WELL,
+            "LOOPS": "",
+            **environ,
+        }
+        exports = [f"export {name}={quote(value)}\n" for name, value in env.items() if name != "PATH"]
+        (self.root / "environment").write_text("".join(exports))
         done = subprocess.run(
             ["sh", "-c", script.replace("/opt/smarteros", "opt").replace("/root/", "home/")],
-            env={
-                "PATH": f"{self.root}:{os.environ['PATH']}",
-                "BOX": str(self.root),
-                "STATE": state,
-                "BACK": WELL,
-                "LOOPS": "",
-                **environ,
-            },
+            env={"COMPOSE_PROJECT_NAME": "shop", **env},
             cwd=self.root,
             capture_output=True,
             text=True,
@@ -159,8 +170,43 @@ def gate(name: str, what: str) -> list[str]:
 
 def test_a_first_deploy_is_one_compose_up(box: Box) -> None:
     assert box.run(script()) == (0, [])
-    up = "compose -f home/dkcompose/site-deploy.yaml up -d --no-build --quiet-pull --remove-orphans"
-    assert box.called("compose", "rename", "exec") == [up]
+    assert box.called("compose", "rename", "exec") == [f"{SITE_FILE} up -d --no-build --quiet-pull"]
+
+
+def test_what_an_earlier_description_had_goes_and_nothing_else_of_the_project(box: Box) -> None:
+    """Docker is asked for our label, so that it names nothing of the operator's."""
+    (box.root / "home/dkcompose").mkdir(parents=True)
+    (box.root / "home/dkcompose/site-deploy.yaml").write_text(
+        "services:\n  web:\n    container_name: web\n  worker:\n    container_name: worker\n"
+    )
+    (box.root / "others").write_text("0a web\n1b cron\n2c worker\n")
+    assert box.run(script()) == (0, [])
+    assert box.called("stop", "rm") == ["stop 1b", "rm 1b"]
+    assert [call for call in box.called("ps") if "smarteros.service=site" not in call] == []
+
+
+def test_without_its_file_nothing_is_taken_for_what_an_earlier_description_had(box: Box) -> None:
+    (box.root / "others").write_text("0a web\n1b cron\n")
+    assert box.run(script()) == (0, [])
+    assert box.called("ps", "stop", "rm") == []
+
+
+def test_compose_gets_no_environment_but_its_own(box: Box) -> None:
+    (box.root / "docker").write_text(
+        '#!/bin/sh\n[ "$1" != compose ] || env >"${0%/*}/seen"\n[ "$1" != inspect ] || echo running/healthy/0/0\n'
+    )
+    assert (
+        box.run(script(), DOCKER_CONTEXT="other", COMPOSE_PROFILES="job", HTTP_PROXY="http://proxy")[0] == 0
+    )
+    seen = dict(line.split("=", 1) for line in box.lines("seen"))
+    assert {
+        name: seen[name] for name in sorted(seen) if name not in ("PATH", "PWD", "OLDPWD", "_", "SHLVL")
+    } == {
+        "COMPOSE_IGNORE_ORPHANS": "1",
+        "DOCKER_CONFIG": "/run/smarteros/no-docker-config",
+        "DOCKER_HOST": "unix:///var/run/docker.sock",
+        "HOME": "/root",
+    }
 
 
 def test_the_gate_names_service_host_and_last_log_lines(box: Box) -> None:
@@ -171,7 +217,7 @@ def test_the_gate_names_service_host_and_last_log_lines(box: Box) -> None:
 def test_who_ends_again_and_again_is_not_waited_for(box: Box) -> None:
     code, said = box.run(script(seconds=60), "restarting//1/", LOOPS="yes")
     assert (code, said[0]) == (1, gate("web", "is not healthy after 60 s (restarting//1)")[0])
-    assert len(box.lines("looks")) == rollout._RESTARTS + 1
+    assert len(box.lines("looks")) == rollout_shell._RESTARTS + 1
 
 
 def test_one_that_has_restarted_before_and_comes_up_is_waited_for(box: Box) -> None:
@@ -195,7 +241,7 @@ def test_who_replaces_a_container_has_no_name_before_it_is_healthy_and_visitors_
     calls = box.called("exec", "compose", "rename", "network")
     assert [call.split()[0] + " " + call.split()[-1] for call in calls] == [
         "exec /tmp/replaced-web",
-        "compose --remove-orphans",
+        "compose --quiet-pull",
         "rename web-next",
         "network web-next",
         "network web-next",

@@ -233,6 +233,8 @@ def test_the_proxy_phase_takes_over_first_where_that_is_set(
 # The shell, with a docker whose containers are folders: name, policy, running, label, Caddyfile
 
 DOCKER = r"""#!/bin/sh
+# Compose gets no environment.
+. "${0%/*}/environment"
 cd "$BOXES"
 for last; do :; done
 of() { for box in *; do if [ "$box" = "$1" ] || [ "$(cat $box/name)" = "$1" ]; then echo $box; return; fi; done; return 1; }
@@ -245,6 +247,7 @@ case "$*" in
 "inspect --type container --format {{.State.Status}}/"*)
     box=$(of "$last") && [ "$(cat "$box/running")" = true ] && echo running/healthy/0/0 ;;
 "ps -aq --filter label=smarteros.service=caddy") [ ! -d ours ] || echo ours ;;
+"ps -a --filter "*) ;;
 "logs "*) echo "log of $last" ;;
 "rename "*) ! of "$3" >/dev/null && box=$(of "$2") && echo "$3" > $box/name ;;
 "update --restart="*) echo "${2#--restart=}" > "$(of "$3")/policy" ;;
@@ -277,15 +280,18 @@ class Box:
 
     def shell(self, script: str, *, fail: bool = False) -> tuple[int, str]:
         """Exit code and output of a script whose places are below this folder."""
+        values = {
+            "BOXES": str(self.root / "boxes"),
+            "HOST": str(self.root / "home"),
+            "THERE": str(self.root / "opt/takeover"),
+            "FAIL": "yes" if fail else "",
+        }
+        (self.root / "bin/environment").write_text(
+            "".join(f"export {name}={value}\n" for name, value in values.items())
+        )
         done = subprocess.run(
             ["sh", "-c", self.moved(script)],
-            env={
-                "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
-                "BOXES": str(self.root / "boxes"),
-                "HOST": str(self.root / "home"),
-                "THERE": str(self.root / "opt/takeover"),
-                "FAIL": "yes" if fail else "",
-            },
+            env={"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             check=False,

@@ -5,6 +5,7 @@
 #   show   where it is, its login, where the password is, whether it has been made
 # Without an argument: apply, then show.
 set -eu
+export DOCKER_HOST=unix:///var/run/docker.sock BUILDX_BUILDER=default DOCKER_CONTEXT= DOCKER_TLS= DOCKER_TLS_VERIFY= DOCKER_API_VERSION= DOCKER_DEFAULT_PLATFORM= DOCKER_CONTENT_TRUST= DOCKER_CUSTOM_HEADERS= DOCKER_BUILDKIT=
 
 die() {
     echo "chatwoot on $(hostname): $*" >&2
@@ -16,6 +17,11 @@ check() {
 SELECT 'yes' WHERE EXISTS (SELECT FROM users);
 SQL
     )" = yes ]
+}
+
+# Compose for this service alone, whatever this shell's environment or a .env file says.
+compose() {
+    env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /root/dkcompose/chatwoot-deploy.yaml --project-name chatwoot --env-file /dev/null "$@"
 }
 
 # Ruby, with the login from the container's environment.
@@ -43,7 +49,7 @@ apply() {
         die "the container chatwoot does not run: docker logs chatwoot says why; deploy again"
     # In a container of its own: a second Rails does not fit into the memory of the first. The door is shut before
     # the account is made, so that no end in between leaves it open.
-    said=$(docker compose -f /root/dkcompose/chatwoot-deploy.yaml --profile job run --rm --no-deps -T \
+    said=$(compose --profile job run --rm --no-deps -T \
         chatwoot-prepare bundle exec rails runner "$(script)" 2>&1 </dev/null) ||
         die "rails cannot make its first admin: $(echo "$said" | tail -n 5)"
     check || die "its first admin has not been made, and nothing said why; see docker logs chatwoot"

@@ -5,6 +5,7 @@
 #   show   where it is, its login, where the password is, whether it has been made
 # Without an argument: apply, then show.
 set -eu
+export DOCKER_HOST=unix:///var/run/docker.sock BUILDX_BUILDER=default DOCKER_CONTEXT= DOCKER_TLS= DOCKER_TLS_VERIFY= DOCKER_API_VERSION= DOCKER_DEFAULT_PLATFORM= DOCKER_CONTENT_TRUST= DOCKER_CUSTOM_HEADERS= DOCKER_BUILDKIT=
 
 die() {
     echo "metabase on $(hostname): $*" >&2

@@ -5,6 +5,7 @@
 #   show   where it is, its login, where the password is, whether it has been made
 # Without an argument: apply, then show.
 set -eu
+export DOCKER_HOST=unix:///var/run/docker.sock BUILDX_BUILDER=default DOCKER_CONTEXT= DOCKER_TLS= DOCKER_TLS_VERIFY= DOCKER_API_VERSION= DOCKER_DEFAULT_PLATFORM= DOCKER_CONTENT_TRUST= DOCKER_CUSTOM_HEADERS= DOCKER_BUILDKIT=
 
 die() {
     echo "odoo on $(hostname): $*" >&2
@@ -16,6 +17,11 @@ check() {
 SELECT 'yes' WHERE EXISTS (SELECT FROM ir_config_parameter WHERE key = 'smarteros.first_admin');
 SQL
     )" = yes ]
+}
+
+# Compose for this service alone, whatever this shell's environment or a .env file says.
+compose() {
+    env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /root/dkcompose/odoo-deploy.yaml --project-name odoo --env-file /dev/null "$@"
 }
 
 # within SECONDS: waits until there is an admin.
@@ -32,11 +38,10 @@ apply() {
     docker inspect --format '{{.State.Status}}' odoo 2>/dev/null | grep -qx running ||
         die "the container odoo does not run: docker logs odoo says why; deploy again"
     # Odoo does not run meanwhile: a new database answers to admin/admin for a moment.
-    compose="docker compose -f /root/dkcompose/odoo-deploy.yaml"
     docker stop odoo >/dev/null
     made=yes
-    said=$($compose --profile job run --rm --no-deps -T odoo-init 2>&1 </dev/null) || made=no
-    [ $made = no ] || $compose up -d --no-build --wait odoo >/dev/null 2>&1 || die "does not start: docker logs odoo says why"
+    said=$(compose --profile job run --rm --no-deps -T odoo-init 2>&1 </dev/null) || made=no
+    [ $made = no ] || compose up -d --no-build --wait odoo >/dev/null 2>&1 || die "does not start: docker logs odoo says why"
     [ $made = yes ] || die "its database cannot be made ready, and it is stopped: $(echo "$said" | tail -n 20)"
     check || die "its first admin has not been made, and nothing said why; see docker logs odoo"
 }

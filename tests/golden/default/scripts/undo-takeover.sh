@@ -3,6 +3,7 @@
 # Run twice it does no more than once. The next run with `takeover` set takes over again.
 set -eu
 umask 077
+export DOCKER_HOST=unix:///var/run/docker.sock BUILDX_BUILDER=default DOCKER_CONTEXT= DOCKER_TLS= DOCKER_TLS_VERIFY= DOCKER_API_VERSION= DOCKER_DEFAULT_PLATFORM= DOCKER_CONTENT_TRUST= DOCKER_CUSTOM_HEADERS= DOCKER_BUILDKIT=
 
 state=/opt/smarteros/takeover
 if [ ! -s "$state/containers" ]; then
