@@ -95,6 +95,20 @@ def say(found: Machine) -> None:
         remember("cut off", said)
 
 
+def refusals(access: Access, settings: Stack) -> Iterator[str]:
+    """Interfaces and addresses of the settings that are another host's, or this one's own. Pure."""
+    interfaces = sorted({*access.addresses.values()} - {"lo"})
+    for index, name in enumerate(settings.wan_interfaces):
+        if interfaces and name not in interfaces:
+            yield (
+                f"wan_interfaces.{index}: the host has no interface {name!r} with an address; it has "
+                f"{', '.join(interfaces)}"
+            )
+    for index, peer in enumerate(settings.peers):
+        if peer in access.addresses:
+            yield f"peers.{index}: {peer} is an address of the host itself: leave it out"
+
+
 def text(access: Access, settings: Stack) -> str:
     """The rules as nft reads them. Raises Refused when nothing says which interfaces face the world."""
     wan = interfaces(access, settings)

@@ -9,7 +9,7 @@ import gevent
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import ssh, verify
+from tasks import firewall, ssh, verify
 from tasks.clients import vault_session
 from tasks.facts import (
     DatabasesFact,
@@ -74,6 +74,8 @@ def checked() -> Commands:
     reasons += ssh.refusals()
     reasons += kept.refusals(machine)
     reasons += networks.refusals()
+    reasons += firewall.refusals(machine.access, stack())
+    reasons += vault_session.refusals()
     if reasons:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)

@@ -297,3 +297,12 @@ def test_unit_and_fact_take_the_same_digest_of_what_is_loaded() -> None:
         f'"$({{ {listing} 2>/dev/null | sha256sum)" = "$(cat /run/smarteros-firewall/loaded'
         in MachineFact().command()
     )
+
+
+def test_an_interface_that_is_not_there_and_a_peer_that_is_the_host_itself_are_refused() -> None:
+    access = Access(addresses={"127.0.0.1": "lo", "203.0.113.7": "ens3", "10.0.0.7": "ens4"})
+    settings = stack(wan_interfaces=["ens3", "eth0"], peers=["203.0.113.7", "203.0.113.8", "10.0.0.0/24"])
+    assert list(firewall.refusals(access, settings)) == [
+        "wan_interfaces.1: the host has no interface 'eth0' with an address; it has ens3, ens4",
+        "peers.0: 203.0.113.7 is an address of the host itself: leave it out",
+    ]

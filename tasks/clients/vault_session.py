@@ -51,6 +51,21 @@ def state_file() -> Path:
     return Path(stack().state_dir).expanduser() / host().name.lstrip("@") / "vault.json"
 
 
+def refusals() -> Iterator[str]:
+    """Why Vault's keys could not be kept here, or not for this login alone: asked before Vault makes them."""
+    if stack().vault_address is None:
+        yield from unfit(state_file().parent)
+
+
+def unfit(folder: Path) -> Iterator[str]:
+    """What is wrong with the folder, or with the nearest one above it that there is."""
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        yield f"state_dir: nothing can be stored in {there} on this machine: choose another folder, or make that one yours"
+    elif there == folder and there.stat().st_mode & 0o022:
+        yield f"state_dir: others may write into {there} on this machine, where Vault's keys are: chmod go-w {there}"
+
+
 def kept() -> Kept | None:
     """What is stored here, None when nothing is. Raises Refused for a file that cannot be read."""
     path = state_file()

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from tasks.model.catalogue import Describe, Service, domains
+from tasks.model import limits
+from tasks.model.catalogue import CORE, Describe, Service, domains
 from tasks.model.load import load
 from tasks.model.stack import Stack
 
@@ -11,17 +12,20 @@ def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
     """What the chosen services, with their overrides, do not allow. Raises Undeclared."""
     services = load(stack, every)
     names = {service.name for service in services}
+    if CORE not in stack.networks:
+        yield f"networks: {CORE!r} is missing, where Caddy, the databases and Vault are"
     for service in services:
         for need in service.needs:
             if need not in names and not (need == "vault" and stack.vault_address):
                 yield f"services: {service.name!r} needs {need!r}, which is not in the list"
         for container in service.containers:
             for network in container.networks:
-                if network not in stack.networks:
+                if network not in stack.networks and network != CORE:
                     yield (
                         f"overrides.{service.name}.networks: {network!r} is not in networks "
                         f"({', '.join(stack.networks)})"
                     )
+        yield from limits.mistakes(stack, service, every[service.name])
         change = stack.override(service.name)
         for setting in () if service.routes else ("domain", "port", "guard"):
             if getattr(change, setting) is not None:

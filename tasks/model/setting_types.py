@@ -43,8 +43,9 @@ User = Annotated[
 ]
 Value = Annotated[str, AfterValidator(_value)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
-Megabytes = Annotated[int, Field(gt=0, le=2**24, strict=True)]
-Cores = Annotated[float, Field(gt=0, le=1024, strict=True, allow_inf_nan=False)]
+Megabytes = Annotated[int, Field(ge=6, le=2**24, strict=True)]
+# Docker takes nothing below 0.01 cores and 6 MB.
+Cores = Annotated[float, Field(ge=0.01, le=1024, strict=True, allow_inf_nan=False)]
 Gigabytes = Annotated[float, Field(gt=0, le=10**6, strict=True, allow_inf_nan=False)]
 Seconds = Annotated[int, Field(gt=0, le=86400, strict=True)]
 

@@ -86,9 +86,9 @@ def test_every_mistake_in_the_settings_is_named_at_once_and_nothing_is_touched(r
             "(like v4.15.1-acme): name no branch, so that a run is repeatable"
         ),
         "overrides.odoo.build: needs 'odoo' in forks, which says where its source is",
-        "overrides.postgres.cpus: has to be more than 0",
+        "overrides.postgres.cpus: has to be 0.01 or more",
         "overrides.postgres.environment.TZ: has to be text, and is a number",
-        "overrides.postgres.memory_mb: has to be more than 0",
+        "overrides.postgres.memory_mb: has to be 6 or more",
         "overrides.vault-auth-validator.domain: 'api' is no domain name (like smarterbot.cl)",
         "overrides.vault-auth-validator.guard: has to be True or False, and is text",
         "overrides.vault-auth-validator.port: 8080 is already n8n's",

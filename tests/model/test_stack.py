@@ -102,7 +102,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         {"overrides": {"n8n": {"memory_mb": "1g"}}},
         ["overrides.n8n.memory_mb: has to be a whole number, and is text"],
     ),
-    ({"overrides": {"n8n": {"cpus": 0}}}, ["overrides.n8n.cpus: has to be more than 0"]),
+    ({"overrides": {"n8n": {"cpus": 0}}}, ["overrides.n8n.cpus: has to be 0.01 or more"]),
     (
         {"overrides": {"n8n": {"cpus": float("inf")}}},
         ["overrides.n8n.cpus: has to be a finite number"],
