@@ -36,12 +36,12 @@ def run() -> None:
 @operation
 def databases() -> Commands:
     """Roles with their passwords, databases with their owners and extensions; nobody else may connect."""
-    if secrets.to_come() or (not executing() and "postgres" not in known(DockerFact).containers):
-        yield "true"  # planning on a host without Postgres, or with secrets that are still to be made
+    if secrets.to_come() or not (executing() or _runs()):
+        yield "true"  # planning on a host where no Postgres runs, or with secrets that are still to be made
         return
     owned = [(service, database) for service in services() for database in service.databases]
     found = known(DatabasesFact, tuple(database.name for _, database in owned if database.extensions))
-    if not found and executing():
+    if not found:
         raise Refused("Postgres runs but its own psql cannot log in; see `docker logs postgres`")
     statements = list(_statements(owned, found))
     if statements:
@@ -49,6 +49,11 @@ def databases() -> Commands:
             "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d postgres",
             _stdin="\n".join(statements),
         )
+
+
+def _runs() -> bool:
+    state = known(DockerFact).containers.get("postgres")
+    return state is not None and state.status == "running"
 
 
 def _statements(owned: list[tuple[Service, Database]], found: dict[str, Any]) -> Iterator[str]:
@@ -81,7 +86,10 @@ def _database(database: Database, found: dict[str, Any]) -> Iterator[str]:
         yield f'ALTER DATABASE "{name}" OWNER TO "{name}";'
     if have is None or have["public"]:
         yield f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC;'
-    missing = sorted(set(database.extensions) - set((found.get("extensions") or {}).get(name) or ()))
+    extensions = found.get("extensions") or {}
+    if have is not None and database.extensions and name not in extensions:
+        raise Refused(f"the database {name} does not say which extensions it has: see `docker logs postgres`")
+    missing = sorted(set(database.extensions) - set(extensions.get(name) or ()))
     if missing:
         yield f'\\connect "{name}"'
         yield from (f'CREATE EXTENSION IF NOT EXISTS "{extension}";' for extension in missing)

@@ -102,8 +102,7 @@ if [ -x /usr/sbin/sshd ]; then
     echo "ssh_unit $unit $1"
     [ "$2" = active ] && systemctl show ssh.socket -p Accept -p Listen | sed -u 's/^/ssh_socket /'
     if [ -f {DROP_IN} ]; then
-        started=$(date +%s -d "$(systemctl show "$unit" -p ActiveEnterTimestamp --value)" 2>/dev/null || echo 0)
-        [ "$(stat -c %Y {DROP_IN})" -le "$started" ] && echo "ssh_newer yes"
+        [ "$(stat -c %Y {DROP_IN})" -le "$(started "$unit")" ] && echo "ssh_newer yes"
         {{ {EFFECTIVE}; }} && echo "ssh_effective yes"
     fi
 fi &

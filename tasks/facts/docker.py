@@ -55,7 +55,7 @@ class DockerState:
 
 
 class DockerFact(FactBase[DockerState]):
-    """DockerState; empty where Docker is absent or down."""
+    """DockerState; empty where Docker is absent. One that does not answer is no empty one."""
 
     def command(self) -> str:
         """Prints ``c|…`` lines for containers, ``n|…`` networks, ``i|…`` images, ``e|…`` env files; ``m|…`` for
@@ -172,10 +172,18 @@ _MOUNT_FORMAT = (
     "{{end}}{{end}}"
 )
 
+# What is said when the daemon is down, or does not answer in time.
+SILENT = quote("Docker does not answer, `systemctl status docker` on the host says why")
+
 _DOCKER = f"""
 command -v docker >/dev/null || exit 0
+# One that goes away in between is no failure.
+containers() {{
+    ids=$(docker ps -aq --filter label={SERVICE_LABEL}) || return
+    [ -z "$ids" ] || docker inspect --format {quote(_CONTAINER_FORMAT + _MOUNT_FORMAT)} $ids || docker ps -q >/dev/null
+}}
 {{
-    found=$(docker ps -aq --filter label={SERVICE_LABEL} | xargs -r docker inspect --format {quote(_CONTAINER_FORMAT + _MOUNT_FORMAT)} 2>/dev/null)
+    found=$(containers) || fail {SILENT}
     printf '%s\\n' "$found"
     printf '%s\\n' "$found" | while IFS='|' read -r kind name root path source; do
         case $kind:$source in
@@ -184,8 +192,12 @@ command -v docker >/dev/null || exit 0
         esac
     done | sed 's/^/s|/'
 }} &
-docker network ls -q | xargs -r docker network inspect --format {quote(_NETWORK_FORMAT)} 2>/dev/null &
-docker image ls --digests --format 'i|{{{{.Repository}}}}|{{{{.Tag}}}}|{{{{.Digest}}}}' 2>/dev/null &
+networks() {{
+    ids=$(docker network ls -q) || return
+    docker network inspect --format {quote(_NETWORK_FORMAT)} $ids || docker network ls -q >/dev/null
+}}
+networks || fail {SILENT} &
+docker image ls --digests --format 'i|{{{{.Repository}}}}|{{{{.Tag}}}}|{{{{.Digest}}}}' || fail {SILENT} &
 for file in {SECRETS}/*.env; do
     [ -e "$file" ] && echo "e|$(basename "$file" .env)|$(sed -n 's/^{SECRETS_VARIABLE}="\\(.*\\)"$/\\1/p' "$file")"
 done
@@ -194,12 +206,19 @@ true
 """.strip()
 
 
+# In the place of what a container would say that does not run.
+UNKNOWN = "?"
+
+
 class LoadedCaddyfileFact(FactBase[str]):
-    """The digest of the Caddyfile that Caddy has loaded, which need not be the one on disk."""
+    """The digest of the Caddyfile that Caddy has loaded, which need not be the one on disk; UNKNOWN where its
+    container runs no command.
+    """
 
     def command(self, container: str) -> str:
-        """Asks Caddy itself."""
-        return f"docker exec {quote(container)} wget -q -O - http://127.0.0.1:2020/ 2>/dev/null || true"
+        """Asks Caddy itself. One that has loaded a file of another kind does not answer there."""
+        asked = "wget -q -O - http://127.0.0.1:2020/ || true"
+        return f"docker exec {quote(container)} sh -c {quote(asked)} 2>/dev/null || echo {quote(UNKNOWN)}"
 
     @staticmethod
     def default() -> str:

@@ -50,7 +50,10 @@ class HostFact(FactBase[HostState]):
         paths = " ".join(map(quote, files))
         return f"""
 timedatectl show -p NTPSynchronized 2>/dev/null &
-systemctl list-units --plain --no-legend --state=active {" ".join(units)} | sed -un 's/^\\([^ ]*\\) .*/unit \\1/p' &
+{{
+    found=$(systemctl list-units --plain --no-legend --state=active {" ".join(units)}) || fail systemd does not answer
+    printf '%s\\n' "$found" | sed -un 's/^\\([^ ]*\\) .*/unit \\1/p'
+}} &
 dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {" ".join(packages)} 2>/dev/null | sed -un 's/^installed /package /p' &
 command -v auditctl >/dev/null && echo "rules $(auditctl -l 2>/dev/null | grep -c 'key=smarteros-')"
 sha256sum {paths} 2>/dev/null | sed -u 's/^/sum /'

@@ -9,6 +9,7 @@ from pyinfra.api.exceptions import FactProcessError
 from tasks.facts import kept, listeners, unsealer
 from tasks.facts.access import QUESTION, Access, access
 from tasks.facts.listeners import Listener, Published
+from tasks.facts.started import STARTED
 from tasks.facts.surroundings import QUESTION as AROUND
 from tasks.facts.surroundings import Surroundings, surroundings
 
@@ -59,7 +60,17 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        return f"{unsealer.QUESTION}\n{kept.QUESTION}\n{QUESTION}\n{listeners.QUESTION}\n{AROUND}\n{_APT}\n{_MACHINE}"
+        parts = (
+            STARTED,
+            unsealer.QUESTION,
+            kept.QUESTION,
+            QUESTION,
+            listeners.QUESTION,
+            AROUND,
+            _APT,
+            _MACHINE,
+        )
+        return "\n".join(parts)
 
     @staticmethod
     def default() -> Machine:
@@ -113,16 +124,18 @@ if [ -s /etc/docker/daemon.json ]; then
     [ "$(stat -c '%a %U:%G' /etc/docker/daemon.json)" = "644 root:root" ] || echo "loose yes"
 fi
 if command -v docker >/dev/null; then
-    docker ps --format '{{.Names}} {{.Label "smarteros.service"}} {{.Ports}}' 2>/dev/null | sed -u 's/^/publisher /' &
-    echo "engine $(docker version --format '{{.Server.Version}}' 2>/dev/null)" &
+    { docker ps --format '{{.Names}} {{.Label "smarteros.service"}} {{.Ports}}' 2>/dev/null || echo -; } |
+        sed -u 's/^/publisher /' &
+    engine() { docker version --format '{{.Server.Version}}' 2>/dev/null; }
+    # Asked again: what only restarts is not down.
+    { engine=$(engine) || engine=$(sleep 1; engine); echo "engine $engine"; } &
     # The plugins' files, in every folder where docker looks: to start each costs more than all the rest.
     for plugin in compose buildx; do
         ls /usr/*/docker/cli-plugins/docker-$plugin /usr/local/*/docker/cli-plugins/docker-$plugin 2>/dev/null |
             sed -u "s/^/$plugin /"
     done
-    started=$(date +%s -d "$(systemctl show docker -p ActiveEnterTimestamp --value)" 2>/dev/null || echo 0)
     written=$(stat -c %Y /etc/docker/daemon.json 2>/dev/null || echo 0)
-    [ "$written" -gt "$started" ] && echo "stale yes"
+    [ "$written" -gt "$(started docker)" ] && echo "stale yes"
 fi
 wait
 true
@@ -134,6 +147,8 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         return values.get(key, [default])[0]
 
     listening = listeners.listeners(values)
+    if one("engine") and "-" in values.get("publisher", ()):
+        raise ValueError("Docker answers one question and not the next: run again")
     return Machine(
         system=values["system"][0],
         release=one("release"),

@@ -31,7 +31,7 @@ class _Extensions(TypedDict):
 
 
 class DatabasesFact(FactBase[dict[str, Any]]):
-    """Roles, databases and extensions of the Postgres container; empty while it does not answer.
+    """Roles, databases and extensions of the Postgres container; empty while there is none that runs.
 
     {"roles": {name: {"password": sha256 of the stored verifier, "createdb": bool, "super": bool}},
      "databases": {name: {"owner": role, "public": may everybody connect, "guests": [role that was let in by name]}},

@@ -6,6 +6,7 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.facts.docker import SILENT
 from tasks.rendering.render import ROOT, SERVICE_LABEL
 
 
@@ -75,6 +76,11 @@ _TAKEOVER = f"""
 [ -e {ROOT}/takeover/unverified ] && echo 'u|'
 [ -L /root/Caddyfile ] && echo "l|$(readlink /root/Caddyfile)"
 command -v docker >/dev/null || exit 0
-docker ps -aq | xargs -r docker inspect --type container --format {quote(_CONTAINER_FORMAT)} 2>/dev/null
-true
+# One that goes away in between is no failure.
+containers() {{
+    ids=$(docker ps -aq) || return
+    [ -z "$ids" ] || docker inspect --type container --format {quote(_CONTAINER_FORMAT)} $ids || docker ps -q >/dev/null
+}}
+found=$(containers) || fail {SILENT}
+printf '%s\n' "$found"
 """.strip()

@@ -7,10 +7,11 @@ from types import MappingProxyType
 from pyinfra.api import StringCommand
 
 from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact
+from tasks.facts.docker import UNKNOWN
 from tasks.model.catalogue import Container, Service
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
-from tasks.run import Commands, host, known, operation, services
+from tasks.run import Commands, Refused, executing, host, known, operation, services
 
 
 @operation
@@ -98,7 +99,12 @@ def _running_state(container: Container, state: ContainerState, files: Mapping[s
 @operation
 def caddyfile(container: str, digest: str, path: str) -> Commands:
     """Caddy has loaded the Caddyfile of this digest; else it is validated and loaded, without a restart."""
-    if known(LoadedCaddyfileFact, container) != digest:
+    loaded = known(LoadedCaddyfileFact, container)
+    if loaded == UNKNOWN and executing():
+        raise Refused(
+            f"{container} runs no command, so what it has loaded is not known: see `docker logs {container}`"
+        )
+    if loaded != digest:
         caddy = f"docker exec -i {quote(container)} caddy"
         source = f"--config - --adapter caddyfile < {quote(path)}"
         yield StringCommand(f"{caddy} validate {source} && {caddy} reload --force {source}")

@@ -13,7 +13,7 @@ from tasks.facts import FirstRunFact
 from tasks.operations import containers, first_run
 from tasks.rendering import host_files
 from tasks.services import load
-from tests.fake import fake, texts
+from tests.fake import commands, fake, texts
 from tests.samples import stack
 
 STACK = stack()
@@ -246,12 +246,26 @@ def test_a_run_asks_for_all_services_at_once_and_makes_only_what_is_missing() ->
         assert texts(first_run.configured, SERVICES["odoo"]) == ["/root/odoo-smarter-config.sh apply"]
 
 
+def test_a_database_that_cannot_be_asked_makes_no_second_admin(caplog: pytest.LogCaptureFixture) -> None:
+    with fake({"psql -qAtX -U postgres -d dokploy": ["?n8n"]}) as host:
+        (step,) = commands(first_run.configured, SERVICES["n8n"])
+        assert step.function(host.state, host) is False
+    assert caplog.messages == [
+        "[@fake/one] whether n8n has an admin is not known: its database does not answer, see `docker logs postgres`"
+    ]
+
+
+def test_a_plan_where_no_database_runs_yet_shows_the_first_admin() -> None:
+    with fake({"psql -qAtX -U postgres -d dokploy": ["?n8n"]}, executing=False):
+        assert texts(first_run.configured, SERVICES["n8n"]) == ["/root/n8n-smarter-config.sh apply"]
+
+
 def test_the_question_is_one_command_that_always_succeeds() -> None:
     assert FirstRunFact().command((("crm", "crm_db", 'SELECT FROM "user"'),)) == (
-        "docker exec -i postgres sh <<'EOF' 2>/dev/null || true\n"
-        "psql -qAtX -U postgres -d crm_db -c "
-        "'SELECT '\"'\"'crm'\"'\"' WHERE EXISTS (SELECT FROM \"user\")' </dev/null &\n"
-        "wait\nEOF"
+        "docker exec -i postgres sh <<'EOF' 2>/dev/null || printf '%s\\n' '?crm'\n"
+        "{ psql -qAtX -U postgres -d crm_db -c "
+        "'SELECT '\"'\"'crm'\"'\"' WHERE EXISTS (SELECT FROM \"user\")' </dev/null; [ $? != 2 ] || echo '?crm'; } &\n"
+        "wait\ntrue\nEOF"
     )
     questions = first_run.questions(SERVICES.values())
     assert questions == tuple((name, name, SQL[name]) for name in OWNED)

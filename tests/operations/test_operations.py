@@ -177,6 +177,12 @@ def test_the_caddyfile_is_loaded_when_another_one_is() -> None:
     assert command == f"{caddy} validate {source} && {caddy} reload --force {source}"
 
 
+def test_what_a_caddy_has_loaded_that_cannot_be_asked_is_not_loaded_again() -> None:
+    with fake({"127.0.0.1:2020": ["?"]}) as host:
+        (step,) = commands(containers.caddyfile, "caddy-proxy", "0123456789ab", "/x")
+        assert step.function(host.state, host) is False
+
+
 # Generations
 
 FILES = {"redis/redis.conf": "dir /data\n", "bin/run.sh": "#!/bin/sh\n", "weird/ü $x 'y'": "no newline, \t ü"}
