@@ -35,7 +35,7 @@ LOOK = r"""
 class Condition:
     """name: a sentence. make, unmake: shell on the host.
 
-    refused: the lines under "cannot take this deployment", all of them, in order; empty where the plan goes
+    refused: the lines under "cannot take this deployment" or "cannot be deployed", all of them, in order; empty where the plan goes
     through. said: lines that it has to print besides. values: name → shell whose output stands for ``{name}`` in them.
     settings: as with ``--data``.
     """
@@ -84,10 +84,12 @@ def look(host: Deployment) -> list[str]:
 
 
 def refusals(run: Run) -> list[str]:
-    """The reasons that preflight gives, none where it refuses nothing. Raises AssertionError for what Python says."""
+    """The reasons against the host or the settings, none where nothing is refused. Raises AssertionError for what Python says."""
     assert "traceback" not in run.output.lower(), run.output
     starts = [
-        number for number, line in enumerate(run.lines) if line.endswith("cannot take this deployment:")
+        number
+        for number, line in enumerate(run.lines)
+        if line.endswith(("cannot take this deployment:", "cannot be deployed:"))
     ]
     if not starts:
         return []
