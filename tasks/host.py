@@ -24,7 +24,8 @@ from tasks.run import Commands, executing, host, known, operation, read_ahead, s
 SOURCE = HOME / "files" / "host"
 SYSCTL = "/etc/sysctl.d/99-zz-smarteros-"
 
-# apparmor: Docker confines every container with it, where it is. cron: for debsums. The rest: see files/host.
+# apparmor: Docker confines every container with it, where it is. cron: for debsums. python3-systemd: without it fail2ban
+# reads no journal and ends (Debian 12, Ubuntu 22.04 only recommend it). The rest: see files/host.
 PACKAGES = (
     "aide",
     "apparmor",
@@ -34,6 +35,7 @@ PACKAGES = (
     "fail2ban",
     "libpam-pwquality",
     "needrestart",
+    "python3-systemd",
     "unattended-upgrades",
 )
 UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "cron.service", "fail2ban.service")

@@ -32,6 +32,7 @@ PACKAGES = [
     "fail2ban",
     "libpam-pwquality",
     "needrestart",
+    "python3-systemd",
     "unattended-upgrades",
 ]
 
