@@ -86,9 +86,9 @@ open_ports = []
 login_users = []
 # Where people get through this host by SSH (ProxyJump): ["10.0.0.5:22"], or ["*:22"]; the inventory's own hosts need not be named.
 jump_to = []
-# Lets SSH clients in that know no key exchange of the time after quantum computers: OpenSSH before 9.0, PuTTY before
-# 0.78, other programs built on paramiko.
-older_ssh_clients = False
+# Lets in only SSH clients that know a key exchange which a quantum computer does not break (OpenSSH 9.0, PuTTY 0.78, few
+# libraries) and the host's ed25519 key; what ssh-audit asks for.
+strict_ssh = False
 # Seconds after which the host takes back a change of sshd, firewall or networks, unless a new SSH connection has come in.
 revert_seconds = 90
 

@@ -1,17 +1,18 @@
 """SSH: keys only, for named users, with algorithms of today; live only once a new login has come through it.
 
-The tunnels of this program to what listens on the host's loopback go on working, and so does the host key that the
-operator's known_hosts has, be it of an older type.
+The tunnels of this program to what listens on the host's loopback go on working, and so does every host key, or with
+strict_ssh the one that the operator's known_hosts has, be it of an older type. Clients that could log in before still can.
 """
 
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
+import paramiko
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
 from tasks.clients import dokploy_api
-from tasks.connection import jumps, key_exchange
+from tasks.connection import jumps
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, Access
 from tasks.facts.kept import SHELL
@@ -19,8 +20,9 @@ from tasks.operations import armed
 from tasks.rendering.templates import jinja
 from tasks.run import Commands, Refused, host, known, operation, services, stack
 
-# The first that both sides know is used. Those of the second line an attacker who records today may read one day.
-_KEX = (key_exchange.NAME, "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com")
+# The first that both sides know is used. Those of the second line an attacker who records today may read one day, and
+# most clients of today know no others: OpenSSH before 9.0, PuTTY before 0.78, libraries in file managers, panels, CI.
+_KEX = ("mlkem768x25519-sha256", "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com")
 _OLDER_KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org")
 
 # Type of key as it is named in known_hosts → its file's name, and the signatures that it can make.
@@ -99,14 +101,24 @@ def taken_back() -> armed.Change:
 def refusals() -> Iterator[str]:
     """Why this login would not survive the settings."""
     client = getattr(host().connector, "client", None)
-    users = stack().login_users
-    if client is not None and users and (login := client.get_transport().get_username()) not in users:
+    if client is None:
+        return
+    users, transport = stack().login_users, client.get_transport()
+    if users and (login := transport.get_username()) not in users:
         yield f"login_users: {login!r}, as whom this run logs in, is not among them: add it"
+    if stack().strict_ssh and (access := known(MachineFact).access).sshd:
+        left = key_exchanges(access.ssh_kex)
+        if not set(left) & set(transport.get_security_options().kex):
+            yield (
+                f"strict_ssh: this machine could not log in any more: of the key exchanges that would be left there "
+                f"({', '.join(left) or 'none'}) its SSH library (paramiko {paramiko.__version__}) knows none: install what "
+                f"requirements.lock names, take a host whose OpenSSH is 9.9 or newer, or leave strict_ssh at False"
+            )
 
 
 def text(access: Access, client: Any) -> str:
     """The drop-in, for what this sshd knows and for whom and by what key it knows us."""
-    kept = older_host_key(client)
+    kept = older_host_key(client) if stack().strict_ssh else ""
     keys = [_HOST_KEYS[name] for name in (_BEST, kept) if name in _HOST_KEYS]
     if kept:
         host().log(
@@ -119,6 +131,7 @@ def text(access: Access, client: Any) -> str:
         .render(
             users=sorted(stack().login_users) or [client.get_transport().get_username()],
             keywords=access.ssh_keywords,
+            strict=stack().strict_ssh,
             kex=key_exchanges(access.ssh_kex),
             host_keys=[name for name, _ in keys],
             host_key_algorithms=[name for _, names in keys for name in names],
@@ -134,9 +147,8 @@ def jumps_to() -> list[str]:
 
 
 def key_exchanges(offered: frozenset[str]) -> list[str]:
-    """Those that sshd may offer: none that a quantum computer breaks, if that leaves one that this program knows."""
-    ours = key_exchange.registered() and key_exchange.NAME in offered
-    chosen = _KEX if ours and not stack().older_ssh_clients else (*_KEX, *_OLDER_KEX)
+    """Those that sshd may offer, the best first; with strict_ssh none that a quantum computer breaks."""
+    chosen = _KEX if stack().strict_ssh else (*_KEX, *_OLDER_KEX)
     return [name for name in chosen if name in offered]
 
 

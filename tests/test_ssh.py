@@ -11,7 +11,6 @@ import paramiko
 import pytest
 
 from tasks import ssh
-from tasks.connection import key_exchange
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, Access
 from tests.facts.test_facts import MACHINE
@@ -51,7 +50,6 @@ HostKey /etc/ssh/ssh_host_ed25519_key
 HostKeyAlgorithms ssh-ed25519,ssh-ed25519-cert-v01@openssh.com
 Compression no
 MaxSessions 20
-MaxAuthTries 3
 LoginGraceTime 30
 MaxStartups 10:30:60
 PerSourceMaxStartups 4
@@ -73,9 +71,15 @@ DebianBanner no
 
 
 def client(
-    user: str = "root", shown: str = "ssh-ed25519", known: tuple[str, ...] = (), port: int = 22
+    user: str = "root",
+    shown: str = "ssh-ed25519",
+    known: tuple[str, ...] = (),
+    port: int = 22,
+    kex: tuple[str, ...] = ("mlkem768x25519-sha256", "curve25519-sha256@libssh.org"),
 ) -> Any:
-    """Plays pyinfra's connection: as whom it logged in, what host key it was shown, which ones known_hosts has."""
+    """Plays pyinfra's connection: as whom it logged in, what host key it was shown, which ones known_hosts has, what its
+    library can do.
+    """
     keys = paramiko.HostKeys()
     name = "one.example" if port == 22 else f"[one.example]:{port}"
     for kind in known:
@@ -84,6 +88,7 @@ def client(
     transport = SimpleNamespace(
         get_username=lambda: user,
         get_remote_server_key=lambda: SimpleNamespace(get_name=lambda: shown),
+        get_security_options=lambda: SimpleNamespace(kex=kex),
         open_session=None,
     )
     return SimpleNamespace(
@@ -108,13 +113,22 @@ def text(access: Access, connection: Any, **settings: Any) -> list[str]:
         return [line for line in ssh.text(access, connection).splitlines() if line and line[0] != "#"]
 
 
-@pytest.fixture(autouse=True)
-def registered() -> None:
-    key_exchange.register()
+# What only the clients that a strict sshd shuts out know; host keys are sshd's own choice.
+OPEN = (
+    SETTINGS.replace("RequiredRSASize 2048\n", "")
+    .replace("openssh.com\nCiphers", f"openssh.com,{CLASSIC.replace(' ', ',')}\nCiphers")
+    .replace("umac-128-etm@openssh.com\n", "umac-128-etm@openssh.com,hmac-sha2-512,hmac-sha2-256\n")
+    .replace("HostKey /etc/ssh/ssh_host_ed25519_key\n", "")
+    .replace("HostKeyAlgorithms ssh-ed25519,ssh-ed25519-cert-v01@openssh.com\n", "")
+)
 
 
 def test_the_drop_in_of_a_current_sshd() -> None:
-    assert text(DEBIAN_13, client()) == SETTINGS.split("\n")[1:-1]
+    assert text(DEBIAN_13, client()) == OPEN.split("\n")[1:-1]
+
+
+def test_the_drop_in_of_a_strict_one() -> None:
+    assert text(DEBIAN_13, client(), strict_ssh=True) == SETTINGS.split("\n")[1:-1]
 
 
 def test_an_older_sshd_gets_what_it_knows_and_what_this_program_can_do() -> None:
@@ -123,16 +137,52 @@ def test_an_older_sshd_gets_what_it_knows_and_what_this_program_can_do() -> None
     assert not [line for line in found if line.startswith("RequiredRSASize")]
 
 
-def test_older_clients_are_let_in_when_the_settings_say_so() -> None:
-    assert ALL_KEX in text(DEBIAN_13, client(), older_ssh_clients=True)
-
-
-def test_a_program_that_cannot_do_the_new_key_exchange_is_not_shut_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(paramiko.Transport, "_kex_info", {})
-    assert text(DEBIAN_13, client()) == text(DEBIAN_13, client(), older_ssh_clients=True)
+def test_clients_of_before_come_last_and_are_let_in() -> None:
     assert ALL_KEX in text(DEBIAN_13, client())
+    assert not any(
+        line.startswith(("HostKey", "PubkeyAccepted", "MaxAuthTries")) for line in text(DEBIAN_13, client())
+    )
+
+
+def strict(access: Access, connection: Any) -> list[str]:
+    """Why strict_ssh is refused."""
+    answer = lines(access, connection)
+    with fake({"/etc/os-release": answer}, strict_ssh=True) as host:
+        reached(host, connection)
+        return [*ssh.refusals()]
+
+
+def test_strict_is_had_where_this_machine_can_still_log_in() -> None:
+    assert strict(DEBIAN_13, client()) == []
+
+
+@pytest.mark.parametrize(
+    ("access", "kex", "left"),
+    [
+        (DEBIAN_13, ("curve25519-sha256@libssh.org",), PQ.replace(" ", ", ")),
+        (UBUNTU_22, ("mlkem768x25519-sha256",), "sntrup761x25519-sha512@openssh.com"),
+        (Access(sshd=True, ssh_keywords=frozenset(("x",))), ("mlkem768x25519-sha256",), "none"),
+    ],
+)
+def test_strict_is_refused_where_this_machine_would_be_shut_out(
+    access: Access, kex: tuple[str, ...], left: str
+) -> None:
+    assert strict(access, client(kex=kex)) == [
+        (
+            "strict_ssh: this machine could not log in any more: of the key exchanges that would be left there "
+            f"({left}) its SSH library (paramiko {paramiko.__version__}) knows none: install what requirements.lock names, "
+            "take a host whose OpenSSH is 9.9 or newer, or leave strict_ssh at False"
+        )
+    ]
+
+
+def test_the_setting_of_before_is_refused_with_what_became_of_it() -> None:
+    assert refusals(older_ssh_clients=True) == [
+        (
+            "older_ssh_clients: unknown setting: older SSH clients are let in unless strict_ssh = True, "
+            "which is what older_ssh_clients = False was"
+        )
+    ]
 
 
 def test_who_logs_in_may_go_on_doing_so_and_root_only_when_named() -> None:
@@ -159,7 +209,7 @@ def fake_services() -> list[str]:
 
 
 def host_keys(connection: Any) -> list[str]:
-    return [line for line in text(DEBIAN_13, connection) if line.startswith("HostKey")]
+    return [line for line in text(DEBIAN_13, connection, strict_ssh=True) if line.startswith("HostKey")]
 
 
 ED25519_ONLY = [line for line in SETTINGS.split("\n") if line.startswith("HostKey")]

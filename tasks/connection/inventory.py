@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from tasks.connection import footing, key_exchange, wire
+from tasks.connection import footing, wire
 
 Entry = str | tuple[str, dict[str, Any]]
 
@@ -15,6 +15,5 @@ def hosts(*entries: Entry) -> list[Entry]:
     footing.checked()
     if not entries:
         sys.exit("nodes: the inventory lists no host: add at least one to hosts(…)")
-    key_exchange.register()  # before the first connection
-    wire.lay()
+    wire.lay()  # before the first connection
     return list(entries)

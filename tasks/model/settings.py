@@ -92,6 +92,12 @@ def _without(settings: Mapping[str, Any], path: tuple[int | str, ...]) -> dict[s
     return kept
 
 
+# What was a setting once → what became of it.
+_GONE = {
+    "older_ssh_clients": "older SSH clients are let in unless strict_ssh = True, which is what older_ssh_clients = False was"
+}
+
+
 def _path(detail: ErrorDetails) -> str:
     return ".".join(str(part) for part in detail["loc"])
 
@@ -103,6 +109,8 @@ def _said(detail: ErrorDetails) -> str:
         return wrong(detail)
     if callable(detail["input"]) or isinstance(detail["input"], ModuleType):
         return "is no setting: begin the names of what helps you with _"
+    if _path(detail) in _GONE:
+        return f"unknown setting: {_GONE[_path(detail)]}"
     model = _MODELS.get(str(detail["loc"][0]), Stack) if len(detail["loc"]) > 1 else Stack
     names = [field.alias or name for name, field in model.model_fields.items()]
     return "unknown setting" + suggestion(str(detail["loc"][-1]), names)

@@ -5,7 +5,6 @@ import subprocess
 import paramiko
 import pytest
 
-from tasks.connection import key_exchange
 from tests.e2e.deployment import Deployment
 
 
@@ -19,7 +18,6 @@ def knock(host: Deployment, *options: str) -> str:
 
 def offered(host: Deployment) -> paramiko.Transport:
     """A connection before any login, by the library that pyinfra uses."""
-    key_exchange.register()
     transport = paramiko.Transport((host.host.address, 22))
     transport.start_client(timeout=20)
     return transport
@@ -32,15 +30,26 @@ def test_a_client_with_its_key_comes_in(deployed: Deployment) -> None:
 @pytest.mark.parametrize(
     "option",
     [
-        "-oKexAlgorithms=curve25519-sha256",
+        "-oKexAlgorithms=diffie-hellman-group14-sha256",
         "-oCiphers=aes128-cbc",
         "-oMACs=hmac-sha1",
-        "-oHostKeyAlgorithms=rsa-sha2-512",
+        "-oHostKeyAlgorithms=ssh-rsa",
     ],
 )
 def test_an_algorithm_of_yesterday_is_not_offered(deployed: Deployment, option: str) -> None:
     # aes-gcm needs no MAC of its own.
     assert "no matching" in knock(deployed, option, *(["-oCiphers=aes256-ctr"] if "MACs" in option else []))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-oKexAlgorithms=curve25519-sha256",),
+        ("-oKexAlgorithms=curve25519-sha256@libssh.org", "-oCiphers=aes128-ctr", "-oMACs=hmac-sha2-256"),
+    ],
+)
+def test_a_client_of_before_is_let_in(deployed: Deployment, options: tuple[str, ...]) -> None:
+    assert knock(deployed, *options) == ""
 
 
 def test_a_password_is_not_asked_for(deployed: Deployment) -> None:
