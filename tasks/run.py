@@ -191,11 +191,10 @@ def step(function: Callable[[], Any]) -> FunctionCommand:
 
 
 def _failure(message: str) -> FunctionCommand:
-    def refuse(state: State, host: Host) -> bool:
-        _say(host, message)
-        return False
+    def refuse() -> None:
+        raise Refused(message)
 
-    return FunctionCommand(refuse, (), {})
+    return step(refuse)
 
 
 def _say(host: Host, message: str) -> None:

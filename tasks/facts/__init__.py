@@ -4,7 +4,7 @@ Every command ends with status 0 and prints one record a line; ``process`` is pu
 FactProcessError for output that no host prints.
 """
 
-from tasks.facts.docker import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact, NetworkState
+from tasks.facts.docker import ContainerState, DockerFact, DockerState, NetworkState
 from tasks.facts.dokploy import DokployFact
 from tasks.facts.files import FileState, TreeFact
 from tasks.facts.first_run import FirstRunFact
@@ -12,7 +12,7 @@ from tasks.facts.host import HostFact, HostState
 from tasks.facts.leftovers import LinksFact
 from tasks.facts.machine import Machine, MachineFact
 from tasks.facts.postgres import DatabasesFact
-from tasks.facts.proxy import ProxyTroubleFact
+from tasks.facts.proxy import LoadedCaddyfileFact, ProxyTroubleFact
 from tasks.facts.status import Room, Standing, Status, StatusFact
 from tasks.facts.takeover import Foreign, TakeoverFact, TakeoverState
 

@@ -204,23 +204,3 @@ done
 wait
 true
 """.strip()
-
-
-# In the place of what a container would say that does not run.
-UNKNOWN = "?"
-
-
-class LoadedCaddyfileFact(FactBase[str]):
-    """The digest of the Caddyfile that Caddy has loaded, which need not be the one on disk; UNKNOWN where its
-    container runs no command.
-    """
-
-    def command(self, container: str) -> str:
-        """Asks Caddy itself. One that has loaded a file of another kind does not answer there."""
-        asked = "wget -q -O - http://127.0.0.1:2020/ || true"
-        return f"docker exec {quote(container)} sh -c {quote(asked)} 2>/dev/null || echo {quote(UNKNOWN)}"
-
-    @staticmethod
-    def default() -> str:
-        """Caddy does not run."""
-        return ""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pyinfra.api import StringCommand
 
 from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact
-from tasks.facts.docker import UNKNOWN
+from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render

@@ -25,8 +25,8 @@ from tasks.facts import (
     NetworkState,
     TreeFact,
 )
-from tasks.facts.docker import UNKNOWN
 from tasks.facts.listeners import Listener, Published
+from tasks.facts.proxy import UNKNOWN
 from tasks.facts.surroundings import Route, Surroundings
 
 MACHINE = [
