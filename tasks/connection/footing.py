@@ -4,10 +4,14 @@ Where something is missing pyinfra would fail with a traceback, or succeed witho
 """
 
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 PYINFRA = "3.10."
 _PACKAGES = (
@@ -28,6 +32,7 @@ def checked() -> None:
     """Ends the program (exit code 1) with one line where something is amiss."""
     if wrong := trouble(sys.argv, Path.cwd(), version("pyinfra"), _missing(_PACKAGES)):
         sys.exit(wrong)
+    shown_briefly()
 
 
 def _missing(names: Iterable[str], find: Callable[[str], object] = find_spec) -> list[str]:
@@ -47,4 +52,51 @@ def trouble(argv: Sequence[str], folder: Path, pyinfra: str, missing: Sequence[s
             f"no settings: pyinfra reads group_data in the current folder, and {folder} has no group_data/all.py: "
             "change into the folder of this repository first"
         )
+    return _unreadable(folder / "group_data") or _misnamed(argv, folder / "group_data")
+
+
+def _unreadable(folder: Path) -> str:
+    """The first mistake of Python's grammar in the settings: pyinfra would call it an error of its own."""
+    for path in sorted(folder.glob("*.py")):
+        try:
+            compile(path.read_bytes(), path.name, "exec")
+        except SyntaxError as error:
+            return f"group_data/{path.name}, line {error.lineno}: {error.msg}"
+        except (OSError, ValueError) as error:
+            return f"group_data/{path.name} cannot be read: {error}"
+    return ""
+
+
+def one_line(error: Exception, filename: str) -> str:
+    """Where in a file of settings or hosts it was raised, and what it says."""
+    frames = traceback.extract_tb(getattr(error, "_traceback", error.__traceback__))
+    numbers = [frame.lineno for frame in frames if frame.filename == filename]
+    where = f"{Path(filename).parent.name}/{Path(filename).name}, line {numbers[-1] if numbers else '?'}"
+    return f"{where}: {type(error).__name__}: {error}"
+
+
+def shown_briefly() -> None:
+    """From now on pyinfra shows what a file of settings raises in one line, and of any other file as before."""
+    kind: Any = import_module("pyinfra_cli.exceptions").UnexpectedExternalError
+    full = kind.show
+
+    def show(self: Any, file: Any = None) -> None:
+        if Path(self.filename).name == "deploy.py":
+            full(self, file)
+        else:
+            sys.stderr.write(f"{one_line(self.exception, self.filename)}\n")
+
+    kind.show = show
+
+
+def _misnamed(argv: Sequence[str], folder: Path) -> str:
+    """Pyinfra reads a file of the inventory's name, and says nothing where there is only one that is called nearly so."""
+    names = {path.stem for path in folder.glob("*.py")}
+    taken = {path.stem for path in folder.parent.glob("inventories/*.py")} | {"all"}
+    for inventory in (
+        Path(word).stem for word in argv if word.endswith(".py") and Path(word).name != "deploy.py"
+    ):
+        near = get_close_matches(inventory, names - taken, n=1, cutoff=0.5)
+        if inventory not in names and near:
+            return f"group_data/{near[0]}.py is read by no inventory: {inventory}.py reads group_data/{inventory}.py: rename it"
     return ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.connection.footing import _missing, trouble
+from tasks.connection.footing import _missing, one_line, trouble
 from tasks.connection.said import Said, nameless, once
 from tests.samples import ROOT
 
@@ -33,6 +33,31 @@ def test_another_folder_would_miss_the_settings(tmp_path: Path) -> None:
         "change into the folder of this repository first"
     )
     assert trouble(["pyinfra", "--group-data", "/srv/data", "i.py"], tmp_path, "3.10.0", []) == ""
+
+
+def test_a_file_of_settings_that_no_inventory_reads_is_named(tmp_path: Path) -> None:
+    for name in ("group_data/all.py", "group_data/production.py", "inventories/prod.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    argv = ["pyinfra", "--dry", "inventories/prod.py", "deploy.py"]
+    assert trouble(argv, tmp_path, "3.10.0", []) == (
+        "group_data/production.py is read by no inventory: prod.py reads group_data/prod.py: rename it"
+    )
+    (tmp_path / "group_data/prod.py").touch()
+    assert trouble(argv, tmp_path, "3.10.0", []) == ""
+
+
+def test_a_mistake_in_a_file_of_settings_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "group_data").mkdir()
+    (tmp_path / "group_data/all.py").write_text('zone = "a.cl"\n\nservices = [\n')
+    assert trouble([], tmp_path, "3.10.0", []) == "group_data/all.py, line 3: '[' was never closed"
+    file = tmp_path / "group_data/prod.py"
+    file.write_text("zone = 1\nimport no_such_module\n")
+    with pytest.raises(ModuleNotFoundError) as raised:
+        exec(compile(file.read_text(), str(file), "exec"), {})  # as pyinfra does
+    assert one_line(raised.value, str(file)) == (
+        "group_data/prod.py, line 2: ModuleNotFoundError: No module named 'no_such_module'"
+    )
 
 
 def test_another_pyinfra_or_a_package_that_is_missing_is_named() -> None:
