@@ -29,7 +29,7 @@ ours() {
 
 listed() {
     case "$newline$index$newline" in
-    *" $1$newline"*) return 0 ;;
+    *"${newline}kept $1$newline"* | *"${newline}new $1$newline"* | *"${newline}earlier $1$newline"*) return 0 ;;
     *) return 1 ;;
     esac
 }
@@ -91,7 +91,10 @@ shut() (
     umask 077
     was=$(stat -c '%a %U:%G' "$1" 2>/dev/null) && [ "$was" != "$2 root:root" ] || exit 0
     index=$(cat "$kept/index" 2>/dev/null || true)
-    listed "$1" || enter "mode $was $1$newline"
+    case "$newline$index$newline" in
+    *" $1$newline"*) ;;
+    *) enter "mode $was $1$newline" ;;
+    esac
     chown root:root "$1"
     chmod "$2" "$1"
 )

@@ -7,7 +7,7 @@ from typing import Any
 from pyinfra.api import StringCommand
 
 from tasks.facts import DockerFact, Machine, MachineFact
-from tasks.facts.kept import DAEMON_JSON, DOCKER_SOURCE
+from tasks.facts.kept import DAEMON_JSON, DOCKER_SOURCE, SHELL
 from tasks.operations import apt, daemon_ranges
 from tasks.operations.kept import keep
 from tasks.run import Commands, Refused, executing, known, operation, stack
@@ -48,7 +48,7 @@ def engine() -> Commands:
         yield StringCommand(_WRITE_DAEMON, _stdin=settings)
         stale = bool(machine.engine)
     elif machine.daemon_loose:
-        yield StringCommand("chown root:root /etc/docker/daemon.json && chmod 644 /etc/docker/daemon.json")
+        yield StringCommand(_SHUT)
     if not (machine.compose and machine.buildx):
         yield StringCommand(install(machine, stack().docker_source))
     if stack().forks and not machine.git:
@@ -65,6 +65,8 @@ def _still_wrong() -> str:
     machine = known(MachineFact)
     return "" if machine.engine else "Docker is installed but does not answer: see `journalctl -u docker`"
 
+
+_SHUT = f"set -e\n{SHELL}shut {DAEMON_JSON} 644"
 
 # A run that is killed here sends nothing, or not all of it: the file ends with what an object ends with.
 _WRITE_DAEMON = f"""

@@ -137,8 +137,9 @@ def test_settings_newer_than_the_daemon_restart_it() -> None:
 
 
 def test_settings_that_others_may_write_are_closed_without_a_restart() -> None:
-    close = "chown root:root /etc/docker/daemon.json && chmod 644 /etc/docker/daemon.json"
-    assert engine([*INSTALLED, "loose yes"]) == [close]
+    with fake({"/etc/os-release": [*INSTALLED, "loose yes"]}):
+        [command] = map(str, commands(docker.engine))
+    assert command.splitlines()[-1] == "shut /etc/docker/daemon.json 644"
 
 
 def test_a_disabled_or_stopped_docker_is_started() -> None:

@@ -56,7 +56,7 @@ QUESTION = f"""
 (
 {SHELL}
 index=$(cat {BEFORE}/index 2>/dev/null)
-for folder in /etc /opt /root /usr/local /var/lib; do [ -w "$folder" ] || echo "before_fixed $folder"; done
+for folder in /etc /opt /root /usr/local /var/lib; do [ ! -e "$folder" ] || [ -w "$folder" ] || echo "before_fixed $folder"; done
 for folder in {" ".join(_FOLDERS)}; do
     [ ! -e "$folder" ] && [ ! -L "$folder" ] || [ -d "$folder" ] || echo "before_blocked $folder"
 done

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.facts import Machine
-from tasks.facts.kept import QUESTION, Before
+from tasks.facts.kept import QUESTION, SHELL, Before
 from tasks.operations import kept
 from tests.fake import fake
 
@@ -116,6 +116,19 @@ def test_the_oldest_state_stays_and_a_path_that_was_empty_is_ours_from_then_on(p
     assert (place.before / f"files{there}").read_text() == MINE
 
 
+def test_a_mode_is_noted_once_and_does_not_hide_the_file(place: Place) -> None:
+    there = place.write("/etc/docker/daemon.json", MINE, 0o640)
+    shut = f"set -e\n{SHELL}shut /etc/docker/daemon.json 600; shut /etc/none 600"
+    state = f"640 {there.owner()}:{there.group()}"
+    for _ in range(2):
+        assert place.sh(shut).returncode == 0
+        assert stat.S_IMODE(there.stat().st_mode) == 0o600
+        assert place.index() == [f"mode {state} /etc/docker/daemon.json"]
+        there.chmod(0o644)
+    assert place.sh(kept.keep(["/etc/docker/daemon.json"])).returncode == 0
+    assert place.index()[1:] == ["kept /etc/docker/daemon.json"]
+
+
 def test_a_folder_where_a_file_has_to_stand_stops_the_script(place: Place) -> None:
     (place.root / "root/Caddyfile").mkdir()
     done = place.sh(f"set -e\n{kept.keep(['/etc/issue', '/root/Caddyfile'])}\necho on")
@@ -167,6 +180,8 @@ def test_the_runs_line_in_the_log_names_what_is_kept(place: Place) -> None:
 
 
 def test_a_bare_host_has_nothing_in_the_way(place: Place) -> None:
+    assert place.asked() == []
+    (place.root / "opt").rmdir()  # some have none
     assert place.asked() == []
 
 
