@@ -82,7 +82,7 @@ peers = []
 # {"port": "6000-6010", "protocol": "udp", "from": ["198.51.100.0/24"]} only from there.
 open_ports = []
 
-# Who may log in over SSH, with a key only; empty: the user as whom the run logs in, and nobody else.
+# Who may log in over SSH, with a key only; empty: whoever has a key there, as before.
 login_users = []
 # Where people get through this host by SSH (ProxyJump): ["10.0.0.5:22"], or ["*:22"]; the inventory's own hosts need not be named.
 jump_to = []

@@ -1,4 +1,4 @@
-"""SSH: keys only, for named users, with algorithms of today; live only once a new login has come through it.
+"""SSH: keys only, with algorithms of today; live only once a new login has come through it.
 
 The tunnels of this program to what listens on the host's loopback go on working, and so does every host key, or with
 strict_ssh the one that the operator's known_hosts has, be it of an older type. Clients that could log in before still can.
@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 import paramiko
+from pyinfra import logger
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
 from tasks.clients import dokploy_api
@@ -63,6 +64,8 @@ def hardened() -> Commands:
     wanted = text(access, client)
     if access.ssh_file != f"{sha256(wanted.encode()).hexdigest()} 644 root:root" or not access.ssh_live:
         if not access.ssh_file:
+            for line in shut_out(access, stack().login_users):
+                host().log_styled(line, fg="yellow", log_func=logger.warning)
             host().log(
                 f"sshd: leads on to {', '.join(('loopback', *jumps_to()))} alone: who gets through this host to others "
                 "(ProxyJump, ssh -L) needs them in jump_to"
@@ -98,12 +101,28 @@ def taken_back() -> armed.Change:
     return armed.Change("sshd without our settings", {}, f"{back}\n{make}", undo, (DROP_IN,))
 
 
+def shut_out(access: Access, users: tuple[str, ...]) -> Iterator[str]:
+    """Who could log in before and cannot afterwards. Pure."""
+    if by_password := sorted(name for name in access.ssh_passwords if not users or name in users):
+        yield (
+            f"sshd: a password logs nobody in from now on, and {', '.join(by_password)} had nothing else: "
+            "put a key into ~/.ssh/authorized_keys there"
+        )
+    if users and (others := sorted({*access.ssh_keys, *access.ssh_passwords} - {*users})):
+        yield f"sshd: not in login_users, and shut out from now on: {', '.join(others)}"
+
+
 def refusals() -> Iterator[str]:
     """Why this login would not survive the settings."""
     client = getattr(host().connector, "client", None)
     if client is None:
         return
     users, transport = stack().login_users, client.get_transport()
+    if getattr(transport.auth_handler, "auth_method", "") in ("password", "keyboard-interactive"):
+        yield (
+            f"ssh_password: this run logs in with a password, and afterwards only keys count: give "
+            f"{transport.get_username()!r} one (ssh-copy-id), and take ssh_password out of the inventory"
+        )
     if users and (login := transport.get_username()) not in users:
         yield f"login_users: {login!r}, as whom this run logs in, is not among them: add it"
     if stack().strict_ssh and (access := known(MachineFact).access).sshd:
@@ -129,7 +148,7 @@ def text(access: Access, client: Any) -> str:
         jinja()
         .get_template("ssh/sshd.conf.j2")
         .render(
-            users=sorted(stack().login_users) or [client.get_transport().get_username()],
+            users=sorted(stack().login_users),
             keywords=access.ssh_keywords,
             strict=stack().strict_ssh,
             kex=key_exchanges(access.ssh_kex),

@@ -32,8 +32,6 @@ UBUNTU_22 = Access(
 )
 
 SETTINGS = """
-AllowUsers root
-PermitRootLogin prohibit-password
 AuthenticationMethods publickey
 PubkeyAuthentication yes
 PasswordAuthentication no
@@ -87,6 +85,7 @@ def client(
         keys.add(name, kind, key)
     transport = SimpleNamespace(
         get_username=lambda: user,
+        auth_handler=SimpleNamespace(auth_method="publickey"),
         get_remote_server_key=lambda: SimpleNamespace(get_name=lambda: shown),
         get_security_options=lambda: SimpleNamespace(kex=kex),
         open_session=None,
@@ -176,6 +175,31 @@ def test_strict_is_refused_where_this_machine_would_be_shut_out(
     ]
 
 
+LOGINS_OF_BEFORE = Access(ssh_keys=("root", "ann"), ssh_passwords=("carol",))
+
+
+def test_who_is_shut_out_is_named() -> None:
+    password = "sshd: a password logs nobody in from now on, and carol had nothing else: put a key into ~/.ssh/authorized_keys there"
+    others = "sshd: not in login_users, and shut out from now on: {}"
+    assert [*ssh.shut_out(Access(ssh_keys=("root", "ann")), ())] == []
+    assert [*ssh.shut_out(LOGINS_OF_BEFORE, ())] == [password]
+    assert [*ssh.shut_out(LOGINS_OF_BEFORE, ("root", "carol"))] == [password, others.format("ann")]
+    assert [*ssh.shut_out(LOGINS_OF_BEFORE, ("root",))] == [others.format("ann, carol")]
+
+
+def test_a_run_that_logs_in_with_a_password_is_refused() -> None:
+    connection = client("ann")
+    connection.get_transport().auth_handler = SimpleNamespace(auth_method="password")
+    with fake({}) as host:
+        reached(host, connection)
+        assert [*ssh.refusals()] == [
+            (
+                "ssh_password: this run logs in with a password, and afterwards only keys count: give 'ann' one "
+                "(ssh-copy-id), and take ssh_password out of the inventory"
+            )
+        ]
+
+
 def test_the_setting_of_before_is_refused_with_what_became_of_it() -> None:
     assert refusals(older_ssh_clients=True) == [
         (
@@ -185,8 +209,12 @@ def test_the_setting_of_before_is_refused_with_what_became_of_it() -> None:
     ]
 
 
-def test_who_logs_in_may_go_on_doing_so_and_root_only_when_named() -> None:
-    assert text(DEBIAN_13, client("deploy"))[:2] == ["AllowUsers deploy", "PermitRootLogin no"]
+def test_whoever_has_a_key_may_go_on_logging_in_and_where_users_are_named_nobody_else() -> None:
+    assert not [
+        line for line in text(DEBIAN_13, client("deploy")) if line.startswith(("AllowUsers", "PermitRoot"))
+    ]
+    alone = text(DEBIAN_13, client("deploy"), login_users=["deploy"])
+    assert alone[:2] == ["AllowUsers deploy", "PermitRootLogin no"]
     named = text(DEBIAN_13, client("deploy"), login_users=["root", "deploy"])
     assert named[:3] == ["AllowUsers deploy", "AllowUsers root", "PermitRootLogin prohibit-password"]
 

@@ -34,13 +34,56 @@ AUDIT = """# general
 # message authentication code algorithms
 (mac) hmac-sha2-512-etm@openssh.com       -- [info] available since OpenSSH 6.2
 """
-WARNING = "(mac) hmac-sha2-256 -- [warn] using encrypt-and-MAC mode"
+WARNING = "(mac) umac-64@openssh.com -- [warn] using small 64-bit tag size"
 
 
 def test_a_hardened_sshd_passes_both() -> None:
     policy, audit = verdicts(PASSED, AUDIT)
     assert str(policy) == f"ok    ssh-audit policy: {POLICY}: passed"
     assert str(audit) == "ok    ssh-audit: 0 fails and warnings (0)"
+
+
+OLDER = f"""Host:   10.213.7.11:22
+Policy: {POLICY}
+Result: ❌ Failed!
+
+Errors:
+  * Key exchanges did not match.
+    - Expected: mlkem768x25519-sha256, ext-info-s, kex-strict-s-v00@openssh.com
+    - Actual:   mlkem768x25519-sha256, curve25519-sha256, ext-info-s, kex-strict-s-v00@openssh.com
+
+  * MACs did not match.
+    - Expected: hmac-sha2-512-etm@openssh.com
+    - Actual:   hmac-sha2-512-etm@openssh.com, hmac-sha2-512
+"""
+OLDER_AUDIT = f"""{AUDIT}
+(kex) curve25519-sha256                   -- [warn] does not provide protection against post-quantum attacks
+                                          `- [info] available since OpenSSH 7.4
+(mac) hmac-sha2-512                       -- [warn] using encrypt-and-MAC mode
+                                          `- [info] available since OpenSSH 5.9
+"""
+
+
+def test_what_is_there_for_older_clients_is_no_fault() -> None:
+    policy, audit = verdicts(OLDER, OLDER_AUDIT)
+    assert (policy.passed, audit.passed) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        OLDER.replace("curve25519-sha256,", "diffie-hellman-group14-sha1,"),
+        OLDER.replace(
+            "mlkem768x25519-sha256, curve25519-sha256,", "curve25519-sha256, mlkem768x25519-sha256,"
+        ),
+        OLDER.replace("mlkem768x25519-sha256, curve25519-sha256,", "curve25519-sha256,"),
+        f"{OLDER}\n  * Ciphers did not match.\n",
+    ],
+)
+def test_more_than_that_is_one(report: str) -> None:
+    assert verdicts(report, AUDIT)[0].passed is False
+    line = "(kex) diffie-hellman-group14-sha1 -- [fail] using broken SHA-1 hash algorithm"
+    assert verdicts(OLDER, f"{OLDER_AUDIT}{line}")[1].details == (line,)
 
 
 def test_a_policy_that_is_not_met_says_why() -> None:

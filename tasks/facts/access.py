@@ -24,7 +24,8 @@ class Access:
     *_file: "sha256 mode owner:group". firewall_loaded: the kernel's table is what the file gave when it was
     loaded. ssh_ports: where sshd and ssh.socket listen. ways: ports that this run came in by, or an earlier one → the
     interface, empty where it is not known. ssh_keywords, ssh_kex: what this sshd knows. ssh_unit: whose the daemon is. ssh_socket: systemd
-    listens for it (``daemon``), or starts one for each connection (``each``). ssh_live: nothing overrides our
+    listens for it (``daemon``), or starts one for each connection (``each``). ssh_keys, ssh_passwords: before our first run, users with a
+    shell who have a key, and those who have only a password that sshd takes. ssh_live: nothing overrides our
     drop-in, and the daemon is newer than it.
     """
 
@@ -42,6 +43,8 @@ class Access:
     ssh_socket: str = ""
     ssh_keywords: frozenset[str] = frozenset()
     ssh_kex: frozenset[str] = frozenset()
+    ssh_keys: tuple[str, ...] = ()
+    ssh_passwords: tuple[str, ...] = ()
     ssh_file: str = ""
     ssh_live: bool = False
 
@@ -57,6 +60,22 @@ ours=$(sed -n 's/^\\([A-Za-z]*\\) .*/\\1/p' {DROP_IN} | grep -vix hostkey | sort
 all=$(/usr/sbin/sshd -T 2>/dev/null | grep -iE "^($ours) " | sort)
 [ -n "$all" ] && [ "$all" = "$(/usr/sbin/sshd -T -f {DROP_IN} 2>/dev/null | grep -iE "^($ours) " | sort)" ]
 """.strip()
+
+# Who has a key, else who has a password that sshd takes. A forced command lets nobody in: cloud images have one for root
+# that names another user.
+LOGINS = r"""
+    awk -F: 'NR == FNR {if ($2 ~ /^[$]/) has[$1]; next} $7 !~ /(nologin|false|sync)$/ {print $1, ($1 in has), $6}' \
+        /etc/shadow /etc/passwd 2>/dev/null | while read -r name has home; do
+        case $name:$has:$all in
+        root:1:*'permitrootlogin yes'*'passwordauthentication yes'*) by=ssh_password ;;
+        root:*) by= ;;
+        *:1:*'passwordauthentication yes'* | *:1:*'kbdinteractiveauthentication yes'*) by=ssh_password ;;
+        *) by= ;;
+        esac
+        grep -sv '^[[:blank:]]*#' "$home/.ssh/authorized_keys" | grep -v 'command="' | grep -q 'AAAA' && by=ssh_key
+        [ -z "$by" ] || echo "$by $name"
+    done
+""".strip("\n")
 
 QUESTION = f"""
 [ -d {ARMED}/armed ] || [ -d {ARMED}/undoing ] && echo "armed yes"
@@ -104,6 +123,8 @@ if [ -x /usr/sbin/sshd ]; then
     if [ -f {DROP_IN} ]; then
         [ "$(stat -c %Y {DROP_IN})" -le "$(started "$unit")" ] && echo "ssh_newer yes"
         {{ {EFFECTIVE}; }} && echo "ssh_effective yes"
+    else
+{LOGINS}
     fi
 fi &
 """.strip()
@@ -136,6 +157,8 @@ def access(values: Mapping[str, Sequence[str]], listening: Sequence[Listener] = 
         ssh_socket=socket,
         ssh_keywords=words("ssh_keywords"),
         ssh_kex=words("ssh_kex"),
+        ssh_keys=tuple(values.get("ssh_key", ())),
+        ssh_passwords=tuple(values.get("ssh_password", ())),
         ssh_file=files.get(DROP_IN, ""),
         ssh_live="ssh_effective" in values and fresh,
     )

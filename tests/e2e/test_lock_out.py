@@ -91,11 +91,11 @@ def test_settings_that_sshd_cannot_read_never_come_alive(host: Deployment) -> No
 
 def test_a_file_that_overrides_ours_is_named_and_nothing_comes_alive(host: Deployment) -> None:
     theirs = "/etc/ssh/sshd_config.d/00-a.conf"
-    inside(host, f"echo 'PermitRootLogin yes' >{theirs}")
+    inside(host, f"echo 'PermitEmptyPasswords yes' >{theirs}")
     try:
         before = state(host)
         run = host.refused(deploy="tests/e2e/deploys/access.py", revert_seconds=SECONDS)
-        assert f"{theirs}:PermitRootLogin yes" in run.output
+        assert f"{theirs}:PermitEmptyPasswords yes" in run.output
         assert state(host) == before
     finally:
         inside(host, f"rm {theirs}")
