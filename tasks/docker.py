@@ -8,7 +8,7 @@ from pyinfra.api import StringCommand
 
 from tasks.facts import DockerFact, Machine, MachineFact
 from tasks.facts.kept import DAEMON_JSON, DOCKER_SOURCE, SHELL
-from tasks.operations import apt, daemon_ranges
+from tasks.operations import apt, daemon_ranges, rules
 from tasks.operations.kept import keep
 from tasks.run import Commands, Refused, executing, known, operation, stack
 
@@ -36,6 +36,7 @@ _UPSTREAM = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plug
 def run() -> None:
     """The phase."""
     engine(name="Docker | engine, compose, buildx, daemon settings")
+    rules.written(stack().networks, name="Docker | its rules in the host's firewall")
 
 
 @operation

@@ -142,6 +142,11 @@ def machine_problems(found: Status) -> Iterator[str]:
     for room in found.rooms:
         if said := _full(room):
             yield f"disk: {room.path} {said}: `docker system df` and `du -xh --max-depth 2 {room.path}` say what takes it"
+    if found.outbound.cut_off:
+        yield (
+            f"network: {', '.join(found.outbound.cut_off)}: no way out, where the host itself reaches {found.outbound.to}: "
+            "a firewall is in between (`nft list ruleset`); `make deploy` has Docker write its rules anew"
+        )
     for unit in found.units:
         if unit == f"{NAME}.service":
             yield f"{unit}: is not active, so Vault would stay sealed after a boot: `make deploy` mends it"

@@ -11,6 +11,7 @@ from tasks.facts.first_run import FirstRunFact
 from tasks.facts.host import HostFact, HostState
 from tasks.facts.leftovers import LinksFact
 from tasks.facts.machine import Machine, MachineFact
+from tasks.facts.outbound import Outbound
 from tasks.facts.postgres import DatabasesFact
 from tasks.facts.proxy import LoadedCaddyfileFact, ProxyTroubleFact
 from tasks.facts.status import Room, Standing, Status, StatusFact
@@ -32,6 +33,7 @@ __all__ = [
     "Machine",
     "MachineFact",
     "NetworkState",
+    "Outbound",
     "ProxyTroubleFact",
     "Room",
     "Standing",

@@ -8,6 +8,7 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.facts import rules
 from tasks.rendering.render import CURRENT, DIGEST_LABEL, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
 
 
@@ -46,19 +47,24 @@ class NetworkState:
 
 @dataclass(frozen=True)
 class DockerState:
-    """Containers of ours by name, networks by name, images present, the digests of the env files."""
+    """Containers of ours by name, networks by name, images present, the digests of the env files.
+
+    rules: ``nat br-0123456789ab`` and ``forward …`` for each bridge whose traffic the host's firewall lets out as
+    Docker writes it; None where nothing can be asked.
+    """
 
     containers: dict[str, ContainerState] = field(default_factory=dict)
     networks: dict[str, NetworkState] = field(default_factory=dict)
     images: frozenset[str] = frozenset()
     env_digests: dict[str, str] = field(default_factory=dict)
+    rules: frozenset[str] | None = None
 
 
 class DockerFact(FactBase[DockerState]):
     """DockerState; empty where Docker is absent. One that does not answer is no empty one."""
 
     def command(self) -> str:
-        """Prints ``c|…`` lines for containers, ``n|…`` networks, ``i|…`` images, ``e|…`` env files; ``m|…`` for
+        """Prints ``c|…`` lines for containers, ``n|…`` networks, ``i|…`` images, ``e|…`` env files, ``r|…`` rules; ``m|…`` for
         what of the host is mounted into containers, ``s|…`` for the files of ours that are seen there, and for
         a mount that is no longer what is on the host (``path/``).
         """
@@ -83,6 +89,7 @@ class DockerFact(FactBase[DockerState]):
                 name for row in rows if row[0] == "i" for name in _names(row[1], row[2], row[3])
             )
             envs = {row[1]: row[2] for row in rows if row[0] == "e"}
+            written = [row[1] for row in rows if row[0] == "r"]
         except (ValueError, IndexError) as error:
             raise FactProcessError(f"cannot read what docker prints: {error}") from None
         return DockerState(
@@ -90,10 +97,11 @@ class DockerFact(FactBase[DockerState]):
             {item.name: item for item in networks},
             images,
             envs,
+            frozenset(filter(None, written)) if written else None,
         )
 
 
-_KINDS = frozenset("cniems")
+_KINDS = frozenset("cniemrs")
 
 
 def _network(row: list[str]) -> NetworkState:
@@ -177,6 +185,7 @@ SILENT = quote("Docker does not answer, `systemctl status docker` on the host sa
 
 _DOCKER = f"""
 command -v docker >/dev/null || exit 0
+{rules.QUESTION}
 # One that goes away in between is no failure.
 containers() {{
     ids=$(docker ps -aq --filter label={SERVICE_LABEL}) || return

@@ -11,6 +11,8 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts.docker import SILENT
+from tasks.facts.outbound import QUESTION as REACH
+from tasks.facts.outbound import Outbound, outbound
 from tasks.facts.unsealer import NAME
 from tasks.rendering.render import SERVICE_LABEL
 
@@ -53,13 +55,14 @@ class Status:
     vault: Mapping[str, Any] | None = None
     rooms: tuple[Room, ...] = ()
     units: tuple[str, ...] = ()
+    outbound: Outbound = field(default_factory=Outbound)
 
 
 class StatusFact(FactBase[Status]):
     """Status, in one command; on a host without Docker too."""
 
     def command(self) -> str:
-        """Prints ``clock``, ``disk``, ``unit``, ``docker``, ``container`` and ``vault`` lines."""
+        """Prints ``clock``, ``disk``, ``unit``, ``docker``, ``container``, ``vault``, ``outbound`` and ``cut_off`` lines."""
         return _STATUS
 
     @staticmethod
@@ -81,6 +84,7 @@ class StatusFact(FactBase[Status]):
                 vault=_vault(values.get("vault", ())),
                 rooms=tuple(map(_room, values.get("disk", ()))),
                 units=tuple(dict.fromkeys(values.get("unit", ()))),
+                outbound=outbound(values),
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise FactProcessError(f"cannot read how the host is: {error}") from None
@@ -138,6 +142,7 @@ containers() {{
 }}
 found=$(containers) || fail {SILENT}
 printf '%s\n' "$found"
+{REACH}
 # A sealed one answers, too.
 echo "vault $(docker exec vault wget -q -T 10 -O - http://127.0.0.1:8200/v1/sys/seal-status 2>/dev/null)"
 true

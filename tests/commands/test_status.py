@@ -13,7 +13,7 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.commands import status
 from tasks.commands.status import Line
-from tasks.facts import Room, Standing, Status, StatusFact
+from tasks.facts import Outbound, Room, Standing, Status, StatusFact
 from tasks.run import services
 from tests.fake import commands, fake
 
@@ -57,6 +57,25 @@ def test_a_host_that_is_well_has_nothing_to_say() -> None:
         Line("n8n", "n8n", "healthy", "2 h"),
     ]
     assert list(status.machine_problems(found())) == []
+
+
+def test_containers_without_a_way_out_are_named_with_what_the_host_itself_reaches() -> None:
+    outbound = Outbound("10.0.0.2, port 53", ("n8n", "postgres"))
+    assert list(status.machine_problems(found(outbound=outbound))) == [
+        (
+            "network: n8n, postgres: no way out, where the host itself reaches 10.0.0.2, port 53: a firewall is in between "
+            "(`nft list ruleset`); `make deploy` has Docker write its rules anew"
+        )
+    ]
+    assert list(status.machine_problems(found(outbound=Outbound("10.0.0.2, port 53")))) == []
+
+
+def test_what_containers_reach_is_read() -> None:
+    lines = ["clock 1", "outbound 10.0.0.2 53", "cut_off postgres", "cut_off n8n"]
+    assert StatusFact().process(lines).outbound == Outbound("10.0.0.2, port 53", ("n8n", "postgres"))
+    assert StatusFact().process(lines[:1]).outbound == Outbound()
+    with pytest.raises(FactProcessError, match="cannot read how the host is"):
+        StatusFact().process(["clock 1", "outbound 10.0.0.2"])
 
 
 LOGS = "see `docker logs --tail 50 n8n`"

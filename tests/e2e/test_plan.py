@@ -37,6 +37,7 @@ CHECKS = [
     "Lock | one run at a time, noted in /var/log/smarteros/runs.log",
     "Preflight | system, sizes, ports, clock",
     "Firewall | an unproven change is taken back",
+    "Docker | its rules in the host's firewall",
     "Retire | services that are not listed; their volumes, databases and secrets stay",
     "Verify | every service answers by name over TLS",
 ]
