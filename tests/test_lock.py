@@ -216,7 +216,7 @@ def test_where_one_host_cannot_be_locked_nothing_is_done_on_any(machine: Machine
     assert code == 1, output
     assert changed(output) == []
     assert not machine.done.exists()
-    assert re.search(r"\[(@local|other)\] is locked: \S+@\S+ is deploying to it", output), output
+    assert re.search(r"\[(@local|@fake/other)\]\s+is locked: \S+@\S+ is deploying to it", output), output
     assert re.search(r"nothing is done on \S+, since \S+ cannot be locked", output), output
 
 

@@ -3,9 +3,10 @@
 Where something is missing pyinfra would fail with a traceback, or succeed without having done anything.
 """
 
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
@@ -13,7 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-PYINFRA = "3.10."
+# pyinfra as it was tested; a paramiko before this one knows no key exchange that strict_ssh leaves.
+_VERSIONS = {"pyinfra": "3.10", "paramiko": "5.1"}
 _PACKAGES = (
     "bcrypt",
     "hvac",
@@ -30,7 +32,9 @@ _ANEW = "make the virtual environment anew: .ci/venv .venv"
 
 def checked() -> None:
     """Ends the program (exit code 1) with one line where something is amiss."""
-    if wrong := trouble(sys.argv, Path.cwd(), version("pyinfra"), _missing(_PACKAGES)):
+    if wrong := trouble(
+        sys.argv, Path.cwd(), {name: version(name) for name in _VERSIONS}, _missing(_PACKAGES)
+    ):
         sys.exit(wrong)
     shown_briefly()
 
@@ -39,12 +43,18 @@ def _missing(names: Iterable[str], find: Callable[[str], object] = find_spec) ->
     return [name for name in names if not find(name)]
 
 
-def trouble(argv: Sequence[str], folder: Path, pyinfra: str, missing: Sequence[str]) -> str:
+def _number(text: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", text)[:2]]
+
+
+def trouble(argv: Sequence[str], folder: Path, installed: Mapping[str, str], missing: Sequence[str]) -> str:
     """What is amiss, empty when nothing is. Pure but for the folder."""
     if missing:
         return f"not installed here: {', '.join(missing)}: {_ANEW}"
-    if not pyinfra.startswith(PYINFRA):
-        return f"pyinfra {pyinfra} is installed here, and this needs {PYINFRA}x: {_ANEW}"
+    for name, found in installed.items():
+        wanted = _VERSIONS[name]
+        if _number(found) < _number(wanted) or (name == "pyinfra" and _number(found) != _number(wanted)):
+            return f"{name} {found} is installed here, and this needs {wanted}: {_ANEW}"
     if "--dry" in argv and {"-y", "--yes"} & set(argv):
         return "--dry with -y shows no plan, since -y leaves out what finds the changes: take -y away (make plan does)"
     if "--group-data" not in argv and not (folder / "group_data" / "all.py").is_file():

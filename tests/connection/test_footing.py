@@ -11,6 +11,7 @@ from tasks.connection.footing import _missing, one_line, trouble
 from tasks.connection.said import Said, nameless, once
 from tests.samples import ROOT
 
+HERE = {"pyinfra": "3.10.0", "paramiko": "5.1.0"}
 ANEW = "make the virtual environment anew: .ci/venv .venv"
 PLAN = (
     "--dry with -y shows no plan, since -y leaves out what finds the changes: take -y away (make plan does)"
@@ -18,21 +19,21 @@ PLAN = (
 
 
 def test_nothing_is_amiss_here() -> None:
-    assert trouble(["pyinfra", "--dry", "inventories/prod.py", "deploy.py"], ROOT, "3.10.0", []) == ""
-    assert trouble(["pyinfra", "-y", "inventories/prod.py", "deploy.py"], ROOT, "3.10.1", []) == ""
+    assert trouble(["pyinfra", "--dry", "inventories/prod.py", "deploy.py"], ROOT, HERE, []) == ""
+    assert trouble(["pyinfra", "-y", "inventories/prod.py", "deploy.py"], ROOT, HERE, []) == ""
 
 
 def test_a_dry_run_with_yes_is_no_plan() -> None:
     for yes in ("-y", "--yes"):
-        assert trouble(["pyinfra", yes, "--dry", "i.py", "deploy.py"], ROOT, "3.10.0", []) == PLAN
+        assert trouble(["pyinfra", yes, "--dry", "i.py", "deploy.py"], ROOT, HERE, []) == PLAN
 
 
 def test_another_folder_would_miss_the_settings(tmp_path: Path) -> None:
-    assert trouble(["pyinfra", "i.py", "deploy.py"], tmp_path, "3.10.0", []) == (
+    assert trouble(["pyinfra", "i.py", "deploy.py"], tmp_path, HERE, []) == (
         f"no settings: pyinfra reads group_data in the current folder, and {tmp_path} has no group_data/all.py: "
         "change into the folder of this repository first"
     )
-    assert trouble(["pyinfra", "--group-data", "/srv/data", "i.py"], tmp_path, "3.10.0", []) == ""
+    assert trouble(["pyinfra", "--group-data", "/srv/data", "i.py"], tmp_path, HERE, []) == ""
 
 
 def test_a_file_of_settings_that_no_inventory_reads_is_named(tmp_path: Path) -> None:
@@ -40,17 +41,17 @@ def test_a_file_of_settings_that_no_inventory_reads_is_named(tmp_path: Path) -> 
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     argv = ["pyinfra", "--dry", "inventories/prod.py", "deploy.py"]
-    assert trouble(argv, tmp_path, "3.10.0", []) == (
+    assert trouble(argv, tmp_path, HERE, []) == (
         "group_data/production.py is read by no inventory: prod.py reads group_data/prod.py: rename it"
     )
     (tmp_path / "group_data/prod.py").touch()
-    assert trouble(argv, tmp_path, "3.10.0", []) == ""
+    assert trouble(argv, tmp_path, HERE, []) == ""
 
 
 def test_a_mistake_in_a_file_of_settings_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "group_data").mkdir()
     (tmp_path / "group_data/all.py").write_text('zone = "a.cl"\n\nservices = [\n')
-    assert trouble([], tmp_path, "3.10.0", []) == "group_data/all.py, line 3: '[' was never closed"
+    assert trouble([], tmp_path, HERE, []) == "group_data/all.py, line 3: '[' was never closed"
     file = tmp_path / "group_data/prod.py"
     file.write_text("zone = 1\nimport no_such_module\n")
     with pytest.raises(ModuleNotFoundError) as raised:
@@ -61,8 +62,12 @@ def test_a_mistake_in_a_file_of_settings_is_one_line(tmp_path: Path) -> None:
 
 
 def test_another_pyinfra_or_a_package_that_is_missing_is_named() -> None:
-    assert trouble([], ROOT, "3.5.1", []) == f"pyinfra 3.5.1 is installed here, and this needs 3.10.x: {ANEW}"
-    assert trouble([], ROOT, "3.10.0", ["hvac", "yaml"]) == f"not installed here: hvac, yaml: {ANEW}"
+    older = {"pyinfra": "3.5.1", "paramiko": "4.0.0"}
+    assert trouble([], ROOT, older, []) == f"pyinfra 3.5.1 is installed here, and this needs 3.10: {ANEW}"
+    older = {"pyinfra": "3.10.2", "paramiko": "4.0.0"}
+    assert trouble([], ROOT, older, []) == f"paramiko 4.0.0 is installed here, and this needs 5.1: {ANEW}"
+    assert trouble([], ROOT, {"pyinfra": "3.10.0", "paramiko": "6.0.1"}, []) == ""
+    assert trouble([], ROOT, HERE, ["hvac", "yaml"]) == f"not installed here: hvac, yaml: {ANEW}"
     assert _missing(["yaml", "no_such_package_here"]) == ["no_such_package_here"]
 
 
