@@ -87,8 +87,8 @@ def _take(target: Host) -> Outcome:
     sessions.patient(target)
     try:
         line = Line(target, f"exec bash -c {shlex.quote(_SCRIPT.read_text())}")
-    except (OSError, SSHException) as error:
-        return Outcome(refusal=f"{target.name} cannot be locked: {error}")
+    except (EOFError, OSError, SSHException) as error:
+        return Outcome(refusal=f"{target.name} cannot be locked: {str(error) or 'the connection has ended'}")
     line.send(f"operator {json.dumps(login.operator())}")
     line.send(f"login {json.dumps(login.user(target))}")
     printed = []

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tasks import lock
+from tests.fake import fake
 from tests.run_lock import RunLock
 from tests.samples import ROOT
 
@@ -218,6 +219,17 @@ def test_where_one_host_cannot_be_locked_nothing_is_done_on_any(machine: Machine
     assert not machine.done.exists()
     assert re.search(r"\[(@local|@fake/other)\]\s+is locked: \S+@\S+ is deploying to it", output), output
     assert re.search(r"nothing is done on \S+, since \S+ cannot be locked", output), output
+
+
+def test_a_host_that_goes_away_while_it_is_locked_is_said_to_have_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(*_: object) -> None:
+        raise EOFError  # paramiko's, when the connection ends under a new channel
+
+    monkeypatch.setattr(lock, "Line", gone)
+    with fake({}) as target:
+        assert lock._take(target).refusal == "@fake/one cannot be locked: the connection has ended"
 
 
 def test_what_does_not_end_is_ended_after_its_time(tmp_path: Path) -> None:
