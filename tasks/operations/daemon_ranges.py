@@ -86,15 +86,16 @@ def _ours(written: Any, stack: Stack) -> Iterator[IPv4Network]:
 
 
 def _mtu(have: Mapping[str, Any], machine: Machine, stack: Stack) -> dict[str, Any]:
-    """For docker0, and for networks that others make."""
-    mtu = networks.wanted_mtu(machine, stack)
-    if not mtu:
-        return {}
-    given = have.get(_DEFAULTS)
-    options = given if isinstance(given, dict) else {}
-    bridge = options.get("bridge")
-    kept = bridge if isinstance(bridge, dict) else {}
-    return {_MTU: int(mtu), _DEFAULTS: {**options, "bridge": {**kept, MTU_OPTION: mtu}}}
+    """For docker0, and for networks that others make; back to the usual one where ours was smaller."""
+    options = _table(have.get(_DEFAULTS))
+    bridge = _table(options.get("bridge"))
+    ours = str(have.get(_MTU)) == bridge.get(MTU_OPTION)
+    mtu = networks.wanted_mtu(machine, stack) or (str(networks.ETHERNET) if ours else "")
+    return {_MTU: int(mtu), _DEFAULTS: {**options, "bridge": {**bridge, MTU_OPTION: mtu}}} if mtu else {}
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _installed(machine: Machine) -> bool:

@@ -175,7 +175,8 @@ def _undone(bridge: Bridge) -> str:
 def _create(state: NetworkState) -> str:
     words = ["--driver", state.driver, *(["--internal"] if state.internal else [])]
     words += [word for subnet in state.subnets for word in ("--subnet", subnet)]
-    words += ["--opt", f"{MTU_OPTION}={state.mtu}"] if state.mtu else []
+    # Said even where it is the usual one: daemon.json may have another for networks that say nothing.
+    words += ["--opt", f"{MTU_OPTION}={state.mtu or ETHERNET}"] if state.driver == "bridge" else []
     words += ["--label", f"{NETWORK_LABEL}=yes"] if state.ours else []
     words += ["--label", f"{POOL_LABEL}={state.pool}"] if state.pool else []
     return f"docker network create {' '.join(map(quote, words))} {quote(state.name)} >/dev/null"

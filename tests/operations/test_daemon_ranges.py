@@ -99,6 +99,9 @@ def test_a_small_mtu_is_docker0s_and_that_of_what_others_make() -> None:
     machine = [*MACHINE, WAN]
     assert added(machine, docker=(DOCKER0,)) == small
     assert added(machine, docker=(DOCKER0,), have=small) == small
+    wide = {"mtu": 1500, "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1500"}}}
+    assert added(THERE, docker=(DOCKER0,), have=small) == wide
+    assert added(THERE, docker=(DOCKER0,), have={"mtu": 1400}) == {}
     theirs = {"default-network-opts": {"bridge": {"a": "b"}, "overlay": {}}}
     assert added(machine, docker=(DOCKER0,), have=theirs)["default-network-opts"] == {
         "bridge": {"a": "b", "com.docker.network.driver.mtu": "1450"},

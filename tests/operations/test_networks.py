@@ -143,13 +143,13 @@ def test_what_is_made_is_armed_and_what_was_there_before_is_what_comes_back() ->
     assert lines[at:] == [
         "gone tenants-net",
         (
-            "docker network create --driver bridge --subnet 172.19.0.0/16 --label smarteros.network=yes "
-            "tenants-net >/dev/null"
+            "docker network create --driver bridge --subnet 172.19.0.0/16 --opt com.docker.network.driver.mtu=1500 "
+            "--label smarteros.network=yes tenants-net >/dev/null"
         ),
         "joined tenants-net armed/members",
         (
-            "docker network create --driver bridge --subnet 10.207.1.0/24 --label smarteros.network=yes "
-            "--label smarteros.pool=10.207.0.0/16 new-net >/dev/null"
+            "docker network create --driver bridge --subnet 10.207.1.0/24 --opt com.docker.network.driver.mtu=1500 "
+            "--label smarteros.network=yes --label smarteros.pool=10.207.0.0/16 new-net >/dev/null"
         ),
     ]
     assert "members >members" in lines
