@@ -1,7 +1,7 @@
 """Docker: engine, compose and buildx from apt, the daemon with our settings, enabled and running."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pyinfra.api import StringCommand
@@ -95,6 +95,14 @@ def daemon_settings(
     except (ValueError, TypeError, RecursionError) as error:
         raise Refused(f"/etc/docker/daemon.json is no JSON object ({error}): mend or remove it") from None
     return "" if have == merged else json.dumps(merged, indent=2)
+
+
+def left_alone(machine: Machine) -> Iterator[str]:
+    """Files that this phase would write, and has no need to."""
+    if not daemon_settings(machine.daemon_json, _ranges):
+        yield DAEMON_JSON
+    if machine.compose and machine.buildx:
+        yield from DOCKER_SOURCE
 
 
 def install(machine: Machine, source: str) -> str:

@@ -9,7 +9,7 @@ import gevent
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import firewall, ssh, verify
+from tasks import docker, firewall, ssh, verify
 from tasks.clients import vault_session
 from tasks.facts import (
     DatabasesFact,
@@ -72,7 +72,7 @@ def checked() -> Commands:
     reasons = list(problems(machine, services(), stack().docker_source, time.time(), held))
     reasons += takeover.refusals()
     reasons += ssh.refusals()
-    reasons += kept.refusals(machine)
+    reasons += kept.refusals(machine, {*docker.left_alone(machine)})
     reasons += networks.refusals()
     reasons += firewall.refusals(machine.access, stack())
     reasons += vault_session.refusals()
@@ -94,7 +94,7 @@ def warnings(machine: Machine) -> Iterator[str]:
     """What the run goes on with."""
     if machine.apt:
         yield f"apt is at work, {', '.join(machine.apt)}: what has to be installed waits up to ten minutes for it"
-    yield from kept.warnings(machine)
+    yield from kept.warnings(machine, {*docker.left_alone(machine)})
     yield from networks.warnings()
     if not machine.deployed:
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tasks import docker
-from tasks.facts import Machine
+from tasks.facts import Machine, MachineFact
 from tasks.operations.kept import keep
-from tasks.run import Refused
+from tasks.run import Refused, known
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, stdin
 from tests.operations.test_apt import WAIT
@@ -140,6 +140,17 @@ def test_settings_that_others_may_write_are_closed_without_a_restart() -> None:
     with fake({"/etc/os-release": [*INSTALLED, "loose yes"]}):
         [command] = map(str, commands(docker.engine))
     assert command.splitlines()[-1] == "shut /etc/docker/daemon.json 644"
+
+
+def test_settings_that_are_right_and_sources_of_what_is_there_are_left_alone() -> None:
+    sources = ["/etc/apt/keyrings/docker.asc", "/etc/apt/sources.list.d/docker.sources"]
+    for lines, expected in (
+        (INSTALLED, ["/etc/docker/daemon.json", *sources]),
+        ([line for line in INSTALLED if "buildx" not in line], ["/etc/docker/daemon.json"]),
+        ([line for line in INSTALLED if line != RIGHT], sources),
+    ):
+        with fake({"/etc/os-release": lines}):
+            assert list(docker.left_alone(known(MachineFact))) == expected
 
 
 def test_a_disabled_or_stopped_docker_is_started() -> None:

@@ -38,7 +38,7 @@ _PATTERNS = (
     "/root/env-templates/*.env.example",
     f"{SECRETS}/*.env",
 )
-_FOLDERS = (ROOT, "/vault", SECRETS, "/root/dkcompose", "/root/env-templates", "/etc/smarteros")
+FOLDERS = (ROOT, "/vault", SECRETS, "/root/dkcompose", "/root/env-templates", "/etc/smarteros")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ QUESTION = f"""
 {SHELL}
 index=$(cat {BEFORE}/index 2>/dev/null)
 for folder in /etc /opt /root /usr/local /var/lib; do [ ! -e "$folder" ] || [ -w "$folder" ] || echo "before_fixed $folder"; done
-for folder in {" ".join(_FOLDERS)}; do
+for folder in {" ".join(FOLDERS)}; do
     [ ! -e "$folder" ] && [ ! -L "$folder" ] || [ -d "$folder" ] || echo "before_blocked $folder"
 done
 [ -n "$index" ] || [ -n "$(readlink {CURRENT} | grep '^generations/'; grep '^digest ' {ROOT}/host)" ] ||

@@ -222,11 +222,13 @@ def test_a_stack_of_ours_is_not_anothers(place: Place, sign: str) -> None:
     assert place.asked() == []
 
 
-def said(before: Before, user: str = "root", **changes: Any) -> tuple[list[str], list[str]]:
+def said(
+    before: Before, user: str = "root", left: tuple[str, ...] = (), **changes: Any
+) -> tuple[list[str], list[str]]:
     """Refusals and warnings on a host like that."""
     machine = Machine(user=user, before=before)
     with fake({}, **changes):
-        return list(kept.refusals(machine)), list(kept.warnings(machine))
+        return list(kept.refusals(machine, left)), list(kept.warnings(machine, left))
 
 
 IN_THE_WAY = "is not ours and stands where ours has to come: move it away"
@@ -262,6 +264,17 @@ def test_what_is_in_the_way_is_refused_and_what_is_replaced_is_named() -> None:
 
 def test_who_is_not_root_cannot_say_what_can_be_written() -> None:
     assert said(Before(fixed=("/etc",)), user="deploy") == ([], [])
+
+
+def test_what_is_right_as_it_is_stays_unnamed() -> None:
+    path = "/etc/docker/daemon.json"
+    assert said(Before(replaced=(path,), fixed=(path,)), left=(path,)) == ([], [])
+
+
+def test_a_caddyfile_is_named_where_a_proxy_of_ours_comes() -> None:
+    found = Before(replaced=("/root/Caddyfile",))
+    assert said(found, services=["vault"]) == ([], [])
+    assert said(found)[1] == said(found, takeover="traefik")[1] != []
 
 
 def test_files_of_what_the_settings_name_are_named() -> None:
