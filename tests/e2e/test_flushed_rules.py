@@ -1,0 +1,32 @@
+"""Docker's rules in the host's firewall, flushed behind its back: a plan and `make status` say so, a run has them written anew."""
+
+import pytest
+
+from tests.e2e.deployment import Deployment
+
+STATUS = "tasks.commands.status.run"
+RULES = "Docker | its rules in the host's firewall"
+GONE = (
+    "smarter-net, tenants-net, dokploy-network: Docker's rules are gone from the host's firewall (a flush?)"
+)
+NO_WAY_OUT = "no way out, where the host itself reaches "
+
+
+def listed(host: Deployment) -> str:
+    """Docker's rules, without counters."""
+    return host.sh("iptables-save | grep -E '^-A|^:DOCKER' | sed 's/ \\[.*//' | sort")
+
+
+@pytest.mark.parametrize("flush", ["iptables -F", "iptables -t nat -F", "nft -f /etc/nftables.conf"])
+def test_a_flush_is_seen_and_healed(deployed: Deployment, flush: str) -> None:
+    before = listed(deployed)
+    deployed.sh(flush)
+    assert GONE in deployed.run("--dry", yes=False).output
+    status = deployed.run(deploy=STATUS)
+    # Without a chain that drops what nobody lets through, a flush of the filter alone shuts nobody in.
+    assert (NO_WAY_OUT in status.output) is (flush != "iptables -F")
+    run = deployed.converge()
+    assert RULES in run.changes
+    assert listed(deployed) == before
+    deployed.unchanged()
+    deployed.converge(deploy=STATUS)
