@@ -13,7 +13,7 @@ from tasks.facts import Machine, MachineFact
 from tasks.facts.access import FIREWALL, FIREWALL_UNIT, TABLE, WAY, Access
 from tasks.model.port_types import bounds
 from tasks.model.stack import OpenPort, Stack
-from tasks.operations import apt, armed, cut_off
+from tasks.operations import apt, armed, cut_off, walls
 from tasks.operations.files import expected
 from tasks.rendering.templates import HOME, jinja
 from tasks.run import (
@@ -82,9 +82,10 @@ def table() -> Commands:
 
 
 def say(found: Machine) -> None:
-    """What the world will no longer reach; once in a run, before anything is asked or done."""
+    """What the world will no longer reach, and which other firewalls there are; once in a run, before anything is asked or done."""
     access, settings = found.access, stack()
     lines = cut_off.lines(found, interfaces(access, settings), passing(access, settings), frozenset(every()))
+    lines += walls.lines(found.walls)
 
     def said() -> bool:
         for line in lines:

@@ -12,6 +12,8 @@ from tasks.facts.listeners import Listener, Published
 from tasks.facts.started import STARTED
 from tasks.facts.surroundings import QUESTION as AROUND
 from tasks.facts.surroundings import Surroundings, surroundings
+from tasks.facts.walls import QUESTION as WALLS
+from tasks.facts.walls import walls
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Machine:
     access: Access = field(default_factory=Access)
     before: kept.Before = field(default_factory=kept.Before)
     surroundings: Surroundings = field(default_factory=Surroundings)
+    walls: tuple[str, ...] = ()
 
 
 class MachineFact(FactBase[Machine]):
@@ -67,6 +70,7 @@ class MachineFact(FactBase[Machine]):
             QUESTION,
             listeners.QUESTION,
             AROUND,
+            WALLS,
             _APT,
             _MACHINE,
         )
@@ -180,4 +184,5 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         access=access(values, listening),
         before=kept.before(values),
         surroundings=surroundings(values),
+        walls=walls(values),
     )
