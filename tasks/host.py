@@ -16,6 +16,7 @@ from tasks.facts.kept import BEFORE, LOGIN_DEFS
 from tasks.operations import apt
 from tasks.operations.files import archive
 from tasks.operations.kept import keep
+from tasks.operations.needed import PACKAGES
 from tasks.operations.units import units as timed
 from tasks.rendering.render import ROOT, SECRETS, digest
 from tasks.rendering.templates import HOME, jinja
@@ -24,20 +25,6 @@ from tasks.run import Commands, executing, host, known, operation, read_ahead, s
 SOURCE = HOME / "files" / "host"
 SYSCTL = "/etc/sysctl.d/99-zz-smarteros-"
 
-# apparmor: Docker confines every container with it, where it is. cron: for debsums. python3-systemd: without it fail2ban
-# reads no journal and ends (Debian 12, Ubuntu 22.04 only recommend it). The rest: see files/host.
-PACKAGES = (
-    "aide",
-    "apparmor",
-    "apt-listchanges",
-    "cron",
-    "debsums",
-    "fail2ban",
-    "libpam-pwquality",
-    "needrestart",
-    "python3-systemd",
-    "unattended-upgrades",
-)
 UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "cron.service", "fail2ban.service")
 TIMED = ("smarteros-integrity.service", "smarteros-integrity.timer")
 # A container has its kernel, with the audit log and the clock, from the machine that it runs on: what it could
@@ -180,8 +167,7 @@ def shortcomings(found: HostState) -> Iterator[str]:
 
 def install(names: list[str]) -> str:
     """Shell that installs the packages, waiting up to ten minutes for another apt to end."""
-    lines = ["set -e", "export DEBIAN_FRONTEND=noninteractive", apt.UPDATE]
-    return "\n".join([*lines, f"{apt.GET} install -y --no-install-recommends {apt.KEEP} {' '.join(names)}"])
+    return apt.script(names, apt.KEEP)
 
 
 def settle(paths: Iterable[str], settings: Mapping[str, str], active: list[str]) -> str:

@@ -1,6 +1,5 @@
 """Preflight: refuses, with the reason and what to do, a host that the chosen services cannot live on."""
 
-import re
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,7 +8,7 @@ import gevent
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import docker, firewall, ssh, verify
+from tasks import firewall, ssh, verify
 from tasks.clients import vault_session
 from tasks.facts import (
     DatabasesFact,
@@ -25,7 +24,7 @@ from tasks.facts import (
 )
 from tasks.model import sizing
 from tasks.model.catalogue import Service
-from tasks.operations import apt, architecture, dns, first_run, kept, networks, ports, takeover
+from tasks.operations import apt, architecture, disk, dns, first_run, kept, networks, ports, survey, takeover
 from tasks.operations.described import links
 from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import (
@@ -45,10 +44,6 @@ from tasks.services import every
 # System → releases that are tested or documented upstream as Docker hosts.
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
 
-# The health checks' start_interval needs it; older ones would refuse the compose files.
-OLDEST_ENGINE = 25
-
-_UPDATE_DISK_MB = 2048
 _MOST_SKEW = 30
 
 
@@ -69,11 +64,12 @@ def checked() -> Commands:
     verify.trust()
     machine = known(MachineFact)
     held = takeover.accepted()
-    reasons = list(problems(machine, services(), stack().docker_source, time.time(), held))
+    reasons = list(problems(machine, services(), time.time(), held, survey.images()))
+    reasons += survey.refusals()
     reasons += takeover.refusals()
     reasons += ssh.refusals()
-    reasons += kept.refusals(machine, {*docker.left_alone(machine)})
-    reasons += networks.refusals()
+    reasons += kept.refusals(machine, {*survey.left_alone()})
+    reasons += _networks(reasons)
     reasons += firewall.refusals(machine.access, stack())
     reasons += vault_session.refusals()
     if reasons:
@@ -85,6 +81,14 @@ def checked() -> Commands:
         yield StringCommand(apt.MEND)
 
 
+def _networks(reasons: list[str]) -> list[str]:
+    """What speaks against our networks. That Docker does not answer is said where nothing has said why."""
+    try:
+        return list(networks.refusals())
+    except Refused as error:
+        return [] if any(line.startswith("docker:") for line in reasons) else [str(error)]
+
+
 def _warn(lines: Iterable[str]) -> None:
     for line in lines:
         host().log_styled(line, fg="yellow", log_func=logger.warning)
@@ -94,8 +98,9 @@ def warnings(machine: Machine) -> Iterator[str]:
     """What the run goes on with."""
     if machine.apt:
         yield f"apt is at work, {', '.join(machine.apt)}: what has to be installed waits up to ten minutes for it"
-    yield from kept.warnings(machine, {*docker.left_alone(machine)})
+    yield from kept.warnings(machine, {*survey.left_alone()})
     yield from networks.warnings()
+    yield from survey.remarks()
     if not machine.deployed:
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
 
@@ -121,21 +126,21 @@ def _quiet_run() -> list[tuple[Any, ...]]:
 def problems(
     machine: Machine,
     chosen: tuple[Service, ...],
-    source: str,
     now: float,
     accepted: frozenset[str] = frozenset(),
+    images: str = "",
 ) -> Iterator[str]:
     """Each reason against the machine, with what to do; ``accepted`` containers may hold the ports. Pure."""
-    yield from _system(machine, source)
+    yield from _system(machine)
     yield from architecture.problems(machine.architecture, chosen)
-    yield from _sizes(machine, chosen)
+    yield from _sizes(machine, chosen, images)
     yield from ports.taken(machine, chosen, frozenset(every()), accepted)
     skew = round(machine.clock - now)
     if abs(skew) > _MOST_SKEW:
         yield f"clock: {abs(skew)} s {'ahead' if skew > 0 else 'behind'}: set it (timedatectl set-ntp true)"
 
 
-def _system(machine: Machine, source: str) -> Iterator[str]:
+def _system(machine: Machine) -> Iterator[str]:
     if machine.release not in SUPPORTED.get(machine.system, ()):
         known_systems = "; ".join(f"{name} {', '.join(releases)}" for name, releases in SUPPORTED.items())
         yield f"system: {machine.system} {machine.release} is not supported; use one of: {known_systems}"
@@ -145,22 +150,13 @@ def _system(machine: Machine, source: str) -> Iterator[str]:
         yield f"system: process 1 is {machine.init}; a host booted by systemd is needed"
     if machine.user != "root":
         yield f"login: commands run as {machine.user}; log in as root, or set _sudo = True for the host"
-    major = re.match(r"\d+", machine.engine)
-    if major and int(major[0]) < OLDEST_ENGINE:
-        yield f"docker: {machine.engine} is older than {OLDEST_ENGINE}; remove it, and let this run install a newer one"
-    if not machine.engine and (machine.system, machine.release, source) == ("debian", "12", "distribution"):
-        yield 'docker: Debian 12 ships one that is too old; set docker_source = "docker.com"'
 
 
-def _sizes(machine: Machine, chosen: tuple[Service, ...]) -> Iterator[str]:
+def _sizes(machine: Machine, chosen: tuple[Service, ...], images: str) -> Iterator[str]:
     need = sizing.demand(chosen)
     if machine.memory_mb < need.memory_mb:
-        yield f"memory: {machine.memory_mb} MB, and the chosen services need {need.memory_mb} MB{_LARGER}"
+        yield f"memory: {machine.memory_mb} MB, and the chosen services need {need.memory_mb} MB{disk.LARGER}"
     if machine.cpus < need.cpus:
-        yield f"cpus: {machine.cpus}, and the largest container needs {need.cpus:g}{_LARGER}"
-    needed = _UPDATE_DISK_MB if machine.deployed else round(need.disk_gb * 1024)
-    if machine.disk_free_mb < needed:
-        yield f"disk: {machine.disk_free_mb} MB free below /var/lib, and {needed} MB are needed{_LARGER}"
-
-
-_LARGER = ": choose fewer services, a smaller profile, or take a larger host"
+        yield f"cpus: {machine.cpus}, and the largest container needs {need.cpus:g}{disk.LARGER}"
+    containers = sum(len(service.containers) for service in chosen)
+    yield from disk.problems(machine, round(need.disk_gb * 1024), containers, images)

@@ -10,10 +10,10 @@ from pyinfra.api.exceptions import FactProcessError
 from tasks import firewall
 from tasks.facts import MachineFact
 from tasks.facts.access import FIREWALL, Access
+from tasks.operations import apt
 from tasks.run import Refused
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake
-from tests.operations.test_apt import WAIT
 from tests.samples import ROOT, refusals, stack
 
 TABLE = """table inet smarter_fw
@@ -188,10 +188,10 @@ def test_what_has_changed_beside_it_makes_other_rules(old: str, new: str) -> Non
 
 
 def test_a_host_without_nft_gets_it_from_its_own_packages_first() -> None:
-    first, *rest = table([line for line in RIGHT if not line.startswith(("nft", "firewall_loaded"))])
-    apt = "DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600"
-    install = f"{apt} install -y --no-install-recommends nftables"
-    assert first == f"{install} || {{ {WAIT}; apt-get -q -o DPkg::Lock::Timeout=600 update && {install}; }}"
+    bare = [line for line in RIGHT if not line.startswith(("nft", "firewall_loaded"))]
+    with fake({"/etc/os-release": bare}):
+        first, *rest = (str(command) for command in commands(firewall.table))
+    assert first == apt.install("nftables")
     assert len(rest) == 3
 
 

@@ -30,8 +30,8 @@ SERVICES = load(stack())
 LARGER = ": choose fewer services, a smaller profile, or take a larger host"
 
 
-def problems(source: str = "distribution", **changes: Any) -> list[str]:
-    return list(preflight.problems(replace(GOOD, **changes), SERVICES, source, 1000.4))
+def problems(**changes: Any) -> list[str]:
+    return list(preflight.problems(replace(GOOD, **changes), SERVICES, 1000.4))
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,6 @@ def test_a_bare_host_of_a_supported_system_is_fine(system: str, release: str) ->
     assert problems(system=system, release=release) == []
 
 
-def test_debian_12_is_fine_with_dockers_own_packages() -> None:
-    assert problems("docker.com", release="12") == []
-    assert problems(release="12", engine="28.0.0") == []
-
-
 SYSTEMS = "use one of: debian 12, 13; ubuntu 22.04, 24.04, 26.04"
 REASONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"system": "fedora", "release": "43"}, [f"system: fedora 43 is not supported; {SYSTEMS}"]),
@@ -54,13 +49,6 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"architecture": "armv7l"}, ["system: armv7l is not supported; use x86_64 or aarch64"]),
     ({"init": "sh"}, ["system: process 1 is sh; a host booted by systemd is needed"]),
     ({"user": "admin"}, ["login: commands run as admin; log in as root, or set _sudo = True for the host"]),
-    (
-        {"engine": "20.10.24+dfsg1"},
-        ["docker: 20.10.24+dfsg1 is older than 25; remove it, and let this run install a newer one"],
-    ),
-    ({"engine": "25.0.0"}, []),
-    ({"engine": "dev"}, []),
-    ({"release": "12"}, ['docker: Debian 12 ships one that is too old; set docker_source = "docker.com"']),
     (
         {"memory_mb": 4639},
         [f"memory: 4639 MB, and the chosen services need 4640 MB{LARGER}"],
@@ -94,7 +82,7 @@ def test_each_reason_is_one_line(changes: dict[str, Any], lines: list[str]) -> N
 
 
 def test_the_needs_are_the_chosen_services() -> None:
-    few = list(preflight.problems(replace(GOOD, memory_mb=500), (HELPDESK,), "distribution", 1000))
+    few = list(preflight.problems(replace(GOOD, memory_mb=500), (HELPDESK,), 1000))
     assert few == [f"memory: 500 MB, and the chosen services need {(1024 + 2 * 128) // 2 + 256} MB{LARGER}"]
 
 

@@ -17,8 +17,9 @@ from tasks.facts.before import BeforeFact, Index
 from tasks.facts.host import NOTE
 from tasks.facts.kept import BEFORE, DAEMON_JSON, DOCKER_SOURCE, SHELL
 from tasks.facts.unsealer import CREDENTIAL, NAME, PROGRAM, UNIT
-from tasks.host import MACHINE_PACKAGES, PACKAGES
+from tasks.host import MACHINE_PACKAGES
 from tasks.operations import armed
+from tasks.operations.needed import PACKAGES
 from tasks.rendering.render import ROOT, SECRETS
 from tasks.rendering.templates import jinja
 from tasks.run import Commands, host, known, operation, remember, services

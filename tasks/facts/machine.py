@@ -1,5 +1,6 @@
 """The machine: system, sizes, who listens on which port, which Docker is there."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,12 +18,26 @@ from tasks.facts.walls import walls
 
 
 @dataclass(frozen=True)
+class Store:
+    """A folder that Docker stores in, or will, and its file system: its number, MB and files that it has room for.
+
+    files: -1 where a file system makes room for them as it goes.
+    """
+
+    path: str
+    device: str
+    free_mb: int
+    files: int
+
+
+@dataclass(frozen=True)
 class Machine:
     """The host itself: system, sizes, who listens on which port, which Docker is there, and what of ours.
 
     units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active.
     handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
-    apt: who holds one of its locks. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does.
+    apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left:
+    settings of ours that this host keeps to its own. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does.
     """
 
     system: str = ""
@@ -45,6 +60,9 @@ class Machine:
     git: bool = False
     daemon_json: str = ""
     daemon_loose: bool = False
+    daemon_unproven: bool = False
+    docker_left: tuple[str, ...] = ()
+    stores: tuple[Store, ...] = ()
     daemon_enabled: bool = False
     daemon_stale: bool = False
     units: Mapping[str, str] = field(default_factory=dict)
@@ -112,6 +130,13 @@ awk '/^MemTotal:/ {print "memory_kb", $2}' /proc/meminfo
 echo "cpus $(nproc)"
 command -v git >/dev/null && echo "git yes"
 df -Pk /var/lib | awk 'NR == 2 {print "disk_kb", $4}'
+root=$(sed -n 's/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' /etc/docker/daemon.json 2>/dev/null)
+for path in /var/lib /var/lib/containerd "${root:-/var/lib/docker}"; do
+    real=$path
+    until [ -e "$real" ]; do real=$(dirname "$real"); done
+    echo "store $path $(stat -c %d "$real") $(df -k --output=avail,iavail,itotal "$real" | tail -n 1)"
+done
+sed -u 's/^/docker_left /' /opt/smarteros/docker-left 2>/dev/null
 echo "clock $(date +%s)"
 [ -e /opt/smarteros/current ] && echo "deployed yes"
 for unit in /etc/systemd/system/smarteros-*; do
@@ -124,7 +149,8 @@ sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
 dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
 if [ -s /etc/docker/daemon.json ]; then
-    echo "daemon_json $(tr -d '\n' </etc/docker/daemon.json)"
+    echo "daemon_json $(base64 -w0 </etc/docker/daemon.json)"
+    [ -e /etc/docker/.daemon.json.before ] && echo "unproven yes"
     [ "$(stat -c '%a %U:%G' /etc/docker/daemon.json)" = "644 root:root" ] || echo "loose yes"
 fi
 if command -v docker >/dev/null; then
@@ -144,6 +170,12 @@ fi
 wait
 true
 """.strip()
+
+
+def _store(line: str) -> Store:
+    path, device, free_kb, files, all_files = line.rsplit(maxsplit=4)
+    endless = all_files in ("0", "-")
+    return Store(path, device, int(free_kb) // 1024, -1 if endless else int(files))
 
 
 def _machine(values: dict[str, list[str]]) -> Machine:
@@ -172,7 +204,10 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         compose=one("compose"),
         buildx=one("buildx"),
         git="git" in values,
-        daemon_json=one("daemon_json"),
+        daemon_json=b64decode(one("daemon_json")).decode(errors="replace"),
+        daemon_unproven="unproven" in values,
+        docker_left=tuple(values.get("docker_left", ())),
+        stores=tuple(map(_store, values.get("store", ()))),
         daemon_loose="loose" in values,
         daemon_enabled="enabled" in values,
         daemon_stale="stale" in values,

@@ -14,9 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 
-from tasks import docker, secrets
-from tasks import host as host_phase
+from tasks import secrets
 from tasks.model import catalogue, envfile
+from tasks.operations import daemon, needed
 from tasks.operations.files import archive
 from tasks.rendering import host_files, render
 from tasks.services import load
@@ -193,8 +193,8 @@ def first_variables() -> dict[str, str]:
     files = render.tree(stack)
     made = {service.name: secrets.generated(service.secrets, {}) for service in services}
     return {
-        "DAEMON": json.dumps(docker.DAEMON),
-        "PACKAGES": " ".join((*host_phase.PACKAGES, "nftables")),
+        "DAEMON": json.dumps(daemon.OURS),
+        "PACKAGES": " ".join((*needed.PACKAGES, "nftables")),
         "FILES": archive(files),
         "LINKS": " ".join(
             f"{link}={render.CURRENT}/{path}" for link, path in _links(services, files).items()

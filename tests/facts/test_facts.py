@@ -26,6 +26,7 @@ from tasks.facts import (
     TreeFact,
 )
 from tasks.facts.listeners import Listener, Published
+from tasks.facts.machine import Store
 from tasks.facts.proxy import UNKNOWN
 from tasks.facts.surroundings import Route, Surroundings
 
@@ -43,7 +44,7 @@ MACHINE = [
     'listener tcp LISTEN 0 4096 0.0.0.0:80 0.0.0.0:* users:(("docker-proxy",pid=911,fd=7))',
     "broken linux-image-amd64",
     "enabled yes",
-    'daemon_json {  "no-new-privileges": true}',
+    "daemon_json ewogICJuby1uZXctcHJpdmlsZWdlcyI6IHRydWUKfQo=",
     "publisher caddy-proxy caddy 0.0.0.0:80->80/tcp, [::]:80->80/tcp",
     "engine 26.1.5+dfsg1",
     "compose 2.26.1-4",
@@ -79,7 +80,7 @@ def test_a_machine_is_read() -> None:
         engine="26.1.5+dfsg1",
         compose="2.26.1-4",
         buildx="0.13.1",
-        daemon_json='{  "no-new-privileges": true}',
+        daemon_json='{\n  "no-new-privileges": true\n}\n',
         daemon_enabled=True,
         daemon_stale=True,
         surroundings=Surroundings(
@@ -97,6 +98,14 @@ def test_a_machine_is_read() -> None:
 
 def test_settings_of_docker_that_others_may_write_are_seen() -> None:
     assert MachineFact().process([*MACHINE, "loose yes"]).daemon_loose is True
+
+
+def test_where_docker_stores_is_seen_and_what_is_left_to_the_host() -> None:
+    lines = ["store /var/lib 1 2048 10 20", "store /srv/a b 2 4096 0 0", "docker_left icc", "unproven yes"]
+    machine = MachineFact().process([*MACHINE, *lines])
+    assert machine.stores == (Store("/var/lib", "1", 2, 10), Store("/srv/a b", "2", 4, -1))
+    assert machine.docker_left == ("icc",)
+    assert machine.daemon_unproven is True
 
 
 def test_a_bare_machine_has_no_docker() -> None:

@@ -19,7 +19,11 @@ WAIT = (
     '/var/lib/apt/lists/lock 2>/dev/null | awk \'NR == FNR {lock[$1]; next} {split($6, part, ":")} '
     "part[3] in lock {print $5}' - /proc/locks | sort -u)\" ] || break; sleep 1; done"
 )
-GET = "DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600"
+GET = "apt-get -q -o DPkg::Lock::Timeout=600"
+INSTALL = f"{GET} install -y --no-install-recommends --no-remove"
+QUIET = "DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1"
+UPDATE = f"{WAIT}; {{ {GET} update 2>&1 || true; }} | tee /run/smarteros-apt"
+WHY = apt._WHY
 
 
 def moved(script: str, folder: Path) -> str:
@@ -58,10 +62,80 @@ def test_a_lock_is_waited_for_as_long_as_it_is_held_and_no_longer_than_it_may(tm
     assert sh(moved(HOLDERS, tmp_path)) == ""
 
 
+def test_packages_are_installed_with_fresh_lists_and_none_is_removed_for_them() -> None:
+    assert apt.script(["a", "b"], "-o X=y", "true") == "\n".join(
+        (
+            WHY,
+            "set -e",
+            f"export {QUIET}",
+            UPDATE,
+            "true",
+            f"{INSTALL} -o X=y a b || {{ why a b >&2; exit 1; }}",
+        )
+    )
+
+
 def test_packages_are_installed_with_an_update_only_when_there_is_no_other_way() -> None:
-    install = f"{GET} install -y --no-install-recommends a b"
-    assert apt.install("a", "b") == (
-        f"{install} || {{ {WAIT}; apt-get -q -o DPkg::Lock::Timeout=600 update && {install}; }}"
+    text = apt.install("a", "b")
+    assert text == f"{QUIET} {INSTALL} a b || {{\n{apt.script(['a', 'b'])}\n}}"
+    assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
+
+
+APT = """#!/bin/sh
+case "$*" in
+*update*) cat "$SAID"; exit 100 ;;
+*-s\\ install*) printf 'Inst a (1)\\nRemv docker-ce [5:28]\\nRemv containerd.io [1.7]\\n' ;;
+*) exit "$CODE" ;;
+esac
+"""
+SAID = """Err:1 cdrom://Debian 13 trixie Release
+  Please use apt-cdrom to make this CD-ROM recognized by APT.
+Hit:2 http://good.example/debian trixie InRelease
+Err:3 http://dead.example/debian trixie InRelease
+  Something wicked happened resolving 'dead.example:http'
+W: GPG error: https://old.example/apt stable InRelease: The following signatures were invalid: EXPKEYSIG 1
+E: The repository 'https://gone.example/x gone Release' does not have a Release file.
+"""
+
+
+def run(folder: Path, script: str, code: int) -> tuple[int, list[str]]:
+    """With an apt-get whose update fails, and whose install ends with this code."""
+    lists = folder / "sources.list.d"
+    lists.mkdir(exist_ok=True)
+    (folder / "said").write_text(SAID)
+    (folder / "apt-get").write_text(APT)
+    (folder / "apt-get").chmod(0o755)
+    (folder / "sources.list").write_text(
+        "# deb http://dead.example/debian trixie main\ndeb cdrom:[Debian 13]/ trixie main\n"
+        "deb http://good.example/debian trixie main\n"
+    )
+    (lists / "x.sources").write_text("Types: deb\nURIs: https://gone.example/x/\nSuites: gone\n")
+    (lists / "y.list").write_text(
+        "deb http://dead.example/debian/ trixie main\ndeb https://old.example/apt stable main\n"
+    )
+    moved = script.replace("/etc/apt/", f"{folder}/").replace("/run/", f"{folder}/run-")
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "SAID": str(folder / "said"), "CODE": str(code)}
+    done = subprocess.run(["sh", "-c", moved], env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr.replace(f"{folder}/", "").splitlines()
+
+
+def test_sources_that_fail_stop_nothing_that_can_be_had_without_them(tmp_path: Path) -> None:
+    assert run(tmp_path, apt.script(["a"]), 0) == (0, [])
+
+
+def test_an_install_that_fails_says_what_would_have_gone_and_which_sources_failed(tmp_path: Path) -> None:
+    assert run(tmp_path, apt.script(["a"]), 100) == (
+        1,
+        [
+            (
+                "apt would have to remove: docker-ce containerd.io; nothing was removed: remove or upgrade it yourself, "
+                "or take another host"
+            ),
+            "apt cannot read a source, sources.list.d/x.sources line 2: URIs: https://gone.example/x/",
+            "apt cannot read a source, sources.list.d/y.list line 1: deb http://dead.example/debian/ trixie main",
+            "apt cannot read a source, sources.list.d/y.list line 2: deb https://old.example/apt stable main",
+            "apt cannot read a source, sources.list line 2: deb cdrom:[Debian 13]/ trixie main",
+        ],
     )
 
 
@@ -72,11 +146,11 @@ def test_an_interrupted_dpkg_is_mended_without_a_question() -> None:
     )
     assert apt.MEND.splitlines() == [
         WAIT,
-        "export DEBIAN_FRONTEND=noninteractive",
+        f"export {QUIET}",
         "dpkg --force-confdef --force-confold --configure -a || true",
         r"broken=$(dpkg-query -W -f '${db:Status-Eflag} ${binary:Package}\n' | sed -n 's/^reinstreq //p')",
-        f'[ -z "$broken" ] || {keeping} install -y --reinstall $broken',
-        f"{keeping} --fix-broken install -y",
+        f'[ -z "$broken" ] || {keeping} install -y --no-remove --reinstall $broken',
+        f"{keeping} --fix-broken install -y --no-remove",
         "left=$(dpkg --audit)",
         '[ -z "$left" ] || { echo "$left" >&2; exit 1; }',
     ]

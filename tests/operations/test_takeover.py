@@ -92,11 +92,11 @@ def test_preflight_lets_go_the_ports_of_exactly_that_container() -> None:
         ),
     )
     chosen = load(samples.stack(services=["vault", "caddy"]))
-    assert list(preflight.problems(machine, chosen, "distribution", 1000, frozenset(["traefik"]))) == [
+    assert list(preflight.problems(machine, chosen, 1000, frozenset(["traefik"]))) == [
         'port 80: taken by the container nginx: stop it (docker stop nginx), or set takeover = "nginx" to have it replaced'
     ]
     both = frozenset(["traefik", "nginx"])
-    assert list(preflight.problems(machine, chosen, "distribution", 1000, both)) == []
+    assert list(preflight.problems(machine, chosen, 1000, both)) == []
 
 
 def test_the_setting_names_a_part_of_a_container() -> None:

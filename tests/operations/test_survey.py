@@ -1,0 +1,148 @@
+"""Survey: a host of ours is asked nothing more, another one is judged as a whole before its first change."""
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from tasks.facts.packages import Packages
+from tasks.operations import survey
+from tests.facts.test_facts import MACHINE
+from tests.fake import fake
+from tests.operations.test_daemon import OURS
+
+DOCKER = ["enabled yes", "engine 26.1.5", "compose 2.26.1", "buildx 0.13.1"]
+HERE = ["package docker.io 26.1.5", "program docker /usr/bin/docker docker-cli"]
+
+
+def settings(value: Any) -> str:
+    """The line that the fact prints of a daemon.json."""
+    return f"daemon_json {b64encode(json.dumps(value).encode()).decode()}"
+
+
+def judged(machine: list[str], lines: list[str], said: str = "") -> tuple[list[str], list[str]]:
+    """Refusals and remarks for a host that answers so."""
+    answers = {
+        "/etc/os-release": machine,
+        "cat /etc/apt/preferences": lines,
+        "--validate": [said] if said else [],
+    }
+    with fake(answers):
+        refused = list(survey.refusals())
+        return refused, [] if refused else list(survey.remarks())
+
+
+OURS_WHOLE = [*MACHINE[:9], *DOCKER, "deployed yes", settings(OURS)]
+USED = [*MACHINE[:9], *DOCKER]
+HOST = "other no|false|shop-db"
+
+
+def test_a_host_of_ours_that_is_right_is_not_even_asked() -> None:
+    assert judged(OURS_WHOLE, ["rootless bob", "agent k3s.service", "swarm_service x"]) == ([], [])
+
+
+def test_a_bare_host_and_one_with_docker_are_fine() -> None:
+    assert judged(MACHINE[:9], []) == ([], [])
+    assert judged(USED, HERE) == ([], [])
+
+
+def test_every_reason_comes_at_once() -> None:
+    lines = [
+        "snap 29",
+        "held nftables",
+        "mount /var/lib/docker 1 tmpfs rw",
+        "sources Malformed entry 1 in list file /x (URI)",
+    ]
+    refused, _ = judged(MACHINE[:9], lines)
+    assert [line.partition(":")[0] for line in refused] == ["docker", "apt", "apt", "disk"]
+
+
+def test_what_dockerd_itself_says_against_the_settings_is_a_reason() -> None:
+    refused, _ = judged(
+        [*USED, settings({"nonsense": 1})], HERE, "the following directives don't match: nonsense"
+    )
+    assert refused == [
+        (
+            "docker: dockerd does not take /etc/docker/daemon.json with what this run adds: the following directives don't "
+            "match: nonsense"
+        )
+    ]
+
+
+def test_settings_that_cannot_be_read_are_a_reason() -> None:
+    refused, _ = judged([*USED, f"daemon_json {b64encode(b'{').decode()}"], HERE)
+    assert refused == [
+        (
+            "docker: /etc/docker/daemon.json is no JSON: line 1, column 2: Expecting property name enclosed in double quotes "
+            "(it knows no comments, no comma after the last entry, no byte order mark): mend or remove it"
+        )
+    ]
+
+
+def test_containers_of_others_keep_their_settings_and_that_is_said() -> None:
+    keys = "default-ulimits, icc, log-driver, log-opts, no-new-privileges"
+    assert judged(USED, [*HERE, HOST])[1] == [
+        f"docker: /etc/docker/daemon.json keeps its own {keys} while others' containers run here (shop-db)"
+    ]
+    assert judged([*USED, settings({"icc": True})], HERE)[1] == [
+        "docker: /etc/docker/daemon.json keeps its own icc"
+    ]
+
+
+STALE = [*OURS_WHOLE, "stale yes"]
+
+
+def test_a_restart_that_stops_containers_of_others_is_said_with_their_names() -> None:
+    assert judged(STALE, [*HERE, HOST, "other always|false|web"])[1] == [
+        "docker: restarts for its settings, and with it shop-db, web",
+        "docker: shop-db would not come back by itself and is started again after that",
+    ]
+    assert judged(STALE, [*HERE, HOST, "info true|inactive|false|/var/lib/docker|"])[1] == []
+    assert judged(STALE, HERE)[1] == []
+
+
+def test_a_restart_that_would_remove_a_container_is_refused() -> None:
+    assert judged(STALE, [*HERE, "other no|true|job"])[0] == [
+        (
+            "docker: /etc/docker/daemon.json changes, and the restart of Docker that it needs would remove job (started with "
+            "--rm): stop it, or start it without"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        ({}, []),
+        ({"held": frozenset(["nano", "a"]), "installed": frozenset(["a"])}, []),
+        ({"held": frozenset(["b"])}, ["apt: b is on hold and not installed: `apt-mark unhold b`"]),
+        (
+            {"pinned": {"b": "/etc/apt/preferences.d/x"}},
+            ["apt: b is kept from being installed by /etc/apt/preferences.d/x: take that out"],
+        ),
+        (
+            {"sources": ("Malformed entry 1 in list file /x.list (URI)",)},
+            [
+                "apt: Malformed entry 1 in list file /x.list (URI): mend it (`apt-get update` has to read every source)"
+            ],
+        ),
+        (
+            {"proxies": ("http://127.0.0.1:9|/etc/apt/apt.conf.d/01proxy",)},
+            [
+                "apt: its proxy http://127.0.0.1:9 (/etc/apt/apt.conf.d/01proxy) does not answer: start it, or take it out"
+            ],
+        ),
+        ({"proxies": ("http://127.0.0.1:9|",), "installed": frozenset(["a", "b"])}, []),
+    ],
+)
+def test_what_stands_in_apts_way_is_named(found: dict[str, Any], lines: list[str]) -> None:
+    assert list(survey.apt_problems(Packages(**found), ("a", "b"))) == lines
+
+
+def test_containerd_stores_the_images_of_a_new_docker_from_docker_com() -> None:
+    with fake({"/etc/os-release": MACHINE[:9]}, docker_source="docker.com"):
+        assert survey.images() == "containerd"
+    for lines in (MACHINE[:9], OURS_WHOLE):
+        with fake({"/etc/os-release": lines}):
+            assert survey.images() == ""
