@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from tasks.connection import footing, wire
+from tasks.connection import connecting, footing, wire
 
 Entry = str | tuple[str, dict[str, Any]]
 
@@ -16,4 +16,5 @@ def hosts(*entries: Entry) -> list[Entry]:
     if not entries:
         sys.exit("nodes: the inventory lists no host: add at least one to hosts(…)")
     wire.lay()  # before the first connection
+    connecting.lay()
     return list(entries)

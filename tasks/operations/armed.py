@@ -147,7 +147,7 @@ def prove(what: str, seconds: int) -> None:
         gevent.sleep(0.5)
 
 
-_REFUSALS = ("uthentication", "Host key", "ncompatible")
+_REFUSALS = ("uthentication", "ost key", "ncompatible", "accepts none", "no algorithm in common")
 
 
 def _attempt(connector: Any) -> str:

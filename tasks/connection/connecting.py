@@ -1,0 +1,142 @@
+"""Connecting: why a host cannot be reached, in one line each: what, where, what to do. Pure, but for ``lay``.
+
+pyinfra prints some of it in its own words, in several lines, and lets the rest end in tracebacks.
+"""
+
+import logging
+import socket
+from typing import Any
+
+from paramiko import (
+    AuthenticationException,
+    BadHostKeyException,
+    ChannelException,
+    PasswordRequiredException,
+    ProxyCommandFailure,
+    SSHException,
+)
+from pyinfra import logger
+from pyinfra.api.exceptions import ConnectError, PyinfraError
+from pyinfra.connectors.ssh import SSHConnector
+
+_BY_TEXT = (
+    (
+        "found in known_hosts",
+        (
+            "its host key is not in known_hosts: compare it with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub "
+            "on its console), and log in once with ssh to note it"
+        ),
+    ),
+    (
+        "protocol banner",
+        (
+            "what listens there closes the connection, or is no SSH server: see ssh_port; a firewall, fail2ban or sshd's MaxStartups "
+            "may turn this machine away for some minutes"
+        ),
+    ),
+    ("ncompatible", "it has no algorithm in common with this machine's SSH library ({said})"),
+    ("o acceptable", "it has no algorithm in common with this machine's SSH library ({said})"),
+    ("gent", "the SSH agent does not sign ({said}): see ssh-add -l, or name a key file (ssh_key)"),
+    (
+        "existing session",
+        "it ended the login: an agent with many keys passes its MaxAuthTries: name the right one (ssh_key)",
+    ),
+)
+
+
+_ENCRYPTED = (
+    "the private key is encrypted, and nobody typed its passphrase: ssh-add it, or set ssh_key_password"
+)
+# The first that it is.
+_BY_TYPE: tuple[tuple[type[Exception], str], ...] = (
+    (
+        BadHostKeyException,
+        (
+            "its host key is another one than known_hosts has: somebody may stand in between; only if the host was set up anew: "
+            "ssh-keygen -R {name}"
+        ),
+    ),
+    (PasswordRequiredException, _ENCRYPTED),
+    (
+        AuthenticationException,
+        (
+            "it accepts none of the keys that this machine offers for the user {user} ({said}): see ssh_user and ssh_key, and "
+            "~/.ssh/authorized_keys there"
+        ),
+    ),
+    (ProxyCommandFailure, "the ProxyCommand of ssh_config fails ({said}): run it by hand"),
+    (
+        ChannelException,
+        "the jump host does not lead there ({said}): see ProxyJump in ssh_config, and AllowTcpForwarding there",
+    ),
+    (
+        EOFError,
+        "it ended the connection in the middle of the login: run again; its journal (journalctl -u ssh) says why",
+    ),
+    (PyinfraError, "{said}"),
+)
+
+
+def why(error: Exception, user: str, *, connected: bool) -> str:
+    """What the error of a connection means. connected: it had come as far as the network."""
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    if isinstance(error, EOFError) and not connected:
+        return _ENCRYPTED
+    for kind, text in _BY_TYPE:
+        if isinstance(error, kind):
+            return text.format(said=said, user=user, name=getattr(error, "hostname", ""))
+    if isinstance(error, OSError):
+        return _network(error, said)
+    text = next((text for part, text in _BY_TEXT if part in said), "SSH fails ({said})")
+    return text.format(said=said if isinstance(error, SSHException) else f"{type(error).__name__}: {said}")
+
+
+def _network(error: OSError, said: str) -> str:
+    if isinstance(error, socket.gaierror):
+        return "the name does not resolve: see ssh_hostname, and this machine's DNS"
+    if isinstance(error, TimeoutError) or "timed out" in said:
+        return "nothing answers in time: the address or port is wrong, the host is down, or a firewall drops what it gets"
+    if error.filename:
+        return f"{error.filename}: {error.strerror}"
+    if "refused" in said or "Unable to connect" in said:
+        return f"nothing listens there ({said}): see ssh_hostname and ssh_port, and whether sshd runs"
+    return f"the connection fails ({said}): run again"
+
+
+def _connect(connector: SSHConnector) -> None:
+    """In the place of pyinfra's, around it. Raises ConnectError, which pyinfra prints as one line, and nothing else."""
+    try:
+        _pyinfras(connector)
+    except Exception as error:  # noqa: BLE001  what pyinfra does not foresee would be a traceback
+        inner = error.__context__ if isinstance(error, ConnectError) else None
+        cause = inner if isinstance(inner, Exception) else error
+        config: Any = getattr(connector.client, "_ssh_config", None) or {}
+        user = connector.data["ssh_user"] or config.get("username") or "of this machine"
+        port = connector.data["ssh_port"] or config.get("port") or 22
+        address = connector.data["ssh_hostname"] or connector.host.name
+        where = f"port {port}" if address == connector.host.name else f"{address}, port {port}"
+        said = why(cause, user, connected=connector.client is not None)
+        raise ConnectError(f"{where}: {said}") from None
+
+
+_pyinfras = SSHConnector.connect
+# What pyinfra says beside the one line.
+_DOUBLE = (
+    "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!",
+    "Someone could be eavesdropping",
+    "If this is expected, you can remove the bad key",
+    "    ssh-keygen -R",
+)
+
+
+def _once(record: logging.LogRecord) -> bool:
+    strict = record.msg == "No host key for %s found in known_hosts" and record.levelno == logging.ERROR
+    return not strict and not str(record.msg).startswith(_DOUBLE)
+
+
+def lay() -> None:
+    """From now on connections fail so; paramiko's own log, which is tracebacks, is nobody's."""
+    if SSHConnector.connect is not _connect:
+        SSHConnector.connect = _connect  # type: ignore[method-assign,assignment]
+        logger.addFilter(_once)
+        logging.getLogger("paramiko").addHandler(logging.NullHandler())
