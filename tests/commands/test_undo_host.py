@@ -158,6 +158,8 @@ echo apport.service >>/var/lib/smarteros/before/units
 rm -f /root/Caddyfile
 for file in /etc/issue /etc/docker/daemon.json /root/Caddyfile /etc/fresh.conf /opt/smarteros/host; do echo ours >$file; done
 echo 10 >/proc/sys/kernel/panic
+mkdir -p /etc/aide/
+ln -sfn smarteros.conf /etc/aide/aide.conf
 """
 BACK = Undoing(
     back=("/etc/issue", "/etc/docker/daemon.json", "/root/Caddyfile"),
@@ -177,6 +179,7 @@ def state(host: Host) -> list[object]:
         host.file("/proc/sys/kernel/panic").read_text(),
         host.file("/var/lib/smarteros/before").exists(),
         host.file("/opt/smarteros/host").exists(),
+        host.file("/etc/aide/aide.conf").is_symlink(),
     ]
 
 
