@@ -335,7 +335,7 @@ def test_a_run_on_any_other_fails_with_all_that_is_wrong(monkeypatch: pytest.Mon
     assert len(shown) == 4
     assert failed == [
         (
-            "@fake/one is not well:\n"
+            "is not well:\n"
             "    vault: is sealed: nobody reads a secret: `make deploy` unseals it; "
             "`journalctl -u smarteros-unseal` says why the host did not\n"
             "    postgres: does not exist: `make deploy` makes it\n"
@@ -350,7 +350,7 @@ def test_a_run_on_a_host_without_docker_says_only_that(monkeypatch: pytest.Monke
         [],
         [
             (
-                "@fake/one: Docker does not answer, so nothing runs: `systemctl status docker` on the host "
+                "Docker does not answer, so nothing runs: `systemctl status docker` on the host "
                 "says why; `make deploy` installs and starts it"
             )
         ],

@@ -44,7 +44,10 @@ NEITHER = 'is no port (8443) and no range of ports ("6000-6010")'
         ({"port": 25, "protocol": "sctp"}, "open_ports.0.protocol: 'sctp' is not 'tcp' or 'udp'"),
         ({"port": 25, "form": []}, "open_ports.0.form: unknown setting (did you mean 'from'?)"),
         ({"port": 25, "from": ["0.0.0.0/0"]}, "open_ports.0.from.0: '0.0.0.0/0' is everybody"),
-        ({"port": 25, "from": "198.51.100.7"}, "open_ports.0.from: has to be a list"),
+        (
+            {"port": 25, "from": "198.51.100.7"},
+            "open_ports.0.from: has to be a list, and is text (did you mean ['198.51.100.7']?)",
+        ),
     ],
 )
 def test_what_would_open_nothing_or_something_else_is_refused(opened: dict[str, Any], line: str) -> None:
