@@ -207,7 +207,9 @@ def test_a_run_that_has_lost_its_lock_changes_nothing_more(machine: Machine) -> 
         deploy.write(f'shell("echo later >> {machine.done}", name="Phase | later")')
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
-    assert "[@local] is not locked for this run any more: its process there was ended; run again" in done.stderr
+    assert (
+        "[@local] is not locked for this run any more: its process there was ended; run again" in done.stderr
+    )
     assert machine.done.read_text() == "what is read\n"
 
 
