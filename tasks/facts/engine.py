@@ -68,7 +68,7 @@ for name in docker dockerd; do
     owner=$(dpkg -S "$file" 2>/dev/null || dpkg -S "$(readlink -f "$file")" 2>/dev/null) || owner=
     echo "program $name $file $(printf '%s\\n' "$owner" | sed -n '1s/[:,].*//p')"
 done
-[ -e /snap/docker/current ] && echo "snap $(readlink /snap/docker/current)"
+[ -L /snap/docker/current ] && echo "snap $(readlink /snap/docker/current)"
 for socket in /run/user/*/docker.sock; do
     [ -S "$socket" ] && user=${{socket#/run/user/}} && echo "rootless $(id -nu "${{user%%/*}}" 2>/dev/null)"
 done

@@ -23,8 +23,8 @@ def question(names: Sequence[str]) -> str:
     """Shell that prints ``held``, ``pinned``, ``sources`` and ``proxy`` lines; names: packages that may be needed."""
     return f"""
 dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {" ".join(names)} 2>/dev/null | sed -un 's/^installed /installed /p'
-dpkg-query -W -f '${{db:Status-Want}} ${{Package}}\\n' 2>/dev/null | sed -un 's/^hold /held /p'
-apt-get indextargets 2>&1 >/dev/null | sed -un 's/^E: /sources /p'
+apt-mark showhold 2>/dev/null | sed -u 's/:.*//; s/^/held /'
+apt-get indextargets 2>&1 >/dev/null | sed -un '/list of sources could/d; s/^E: /sources /p'
 {{ cat /etc/apt/preferences /etc/apt/preferences.d/* 2>/dev/null | grep -q . && apt-cache policy {" ".join(names)} 2>/dev/null; }} |
     awk '/^[^ ]/ {{name = substr($1, 1, length($1) - 1)}} /^  Candidate: \\(none\\)/ {{none = name}}
         /^ +[^ ]+ -[0-9]+$/ && none == name {{print name; none = ""}}' | while read -r name; do
@@ -46,6 +46,6 @@ def packages(values: Mapping[str, Sequence[str]]) -> Packages:
         held=frozenset(values.get("held", ())),
         installed=frozenset(values.get("installed", ())),
         pinned={name: file for name, _, file in (line.partition(" ") for line in values.get("pinned", ()))},
-        sources=tuple(values.get("sources", ())),
+        sources=tuple(dict.fromkeys(values.get("sources", ()))),
         proxies=tuple(values.get("proxy", ())),
     )
