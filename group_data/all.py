@@ -70,6 +70,9 @@ state_dir = "~/.local/state/smarteros"
 # A container of another proxy on 80 and 443 whose name or image contains this may be stopped for ours:
 # "traefik". Put back when verification fails; later by `bash /root/undo-takeover.sh`.
 takeover = ""
+# What of Docker's that was there before, with a name of ours, is taken over, and kept: "container:vault" (ours comes in its
+# place), "network:tenants-net" and "volume:n8n_data" (used as they are), "project:chatwoot" (ours comes beside it).
+adopt = []
 
 # Docker from the distribution's own packages, or from docker.com's apt repository (Debian 12 needs that).
 docker_source = "distribution"

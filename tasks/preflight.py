@@ -24,7 +24,19 @@ from tasks.facts import (
 )
 from tasks.model import sizing
 from tasks.model.catalogue import Service
-from tasks.operations import apt, architecture, disk, dns, first_run, kept, networks, ports, survey, takeover
+from tasks.operations import (
+    adoption,
+    apt,
+    architecture,
+    disk,
+    dns,
+    first_run,
+    kept,
+    networks,
+    ports,
+    survey,
+    takeover,
+)
 from tasks.operations.described import links
 from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import (
@@ -63,10 +75,11 @@ def checked() -> Commands:
     vault_session.warm()
     verify.trust()
     machine = known(MachineFact)
-    held = takeover.accepted()
+    held = takeover.accepted() | adoption.accepted()
     reasons = list(problems(machine, services(), time.time(), held, survey.images()))
     reasons += survey.refusals()
     reasons += takeover.refusals()
+    reasons += adoption.refusals()
     reasons += ssh.refusals()
     reasons += kept.refusals(machine, {*survey.left_alone()})
     reasons += _networks(reasons)
@@ -99,6 +112,7 @@ def warnings(machine: Machine) -> Iterator[str]:
     if machine.apt:
         yield f"apt is at work, {', '.join(machine.apt)}: what has to be installed waits up to ten minutes for it"
     yield from kept.warnings(machine, {*survey.left_alone()})
+    yield from adoption.warnings()
     yield from networks.warnings()
     yield from survey.remarks()
     if not machine.deployed:

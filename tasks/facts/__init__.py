@@ -4,13 +4,15 @@ Every command ends with status 0 and prints one record a line; ``process`` is pu
 FactProcessError for output that no host prints.
 """
 
-from tasks.facts.docker import ContainerState, DockerFact, DockerState, NetworkState
+from tasks.facts.bridges import NetworkState
+from tasks.facts.docker import ContainerState, DockerFact, DockerState
 from tasks.facts.dokploy import DokployFact
 from tasks.facts.files import FileState, TreeFact
 from tasks.facts.first_run import FirstRunFact
 from tasks.facts.host import HostFact, HostState
 from tasks.facts.leftovers import LinksFact
 from tasks.facts.machine import Machine, MachineFact
+from tasks.facts.objects import Other, VolumeState
 from tasks.facts.outbound import Outbound
 from tasks.facts.postgres import DatabasesFact
 from tasks.facts.proxy import LoadedCaddyfileFact, ProxyTroubleFact
@@ -33,6 +35,7 @@ __all__ = [
     "Machine",
     "MachineFact",
     "NetworkState",
+    "Other",
     "Outbound",
     "ProxyTroubleFact",
     "Room",
@@ -42,4 +45,5 @@ __all__ = [
     "TakeoverFact",
     "TakeoverState",
     "TreeFact",
+    "VolumeState",
 ]

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from shlex import quote
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import rules
+from tasks.facts import bridges, objects, rules
+from tasks.facts.bridges import NetworkState
+from tasks.facts.objects import Other, VolumeState
 from tasks.rendering.render import CURRENT, DIGEST_LABEL, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
 
 
@@ -30,24 +31,9 @@ class ContainerState:
 
 
 @dataclass(frozen=True)
-class NetworkState:
-    """A Docker network: name, driver, whether it is cut off from the world; its ranges, MTU (empty: Docker's own) and
-    bridge. ours: this program has made it. pool: the range that its own was taken from, where it was by ours.
-    """
-
-    name: str
-    driver: str
-    internal: bool
-    subnets: tuple[str, ...] = ()
-    mtu: str = ""
-    device: str = ""
-    ours: bool = False
-    pool: str = ""
-
-
-@dataclass(frozen=True)
 class DockerState:
-    """Containers of ours by name, networks by name, images present, the digests of the env files.
+    """Containers of ours by name, networks by name, images present, the digests of the env files; containers that are
+    not ours, volumes by name, those that a container of ours uses, and what was adopted (kind:name).
 
     rules: ``nat br-0123456789ab`` and ``forward …`` for each bridge whose traffic the host's firewall lets out as
     Docker writes it; None where nothing can be asked.
@@ -58,6 +44,10 @@ class DockerState:
     images: frozenset[str] = frozenset()
     env_digests: dict[str, str] = field(default_factory=dict)
     rules: frozenset[str] | None = None
+    others: tuple[Other, ...] = ()
+    volumes: dict[str, VolumeState] = field(default_factory=dict)
+    used: frozenset[str] = frozenset()
+    adopted: frozenset[str] = frozenset()
 
 
 class DockerFact(FactBase[DockerState]):
@@ -66,7 +56,8 @@ class DockerFact(FactBase[DockerState]):
     def command(self) -> str:
         """Prints ``c|…`` lines for containers, ``n|…`` networks, ``i|…`` images, ``e|…`` env files, ``r|…`` rules; ``m|…`` for
         what of the host is mounted into containers, ``s|…`` for the files of ours that are seen there, and for
-        a mount that is no longer what is on the host (``path/``).
+        a mount that is no longer what is on the host (``path/``); ``x|…`` for containers that are not ours, ``v|…`` for
+        volumes, ``u|…`` for those that ours use, ``a|…`` for what was adopted.
         """
         return _DOCKER
 
@@ -84,13 +75,16 @@ class DockerFact(FactBase[DockerState]):
             seen = dict(row[1].split("  ", 1)[::-1] for row in rows if row[0] == "s")
             mounts = [row[1:] for row in rows if row[0] == "m"]
             containers = [_container(row[1:], _files(row[1], mounts, seen)) for row in rows if row[0] == "c"]
-            networks = [_network(row[1:]) for row in rows if row[0] == "n"]
+            networks = [bridges.network(row[1:]) for row in rows if row[0] == "n"]
             images = frozenset(
                 name for row in rows if row[0] == "i" for name in _names(row[1], row[2], row[3])
             )
             envs = {row[1]: row[2] for row in rows if row[0] == "e"}
             written = [row[1] for row in rows if row[0] == "r"]
-        except (ValueError, IndexError) as error:
+            others = objects.others(line[2:] for line in output if line.startswith("x|"))
+            volumes = objects.volumes(line[2:] for line in output if line.startswith("v|"))
+            used, adopted = (frozenset(row[1] for row in rows if row[0] == kind) for kind in "ua")
+        except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
             raise FactProcessError(f"cannot read what docker prints: {error}") from None
         return DockerState(
             {item.name: item for item in containers},
@@ -98,16 +92,14 @@ class DockerFact(FactBase[DockerState]):
             images,
             envs,
             frozenset(filter(None, written)) if written else None,
+            others,
+            volumes,
+            used,
+            adopted,
         )
 
 
-_KINDS = frozenset("cniemrs")
-
-
-def _network(row: list[str]) -> NetworkState:
-    name, driver, internal, subnets, mtu, device, ours, pool = row
-    ranges = tuple(str(ip_network(subnet)) for subnet in subnets.split())
-    return NetworkState(name, driver, internal == "true", ranges, mtu, device, ours == "yes", pool)
+_KINDS = frozenset("cniemrsxvua")
 
 
 def _names(repository: str, tag: str, digest: str) -> set[str]:
@@ -159,21 +151,6 @@ _CONTAINER_FORMAT = "|".join(
         "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}",
     )
 )
-NETWORK_LABEL, POOL_LABEL = "smarteros.network", "smarteros.pool"
-MTU_OPTION = "com.docker.network.driver.mtu"
-_NETWORK_FORMAT = "|".join(
-    (
-        "n",
-        "{{.Name}}",
-        "{{.Driver}}",
-        "{{.Internal}}",
-        "{{range .IPAM.Config}}{{.Subnet}} {{end}}",
-        f'{{{{index .Options "{MTU_OPTION}"}}}}',
-        '{{with index .Options "com.docker.network.bridge.name"}}{{.}}{{else}}br-{{slice .ID 0 12}}{{end}}',
-        f'{{{{index .Labels "{NETWORK_LABEL}"}}}}',
-        f'{{{{index .Labels "{POOL_LABEL}"}}}}',
-    )
-)
 _MOUNT_FORMAT = (
     '{{$c := .}}{{range .Mounts}}{{if and $c.State.Pid (eq .Type "bind")}}'
     '{{println}}{{printf "m|%s|/proc/%d/root|%s|%s" $c.Name $c.State.Pid .Destination .Source}}'
@@ -182,14 +159,18 @@ _MOUNT_FORMAT = (
 
 # What is said when the daemon is down, or does not answer in time.
 SILENT = quote("Docker does not answer, `systemctl status docker` on the host says why")
+_INSPECT = (
+    f'{{{{if index .Config.Labels "{SERVICE_LABEL}"}}}}{_CONTAINER_FORMAT}{_MOUNT_FORMAT}{objects.USED_FORMAT}'
+    f"{{{{else}}}}{objects.OTHER_FORMAT}{{{{end}}}}"
+)
 
 _DOCKER = f"""
 command -v docker >/dev/null || exit 0
 {rules.QUESTION}
 # One that goes away in between is no failure.
 containers() {{
-    ids=$(docker ps -aq --filter label={SERVICE_LABEL}) || return
-    [ -z "$ids" ] || docker inspect --format {quote(_CONTAINER_FORMAT + _MOUNT_FORMAT)} $ids || docker ps -q >/dev/null
+    ids=$(docker ps -aq) || return
+    [ -z "$ids" ] || docker inspect --type container --format {quote(_INSPECT)} $ids || docker ps -q >/dev/null
 }}
 {{
     found=$(containers) || fail {SILENT}
@@ -203,10 +184,12 @@ containers() {{
 }} &
 networks() {{
     ids=$(docker network ls -q) || return
-    docker network inspect --format {quote(_NETWORK_FORMAT)} $ids || docker network ls -q >/dev/null
+    docker network inspect --format {quote(bridges.FORMAT)} $ids || docker network ls -q >/dev/null
 }}
 networks || fail {SILENT} &
+docker volume ls --format {quote(objects.volume_format(SERVICE_LABEL))} || fail {SILENT} &
 docker image ls --digests --format 'i|{{{{.Repository}}}}|{{{{.Tag}}}}|{{{{.Digest}}}}' || fail {SILENT} &
+sed -u 's/^/a|/' {objects.ADOPTED} 2>/dev/null
 for file in {SECRETS}/*.env; do
     [ -e "$file" ] && echo "e|$(basename "$file" .env)|$(sed -n 's/^{SECRETS_VARIABLE}="\\(.*\\)"$/\\1/p' "$file")"
 done

@@ -61,11 +61,15 @@ class RedisUser:
 
 @dataclass(frozen=True)
 class Volume:
-    """A named Docker volume; ``backup`` puts it into the service's backup set."""
+    """A named Docker volume; ``backup`` puts it into the service's backup set.
+
+    adopted: what it means for the service when it was there before us, with whatever it holds.
+    """
 
     name: str
     path: str
     backup: bool = False
+    adopted: str = "what it holds is used as it is"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from tasks.model import limits
+from tasks.model import limits, objects
 from tasks.model.catalogue import CORE, Describe, Service, domains
 from tasks.model.load import load
 from tasks.model.stack import Stack
@@ -33,6 +33,7 @@ def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
     yield from _duplicates(stack, services)
     yield from _guards(services)
     yield from _open_ports(stack, services)
+    yield from objects.mistakes(stack, every)
 
 
 # Caddy's own: the web's, its API's, its health check's.

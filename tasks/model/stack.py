@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
+from tasks.model.adopt_types import Adopted
 from tasks.model.domain_types import Address, Directory, Domain, Email
 from tasks.model.image_types import PATH, Image, Repository, Revision
 from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
@@ -120,6 +121,7 @@ class Stack(_Settings):
     unseal_at_boot: Annotated[bool, Field(strict=True)] = True
     state_dir: LocalPath = "~/.local/state/smarteros"
     takeover: Annotated[str, matching(re.compile(r"[A-Za-z0-9._/:-]*"), "names no container or image")] = ""
+    adopt: Annotated[tuple[Adopted, ...], Listed] = ()
     docker_source: Literal["distribution", "docker.com"] = "distribution"
     wan_interfaces: Annotated[tuple[Interface, ...], Listed] = ()
     peers: Annotated[tuple[Peer, ...], Listed] = ()

@@ -1,6 +1,7 @@
 """Containers: what runs is compared with what should run, by digest."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from shlex import quote
 from types import MappingProxyType
 
@@ -9,6 +10,7 @@ from pyinfra.api import StringCommand
 from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact
 from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
+from tasks.operations import adoption
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services
@@ -52,6 +54,7 @@ def start(
         jobs = [item for item in service.containers if item.job and item.name in reasons]
         proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
         old = replaced(service, state.containers, digests, proxy)
+        old = replace(old, moved=adoption.making_room(service))
         yield StringCommand(start_script(service, host().name, jobs, recreate=anew, old=old))
 
 

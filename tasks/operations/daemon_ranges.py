@@ -8,7 +8,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from typing import Any
 
 from tasks.facts import DockerState, Machine
-from tasks.facts.docker import MTU_OPTION
+from tasks.facts.bridges import MTU_OPTION
 from tasks.model.stack import Stack
 from tasks.model.subnets import SIZE, Claim, blocks, collision
 from tasks.operations import networks

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from shlex import quote
 
 from tasks.facts import DockerFact, DockerState, Machine, MachineFact, NetworkState
-from tasks.facts.docker import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
+from tasks.facts.bridges import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
 from tasks.model.stack import Stack
 from tasks.model.subnets import Claim, collision, free
 from tasks.operations import armed
@@ -71,7 +71,8 @@ def difference(before: NetworkState | None, mtu: str, settings: Stack, claims: I
     """Why the network has to be made anew; empty when it is as it should be. Of what is not ours only the kind counts."""
     if before is None:
         return "does not exist"
-    if (before.driver, before.internal) != ("bridge", False):
+    # What is not ours and does not fit is refused before (namesakes.py), and never removed.
+    if before.ours and (before.driver, before.internal) != ("bridge", False):
         return f"is {'an internal' if before.internal else 'a'} {before.driver} network"
     return _misplaced(before, mtu, settings, claims) if before.ours else ""
 

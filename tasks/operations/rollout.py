@@ -11,7 +11,7 @@ from shlex import quote
 
 from tasks.facts import ContainerState
 from tasks.model.catalogue import Container, Service
-from tasks.operations import images
+from tasks.operations import images, room
 from tasks.operations.files import PREVIOUS
 from tasks.operations.rollout_shell import UP, functions
 from tasks.rendering import render
@@ -26,12 +26,14 @@ class Replaced:
 
     hidden: containers that users reach. labels: the digests by which its compose file is known again, none where
     there is no way back. running: its containers. proxy: the one that holds requests, if it runs.
+    moved: containers that are not ours → what they are called once ours has their name (room.py); None: nobody asked.
     """
 
     hidden: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
     proxy: str = ""
+    moved: Mapping[str, str] | None = None
 
     @property
     def holds(self) -> str:
@@ -82,6 +84,7 @@ def start_script(
     old = old or Replaced()
     lines = ["set -eu", *functions(service, host_name, old.hidden), *_ending(service, host_name, old)]
     lines += dict.fromkeys(images.wait(container) for container in service.containers)
+    lines += [*_volumes(service), *room.made(old.moved or {})]
     for job in jobs:
         run = f"{UP} --force-recreate --no-deps {quote(job.name)}"
         lines.append(f"compose {file} --profile job {run} 2>&1")
@@ -92,7 +95,21 @@ def start_script(
         lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
     lines.append(f"bring_up {file} {_words(gated)}{' --force-recreate' if recreate else ''}")
+    lines += ["settled"] if old.moved is not None else []
     return "\n".join(lines)
+
+
+def _volumes(service: Service) -> Iterator[str]:
+    """Made by us, so that they are known as ours again, with the labels by which Compose knows them as its own."""
+    names = dict.fromkeys(volume.name for item in service.containers for volume in item.volumes)
+    for name in map(quote, names):
+        labels = {
+            render.SERVICE_LABEL: service.name,
+            "com.docker.compose.project": service.name,
+            "com.docker.compose.volume": name,
+        }
+        create = " ".join(f"--label {key}={value}" for key, value in labels.items())
+        yield f"docker volume inspect {name} >/dev/null 2>&1 || docker volume create {create} {name} >/dev/null"
 
 
 def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
@@ -100,11 +117,14 @@ def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
     steps = []
     if old.labels:
         yield _way_back(service, host_name, old)
-        steps.append("[ $? = 0 ] || back")
+        steps.append("[ $code = 0 ] || back")
+    if old.moved is not None:
+        yield room.functions(service)
+        steps.append("[ $code = 0 ] || put_back")
     if old.holds:
         steps.append(f"{old.holds} rm -f {old.marks} 2>/dev/null || true")
     if steps:
-        yield f"trap {quote('; '.join(steps))} EXIT"
+        yield f"trap {quote('; '.join(('code=$?', *steps)))} EXIT"
 
 
 def _words(gated: Mapping[str, int]) -> str:

@@ -12,7 +12,7 @@ from pyinfra.api import StringCommand
 
 from tasks.facts import Foreign, TakeoverFact, TakeoverState
 from tasks.model.catalogue import Service
-from tasks.operations import rollout
+from tasks.operations import rollout, room
 from tasks.operations.kept import keep
 from tasks.rendering import docker_calls, render
 from tasks.run import Commands, host, known, operation, services, stack
@@ -130,7 +130,7 @@ def _remember(names: str) -> str:
 for name in {names}; do
     found=$(id "$name")
     grep -q "^$found|" .new || grep -s "^$found|" containers >> .new ||
-        docker inspect --type container --format '{_LINE}' "$found" >> .new
+        docker inspect --type container --format '{room.LINE}' "$found" >> .new
     # Beside the original, where its old operators look for it; one of theirs is left alone.
     if docker cp -L "$found:/etc/caddy/Caddyfile" "$name.Caddyfile" >/dev/null 2>&1; then
         docker cp "$found:/etc/caddy/Caddyfile.backup" - >/dev/null 2>&1 ||
@@ -141,12 +141,6 @@ mv -f .new containers
 touch unverified
 """.strip()
 
-
-_LINE = (
-    '{{.Id}}|{{slice .Name 1}}|{{or .HostConfig.RestartPolicy.Name "no"}}'
-    '{{if eq .HostConfig.RestartPolicy.Name "on-failure"}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}}{{end}}'
-    "|{{.State.Running}}"
-)
 
 # Only now: an old proxy that restarts reads the file of this name.
 _LINK = f"""

@@ -61,7 +61,14 @@ def describe(stack: Stack) -> Service:
                     "CLUSTER_ENABLED": "false",
                     "BP_ADMIN_EMAIL": admin.login,  # with BP_ADMIN_PASSWORD: made at its start, while there is nobody
                 },
-                volumes=(Volume("botpress_data", "/botpress/data", backup=True),),
+                volumes=(
+                    Volume(
+                        "botpress_data",
+                        "/botpress/data",
+                        backup=True,
+                        adopted="its bots and files are shown as they are",
+                    ),
+                ),
                 user="999",
                 tmpfs=("/tmp", "/home/botpress:uid=999,gid=999"),
                 health=Health(("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/status"), seconds=240),

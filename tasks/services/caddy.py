@@ -25,7 +25,12 @@ def describe(stack: Stack) -> Service:
                     "443:443/udp": "HTTP/3",
                 },
                 volumes=(
-                    Volume("caddy_data", "/data", backup=True),
+                    Volume(
+                        "caddy_data",
+                        "/data",
+                        backup=True,
+                        adopted="its certificates and its account with the authority are used",
+                    ),
                     Volume("caddy_config", "/config"),
                     Volume("caddy_logs", "/var/log/caddy"),
                 ),

@@ -16,7 +16,14 @@ from tasks.model.catalogue import (
 from tasks.model.stack import Stack
 
 IMAGE = "chatwoot/chatwoot:v4.15.1"
-_STORAGE = (Volume("chatwoot_storage", "/app/storage", backup=True),)
+_STORAGE = (
+    Volume(
+        "chatwoot_storage",
+        "/app/storage",
+        backup=True,
+        adopted="attachments are found there where the database knows them",
+    ),
+)
 _TMPFS = ("/tmp", "/app/tmp", "/app/log")
 
 

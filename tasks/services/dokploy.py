@@ -54,7 +54,14 @@ def describe(stack: Stack) -> Service:
                     "BETTER_AUTH_URL": origins[0],
                     "BETTER_AUTH_TRUSTED_ORIGINS": ",".join(origins),
                 },
-                volumes=(Volume("dokploy_data", "/etc/dokploy", backup=True),),
+                volumes=(
+                    Volume(
+                        "dokploy_data",
+                        "/etc/dokploy",
+                        backup=True,
+                        adopted="its projects are found there where the database knows them",
+                    ),
+                ),
                 binds={
                     "/var/run/docker.sock:/var/run/docker.sock": "it deploys what it is told to, which is its purpose",
                     "/vault/secrets:/vault/secrets:ro": "the stack files that it lists name these env files",

@@ -44,7 +44,14 @@ def describe(stack: Stack) -> Service:
                 environment=_environment(stack, f"https://{domains(stack, route)[0]}/"),
                 networks=(CORE, TENANTS),
                 user="node",
-                volumes=(Volume("n8n_data", "/home/node/.n8n", backup=True),),
+                volumes=(
+                    Volume(
+                        "n8n_data",
+                        "/home/node/.n8n",
+                        backup=True,
+                        adopted="n8n refuses to start when it holds another encryption key than Vault (n8n#N8N_ENCRYPTION_KEY)",
+                    ),
+                ),
                 tmpfs=("/tmp", "/home/node/.cache:uid=1000,gid=1000,mode=0700"),
                 health=Health(
                     ("wget", "-q", "--spider", "http://127.0.0.1:5678/healthz/readiness"), seconds=180

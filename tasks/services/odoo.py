@@ -17,7 +17,12 @@ from tasks.model.stack import Stack
 
 IMAGE = "odoo:16.0-20250909"
 _VOLUMES = (
-    Volume("odoo_data", "/var/lib/odoo", backup=True),
+    Volume(
+        "odoo_data",
+        "/var/lib/odoo",
+        backup=True,
+        adopted="attachments are found there where the database knows them",
+    ),
     Volume("odoo_extra", "/mnt/extra-addons", backup=True),
 )
 

@@ -21,7 +21,14 @@ def describe(stack: Stack) -> Service:
                 command=("postgres", "-c", "config_file=/etc/postgresql/postgresql.conf"),
                 files={"postgres": "/etc/postgresql"},
                 env_file=True,
-                volumes=(Volume("postgres_data", "/var/lib/postgresql/data", backup=True),),
+                volumes=(
+                    Volume(
+                        "postgres_data",
+                        "/var/lib/postgresql/data",
+                        backup=True,
+                        adopted="its databases and roles stay, roles of ours get the passwords of Vault; data of another major version do not start",
+                    ),
+                ),
                 tmpfs=("/tmp", "/var/run/postgresql:uid=999,gid=999,mode=0775"),
                 # With -h: over the socket it would answer during initdb already, too early.
                 health=Health(("pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"), seconds=90),

@@ -29,7 +29,14 @@ def describe(stack: Stack) -> Service:
                 command=("sh", "-c", _START),
                 env_file=True,
                 files={"redis": "/etc/redis-config"},
-                volumes=(Volume("redis_data", "/data", backup=True),),
+                volumes=(
+                    Volume(
+                        "redis_data",
+                        "/data",
+                        backup=True,
+                        adopted="its keys are loaded, and those of a newer Redis do not start",
+                    ),
+                ),
                 health=Health(("sh", "-c", 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli ping | grep -q PONG')),
                 size=Size(memory_mb=256, cpus=0.5, disk_gb=1),
                 stop_seconds=30,

@@ -42,7 +42,14 @@ def describe(stack: Stack) -> Service:
                 command=("server", "-config=/etc/vault"),
                 files={"vault": "/etc/vault"},
                 environment={"VAULT_ADDR": "http://127.0.0.1:8200", "BAO_ADDR": "http://127.0.0.1:8200"},
-                volumes=(Volume("vault_data", f"{engine.home}/file", backup=True),),
+                volumes=(
+                    Volume(
+                        "vault_data",
+                        f"{engine.home}/file",
+                        backup=True,
+                        adopted="a Vault that was initialised there stays sealed without its keys in `state_dir`",
+                    ),
+                ),
                 cap_add=engine.cap_add,
                 ports={
                     "127.0.0.1:8200:8200": "the operator's commands, and a deploy through its SSH connection"

@@ -93,11 +93,17 @@ def test_a_network_gets_a_range_that_is_nobodys_and_keeps_it(
             "10.207.7.0/24 -: its MTU is 1400, and the way out has 1500",
         ),
         (TENANTS.replace("false", "true"), [], "10.207.1.0/24 -: is an internal bridge network"),
-        (THEIRS.replace("bridge", "macvlan"), [], "10.207.1.0/24 -: is a macvlan network"),
+        (TENANTS.replace("|bridge", "|macvlan"), [], "10.207.1.0/24 -: is a macvlan network"),
     ],
 )
 def test_what_is_ours_and_wrong_is_made_anew(network: str, around: list[str], expected: str) -> None:
     assert made([SMARTER, network], *around) == [f"tenants-net {expected}"]
+
+
+@pytest.mark.parametrize("wrong", [THEIRS.replace("|bridge", "|macvlan"), THEIRS.replace("false", "true")])
+def test_what_is_not_ours_is_never_made_anew(wrong: str) -> None:
+    """Preflight has refused it (namesakes.py)."""
+    assert made([SMARTER, wrong]) == []
 
 
 def test_networks_have_the_mtu_of_the_way_out_where_it_is_small() -> None:

@@ -75,7 +75,7 @@ cd "$BOX"
 echo "$*" >>calls
 for last; do :; done
 case "$*" in
-"image inspect "*) ;;
+"image inspect "* | "volume inspect "*) ;;
 "exec caddy-proxy "*) shift 2; echo "$*" >>held ;;
 "compose -f "*" --profile job up "*) ;;
 "compose -f "*" up "*) echo "$3" >file; [ "$3" != home/dkcompose/site-deploy.yaml ] || exit ${COMPOSE:-0} ;;

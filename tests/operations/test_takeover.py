@@ -239,7 +239,7 @@ cd "$BOXES"
 for last; do :; done
 of() { for box in *; do if [ "$box" = "$1" ] || [ "$(cat $box/name)" = "$1" ]; then echo $box; return; fi; done; return 1; }
 case "$*" in
-"image inspect "*) ;;
+"image inspect "* | "volume inspect "*) ;;
 "inspect --type container --format {{.Id}} "*) of "$last" ;;
 "inspect "*"--format {{slice .Name 1}} "*) cat "$(of "$last")/name" ;;
 "inspect --type container --format {{.Id}}|"*)

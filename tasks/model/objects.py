@@ -1,0 +1,65 @@
+"""Objects: the names of Docker's objects that are ours, and the mistakes in what ``adopt`` names of them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tasks.model.catalogue import Describe, Service, Volume
+from tasks.model.stack import Stack
+from tasks.model.words import suggestion
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of ours, by kind. containers: with the service whose they are; volumes: with service and description."""
+
+    containers: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    projects: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    volumes: Mapping[str, tuple[str, Volume]] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """As ``adopt`` writes them."""
+        for kind, names in (
+            ("container", self.containers),
+            ("network", self.networks),
+            ("project", self.projects),
+            ("volume", self.volumes),
+        ):
+            yield from (f"{kind}:{name}" for name in names)
+
+
+def names(services: Iterable[Service], networks: Iterable[str] = ()) -> Names:
+    """A container that users reach has a second name while it replaces another (tasks/operations/rollout_shell.py)."""
+    services = tuple(services)
+    return Names(
+        containers={name: service.name for service in services for name in _containers(service)},
+        networks=tuple(networks),
+        projects={service.name: frozenset(item.name for item in service.containers) for service in services},
+        volumes={
+            volume.name: (service.name, volume)
+            for service in services
+            for item in service.containers
+            for volume in item.volumes
+        },
+    )
+
+
+def _containers(service: Service) -> Iterator[str]:
+    routed = {route.container for route in service.routes}
+    for item in service.containers:
+        yield item.name
+        if item.name in routed:
+            yield f"{item.name}-next"
+
+
+def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
+    """What is named has to be of ours, of a service that is listed now or of any other."""
+    ours = tuple(names((describe(stack) for describe in every.values()), stack.networks).keys)
+    for index, entry in enumerate(stack.adopt):
+        kind, _, name = entry.partition(":")
+        if entry in stack.adopt[:index]:
+            yield f"adopt.{index}: {entry!r} is listed twice"
+        elif entry not in ours:
+            near = suggestion(entry, ours)
+            yield f"adopt.{index}: no {kind} of ours is called {name!r}, so it is left alone as it is{near}"

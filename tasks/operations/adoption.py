@@ -1,0 +1,70 @@
+"""Adoption: what carries a name of ours and was there before is refused, or taken over where ``adopt`` names it.
+
+Volumes, networks and projects are used as they are, and noted, so that they are ours afterwards. A container makes room
+just before ours starts: it is stopped, renamed and kept; put back when ours does not come up.
+"""
+
+from collections.abc import Iterator
+from shlex import quote
+
+from pyinfra.api import StringCommand
+
+from tasks.facts import DockerFact, MachineFact
+from tasks.facts.objects import ADOPTED
+from tasks.model.catalogue import Service
+from tasks.model.objects import names
+from tasks.operations import namesakes
+from tasks.operations.namesakes import Namesake
+from tasks.run import Commands, host, known, operation, services, stack
+
+
+def _found() -> list[Namesake]:
+    """All of them but the proxy's, where the takeover sees to it."""
+    found = namesakes.found(
+        known(DockerFact), names(services(), stack().networks), deployed=known(MachineFact).deployed
+    )
+    proxies = {item.main.name for item in services() if item.phase == "proxy" and stack().takeover}
+    return [item for item in found if item.kind != "container" or item.name not in proxies]
+
+
+def refusals() -> Iterator[str]:
+    """What is in the way, with both ways out."""
+    yield from (item.line for item in _found() if item.against or item.key not in stack().adopt)
+
+
+def warnings() -> Iterator[str]:
+    """What the run takes over, and what that means."""
+    for item in _adopted():
+        yield f"adopt: {item.kind} {item.name} ({item.about}): {item.means}"
+
+
+def accepted() -> frozenset[str]:
+    """Containers that may hold ports of ours until ours starts."""
+    return frozenset(item.name for item in _adopted() if item.kind == "container")
+
+
+def _adopted() -> list[Namesake]:
+    return [item for item in _found() if not item.against and item.key in stack().adopt]
+
+
+@operation
+def noted() -> Commands:
+    """What is used as it is, is ours from now on."""
+    keys = [item.key for item in _adopted() if item.kind != "container"]
+    if keys:
+        yield StringCommand(
+            f"umask 022 && mkdir -p {ADOPTED.rpartition('/')[0]} && printf '%s\\n' {' '.join(map(quote, keys))} >>{ADOPTED}"
+        )
+
+
+def making_room(service: Service) -> dict[str, str] | None:
+    """Containers whose names the service needs → what they are called afterwards; None where none is adopted."""
+    wanted = names((service,)).containers
+    if not any(f"container:{name}" in stack().adopt for name in wanted):
+        return None
+    others = known(DockerFact).others
+    taken = [item.name for item in others]
+    moved = {item.name: namesakes.aside(item.name, taken) for item in others if item.name in wanted}
+    for name, later in moved.items():
+        host().log(f"{name}: a container of that name is not ours: stopped, and kept as {later}")
+    return moved
