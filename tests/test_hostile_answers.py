@@ -221,7 +221,7 @@ ASKED: dict[type[FactBase[Any]], str] = {
     LinksFact: "-lname",
     LoadedCaddyfileFact: "127.0.0.1:2020",
     TreeFact: "-mindepth 1 ! -type d",
-    DockerFact: "docker ps -aq --filter label=smarteros.service",
+    DockerFact: "docker volume ls --format",
 }
 # Operation → the facts without which it cannot know what to do.
 NEEDED: dict[str, list[type[FactBase[Any]]]] = {
