@@ -28,6 +28,7 @@ LONGEST = (
     "test_make.py",
     "test_convergence.py",
     "test_faults.py",
+    "test_debian12.py",
     "test_rebuild.py",
     "test_sudo.py",
     "test_secrets.py",

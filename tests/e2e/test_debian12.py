@@ -1,0 +1,67 @@
+"""Debian 12: refused with its own Docker, which is too old; with docker.com's it is deployed as a whole, and boots."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.deployment import Deployment
+from tests.e2e.test_reboot import not_well, wait_for
+from tests.hosts.conditions import Condition, check
+from tests.lab import smarteros
+from tests.lab.lab import Lab
+
+SETTINGS: dict[str, Any] = {"docker_source": "docker.com"}
+PACKAGES = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin", "docker-buildx-plugin")
+KEYRING = "/etc/apt/keyrings/docker.asc"
+
+
+@pytest.fixture(scope="module")
+def host(lab: Lab) -> Iterator[Deployment]:
+    """A bare host at first, which the domains point at."""
+    deployment = Deployment(lab, lab.add_host("debian12", system="debian12"))
+    lab.point(smarteros.domains(), deployment.host)
+    yield deployment
+    lab.point(smarteros.domains(), "lab-1")
+    lab.remove_host("debian12")
+    shutil.rmtree(lab.state.folder / "state" / "debian12", ignore_errors=True)
+
+
+def test_its_own_docker_is_refused_before_the_first_change(host: Deployment) -> None:
+    said = 'docker: Debian 12 ships one that is too old; set docker_source = "docker.com"'
+    check(host, Condition("with its own Docker", refused=(said,)))
+
+
+def test_all_of_it_is_deployed_and_a_second_run_changes_nothing(host: Deployment) -> None:
+    host.converge(timeout=1800, **SETTINGS)
+    host.unchanged(**SETTINGS)
+    assert host.sh("systemctl --failed --plain --no-legend; systemctl is-system-running") == "running\n"
+    assert "Currently banned" in host.sh("fail2ban-client status sshd")
+
+
+def test_docker_is_docker_coms_and_was_vouched_for(host: Deployment) -> None:
+    installed = host.sh(
+        "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' '*docker*' 'containerd*' runc 2>/dev/null"
+    )
+    assert sorted(
+        line.split()[0] for line in installed.splitlines() if line.endswith(" installed")
+    ) == sorted(PACKAGES)
+    sources = host.sh(
+        f"apt-cache policy {' '.join(PACKAGES)} | grep -c '500 https://download.docker.com/linux/debian'"
+    )
+    assert int(sources) >= len(PACKAGES)
+    unsigned = f"mv {KEYRING} {KEYRING}.away; apt-get -q update 2>&1; mv {KEYRING}.away {KEYRING}"
+    assert (
+        "https://download.docker.com/linux/debian bookworm InRelease: The following signatures couldn't be verified"
+        in host.sh(unsigned)
+    )
+    assert host.sh("apt-get -q update 2>&1 | grep '^[WE]:'", check=False) == ""
+
+
+def test_what_users_see_is_well_and_so_it_is_after_a_boot(host: Deployment) -> None:
+    assert host.run(deploy="tasks.commands.verify.run").code == 0
+    host.host.reboot()
+    wait_for(lambda: not_well(host), {}, 300)
+    host.unchanged(**SETTINGS)
+    assert host.run(deploy="tasks.commands.verify.run").code == 0
