@@ -135,6 +135,16 @@ def signature(text: str) -> str:
 
 
 UNIT = (ROOT / "files/units/smarteros-firewall.service").read_text()
+
+
+@pytest.mark.parametrize("name", ["smarteros-firewall", "smarteros-revert"])
+def test_what_starts_early_does_not_start_while_tmp_is_emptied(name: str) -> None:
+    lines = (ROOT / f"files/units/{name}.service").read_text().splitlines()
+    after = next(line for line in lines if line.startswith("After="))
+    assert "DefaultDependencies=no" in lines
+    assert "systemd-tmpfiles-setup.service" in after.split()
+
+
 RIGHT = [
     *MACHINE,
     "wan eth0",
