@@ -8,7 +8,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,7 +86,11 @@ def one_line(error: Exception, filename: str) -> str:
 
 def shown_briefly() -> None:
     """From now on pyinfra shows what a file of settings raises in one line, and of any other file as before."""
-    kind: Any = import_module("pyinfra_cli.exceptions").UnexpectedExternalError
+    # Its command line has loaded it; without one nothing is shown, and its import would change Python's threads.
+    command_line: Any = sys.modules.get("pyinfra_cli.exceptions")
+    if command_line is None:
+        return
+    kind = command_line.UnexpectedExternalError
     full = kind.show
 
     def show(self: Any, file: Any = None) -> None:

@@ -81,18 +81,8 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        parts = (
-            STARTED,
-            unsealer.QUESTION,
-            kept.QUESTION,
-            QUESTION,
-            listeners.QUESTION,
-            AROUND,
-            WALLS,
-            _APT,
-            _MACHINE,
-        )
-        return "\n".join(parts)
+        others = (STARTED, unsealer.QUESTION, kept.QUESTION, QUESTION, listeners.QUESTION, AROUND, WALLS)
+        return "\n".join((*others, _APT, _MACHINE))
 
     @staticmethod
     def default() -> Machine:

@@ -29,13 +29,15 @@ def _domain(text: str) -> str:
 
 def _bare(text: str) -> str:
     """The domain in an address, in capitals, with a port or in letters of its language; empty when there is none."""
-    name = re.sub(r"[a-z][a-z0-9+.-]*://", "", text.strip().lower(), count=1)
+    name = re.sub(r"^[a-z][a-z0-9+.-]*://", "", text.strip().lower())
     name = re.split(r"[/?#]|:\d*(?=[/?#]|$)", name)[0]
     return _ascii(name.strip(".").removeprefix("*.").replace("_", "-"))
 
 
 def _ascii(name: str) -> str:
     """A name as DNS has it: müller.cl → xn--mller-kva.cl; empty when it cannot be one."""
+    if len(name) > 253:
+        return ""
     if not name.isascii():
         import idna  # noqa: PLC0415  rarely needed, and slow to load
 
