@@ -28,6 +28,7 @@ from tasks.operations import (
     adoption,
     apt,
     architecture,
+    daemon,
     disk,
     dns,
     first_run,
@@ -69,12 +70,15 @@ def run() -> None:
 
 @operation
 def checked() -> Commands:
-    """Refuses with all reasons at once; finishes an interrupted dpkg."""
+    """Refuses with all reasons at once; starts a Docker of ours that is stopped, finishes an interrupted dpkg."""
     read_ahead(*_quiet_run())
     gevent.sleep(0.03)  # libraries load, too, while the host looks up the answers
     vault_session.warm()
     verify.trust()
     machine = known(MachineFact)
+    if machine.deployed and machine.compose and not machine.engine:
+        yield StringCommand(daemon.restarted("systemctl start docker.service"))
+        machine = known(MachineFact)
     held = takeover.accepted() | adoption.accepted()
     reasons = list(problems(machine, services(), time.time(), held, survey.images()))
     reasons += survey.refusals()

@@ -8,7 +8,7 @@ import pytest
 from tasks import preflight
 from tasks.facts import Machine
 from tasks.facts.listeners import Listener
-from tasks.operations import apt
+from tasks.operations import apt, daemon
 from tasks.run import Refused
 from tasks.services import load
 from tests.facts.test_facts import MACHINE
@@ -115,6 +115,15 @@ def test_an_interrupted_dpkg_is_finished(monkeypatch: pytest.MonkeyPatch) -> Non
         assert texts(preflight.checked) == []
     with fake({"/etc/os-release": [*MACHINE[:9], "broken libc6"]}):
         assert texts(preflight.checked) == [apt.MEND]
+
+
+def test_a_docker_of_ours_that_is_stopped_is_started_before_anything_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now(monkeypatch)
+    stopped = [*MACHINE[:9], "deployed yes", "enabled yes", "compose 2.26.1-4", "engine "]
+    with fake({"/etc/os-release": stopped}):
+        assert texts(preflight.checked)[:1] == [daemon.restarted("systemctl start docker.service")]
 
 
 def test_what_the_run_goes_on_with_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
