@@ -19,6 +19,10 @@ from pyinfra import logger
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
+_CLOSES = (
+    "what listens there closes the connection, or is no SSH server: see ssh_port; a firewall, fail2ban or sshd's MaxStartups "
+    "may turn this machine away for some minutes"
+)
 _BY_TEXT = (
     (
         "found in known_hosts",
@@ -27,13 +31,7 @@ _BY_TEXT = (
             "on its console), and log in once with ssh to note it"
         ),
     ),
-    (
-        "protocol banner",
-        (
-            "what listens there closes the connection, or is no SSH server: see ssh_port; a firewall, fail2ban or sshd's MaxStartups "
-            "may turn this machine away for some minutes"
-        ),
-    ),
+    ("protocol banner", _CLOSES),
     ("ncompatible", "it has no algorithm in common with this machine's SSH library ({said})"),
     ("o acceptable", "it has no algorithm in common with this machine's SSH library ({said})"),
     ("gent", "the SSH agent does not sign ({said}): see ssh-add -l, or name a key file (ssh_key)"),
@@ -96,10 +94,12 @@ def _network(error: OSError, said: str) -> str:
         return "the name does not resolve: see ssh_hostname, and this machine's DNS"
     if isinstance(error, TimeoutError) or "timed out" in said:
         return "nothing answers in time: the address or port is wrong, the host is down, or a firewall drops what it gets"
+    if isinstance(error, ConnectionResetError):
+        return _CLOSES
     if error.filename:
         return f"{error.filename}: {error.strerror}"
     if "refused" in said or "Unable to connect" in said:
-        return f"nothing listens there ({said}): see ssh_hostname and ssh_port, and whether sshd runs"
+        return "nothing listens there: see ssh_hostname and ssh_port, and whether sshd runs"
     return f"the connection fails ({said}): run again"
 
 

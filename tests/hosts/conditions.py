@@ -36,7 +36,7 @@ class Condition:
     """name: a sentence. make, unmake: shell on the host.
 
     refused: the lines under "cannot take this deployment" or "cannot be deployed", all of them, in order; empty where the plan goes
-    through. said: lines that it has to print besides. values: name → shell whose output stands for ``{name}`` in them.
+    through. stopped: why a plan does not come so far. said: lines that it has to print besides. values: name → shell whose output stands for ``{name}`` in them.
     settings: as with ``--data``.
     """
 
@@ -44,6 +44,7 @@ class Condition:
     make: str = "true"
     unmake: str = "true"
     refused: tuple[str, ...] = ()
+    stopped: str = ""
     said: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -63,8 +64,9 @@ def check(host: Deployment, condition: Condition) -> None:
     assert sorted(set(after) ^ set(before)) == []
     wanted = [line.format(**filled) if filled else line for line in condition.refused]
     assert refusals(run) == wanted, run.output
-    assert run.code == (1 if wanted else 0), run.output
-    for line in condition.said:
+    assert run.code == (1 if wanted or condition.stopped else 0), run.output
+    stopped = [f"--> pyinfra error: {host.host.name}: {condition.stopped}"] if condition.stopped else []
+    for line in (*condition.said, *stopped):
         assert (line.format(**filled) if filled else line) in run.lines, run.output
 
 
