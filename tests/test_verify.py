@@ -193,7 +193,7 @@ def test_a_host_that_does_not_answer_fails_with_every_domain(monkeypatch: pytest
     refused = "ConnectionRefusedError: [Errno 111] Connection refused"
     assert said == [
         (
-            "@fake/one does not answer as it should:\n"
+            "does not answer as it should:\n"
             f"    https://n8n.smarterbot.cl: {refused}\n"
             f"    https://api.smarterbot.cl: {refused}\n"
             f"    https://api.smarterbot.store: {refused}\n"

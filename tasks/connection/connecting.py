@@ -67,10 +67,7 @@ _BY_TYPE: tuple[tuple[type[Exception], str], ...] = (
         ChannelException,
         "the jump host does not lead there ({said}): see ProxyJump in ssh_config, and AllowTcpForwarding there",
     ),
-    (
-        EOFError,
-        "it ended the connection in the middle of the login: run again; its journal (journalctl -u ssh) says why",
-    ),
+    (EOFError, _CLOSES),
     (PyinfraError, "{said}"),
 )
 

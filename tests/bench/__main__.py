@@ -142,7 +142,7 @@ class Bench:
 
 def control_side() -> None:
     """Import, parse and render on this machine alone."""
-    code = "from tests.lab import smarteros; from tasks import render; render.tree(smarteros.settings())"
+    code = "from tests.lab import smarteros; from tasks.rendering import render; render.tree(smarteros.settings())"
     subprocess.run([sys.executable, "-c", code], cwd=smarteros.ROOT, check=True)
 
 

@@ -190,7 +190,7 @@ KEY: Any = paramiko.ECDSAKey.generate()
         ),
         (
             EOFError(),
-            "it ended the connection in the middle of the login: run again; its journal (journalctl -u ssh) says why",
+            CLOSES,
         ),
         (PyinfraError("No such private key file: /k"), "No such private key file: /k"),
         (paramiko.SSHException("odd"), "SSH fails (odd)"),

@@ -202,7 +202,7 @@ def test_a_verification_that_fails_puts_back_and_still_fails_with_its_reason(
         assert failure.function(host.state, host) is False
     assert said == [
         (
-            "@fake/one does not answer as it should:\n"
+            "does not answer as it should:\n"
             "    https://api.smarterbot.cl: no answer\n"
             "    https://api.smarterbot.store: no answer\n"
             "    see `docker logs caddy-proxy`\n"
