@@ -22,10 +22,11 @@ class Packages:
 def question(names: Sequence[str]) -> str:
     """Shell that prints ``held``, ``pinned``, ``sources`` and ``proxy`` lines; names: packages that may be needed."""
     return f"""
+nothing_kept='-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache='
 dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {" ".join(names)} 2>/dev/null | sed -un 's/^installed /installed /p'
-apt-mark showhold 2>/dev/null | sed -u 's/:.*//; s/^/held /'
-apt-get indextargets 2>&1 >/dev/null | sed -un '/list of sources could/d; s/^E: /sources /p'
-{{ cat /etc/apt/preferences /etc/apt/preferences.d/* 2>/dev/null | grep -q . && apt-cache policy {" ".join(names)} 2>/dev/null; }} |
+apt-mark $nothing_kept showhold 2>/dev/null | sed -u 's/:.*//; s/^/held /'
+apt-get $nothing_kept indextargets 2>&1 >/dev/null | sed -un '/list of sources could/d; s/^E: /sources /p'
+{{ cat /etc/apt/preferences /etc/apt/preferences.d/* 2>/dev/null | grep -q . && apt-cache $nothing_kept policy {" ".join(names)} 2>/dev/null; }} |
     awk '/^[^ ]/ {{name = substr($1, 1, length($1) - 1)}} /^  Candidate: \\(none\\)/ {{none = name}}
         /^ +[^ ]+ -[0-9]+$/ && none == name {{print name; none = ""}}' | while read -r name; do
         echo "pinned $name $(grep -lsE "^Package: *(.* )?($name|\\*)( |$)" /etc/apt/preferences /etc/apt/preferences.d/* | head -n 1)"

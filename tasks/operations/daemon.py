@@ -87,7 +87,7 @@ def wanted(
 ) -> str:
     """The file to write; empty when it is right. more: what the networks around need besides (daemon_ranges.py)."""
     merged = {**have, **{key: value for key, value in OURS.items() if key not in set(theirs)}, **more}
-    return "" if have == merged else json.dumps(merged, indent=2)
+    return "" if have == merged else json.dumps(merged, indent=2, sort_keys=True)
 
 
 def problems(have: Mapping[str, Any], flags: Iterable[str]) -> Iterator[str]:

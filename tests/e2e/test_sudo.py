@@ -56,7 +56,7 @@ def test_a_user_who_may_not_is_told_before_anything_is_done(host: Deployment) ->
     assert said in host.refused(**SUDO).output
     host.sh(f"echo 'deploy ALL=(ALL:ALL) ALL' > {RULE}")
     assert said in host.refused(**SUDO).output
-    assert said in host.refused("--dry", **SUDO).output
+    assert said in host.refused("--dry", yes=False, **SUDO).output
     host.sh(f"mv /usr/bin/sudo /usr/bin/sudo.away; rm {RULE}")
     assert "sudo: _sudo is set and there is no sudo: install it there" in host.refused(**SUDO).output
     host.sh("mv /usr/bin/sudo.away /usr/bin/sudo")

@@ -59,7 +59,7 @@ def test_a_host_whose_docker_is_down_says_only_that(deployed: Deployment) -> Non
     run = status(deployed)
     assert run.code == 1
     assert (
-        f"{deployed.host.name}: Docker does not answer, so nothing runs: `systemctl status docker` on the host "
+        "Docker does not answer, so nothing runs: `systemctl status docker` on the host "
         "says why; `make deploy` installs and starts it"
     ) in run.lines
     deployed.converge()
