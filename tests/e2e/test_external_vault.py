@@ -14,7 +14,7 @@ from tests.lab import addresses, images, network
 from tests.lab.lab import Lab
 from tests.lab.network import Spec
 
-DOMAIN = "api.external.example"
+DOMAIN = "api.external.cl"
 NUMBER = 5  # of its address in the lab's network
 
 # A server as anybody runs one; the entrypoint's flags for its development mode do nothing without -dev.
@@ -48,7 +48,7 @@ class External:
     def settings(self, **others: Any) -> dict[str, Any]:
         """What an inventory says to use it."""
         return {
-            "zone": "external.example",
+            "zone": "external.cl",
             "mirror_zones": [],
             "services": ["postgres", "redis", "vault-auth-validator", "caddy"],
             "vault_address": self.client.url,

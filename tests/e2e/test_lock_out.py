@@ -65,15 +65,17 @@ def said(run: Run) -> str:
 @pytest.mark.parametrize(
     ("deploy", "what", "why"),
     [
-        ("no_user", "sshd", "Authentication error"),
-        ("no_port", "the firewall", "Could not connect"),
+        ("no_user", "sshd", "it accepts none of the keys"),
+        ("no_port", "the firewall", "nothing answers in time"),
     ],
 )
 def test_a_change_that_locks_us_out_is_taken_back(host: Deployment, deploy: str, what: str, why: str) -> None:
     before = state(host)
     started = time.monotonic()
     run = host.refused(deploy=f"tests/e2e/deploys/{deploy}.py", revert_seconds=SECONDS)
-    assert said(run).startswith(f"{what} on lockout: no new SSH connection comes in after the change: {why}")
+    where = f"{host.host.address}, port 22"
+    sentence = f"{what} on lockout: no new SSH connection comes in after the change: {where}: {why}"
+    assert said(run).startswith(sentence), run.output
     assert armed(host)
     assert not logs_in(host)
     assert back(host, started, SECONDS + 30) >= SECONDS
