@@ -43,6 +43,7 @@ def marked(text: str) -> str:
 mark() {{ printf '\\nsmarteros-%s\\n' "$1"; printf '\\nsmarteros-%s\\n' "$1" >&2; }}
 fail() {{ printf 'smarteros-%s %s\\n' failed "$*"; }}
 export LC_ALL=C.UTF-8
+unset POSIXLY_CORRECT
 mark answer
 (
 {text}

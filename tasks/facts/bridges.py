@@ -22,9 +22,10 @@ class NetworkState:
 
 def network(row: list[str]) -> NetworkState:
     """From the fields of a line. Raises ValueError."""
-    name, driver, internal, subnets, mtu, device, ours, pool = row
+    # Docker lets a network be called almost anything, with this line's separator in it, too.
+    *name, driver, internal, subnets, mtu, device, ours, pool = row
     ranges = tuple(str(ip_network(subnet)) for subnet in subnets.split())
-    return NetworkState(name, driver, internal == "true", ranges, mtu, device, ours == "yes", pool)
+    return NetworkState("|".join(name), driver, internal == "true", ranges, mtu, device, ours == "yes", pool)
 
 
 NETWORK_LABEL, POOL_LABEL = "smarteros.network", "smarteros.pool"

@@ -102,6 +102,11 @@ def problems(have: Mapping[str, Any], flags: Iterable[str]) -> Iterator[str]:
             'docker: "userns-remap" gives containers other users than the host has, and this stack shares files with '
             "them by their numbers: take it out, or take another host"
         )
+    if have.get("ip", "0.0.0.0") not in ("0.0.0.0", "::") or "ip" in given:  # noqa: S104  as Docker has it
+        yield (
+            f'docker: "ip" in {FILE} or the command line of docker.service binds what containers publish to one address, so '
+            "that the world would not reach Caddy: take it out (the firewall of this stack lets in only what is meant to be)"
+        )
     for key in sorted(set(have) & set(given)):
         flag = f"-{given[key]}" if len(given[key]) == 1 else f"--{given[key]}"
         yield (

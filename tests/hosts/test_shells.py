@@ -58,6 +58,12 @@ CONDITIONS = [
         GONE,
         settings=DEPLOY,
     ),
+    Condition(
+        "tools that take no option after the first operand, by the host's environment",
+        "cp /etc/environment /run/environment 2>/dev/null || : >/run/environment; echo POSIXLY_CORRECT=1 >>/etc/environment",
+        "cp /run/environment /etc/environment",
+        settings={"services": FEW},
+    ),
     Condition("a restricted shell", user("/bin/rbash"), GONE, settings=DEPLOY),
     Condition("a POSIX shell that is no bash", user("/bin/dash"), GONE, settings=DEPLOY),
     Condition(

@@ -304,3 +304,14 @@ def test_who_ran_before_a_killed_restart_is_remembered(tmp_path: Path) -> None:
     assert sh(tmp_path, RESTART) == (0, "")
     assert (docker / "up-db").exists()
     assert not (tmp_path / "run-others").exists()
+
+
+def test_a_daemon_that_publishes_on_one_address_only_is_refused() -> None:
+    line = (
+        'docker: "ip" in /etc/docker/daemon.json or the command line of docker.service binds what containers publish to one '
+        "address, so that the world would not reach Caddy: take it out (the firewall of this stack lets in only what is "
+        "meant to be)"
+    )
+    assert list(daemon.problems({"ip": "127.0.0.1"}, [])) == [line]
+    assert list(daemon.problems({}, ["--ip=127.0.0.1"])) == [line]
+    assert list(daemon.problems({"ip": "0.0.0.0"}, [])) == []
