@@ -17,7 +17,7 @@ from tasks.connection import jumps
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, Access
 from tasks.facts.kept import SHELL
-from tasks.operations import armed
+from tasks.operations import armed, ssh_says
 from tasks.rendering.templates import jinja
 from tasks.run import Commands, Refused, host, known, operation, services, stack
 
@@ -125,7 +125,10 @@ def refusals() -> Iterator[str]:
         )
     if users and (login := transport.get_username()) not in users:
         yield f"login_users: {login!r}, as whom this run logs in, is not among them: add it"
-    if stack().strict_ssh and (access := known(MachineFact).access).sshd:
+    access = known(MachineFact).access
+    if access.ssh_says and not access.ssh_file:
+        yield from ssh_says.problems(access.ssh_says, text(access, client))
+    if stack().strict_ssh and access.sshd:
         left = key_exchanges(access.ssh_kex)
         if not set(left) & set(transport.get_security_options().kex):
             yield (

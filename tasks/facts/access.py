@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.facts.listeners import Listener
+from tasks.facts.ssh_says import QUESTION as SSH_SAYS
+from tasks.facts.ssh_says import Says, said
 
 ARMED = "/var/lib/smarteros"
 FIREWALL = "/etc/smarteros/firewall.nft"
@@ -47,6 +49,7 @@ class Access:
     ssh_passwords: tuple[str, ...] = ()
     ssh_file: str = ""
     ssh_live: bool = False
+    ssh_says: tuple[Says, ...] = ()
 
 
 # The kernel's rules as this nft prints them, and the file that they came from: files/units/smarteros-firewall.service
@@ -125,6 +128,7 @@ if [ -x /usr/sbin/sshd ]; then
         {{ {EFFECTIVE}; }} && echo "ssh_effective yes"
     else
 {LOGINS}
+{SSH_SAYS}
     fi
 fi &
 """.strip()
@@ -161,6 +165,7 @@ def access(values: Mapping[str, Sequence[str]], listening: Sequence[Listener] = 
         ssh_passwords=tuple(values.get("ssh_password", ())),
         ssh_file=files.get(DROP_IN, ""),
         ssh_live="ssh_effective" in values and fresh,
+        ssh_says=said(values.get("ssh_says", ())),
     )
 
 

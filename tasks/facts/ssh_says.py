@@ -1,0 +1,44 @@
+"""What sshd's files say beside ours, before our drop-in is there; asked within MachineFact."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAIN = "/etc/ssh/sshd_config"
+
+
+@dataclass(frozen=True)
+class Says:
+    """A line. place: ``above`` our drop-ins' Include (key ``*``: there is none), ``match``: in a Match block, or ``plain``."""
+
+    file: str
+    place: str
+    key: str
+    value: str = ""
+
+
+# mawk as well as gawk. Of the other files only what lets people in matters: ours comes first of them.
+QUESTION = rf"""
+for file in {MAIN} /etc/ssh/sshd_config.d/*.conf; do
+    [ -f "$file" ] && awk -v file="$file" -v main={MAIN} '
+        /^[ \t]*(#|$)/ {{ next }}
+        {{ key = tolower($1); $1 = ""; value = substr($0, 2) }}
+        key == "include" && value ~ /sshd_config\.d\/\*\.conf/ {{ included = 1; next }}
+        file == main && !included {{ print "ssh_says", file, "above", key, value }}
+        key == "match" {{ inside = 1 }}
+        key ~ /^(authenticationmethods|passwordauthentication|kbdinteractiveauthentication)$/ {{
+            print "ssh_says", file, inside ? "match" : "plain", key, value
+        }}
+        END {{ if (file == main && !included) print "ssh_says", file, "above", "*" }}' "$file"
+done
+""".strip()
+
+
+def said(lines: Sequence[str]) -> tuple[Says, ...]:
+    """From MachineFact's lines. Raises ValueError."""
+    return tuple(_says(line) for line in lines)
+
+
+def _says(line: str) -> Says:
+    file, place, rest = line.split(" ", 2)
+    key, _, value = rest.partition(" ")
+    return Says(file, place, key, value.strip())
