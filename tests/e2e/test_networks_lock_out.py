@@ -4,6 +4,7 @@ The operator comes from an address beyond the default route, which a range of Do
 """
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -85,7 +86,7 @@ def killed(host: Deployment, tmp_path: Path, seconds: int) -> None:
     with (tmp_path / "out").open("wb") as out:
         run = subprocess.Popen(
             host.argv("-y", deploy=BLIND, revert_seconds=seconds, network_pools=POOL["network_pools"]), cwd=Path(__file__).parents[2], stdout=out,
-            stderr=out, stdin=subprocess.DEVNULL,
+            stderr=out, stdin=subprocess.DEVNULL, env={**os.environ, "SMARTEROS_LAB": host.lab.name},
         )  # fmt: skip
         deadline = time.monotonic() + 60
         while not inside(host, "docker network ls -q --filter name=dokploy-network"):

@@ -19,7 +19,7 @@ def rows(run: Run) -> dict[str, tuple[str, str]]:
 
 def advice(run: Run) -> list[str]:
     """What is said to be done, a line each."""
-    start = next(number for number, line in enumerate(run.lines) if line.endswith(" is not well:"))
+    start = next(number for number, line in enumerate(run.lines) if line == "is not well:")
     return run.lines[start + 1 : run.lines.index("", start)]
 
 
@@ -101,5 +101,5 @@ def test_everything_that_is_not_well_is_named_with_why_and_what_to_do(deployed: 
 def test_a_bare_host_is_told_to_be_deployed(bare: Deployment) -> None:
     run = status(bare)
     assert run.code == 1
-    assert any(line.startswith("bare: Docker does not answer, so nothing runs") for line in run.lines)
+    assert any(line.startswith("Docker does not answer, so nothing runs") for line in run.lines)
     assert run.changes == []
