@@ -8,7 +8,7 @@ QUESTION = r"""
 systemctl show ufw.service firewalld.service nftables.service netfilter-persistent.service \
     -p Id -p ActiveState -p UnitFileState -p After 2>/dev/null | awk 'BEGIN {RS = ""; FS = "\n"} {
         id = $0; sub(/.*Id=/, "", id); sub(/\.service.*/, "", id)
-        print id, /ActiveState=active/ ? "active" : "idle", /UnitFileState=enabled/ ? "enabled" : "off", /After=[^\n]* network/ ? "late" : "early"
+        print id, /ActiveState=active/ ? "active" : "idle", /UnitFileState=enabled/ ? "enabled" : "off", /After=([^\n]* )?network/ ? "late" : "early"
     }' | while read -r name active enabled order; do
         case $name:$active:$enabled in
         ufw:active:*) grep -qsi '^ENABLED=yes' /etc/ufw/ufw.conf && echo "wall ufw" ;;
