@@ -180,6 +180,8 @@ answers() {{
 }}
 cd /etc/docker 2>/dev/null || cd /
 failed=
+# systemd counts starts, and after three in a minute makes no more.
+systemctl reset-failed docker.service docker.socket 2>/dev/null
 if ! {{ {start} && answers 60; }} && ! answers 5; then
     failed=$(journalctl -u docker.service -n 100 -o cat 2>/dev/null | grep -E 'failed to|unable to|invalid' | tail -n 1)
     failed="Docker does not start: ${{failed:-see journalctl -u docker}}"

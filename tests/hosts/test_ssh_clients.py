@@ -72,13 +72,30 @@ def agent(deployed: Deployment, tmp_path: Path) -> Iterator[str]:
     os.kill(int(process), 15)
 
 
-def test_an_agent_whose_sixth_key_is_the_right_one_logs_in_and_runs(deployed: Deployment, agent: str) -> None:
-    assert logged_in(deployed, agent=agent) == "in"
-    run = deployed.run(
-        "--dry",
-        yes=False,
-        environment={"SSH_AUTH_SOCK": agent},
-        ssh_key=None,
-        ssh_allow_agent=True,
+INVENTORY = """
+import os
+from tasks.connection.inventory import hosts
+
+nodes = hosts(
+    (
+        "{host.name}",
+        {{
+            "ssh_hostname": "{host.address}",
+            "ssh_user": "root",
+            "ssh_known_hosts_file": "{host.state.known_hosts}",
+            "ssh_strict_host_key_checking": "yes",
+            "ssh_config_file": os.devnull,
+        }},
     )
+)
+"""
+
+
+def test_an_agent_whose_sixth_key_is_the_right_one_logs_in_and_runs(
+    deployed: Deployment, agent: str, tmp_path: Path
+) -> None:
+    assert logged_in(deployed, agent=agent) == "in"
+    inventory = tmp_path / "lab.py"  # its name is that of the lab's settings
+    inventory.write_text(INVENTORY.format(host=deployed.host))
+    run = deployed.run("--dry", yes=False, inventory=str(inventory), environment={"SSH_AUTH_SOCK": agent})
     assert run.code == 0, run.output
