@@ -88,11 +88,19 @@ def test_a_killed_run_frees_the_lock_at_once_and_one_more_run_converges(deployed
     deployed.unchanged()
 
 
+# The process of sshd's that serves the run's connection, above the shells that its command runs in.
+END_CONNECTION = """
+pid=$(sed -n 's/^pid //p' /var/log/smarteros/.unfinished)
+until grep -q ^sshd /proc/$pid/comm; do pid=$(ps -o ppid= -p $pid | tr -d ' '); done
+kill $pid
+"""
+
+
 def test_a_connection_that_breaks_is_said_with_the_operation_and_one_more_run_converges(
     deployed: Deployment,
 ) -> None:
     with another(deployed) as run:
-        deployed.sh("kill $(ps -o ppid= -p $(sed -n 's/^pid //p' /var/log/smarteros/.unfinished))")
+        deployed.sh(END_CONNECTION)
         output, _ = run.communicate(timeout=60)
     assert run.returncode == 1
     assert f"--> Starting operation: {METABASE} \n" in output.split("the connection is lost")[0], output
