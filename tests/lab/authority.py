@@ -72,11 +72,13 @@ class Authority:
 def load(client: DockerClient, path: Path) -> Authority:
     """The machine's authority, kept in a volume's label, which all checkouts see; `path` is to be read by programs.
 
-    Docker makes a volume once: of two that make it at the same time, both get the first one's.
+    Docker makes a volume once: of two that make it at the same time, both get the first one's. It is asked for
+    it by name, since a daemon that has just started answers the making of a volume it has without its labels.
     """
     text = path.read_text() if path.exists() else _new_authority().decode()
     labels = {LABEL: CACHE, PEM: text}
-    kept: str = client.volumes.create(VOLUME, labels=labels).attrs["Labels"][PEM]
+    client.volumes.create(VOLUME, labels=labels)
+    kept: str = client.volumes.get(VOLUME).attrs["Labels"][PEM]
     if not path.exists() or path.read_text() != kept:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}")
