@@ -19,7 +19,7 @@ def stop(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run the double; a refusal is one message and exit status 1."""
+    """Run the double; a refusal is one message and its exit status."""
     program, *arguments = sys.argv[1:] or [""]
     if program not in PROGRAMS:
         sys.exit(f"usage: python3 -m double {'|'.join(PROGRAMS)} [ARGUMENT...]")
@@ -28,7 +28,8 @@ def main() -> None:
     try:
         importlib.import_module(f"double.{program}").run(arguments, dict(os.environ))
     except Refused as refusal:
-        sys.exit(f"{program}: cannot start\n{refusal}")
+        print(f"{program}: cannot start\n{refusal}", file=sys.stderr)
+        sys.exit(refusal.status)
 
 
 if __name__ == "__main__":

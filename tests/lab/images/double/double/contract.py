@@ -18,7 +18,11 @@ Environment = Mapping[str, str]
 
 
 class Refused(Exception):
-    """The double does not start: the message says all that is wrong."""
+    """The double does not start: the message says all that is wrong, the status is the one it ends with."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)
