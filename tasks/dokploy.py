@@ -1,4 +1,5 @@
-"""Dokploy import: every stack file is registered in Dokploy as a raw compose project, which deploys nothing.
+"""Dokploy: what its database has to hold. Every stack file is registered as a raw compose project, which deploys nothing;
+its nightly clean-up of the host is off; its owners may sign in under each of its domains.
 
 Dokploy would start a stack under a project name of its own, beside the containers that run already; so the
 entries are there to be seen and compared, and to be deployed from by hand after our containers are removed.
@@ -16,6 +17,7 @@ from typing import Any
 from tasks import secrets
 from tasks.clients import dokploy_api, vault_session
 from tasks.facts.dokploy import MARKER, PROJECT, DokployFact, DokployState, Entry
+from tasks.operations import origins
 from tasks.operations.described import tree
 from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
@@ -49,13 +51,15 @@ class Change:
 
 def run() -> None:
     """The phase; nothing when Dokploy is not among the services."""
-    if any(service.name == "dokploy" for service in services()):
-        registered(name="Dokploy | stack files are registered as compose projects")
+    for service in services():
+        if service.name == "dokploy":
+            origins.trusted(service, name="Dokploy | its owners may sign in under each of its domains")
+            registered(name="Dokploy | stack files are registered, the nightly clean-up is off")
 
 
 @operation
 def registered() -> Commands:
-    """An API key, a project, and in it one entry for each stack file; only differences cost a request."""
+    """An API key, a project, in it one entry for each stack file, no clean-up; only differences cost a request."""
     state = known(DokployFact)
     if not executing() and not (state.address and _vault_answers()):
         yield "true"  # planning before Dokploy runs
@@ -66,11 +70,18 @@ def registered() -> Commands:
             "an image of another version (overrides) may have other tables"
         )
     stored = Stored(*vault_session.read(PATH))
-    planned = list(changes(texts(), state.entries))
+    planned = [*_kept_off(state), *changes(texts(), state.entries)]
     for change in planned:
         host().log(change.why)
     if planned or not state.environment or not stored.holds(state):
         yield step(partial(_apply, state, stored, planned))
+
+
+def _kept_off(state: DokployState) -> Iterator[Change]:
+    """It would take finished jobs, what a takeover has kept to be put back, and the operator's own that is stopped."""
+    if state.cleanup:
+        why = "its nightly clean-up of the host's Docker is on"
+        yield Change(why, "settings.updateDockerCleanup", {"enableDockerCleanup": False})
 
 
 def _vault_answers() -> bool:

@@ -18,7 +18,9 @@ from tasks import dokploy
 from tasks.clients import dokploy_api
 from tasks.dokploy import Change, changes
 from tasks.facts.dokploy import DokployFact, DokployState, Entry
-from tests.fake import commands, fake
+from tasks.operations import origins
+from tasks.run import services
+from tests.fake import commands, fake, stdin
 from tests.openbao import OpenBao, running_openbao
 from tests.samples import stack
 
@@ -77,13 +79,24 @@ RECORD = {
     "entries": [
         {"id": "e1", "name": "crm", "description": "d", "digest": "x", "source": "raw", "kind": "stack"}
     ],
+    "cleanup": False,
+    "origins": ["https://dokploy.smarterbot.store"],
 }
 
 
 def test_what_dokploy_has_is_read() -> None:
     assert DokployFact().process(["address 172.18.0.5 172.19.0.9", json.dumps(RECORD)]) == DokployState(
-        "172.18.0.5", frozenset({"k1"}), "env1", (Entry("e1", "crm", "d", "x", "raw", "stack"),)
+        "172.18.0.5",
+        frozenset({"k1"}),
+        "env1",
+        (Entry("e1", "crm", "d", "x", "raw", "stack"),),
+        cleanup=False,
+        origins=frozenset({"https://dokploy.smarterbot.store"}),
     )
+
+
+def test_a_clean_up_of_which_nothing_is_said_is_on() -> None:
+    assert DokployFact().process(["address 172.18.0.5", json.dumps({**RECORD, "cleanup": None})]).cleanup
 
 
 @pytest.mark.parametrize("output", [[], ["address "], ["address 172.18.0.5"], [json.dumps(RECORD)]])
@@ -136,6 +149,8 @@ class Dokploy:
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     password: str = OWNER["password"]
     project: str = ""
+    cleanup: bool = False
+    origins: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
     def answer(self, procedure: str, headers: Any, fields: dict[str, Any]) -> tuple[int, Any]:
@@ -169,6 +184,9 @@ class Dokploy:
             case "compose.create" if fields["environmentId"] == "env1":
                 self.entries[fields["name"]] = {"composeId": f"id-{fields['name']}", **fields}
                 return 200, {}
+            case "settings.updateDockerCleanup":
+                self.cleanup = fields["enableDockerCleanup"]
+                return 200, True
             case _:
                 return 400, {"message": "Input validation failed"}
 
@@ -182,7 +200,10 @@ class Dokploy:
             }
             for item in self.entries.values()
         ]  # fmt: skip
-        found = {"keys": [*self.keys.values()], "environment": self.project or None, "entries": entries}
+        found = {
+            "keys": [*self.keys.values()], "environment": self.project or None, "entries": entries,
+            "cleanup": self.cleanup, "origins": self.origins,
+        }  # fmt: skip
         return ["address 127.0.0.2", json.dumps(found)]
 
 
@@ -266,6 +287,54 @@ def test_the_first_run_makes_key_project_and_entries_and_the_second_nothing(
     assert api.entries["dokploy"]["composeFile"].startswith("name: dokploy\n")
     api.calls.clear()
     assert (run(vault, api), api.calls) == ([], [])
+
+
+def test_a_clean_up_that_is_on_is_turned_off(
+    vault: OpenBao, api: Dokploy, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(vault, api)
+    api.calls.clear()
+    api.cleanup = True
+    with caplog.at_level("INFO"):
+        assert run(vault, api) == [True]
+    assert (api.calls, api.cleanup) == (["organization.all", "settings.updateDockerCleanup"], False)
+    assert "its nightly clean-up of the host's Docker is on" in caplog.text
+    api.calls.clear()
+    assert (run(vault, api), api.calls) == ([], [])
+
+
+PSQL = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
+
+
+@pytest.mark.parametrize(
+    ("found", "added"),
+    [
+        ([], "'https://dokploy.smarterbot.store', 'https://dokploy.smarterbot.net'"),
+        (
+            ["https://login.example", "https://dokploy.smarterbot.store"],
+            "'https://dokploy.smarterbot.net'",
+        ),
+        (["https://dokploy.smarterbot.net", "https://dokploy.smarterbot.store"], ""),
+    ],
+)
+def test_the_owners_may_sign_in_under_each_domain(found: list[str], added: str) -> None:
+    lines = Dokploy(origins=found).fact()
+    mirrors = ["smarterbot.store", "smarterbot.net"]
+    with fake({"docker inspect --format 'address": lines}, mirror_zones=mirrors):
+        (service,) = [item for item in services() if item.name == "dokploy"]
+        yielded = commands(origins.trusted, service)
+    assert [str(item) for item in yielded] == [PSQL] * bool(added)
+    statement = f"""
+UPDATE "user" SET "trustedOrigins" = coalesce("trustedOrigins", '{{}}') || ARRAY[{added}]::text[]
+WHERE id IN (SELECT user_id FROM member WHERE role = 'owner');
+""".lstrip()
+    assert [stdin(item) for item in yielded] == [statement] * bool(added)
+
+
+def test_before_dokploy_runs_nobody_is_let_in() -> None:
+    with fake({"docker inspect --format 'address": []}, executing=False):
+        (service,) = [item for item in services() if item.name == "dokploy"]
+        assert commands(origins.trusted, service) == []
 
 
 def test_while_the_key_works_the_owners_password_does_not_matter(vault: OpenBao, api: Dokploy) -> None:
@@ -362,14 +431,18 @@ def test_a_plan_changes_nothing_and_works_before_dokploy_runs(vault: OpenBao, ap
 
 
 def test_without_dokploy_among_the_services_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[dict[str, str]] = []
-    monkeypatch.setattr(dokploy, "registered", lambda **names: called.append(names))
+    called: list[str] = []
+    monkeypatch.setattr(dokploy, "registered", lambda **named: called.extend(named.values()))
+    monkeypatch.setattr(origins, "trusted", lambda _, **named: called.extend(named.values()))
     with fake({}, services=["vault", "postgres"]):
         dokploy.run()
     assert called == []
     with fake({}):
         dokploy.run()
-    assert called == [{"name": "Dokploy | stack files are registered as compose projects"}]
+    assert called == [
+        "Dokploy | its owners may sign in under each of its domains",
+        "Dokploy | stack files are registered, the nightly clean-up is off",
+    ]
 
 
 def test_every_stack_file_is_registered_and_holds_no_secret() -> None:

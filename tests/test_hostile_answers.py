@@ -57,6 +57,8 @@ RECORD = {
             "kind": "docker-compose",
         }
     ],
+    "cleanup": False,
+    "origins": ["https://dokploy.smarterbot.store"],
 }
 # Fact → what a host that is well prints for it.
 GOOD: dict[type[FactBase[Any]], list[str]] = {

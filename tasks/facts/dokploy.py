@@ -1,4 +1,6 @@
-"""Dokploy: where its container listens, its API keys' ids, and the compose projects that are ours, from its database."""
+"""Dokploy: where its container listens, and from its database: API keys' ids, compose projects that are ours, whether it
+clears the host of what does not run, which origins it trusts.
+"""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,12 +33,16 @@ class _Record:
     keys: list[str]
     environment: str | None
     entries: list[Entry]
+    cleanup: bool | None
+    origins: list[str]
 
 
 @dataclass(frozen=True)
 class DokployState:
     """The container's address, ids of the API keys that are good, our project's environment, our entries.
 
+    cleanup: whether it removes stopped containers and unused images, networks and build caches every night; true where
+    nothing is set, as upstream has it. origins: those that its owners let people sign in from, beside its own address.
     address is empty where Dokploy does not run or its database has other tables.
     """
 
@@ -44,6 +50,8 @@ class DokployState:
     keys: frozenset[str] = frozenset()
     environment: str = ""
     entries: tuple[Entry, ...] = ()
+    cleanup: bool = True
+    origins: frozenset[str] = frozenset()
 
 
 class DokployFact(FactBase[DokployState]):
@@ -70,7 +78,12 @@ class DokployFact(FactBase[DokployState]):
         except Misshapen as error:
             raise FactProcessError(f"cannot read what Dokploy's database says: {error}") from None
         return DokployState(
-            addresses[0], frozenset(found.keys), found.environment or "", tuple(found.entries)
+            addresses[0],
+            frozenset(found.keys),
+            found.environment or "",
+            tuple(found.entries),
+            found.cleanup is not False,
+            frozenset(found.origins),
         )
 
 
@@ -90,7 +103,10 @@ SELECT json_build_object(
     WHERE p.name = '{PROJECT}' ORDER BY p."createdAt", e."isDefault" DESC LIMIT 1),
   'entries', (SELECT coalesce(json_agg(json_build_object('id', "composeId", 'name', name, 'description', description,
     'digest', encode(sha256(convert_to("composeFile", 'UTF8')), 'hex'), 'source', "sourceType", 'kind', "composeType")
-    ORDER BY "createdAt", "composeId"), '[]') FROM compose WHERE starts_with(description, '{MARKER}')));
+    ORDER BY "createdAt", "composeId"), '[]') FROM compose WHERE starts_with(description, '{MARKER}')),
+  'cleanup', (SELECT "enableDockerCleanup" FROM "webServerSettings" ORDER BY created_at LIMIT 1),
+  'origins', (SELECT coalesce(json_agg(DISTINCT origin), '[]') FROM member m JOIN "user" u ON u.id = m.user_id,
+    unnest(u."trustedOrigins") origin WHERE m.role = 'owner'));
 """.strip()  # noqa: S608  constants of ours
 
 _DOKPLOY = f"""

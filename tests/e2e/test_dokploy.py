@@ -11,7 +11,7 @@ from tests.e2e.clients import browser, containers, secrets
 from tests.e2e.deployment import Deployment
 
 API = "https://dokploy.smarterbot.cl/api"
-OPERATION = "Dokploy | stack files are registered as compose projects"
+OPERATION = "Dokploy | stack files are registered, the nightly clean-up is off"
 OURS = "Kept by SmarterOS: /root/dkcompose/{}-deploy.yaml. Changes made here are undone by the next run."
 
 

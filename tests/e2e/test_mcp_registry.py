@@ -12,7 +12,7 @@ DOMAINS = ["mcp.smarterbot.cl", "mcp.smarterbot.store"]
 CHANGES = [
     "Generation | rendered files and their links",
     "Services | MCP Registry",
-    "Dokploy | stack files are registered as compose projects",
+    "Dokploy | stack files are registered, the nightly clean-up is off",
 ]
 CRM = {
     "name": "cl.smarterbot/crm",

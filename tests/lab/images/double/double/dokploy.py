@@ -1,13 +1,14 @@
 """Dokploy 0.30: the three steps of its start (wait for Postgres, migrate, serve), each as upstream names it.
 
 Stricter than upstream, which only warns where it falls back to a password or a secret that everybody knows.
-Not here: deployments (compose.deploy) and whatever else needs the image's tools.
+Not here: whatever needs a swarm, Git or the internet.
 """
 
 from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
+from double import needs
 from double.contract import POSTGRES_URL, Environment, Refused, Rule, demand, secret_file, writable
 from double.docker_socket import DockerSocket
 from double.dokploy_api import Dokploy
@@ -15,6 +16,9 @@ from double.dokploy_state import TABLES
 from double.store import Database, wait_for_port
 from double.web import serve
 
+# The least that v0.30.2 was seen to run with (built from its source): 1024 MB with a heap of 768 MB. With one of 512 MB it
+# ends 15 s after its start, whatever else the container has.
+HEAP_MB, MEMORY_MB = 768, 1024
 KNOWN_PASSWORD = "amukds4wi9001583845717ad2"
 KNOWN_SECRET = "better-auth-secret-123456789"
 RULES = (
@@ -77,6 +81,8 @@ def _database_url(environment: Environment) -> str:
 
 
 def _serve(database: Database, secret: str, environment: Environment) -> None:
+    needs.node_heap(HEAP_MB, environment)
+    needs.memory(MEMORY_MB)
     database.login()
     if not database.has_table("compose"):
         raise Refused('relation "compose" does not exist: the migration has not run')
@@ -89,9 +95,6 @@ def _serve(database: Database, secret: str, environment: Environment) -> None:
     )
     docker.demand()
     docker.demand_network("dokploy-network")
-    origins = [
-        environment.get("BETTER_AUTH_URL", ""),
-        *environment.get("BETTER_AUTH_TRUSTED_ORIGINS", "").split(","),
-    ]
-    site = Dokploy(database, secret, docker, origins).site()
+    # BETTER_AUTH_TRUSTED_ORIGINS is of no use: what Dokploy knows itself takes its place before a sign-in is checked.
+    site = Dokploy(database, secret, docker, environment.get("BETTER_AUTH_URL", "")).site()
     serve(site, int(environment.get("PORT") or 3000), environment.get("HOST") or "0.0.0.0")

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from double.better_auth import Gate
 from double.docker_socket import DockerSocket
+from double.dokploy_docker import Nightly, deploy
 from double.dokploy_state import State, new_id
 from double.dokploy_terminal import terminal
 from double.store import Database, Row
@@ -31,12 +34,13 @@ Fields = Mapping[str, Any]
 class Dokploy:
     """The handlers."""
 
-    def __init__(self, database: Database, secret: str, docker: DockerSocket, origins: Iterable[str]) -> None:
-        self.origins = {origin.rstrip("/") for origin in origins if origin}
+    def __init__(self, database: Database, secret: str, docker: DockerSocket, base_url: str) -> None:
         self.state, self.database, self.secret, self.docker = State(database), database, secret, docker
+        self.gate = Gate(lambda: {base_url.rstrip("/"), *self.state.trusted_origins()})
+        self.nightly = Nightly(self.state, docker)
         self.queries: dict[str, Callable[[Fields, Row], object]] = {
-            "organization.all": lambda _fields, member: self.state.organizations(member["userId"]),
-            "project.all": lambda _fields, member: self.state.projects(member["organizationId"]),
+            "organization.all": lambda _fields, member: self.state.organizations(member["user_id"]),
+            "project.all": lambda _fields, member: self.state.projects(member["organization_id"]),
             "compose.one": self._compose,
         }
         self.mutations: dict[str, Callable[[Fields, Row], object]] = {
@@ -45,7 +49,9 @@ class Dokploy:
             "compose.create": self._create_compose,
             "compose.update": self._update_compose,
             "compose.delete": self._delete_compose,
+            "compose.deploy": self._deploy_compose,
             "compose.saveEnvironment": self._save_environment,
+            "settings.updateDockerCleanup": self._update_clean_up,
         }
 
     def site(self) -> Site:
@@ -69,7 +75,8 @@ class Dokploy:
 
     def sign_up(self, request: Request) -> Response:
         """The first user becomes the owner; later ones need an invitation, which the double does not know."""
-        fields = self._trusted(request)
+        self.gate.demand(request)
+        fields = request.fields()
         email, name, password = (str(fields.get(key) or "") for key in ("email", "name", "password"))
         if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email) or "name" not in fields:
             raise Failure(400, {"code": "VALIDATION_ERROR", "message": "Invalid email or name"})
@@ -83,20 +90,14 @@ class Dokploy:
 
     def sign_in(self, request: Request) -> Response:
         """A session for an address and a password."""
-        fields = self._trusted(request)
+        self.gate.demand(request)
+        fields = request.fields()
         user = self.state.check_password(
             str(fields.get("email", "")).lower(), str(fields.get("password", ""))
         )
         if not user:
             raise Failure(401, {"code": "INVALID_EMAIL_OR_PASSWORD", "message": "Invalid email or password"})
         return self._session({"id": user["id"], "email": user["email"], "name": user["firstName"]})
-
-    def _trusted(self, request: Request) -> Fields:
-        """The body, unless a browser sends it from a page elsewhere; a name that is not set is guessed, as http."""
-        known = self.origins or {f"http://{request.headers.get('host', '')}"}
-        if request.headers.get("origin", "") not in {"", *known}:
-            raise Failure(403, {"code": "INVALID_ORIGIN", "message": "Invalid origin"})
-        return request.fields()
 
     def _session(self, user: Row) -> Response:
         token = self.state.open_session(user["id"])
@@ -136,15 +137,15 @@ class Dokploy:
         if not isinstance(metadata, dict) or not isinstance(metadata.get("organizationId"), str):
             raise _invalid("metadata.organizationId", "Required")
         if metadata["organizationId"] not in [
-            each["id"] for each in self.state.organizations(member["userId"])
+            each["id"] for each in self.state.organizations(member["user_id"])
         ]:
             raise Failure(403, {"message": "You are not a member of this organization", "code": "FORBIDDEN"})
         limited = fields.get("rateLimitEnabled", True) is not False
-        return self.state.create_key(name, member["userId"], metadata["organizationId"], limited=limited)
+        return self.state.create_key(name, member["user_id"], metadata["organizationId"], limited=limited)
 
     def _create_project(self, fields: Fields, member: Row) -> object:
         return self.state.create_project(
-            _text(fields, "name"), fields.get("description"), member["organizationId"]
+            _text(fields, "name"), fields.get("description"), member["organization_id"]
         )
 
     def _create_compose(self, fields: Fields, member: Row) -> object:
@@ -152,14 +153,14 @@ class Dokploy:
         _text(fields, "name")
         if not isinstance(fields.get("description"), str):
             raise _invalid("description", "Required")
-        if not self.state.has_environment(_text(fields, "environmentId"), member["organizationId"]):
+        if not self.state.has_environment(_text(fields, "environmentId"), member["organization_id"]):
             raise Failure(404, {"message": "Environment not found", "code": "NOT_FOUND"})
         _check_types(fields)
         name = re.sub(r"[^a-z0-9-]", "-", str(fields.get("appName") or fields["name"]).lower())
         return self.state.save_compose(new_id(), {**values, "appName": f"{name}-{secrets.token_hex(3)}"})
 
     def _compose(self, fields: Fields, member: Row) -> Row:
-        row = self.state.compose(_text(fields, "composeId"), member["organizationId"])
+        row = self.state.compose(_text(fields, "composeId"), member["organization_id"])
         if not row:
             raise Failure(404, {"message": "Compose not found", "code": "NOT_FOUND"})
         return row
@@ -177,6 +178,24 @@ class Dokploy:
         row = self._compose(fields, member)
         self.state.delete_compose(row["composeId"])
         return row
+
+    def _deploy_compose(self, fields: Fields, member: Row) -> object:
+        row = self._compose(fields, member)
+        if row["composeType"] != "docker-compose":
+            raise Failure(
+                500, {"message": "This node is not a swarm manager", "code": "INTERNAL_SERVER_ERROR"}
+            )
+        self.state.set_status(row["composeId"], "running")
+        threading.Thread(target=deploy, args=(self.state, row)).start()
+        return {"success": True, "message": "Deployment queued", "composeId": row["composeId"]}
+
+    def _update_clean_up(self, fields: Fields, _member: Row) -> object:
+        enabled = fields.get("enableDockerCleanup")
+        if not isinstance(enabled, bool):
+            raise _invalid("enableDockerCleanup", "Required")
+        self.state.clean_up(enabled=enabled)
+        self.nightly.armed = enabled
+        return True
 
     def _save_environment(self, fields: Fields, member: Row) -> object:
         if not isinstance(fields.get("env"), str):

@@ -12,12 +12,16 @@ from double.store import Database, Row
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS "user" (id text PRIMARY KEY, email text UNIQUE NOT NULL, "firstName" text NOT NULL,
-  "lastName" text NOT NULL DEFAULT '', password text NOT NULL);
-CREATE TABLE IF NOT EXISTS organization (id text PRIMARY KEY, name text NOT NULL, "ownerId" text REFERENCES "user");
-CREATE TABLE IF NOT EXISTS member ("organizationId" text REFERENCES organization, "userId" text REFERENCES "user",
-  role text NOT NULL, "isDefault" boolean);
-CREATE TABLE IF NOT EXISTS session (token text PRIMARY KEY, "userId" text REFERENCES "user");
-CREATE TABLE IF NOT EXISTS apikey (id text PRIMARY KEY, key text UNIQUE NOT NULL, name text NOT NULL, "userId" text
+  "lastName" text NOT NULL DEFAULT '', "trustedOrigins" text[]);
+CREATE TABLE IF NOT EXISTS account (id text PRIMARY KEY, user_id text NOT NULL REFERENCES "user", provider_id text NOT NULL,
+  password text);
+CREATE TABLE IF NOT EXISTS organization (id text PRIMARY KEY, name text NOT NULL, owner_id text NOT NULL REFERENCES "user",
+  created_at timestamp NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS member (id text PRIMARY KEY, organization_id text NOT NULL REFERENCES organization, user_id text
+  NOT NULL REFERENCES "user", role text NOT NULL, created_at timestamp NOT NULL DEFAULT now(), is_default boolean NOT NULL
+  DEFAULT false);
+CREATE TABLE IF NOT EXISTS session (token text PRIMARY KEY, user_id text NOT NULL REFERENCES "user");
+CREATE TABLE IF NOT EXISTS apikey (id text PRIMARY KEY, key text UNIQUE NOT NULL, name text, reference_id text NOT NULL
   REFERENCES "user", metadata text, enabled boolean DEFAULT true, expires_at timestamp, rate_limit_enabled boolean
   NOT NULL DEFAULT true, request_count integer NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS project ("projectId" text PRIMARY KEY, name text NOT NULL, description text,
@@ -28,6 +32,9 @@ CREATE TABLE IF NOT EXISTS compose ("composeId" text PRIMARY KEY, name text NOT 
   description text, "composeType" text NOT NULL DEFAULT 'docker-compose', "sourceType" text NOT NULL DEFAULT 'github',
   "composeFile" text NOT NULL DEFAULT '', env text, "composeStatus" text NOT NULL DEFAULT 'idle',
   "createdAt" timestamptz DEFAULT now(), "environmentId" text REFERENCES environment);
+CREATE TABLE IF NOT EXISTS "webServerSettings" (id text PRIMARY KEY, "enableDockerCleanup" boolean NOT NULL DEFAULT true,
+  created_at timestamp DEFAULT now());
+INSERT INTO "webServerSettings" (id) SELECT 'one' WHERE NOT EXISTS (SELECT FROM "webServerSettings");
 """
 
 
@@ -57,19 +64,40 @@ class State:
 
     def create_owner(self, email: str, name: str, last_name: str, password: str) -> Row:
         """The first user, with an organization of his."""
-        user, organization = new_id(), new_id()
+        user = new_id()
         self.database.query(
-            'WITH u AS (INSERT INTO "user" VALUES (%s, %s, %s, %s, %s) RETURNING id), '
+            'WITH u AS (INSERT INTO "user" VALUES (%s, %s, %s, %s) RETURNING id), '
+            "a AS (INSERT INTO account SELECT %s, id, 'credential', %s FROM u), "
             "o AS (INSERT INTO organization SELECT %s, 'My Organization', id FROM u RETURNING id) "
-            "INSERT INTO member SELECT o.id, u.id, 'owner', true FROM u, o",
-            (user, email, name, last_name, hashed(password), organization),
+            "INSERT INTO member (id, organization_id, user_id, role, is_default) SELECT %s, o.id, u.id, 'owner', true FROM u, o",
+            (user, email, name, last_name, new_id(), hashed(password), new_id(), new_id()),
         )
         return {"id": user, "email": email, "name": name}
 
     def check_password(self, email: str, password: str) -> Row | None:
         """The user with this address and password."""
-        rows = self.database.query('SELECT * FROM "user" WHERE email = %s', (email,))
+        rows = self.database.query(
+            'SELECT u.*, a.password FROM "user" u JOIN account a ON a.user_id = u.id WHERE u.email = %s',
+            (email,),
+        )
         return rows[0] if rows and matches(password, rows[0]["password"]) else None
+
+    def trusted_origins(self) -> set[str]:
+        """Where the owners let people sign in from."""
+        rows = self.database.query(
+            'SELECT unnest("trustedOrigins") origin FROM member m JOIN "user" u ON u.id = m.user_id '
+            "WHERE m.role = 'owner'"
+        )
+        return {row["origin"] for row in rows}
+
+    def cleans_up(self) -> bool:
+        """Whether the host's Docker is to be cleaned up every night."""
+        statement = 'SELECT "enableDockerCleanup" FROM "webServerSettings" ORDER BY created_at LIMIT 1'
+        return bool(self.database.query(statement)[0]["enableDockerCleanup"])
+
+    def clean_up(self, *, enabled: bool) -> None:
+        """From now on, or no longer."""
+        self.database.query('UPDATE "webServerSettings" SET "enableDockerCleanup" = %s', (enabled,))
 
     def open_session(self, user: str) -> str:
         """A session's token."""
@@ -80,7 +108,7 @@ class State:
     def session_member(self, token: str) -> Row | None:
         """Whose session it is, and in which organization."""
         return self._first(
-            'SELECT m.* FROM session s JOIN member m USING ("userId") WHERE s.token = %s', token
+            "SELECT m.* FROM session s JOIN member m USING (user_id) WHERE s.token = %s", token
         )
 
     def key_member(self, key: str) -> Row | None:
@@ -89,8 +117,8 @@ class State:
             "UPDATE apikey SET request_count = request_count + 1 WHERE key = %s", (digest(key),)
         )
         return self._first(
-            'SELECT m.* FROM apikey k JOIN member m ON m."userId" = k."userId" '
-            "AND m.\"organizationId\" = k.metadata::json->>'organizationId' WHERE k.key = %s "
+            "SELECT m.* FROM apikey k JOIN member m ON m.user_id = k.reference_id "
+            "AND m.organization_id = k.metadata::json->>'organizationId' WHERE k.key = %s "
             "AND k.enabled AND (k.expires_at IS NULL OR k.expires_at > now()) "
             f"AND NOT (k.rate_limit_enabled AND k.request_count > {REQUESTS})",
             digest(key),
@@ -100,15 +128,15 @@ class State:
         """An API key, shown only now."""
         key, identifier = secrets.token_urlsafe(32), new_id()
         self.database.query(
-            'INSERT INTO apikey (id, key, name, "userId", metadata, rate_limit_enabled) VALUES (%s, %s, %s, %s, %s, %s)',
+            "INSERT INTO apikey (id, key, name, reference_id, metadata, rate_limit_enabled) VALUES (%s, %s, %s, %s, %s, %s)",
             (identifier, digest(key), name, user, json.dumps({"organizationId": organization}), limited),
         )
-        return {"id": identifier, "key": key, "name": name, "userId": user}
+        return {"id": identifier, "key": key, "name": name, "referenceId": user}
 
     def organizations(self, user: str) -> list[Row]:
         """The user's organizations."""
         return self.database.query(
-            'SELECT o.* FROM organization o JOIN member m ON m."organizationId" = o.id WHERE m."userId" = %s',
+            "SELECT o.* FROM organization o JOIN member m ON m.organization_id = o.id WHERE m.user_id = %s",
             (user,),
         )
 
@@ -163,6 +191,12 @@ class State:
             f'ON CONFLICT ("composeId") DO UPDATE SET {changes} RETURNING *',
             (identifier, *values.values()),
         )[0]
+
+    def set_status(self, identifier: str, status: str) -> None:
+        """How a compose service's last deployment went."""
+        self.database.query(
+            'UPDATE compose SET "composeStatus" = %s WHERE "composeId" = %s', (status, identifier)
+        )
 
     def delete_compose(self, identifier: str) -> None:
         """Forget a compose service."""
