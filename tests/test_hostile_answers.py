@@ -39,7 +39,9 @@ POSTGRES = [
     json.dumps(
         {
             "roles": {"n8n": {"password": "x", "createdb": False, "super": False}},
-            "databases": {"n8n": {"owner": "n8n", "public": False, "guests": ["odoo"]}},
+            "databases": {
+                "n8n": {"owner": "n8n", "public": False, "guests": ["odoo"], "done": {"smarteros.x": "d s"}}
+            },
         }
     ),
     '{"extensions": {"chatwoot": ["plpgsql", "vector"]}}',
@@ -292,7 +294,10 @@ def test_no_operation_crashes_whatever_a_host_prints(operation: str, pick: st.Da
 def test_a_database_that_a_service_named_ends_no_quoting() -> None:
     """Odoo's role may make databases, and what it calls them is said by the superuser."""
     name = 'x"; ALTER ROLE odoo SUPERUSER; --'
-    server = {"roles": {}, "databases": {name: {"owner": "odoo", "public": True, "guests": None}}}
+    server = {
+        "roles": {},
+        "databases": {name: {"owner": "odoo", "public": True, "guests": None, "done": None}},
+    }
     with fake({ASKED[DatabasesFact]: [json.dumps(server)]}):
         (command,) = applied()["databases"]()
     statements = command.connector_arguments["_stdin"].splitlines()

@@ -12,6 +12,7 @@ from pyinfra import logger
 from tasks.facts import Room, Standing, Status, StatusFact
 from tasks.facts.unsealer import NAME
 from tasks.model.catalogue import Container, Service
+from tasks.operations import jobs
 from tasks.run import Commands, Refused, executing, host, known, operation, services
 
 _LEAST_MB = 1024
@@ -64,10 +65,19 @@ def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:
     for service in chosen:
         for container in service.containers:
             standing = found.containers.get(container.name)
+            if standing is None and _done(service, container, found):
+                yield Line(service.name, container.name, "done")
+                continue
             line = _line(service, container, standing)
             if service.phase == "vault" and not line.why:
                 line = _vault(line, found)
             yield line
+
+
+def _done(service: Service, container: Container, found: Status) -> bool:
+    """Whether it is a job that somebody has cleared away, and what it has done is there."""
+    noted = {f"{database.name} {jobs.noted_as(container.name)}" for database in service.databases}
+    return container.job and bool(noted & found.done) and jobs.whole(container, found.volumes)
 
 
 def _line(service: Service, container: Container, standing: Standing | None) -> Line:

@@ -9,6 +9,11 @@ from typing_extensions import TypedDict
 from tasks.model.shapes import Misshapen, parsed
 
 
+def noted_as(job: str) -> str:
+    """The setting of its database that says what a job was made of when it last ended well."""
+    return f"smarteros.{job.replace('-', '_')}"
+
+
 class _Role(TypedDict):
     password: str
     createdb: bool
@@ -19,6 +24,7 @@ class _Database(TypedDict):
     owner: str
     public: bool
     guests: list[str] | None
+    done: dict[str, str] | None
 
 
 class _Server(TypedDict):
@@ -34,7 +40,8 @@ class DatabasesFact(FactBase[dict[str, Any]]):
     """Roles, databases and extensions of the Postgres container; empty while there is none that runs.
 
     {"roles": {name: {"password": sha256 of the stored verifier, "createdb": bool, "super": bool}},
-     "databases": {name: {"owner": role, "public": may everybody connect, "guests": [role that was let in by name]}},
+     "databases": {name: {"owner": role, "public": may everybody connect, "guests": [role that was let in by name],
+                         "done": {noted_as(job): what it was made of}}},
      "extensions": {database: [name]}}
     """
 
@@ -71,7 +78,10 @@ SELECT json_build_object(
       'owner', pg_get_userbyid(datdba),
       'public', has_database_privilege('public', oid, 'CONNECT'),
       'guests', (SELECT json_agg(pg_get_userbyid(grantee)) FROM aclexplode(datacl)
-                 WHERE privilege_type = 'CONNECT' AND grantee NOT IN (0, datdba))
+                 WHERE privilege_type = 'CONNECT' AND grantee NOT IN (0, datdba)),
+      'done', (SELECT json_object_agg(split_part(setting, '=', 1), split_part(setting, '=', 2))
+               FROM pg_db_role_setting, unnest(setconfig) setting
+               WHERE setdatabase = pg_database.oid AND setrole = 0 AND starts_with(setting, 'smarteros.'))
       )) FROM pg_database WHERE datallowconn));
 SQL
 """

@@ -48,6 +48,7 @@ class Room:
 class Status:
     """All of a host that can be wrong. docker: whether it answers. vault: its own seal status, None without an
     answer. units: those of ours that failed, and the one that unseals, when it is not active.
+    done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
     """
 
     docker: bool = False
@@ -56,13 +57,17 @@ class Status:
     rooms: tuple[Room, ...] = ()
     units: tuple[str, ...] = ()
     outbound: Outbound = field(default_factory=Outbound)
+    done: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
 
 
 class StatusFact(FactBase[Status]):
     """Status, in one command; on a host without Docker too."""
 
     def command(self) -> str:
-        """Prints ``clock``, ``disk``, ``unit``, ``docker``, ``container``, ``vault``, ``outbound`` and ``cut_off`` lines."""
+        """Prints ``clock``, ``disk``, ``unit``, ``docker``, ``container``, ``volume``, ``done``, ``vault``, ``outbound``
+        and ``cut_off`` lines.
+        """
         return _STATUS
 
     @staticmethod
@@ -85,6 +90,8 @@ class StatusFact(FactBase[Status]):
                 rooms=tuple(map(_room, values.get("disk", ()))),
                 units=tuple(dict.fromkeys(values.get("unit", ()))),
                 outbound=outbound(values),
+                done=frozenset(values.get("done", ())),
+                volumes=frozenset(values.get("volume", ())),
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise FactProcessError(f"cannot read how the host is: {error}") from None
@@ -125,6 +132,10 @@ def _room(line: str) -> Room:
     )
 
 
+_DONE = """
+SELECT 'done', datname, split_part(setting, '=', 1) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase,
+  unnest(setconfig) setting WHERE setrole = 0 AND starts_with(setting, 'smarteros.');
+""".strip()
 _FORMAT = quote("container {{.Name}} {{.RestartCount}} {{json .State}}")
 _STATUS = f"""
 echo "clock $(date +%s)"
@@ -142,6 +153,10 @@ containers() {{
 }}
 found=$(containers) || fail {SILENT}
 printf '%s\n' "$found"
+docker volume ls --quiet | sed 's/^/volume /'
+docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres 2>/dev/null <<'SQL'
+{_DONE}
+SQL
 {REACH}
 # A sealed one answers, too.
 echo "vault $(docker exec vault wget -q -T 10 -O - http://127.0.0.1:8200/v1/sys/seal-status 2>/dev/null)"

@@ -10,7 +10,7 @@ from pyinfra.api import StringCommand
 from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact
 from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
-from tasks.operations import adoption
+from tasks.operations import adoption, jobs
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services
@@ -30,10 +30,12 @@ def start(
     """
     state = known(DockerFact)
     secrets = state.env_digests.get(service.name, "")
+    done = jobs.done(service, digests, secrets)
     reasons = {
         container.name: reason
         for container in service.containers
-        if (
+        if container.name not in done
+        and (
             reason := difference(
                 container,
                 state.containers.get(container.name),
@@ -51,11 +53,15 @@ def start(
         yield StringCommand(f"docker unpause {' '.join(paused)}")
     if reasons:
         anew = any(reason.startswith(_ANEW) for reason in reasons.values())
-        jobs = [item for item in service.containers if item.job and item.name in reasons]
+        todo = [
+            (item, jobs.noting(service, item, jobs.note(item, digests[item.name], secrets)))
+            for item in service.containers
+            if item.job and item.name in reasons
+        ]
         proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
         old = replaced(service, state.containers, digests, proxy)
         old = replace(old, moved=adoption.making_room(service))
-        yield StringCommand(start_script(service, host().name, jobs, recreate=anew, old=old))
+        yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
 
 
 # What compose does not see, so that it has to be told to make the containers anew.

@@ -71,26 +71,27 @@ def _next(name: str) -> str:
 def start_script(
     service: Service,
     host_name: str,
-    jobs: Iterable[Container] = (),
+    jobs: Iterable[tuple[Container, str]] = (),
     *,
     recreate: bool = False,
     old: Replaced | None = None,
 ) -> str:
     """Shell: wait for images, run ``jobs``, compose up, wait for health. Fails naming service, host, last log lines.
 
-    Compose leaves a job alone that is not named: its profile is not chosen.
+    jobs: each with the shell that notes that it is done. Compose leaves a job alone that is not named: its profile is not chosen.
     """
     file = quote(f"/root/{render.compose_path(service)}")
     old = old or Replaced()
     lines = ["set -eu", *functions(service, host_name, old.hidden), *_ending(service, host_name, old)]
     lines += dict.fromkeys(images.wait(container) for container in service.containers)
     lines += [*_volumes(service), *room.made(old.moved or {})]
-    for job in jobs:
+    for job, noting in jobs:
         run = f"{UP} --force-recreate --no-deps {quote(job.name)}"
         lines.append(f"compose {file} --profile job {run} 2>&1")
         lines.append(
             f"gate {quote(job.name)} {job.health.seconds} 'exited/*/0/*' 'exited/*' 'has not succeeded'"
         )
+        lines += [noting] if noting else []
     if old.holds:
         lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}

@@ -39,6 +39,12 @@ def test_a_host_that_is_well_says_so_and_nothing_is_touched(deployed: Deployment
     assert deployed.sh(state) == before
 
 
+def test_finished_jobs_that_somebody_cleared_away_are_no_fault(deployed: Deployment) -> None:
+    deployed.sh("docker container prune --force")
+    run = status(deployed)
+    assert (run.code, rows(run)) == (0, WELL), run.output
+
+
 # Something else for each of them; n8n's limit makes the kernel kill it, and Docker would start it again.
 BREAK = """
 docker rm -f mcp-registry-web

@@ -160,7 +160,10 @@ def box(tmp_path: Path) -> Box:
 def script(service: Service = SITE, old: Replaced | None = None, *, seconds: int = 0) -> str:
     hasty = [replace(item, health=Health(("true",), seconds)) for item in service.containers]
     return start_script(
-        replace(service, containers=tuple(hasty)), "host-1", [item for item in hasty if item.job], old=old
+        replace(service, containers=tuple(hasty)),
+        "host-1",
+        [(item, "docker exec -i postgres psql -c done") for item in hasty if item.job],
+        old=old,
     )
 
 
