@@ -26,8 +26,8 @@ networks = ["smarter-net", "tenants-net", "dokploy-network"]
 # is whom the host talks to (who is logged in, routes, VPNs, resolvers). A network that exists keeps its own.
 network_pools = ["10.207.0.0/16", "172.28.0.0/16", "192.168.208.0/20"]
 
-# Limits and what the host has to have: minimum (the architecture's estimates; 4 GB for the core, 5 GB for all),
-# recommended (8 GB, half as much again), production (16 GB, three times as much).
+# Limits, and what the host has to have for what the programs then take: minimum (4 GB for the core, 8 GB for all),
+# recommended (12 GB, limits half as high again), production (16 GB, three times as high).
 profile = "minimum"
 
 # What the MCP registry lists: {"name": "io.github.owner/server", "description": …, "version": …, "remote": url}.
@@ -35,7 +35,7 @@ mcp_servers = []
 
 # Per service: image, build (a commit or tag of its fork), domain, port (on loopback), guard (only with a Vault
 # token), memory_mb, cpus, disk_gb, networks, environment, health_seconds:
-# {"n8n": {"image": "n8nio/n8n:2.30.4", "memory_mb": 2048}}.
+# {"n8n": {"image": "n8nio/n8n:2.30.8", "memory_mb": 2048}}.
 overrides = {}
 
 # Repositories of your own that `bash /root/sync-forks.sh` keeps in /root/repos/<service>; an override's build

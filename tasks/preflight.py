@@ -173,7 +173,9 @@ def _system(machine: Machine) -> Iterator[str]:
 def _sizes(machine: Machine, chosen: tuple[Service, ...], images: str) -> Iterator[str]:
     need = sizing.demand(chosen)
     if machine.memory_mb < need.memory_mb:
-        yield f"memory: {machine.memory_mb} MB, and the chosen services need {need.memory_mb} MB{disk.LARGER}"
+        fit = ", ".join(service.name for service in sizing.fitting(chosen, machine.memory_mb))
+        fewer = f"; these would fit: {fit}" if fit else ""
+        yield f"memory: {machine.memory_mb} MB, and the chosen services need {need.memory_mb} MB{disk.LARGER}{fewer}"
     if machine.cpus < need.cpus:
         yield f"cpus: {machine.cpus}, and the largest container needs {need.cpus:g}{disk.LARGER}"
     containers = sum(len(service.containers) for service in chosen)

@@ -1,14 +1,19 @@
 """The README's generated parts: ``python -m tests.readme`` checks them, ``--write`` makes them anew."""
 
+import math
 import re
 import sys
 from pathlib import Path
 
-from tasks.model import catalogue
+from tasks.model import catalogue, sizing
+from tasks.model.catalogue import Service
 from tasks.rendering.render import image
 from tasks.services import load
 from tests.lab.smarteros import ROOT, settings
 from tests.rooms import drawing
+
+_HOSTS_GB = (4, 8, 16)
+_KERNELS_SHARE = 0.97  # what a provider's gigabytes leave of themselves in /proc/meminfo
 
 README = ROOT / "README.md"
 
@@ -34,6 +39,27 @@ def services_table() -> str:
     return "\n".join(rows)
 
 
+def hosts_table() -> str:
+    """What fits on a host of 4, 8 and 16 GB in each profile, and what all of it needs, as Markdown."""
+    rows = [f"| Host | {' | '.join(f'`{name}`' for name in sizing.PROFILES)} |", "|---|---|---|---|"]
+    chosen = {name: load(settings().model_copy(update={"profile": name})) for name in sizing.PROFILES}
+    for gb in _HOSTS_GB:
+        cells = (_fitting(services, round(gb * 1000 * _KERNELS_SHARE)) for services in chosen.values())
+        rows.append(f"| {gb} GB | {' | '.join(cells)} |")
+    needs = (sizing.demand(services) for services in chosen.values())
+    rows.append(
+        f"| needed by everything | {' | '.join(f'{item.memory_mb} MB, {math.ceil(item.disk_gb)} GB of disk' for item in needs)} |"
+    )
+    return "\n".join(rows)
+
+
+def _fitting(services: tuple[Service, ...], memory_mb: int) -> str:
+    """What fits, in words: what has to be left out where that is shorter."""
+    fitting = {item.name for item in sizing.fitting(services, memory_mb)}
+    out = [item.name for item in services if item.name not in fitting]
+    return "everything" if not out else f"without {', '.join(out)}" if fitting else "-"
+
+
 def settings_table() -> str:
     """Every setting of group_data/all.py with its default, as Markdown."""
     text = (ROOT / "group_data" / "all.py").read_text()
@@ -51,7 +77,9 @@ def settings_table() -> str:
 
 def expected(text: str) -> str:
     """The README with its generated parts as they have to be."""
-    for name, part in (("services", services_table()), ("settings", settings_table()), ("rooms", drawing())):
+    parts = {"services": services_table, "hosts": hosts_table, "settings": settings_table, "rooms": drawing}
+    for name, made in parts.items():
+        part = made()
         start, end = f"<!-- {name}: generated -->", f"<!-- /{name} -->"
         before, _, rest = text.partition(start)
         text = f"{before}{start}\n{part}\n{end}{rest.partition(end)[2]}"

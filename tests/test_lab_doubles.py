@@ -50,7 +50,13 @@ START = {
     "metabase": (),
     "dokploy": ("wait-for-postgres",),
 }
-GIVEN = {"chatwoot": CHATWOOT, "botpress": BOTPRESS, "metabase": METABASE, "dokploy": DOKPLOY}
+GIVEN: dict[str, dict[str, str]] = {
+    "duckling": {},
+    "chatwoot": CHATWOOT,
+    "botpress": BOTPRESS,
+    "metabase": METABASE,
+    "dokploy": DOKPLOY,
+}
 
 
 def refusal(program: str, changes: dict[str, str | None], *arguments: str) -> str:
@@ -117,7 +123,9 @@ def test_botpress_refuses_a_missing_or_malformed_variable(name: str, value: str 
         ("MB_DB_PORT", "pg", "MB_DB_PORT is malformed: a number"),
         ("MB_SITE_URL", "kpi.example.com", "MB_SITE_URL is malformed: an absolute URL such as https://kpi.example.com"),
         ("MB_ENCRYPTION_SECRET_KEY", "k" * 15, "MB_ENCRYPTION_SECRET_KEY is malformed: at least 16 characters"),
-        ("JAVA_OPTS", "-Xmx", "JAVA_OPTS is malformed: has -Xmx and a size, such as -Xmx768m"),
+        ("JAVA_OPTS", "-Xmx", "JAVA_OPTS: -Xmx: Could not create the Java Virtual Machine"),
+        ("JAVA_OPTS", "-XX:MaxRAMPercentage=50%", "JAVA_OPTS: -XX:MaxRAMPercentage=50%: Could not create the Java Virtual Machine"),
+        ("MB_LOAD_SAMPLE_CONTENT", "no", "MB_LOAD_SAMPLE_CONTENT is malformed: true or false"),
     ],
 )  # fmt: skip
 def test_metabase_refuses_a_missing_or_malformed_variable(name: str, value: str | None, message: str) -> None:
@@ -172,6 +180,7 @@ def test_dokploy_accepts_a_database_that_listens() -> None:
     ("program", "arguments", "message"),
     [
         ("botpress", ("lang",), "cannot run bp lang: the double knows only bp and bp serve"),
+        ("duckling", ("-p", "8000"), "cannot run duckling -p 8000: the double knows no options"),
         ("metabase", ("migrate",), "cannot run migrate: the double knows no commands of Metabase"),
         ("dokploy", ("start",), "cannot run 'start': wait-for-postgres, migration or server"),
     ],

@@ -27,13 +27,13 @@ CONTRACT_DOUBLES = {"botpress", "chatwoot", "dokploy", "metabase"}
 @pytest.mark.parametrize(
     ("reference", "recipe"),
     [
-        ("n8nio/n8n:2.30.4", "n8n"),
+        ("n8nio/n8n:2.30.8", "n8n"),
         ("odoo:16.0-20250909", "odoo"),
         ("dokploy/dokploy:v0.30.2", "dokploy"),
-        ("pgvector/pgvector:0.8.6-pg16-bookworm", "postgres"),
+        ("pgvector/pgvector:0.8.7-pg16-bookworm", "postgres"),
         ("caddy", "caddy"),
         ("docker.io/library/redis:8", "redis"),
-        ("docker.io/openbao/openbao:2.6.2@sha256:" + "0" * 64, "openbao"),
+        ("docker.io/openbao/openbao:2.6.4@sha256:" + "0" * 64, "openbao"),
         ("python:3.13-slim", "python"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from tasks import preflight
 from tasks.facts import Machine
 from tasks.facts.listeners import Listener
+from tasks.model import sizing
 from tasks.operations import apt, daemon
 from tasks.run import Refused
 from tasks.services import load
@@ -27,6 +28,8 @@ GOOD = Machine(
     clock=1000,
 )
 SERVICES = load(stack())
+NEED = sizing.demand(SERVICES).memory_mb
+WITHOUT_LARGEST = "vault, postgres, redis, chatwoot, botpress, n8n, odoo, mcp-registry, dokploy, vault-auth-validator, caddy"
 LARGER = ": choose fewer services, a smaller profile, or take a larger host"
 
 
@@ -50,14 +53,16 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"init": "sh"}, ["system: process 1 is sh; a host booted by systemd is needed"]),
     ({"user": "admin"}, ["login: commands run as admin; log in as root, or set _sudo = True for the host"]),
     (
-        {"memory_mb": 4639},
-        [f"memory: 4639 MB, and the chosen services need 4640 MB{LARGER}"],
+        {"memory_mb": NEED - 1},
+        [
+            f"memory: {NEED - 1} MB, and the chosen services need {NEED} MB{LARGER}; these would fit: {WITHOUT_LARGEST}"
+        ],
     ),
-    ({"memory_mb": 4640}, []),
+    ({"memory_mb": NEED}, []),
     ({"cpus": 1}, [f"cpus: 1, and the largest container needs 2{LARGER}"]),
     (
-        {"disk_free_mb": 22230},
-        [f"disk: 22230 MB free below /var/lib, and 22231 MB are needed{LARGER}"],
+        {"disk_free_mb": 27596},
+        [f"disk: 27596 MB free below /var/lib, and 27597 MB are needed{LARGER}"],
     ),
     ({"disk_free_mb": 2048, "deployed": True}, []),
     (
@@ -83,7 +88,7 @@ def test_each_reason_is_one_line(changes: dict[str, Any], lines: list[str]) -> N
 
 def test_the_needs_are_the_chosen_services() -> None:
     few = list(preflight.problems(replace(GOOD, memory_mb=500), (HELPDESK,), 1000))
-    assert few == [f"memory: 500 MB, and the chosen services need {(1024 + 2 * 128) // 2 + 256} MB{LARGER}"]
+    assert few == [f"memory: 500 MB, and the chosen services need {1024 + 2 * 128 + 1024 + 400} MB{LARGER}"]
 
 
 def now(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,7 +230,7 @@ def test_a_plan_asks_nobody() -> None:
 
 
 def test_the_table_says_all_of_every_service() -> None:
-    running = "c|/n8n|n8n|d||running|healthy|0|n8nio/n8n:2.30.4|smarter-net "
+    running = "c|/n8n|n8n|d||running|healthy|0|n8nio/n8n:2.30.8|smarter-net "
     changes: dict[str, Any] = {"services": ["vault", "postgres", "n8n"], "acme_email": None}
     with fake(
         {"docker ps -aq": [running, running.replace("n8n", "postgres").replace("healthy", "")]}, **changes
@@ -239,6 +239,6 @@ def test_the_table_says_all_of_every_service() -> None:
     assert lines == [
         "SERVICE   URL                         HTTP  TLS ISSUER     HEALTH   IMAGE",
         "vault     -                           -     -              missing  hashicorp/vault:2.0.4",
-        "postgres  -                           -     -              running  pgvector/pgvector:0.8.6-pg16-bookworm",
-        "n8n       https://n8n.smarterbot.cl/  200   Let's Encrypt  healthy  n8nio/n8n:2.30.4",
+        "postgres  -                           -     -              running  pgvector/pgvector:0.8.7-pg16-bookworm",
+        "n8n       https://n8n.smarterbot.cl/  200   Let's Encrypt  healthy  n8nio/n8n:2.30.8",
     ]

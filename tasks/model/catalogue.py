@@ -4,6 +4,7 @@ Only what other code reasons about is modelled; ``Container.extra`` passes anyth
 compose verbatim. Every service is one file in ``tasks/services`` with ``describe(stack) -> Service``.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -20,11 +21,23 @@ Role = Literal["proxies", "data", "apps", "monitoring"]
 
 @dataclass(frozen=True)
 class Size:
-    """Limits of one container and what it is expected to store: MB of memory, cores, GB of disk."""
+    """Limits of one container, MB of memory and cores, and what it takes of a host: MB in use, GB stored, GB of its image.
+
+    used_mb: what the real program takes in ordinary use, its source in a comment; 0 where nobody knows, which counts as
+    the limit. share: what it takes beside that of its limit, since its settings are made from it (a JVM's heap).
+    """
 
     memory_mb: int
     cpus: float
     disk_gb: float = 0.1
+    used_mb: int = 0
+    share: float = 0.0
+    image_gb: float = 0.0
+
+    @property
+    def used(self) -> int:
+        """MB that it takes of its host, at most the limit."""
+        return min(self.memory_mb, math.ceil(self.used_mb + self.share * self.memory_mb) or self.memory_mb)
 
 
 @dataclass(frozen=True)
@@ -103,14 +116,14 @@ class Health:
 @dataclass(frozen=True)
 class Container:
     """One container. Policy (capabilities, logs, restart, limits) is the template's; what it is let off is declared
-    here, each exception with its reason: cap_add, binds and ports (what → why), root and writable (why).
+    here, each exception with its reason: cap_add, binds and ports (what → why), root, writable and executable (why).
 
     files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
     env_file: whether it gets the service's secrets. job: runs once and must exit 0.
     build: folder under ``files/`` that its image is built from; fork: the Dockerfile in its fork (forks.py).
     reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
-    as whom. writable: why its root file system is. architectures: those that its image exists for, in Docker's
-    words; empty where it exists for all that hosts have.
+    as whom. writable: why its root file system is. executable: why it loads code from /tmp. architectures: those that
+    its image exists for, in Docker's words; empty where it exists for all that hosts have.
     """
 
     name: str
@@ -130,6 +143,7 @@ class Container:
     root: str = ""
     cap_add: Mapping[str, str] = field(default_factory=dict)
     writable: str = ""
+    executable: str = ""
     tmpfs: tuple[str, ...] = ("/tmp",)
     stop_seconds: int = 10
     stop_signal: str = ""

@@ -1,12 +1,11 @@
 """Overrides of one service that would only fail later: too little memory, no way to it, a secret in plain text."""
 
+import math
 from collections.abc import Iterator
 
 from tasks.model.catalogue import CORE, Describe, Service
 from tasks.model.stack import Override, Stack
 
-# Of the architecture's estimate. All services together were seen to use less than half of theirs.
-_LEAST = 4
 # Where systems have their own: sshd, DNS, mail, portmap.
 _FIRST_PORT = 1024
 
@@ -14,12 +13,10 @@ _FIRST_PORT = 1024
 def mistakes(stack: Stack, service: Service, describe: Describe) -> Iterator[str]:
     """What the service cannot live with, and what would be in the files of a host that is in Vault for a reason."""
     change, path = stack.override(service.name), f"overrides.{service.name}"
-    estimate = describe(stack).main.size.memory_mb
-    if change.memory_mb and change.memory_mb * _LEAST < estimate:
-        yield (
-            f"{path}.memory_mb: {change.memory_mb} is less than a quarter of the {estimate} MB that "
-            f"{service.title} is estimated at: it would be killed while it starts"
-        )
+    size = describe(stack).main.size
+    least = math.ceil(size.used_mb / (1 - size.share))
+    if change.memory_mb and change.memory_mb < least:
+        yield f"{path}.memory_mb: {change.memory_mb} is less than the {least} MB that {service.title} takes: it would be killed"
     if change.port and change.port < _FIRST_PORT:
         yield f"{path}.port: {change.port} is one of the system's: choose one from {_FIRST_PORT} on"
     if change.networks and CORE not in change.networks and CORE in stack.networks:

@@ -53,7 +53,11 @@ def exceptions(container: Container) -> dict[str, str]:
         "port": container.ports,
     }
     found = {f"{kind} {name}": why for kind, reasons in named.items() for name, why in reasons.items()}
-    alone = {"user root": container.root, "writable root": container.writable}
+    alone = {
+        "user root": container.root,
+        "writable root": container.writable,
+        "executable /tmp": container.executable,
+    }
     return found | {what: why for what, why in alone.items() if why}
 
 

@@ -1,19 +1,18 @@
-"""Sizing: an inventory's profile makes limits of the services' sizes, and of those what a host has to have."""
+"""Sizing: an inventory's profile makes limits of the services' sizes; what a host has to have is what they take."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tasks.model.catalogue import Service, Size
+from tasks.model.catalogue import Container, Service, Size
 
-# Times the architecture's estimates: limits, storage. They fit its hosts: the four core services with what they
-# need into 4 GB and 20 GB of disk, everything into 8 GB and 50 GB, everything into 16 GB and 100 GB.
-PROFILES = {"minimum": (1.0, 0.35), "recommended": (1.5, 0.75), "production": (3.0, 1.5)}
+# Times the services' sizes: limits, storage.
+PROFILES = {"minimum": (1.0, 0.25), "recommended": (1.5, 0.6), "production": (3.0, 1.3)}
 
-# A limit is what a container may take at its worst; all services together were seen to use less than half.
-_OVERCOMMIT = 2
-_SYSTEM_MEMORY_MB = 256
+# The kernel, systemd, sshd, Docker, containerd with a process for each container.
+_SYSTEM_MEMORY_MB = 400
 _SYSTEM_DISK_GB = 4
+# Phases whose services the others stand on.
+_GROUND = ("vault", "data", "proxy")
 
 
 def sized(profile: str, service: Service) -> Service:
@@ -35,11 +34,41 @@ def sized(profile: str, service: Service) -> Service:
 
 
 def demand(services: Iterable[Service]) -> Size:
-    """What a host has to have for the services: MB of memory, cores for the largest container, GB of disk."""
-    containers = [container for service in services for container in service.containers]
-    lasting = sum(item.size.memory_mb * item.replicas for item in containers if not item.job)
+    """What a host has to have for the services: MB of memory, cores for the largest container, GB of disk.
+
+    Memory is what they take at the same time, and the most of what a job, or a container that replaces another
+    while that still runs, takes beside them. A limit above what the host has would be none.
+    """
+    pairs = [(service, container) for service in services for container in service.containers]
+    containers = [container for _, container in pairs]
+    lasting = sum(item.size.used * item.replicas for item in containers if not item.job)
+    passing = max((item.size.used for service, item in pairs if _passes(service, item)), default=0)
+    images = {
+        item.image: item.size.image_gb for item in sorted(containers, key=lambda item: item.size.image_gb)
+    }
     return Size(
-        memory_mb=math.ceil(lasting / _OVERCOMMIT) + _SYSTEM_MEMORY_MB,
+        memory_mb=max(lasting + passing, *(item.size.memory_mb for item in containers)) + _SYSTEM_MEMORY_MB,
         cpus=max(item.size.cpus for item in containers),
-        disk_gb=sum(item.size.disk_gb for item in containers) + _SYSTEM_DISK_GB,
+        disk_gb=sum(item.size.disk_gb for item in containers) + sum(images.values()) + _SYSTEM_DISK_GB,
     )
+
+
+def _passes(service: Service, container: Container) -> bool:
+    return container.job or service.rollout == "rolling"
+
+
+def fitting(services: Iterable[Service], memory_mb: int) -> tuple[Service, ...]:
+    """Those of the services that fit into so much memory: without the largest that no other stands on; none if that is not enough."""
+    chosen = tuple(services)
+    while chosen and demand(chosen).memory_mb > memory_mb:
+        needed = {need for service in chosen for need in service.needs}
+        ends = [item for item in chosen if item.phase not in _GROUND and item.name not in needed]
+        if not ends:
+            return ()
+        largest = max(ends, key=_memory)
+        chosen = tuple(item for item in chosen if item is not largest)
+    return chosen
+
+
+def _memory(service: Service) -> int:
+    return sum(item.size.used * item.replicas for item in service.containers if not item.job)

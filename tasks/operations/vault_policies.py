@@ -77,7 +77,8 @@ def _bootstrap() -> None:
         _wait_until_it_serves(client)
         if "approle/" not in auth:
             client.sys.enable_auth_method("approle")
-        if stack().vault_engine == "vault" and "stdout/" not in client.sys.list_enabled_audit_devices():
+        audit = shaped(answers.Data, client.sys.list_enabled_audit_devices())["data"]
+        if stack().vault_engine == "vault" and "stdout/" not in audit:
             client.sys.enable_audit_device("file", path="stdout", options={"file_path": "stdout"})
         client.sys.create_or_update_acl_policy(DEPLOYER, _deployer_policy())
         client.auth.approle.create_or_update_approle(DEPLOYER, token_policies=[DEPLOYER], **_ROLE)

@@ -15,13 +15,13 @@ def describe(stack: Stack) -> Service:
         containers=(
             Container(
                 name="mcp-registry-web",
-                image="caddy:2.11.4-alpine",
+                image="caddy:2.11.7-alpine",
                 files={"mcp-registry": "/etc/caddy"},
                 user="65534:65534",
                 cap_add={"NET_BIND_SERVICE": FILE_CAPABILITY},
                 tmpfs=("/tmp", "/data", "/config"),
                 health=Health(("wget", "-q", "-O", "/dev/null", "http://127.0.0.1/v0/health")),
-                size=Size(memory_mb=64, cpus=0.25),
+                size=Size(memory_mb=64, cpus=0.25, used_mb=30, image_gb=0.1),
             ),
         ),
     )

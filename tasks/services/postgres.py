@@ -15,8 +15,8 @@ def describe(stack: Stack) -> Service:
         containers=(
             Container(
                 name="postgres",
-                # 16: Chatwoot, n8n and Dokploy all ship with it, and Odoo 16 wants <= 17.
-                image="pgvector/pgvector:0.8.6-pg16-bookworm",
+                # 16: Chatwoot, n8n and Dokploy all ship with it, and Odoo 16 wants <= 17. The newest patch in public use.
+                image="pgvector/pgvector:0.8.7-pg16-bookworm",
                 user="postgres",
                 command=("postgres", "-c", "config_file=/etc/postgresql/postgresql.conf"),
                 files={"postgres": "/etc/postgresql"},
@@ -32,7 +32,8 @@ def describe(stack: Stack) -> Service:
                 tmpfs=("/tmp", "/var/run/postgresql:uid=999,gid=999,mode=0775"),
                 # With -h: over the socket it would answer during initdb already, too early.
                 health=Health(("pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"), seconds=90),
-                size=Size(memory_mb=1024, cpus=2, disk_gb=20),
+                # A quarter of the limit is shared_buffers; some 50 connections of the services' pools take 2 to 4 MB each.
+                size=Size(memory_mb=1024, cpus=2, disk_gb=20, used_mb=150, share=0.25, image_gb=0.5),
                 stop_signal="SIGINT",  # fast shutdown: SIGTERM would wait for clients to leave
                 stop_seconds=120,
                 extra={"shm_size": "256m"},

@@ -42,14 +42,14 @@ BAD = {
         "metabase",
         METABASE,
         "https://kpi.smarterbot.cl/api/health",
-        ("metabase/metabase:v0.64.2.2", "metabase/metabase:v0.64.99"),
+        ("metabase/metabase:v0.64.1.5", "metabase/metabase:v0.64.99"),
         [f"ENTRYPOINT {json.dumps(['python3', '-c', ERRORS])}", "CMD []"],
     ),
     "that ends at once": Bad(
         "mcp-registry",
         MCP,
         "https://mcp.smarterbot.cl/v0/health",
-        ("caddy:2.11.4-alpine", "caddy:2.11.99-alpine"),
+        ("caddy:2.11.7-alpine", "caddy:2.11.99-alpine"),
         ['ENTRYPOINT ["false"]'],
     ),
     # Its job runs first, so that nothing is stopped, and has to run again.

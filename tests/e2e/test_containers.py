@@ -16,11 +16,11 @@ SOCKET = "/var/run/docker.sock"
 
 # Container → MB of memory, cores.
 SIZES = {
-    "botpress": (1024, 1.0),
+    "botpress": (2048, 1.0),
     "caddy-proxy": (128, 0.5),
-    "chatwoot": (512, 1.0),
-    "chatwoot-prepare": (512, 1.0),
-    "chatwoot-sidekiq": (512, 1.0),
+    "chatwoot": (1024, 1.0),
+    "chatwoot-prepare": (768, 1.0),
+    "chatwoot-sidekiq": (1024, 1.0),
     "dokploy": (512, 1.0),
     "mcp-registry-web": (64, 0.25),
     "n8n": (1024, 1.0),
@@ -28,7 +28,7 @@ SIZES = {
     "odoo-init": (768, 1.0),
     "postgres": (1024, 2.0),
     "redis": (256, 0.5),
-    "smarteros-metabase": (1024, 1.0),
+    "smarteros-metabase": (2048, 1.0),
     "vault": (512, 0.5),
     "vault-auth-validator": (128, 0.5),
 }

@@ -18,7 +18,7 @@ PUBLISH = f"""
 set -e
 mkdir -p /srv/git/work && cd /srv/git/work
 git init -q -b main
-printf 'FROM caddy:2.11.4-alpine\\nCOPY ours /srv/ours\\n' > Dockerfile
+printf 'FROM caddy:2.11.7-alpine\\nCOPY ours /srv/ours\\n' > Dockerfile
 echo first > ours
 git add . && {GIT} commit -q -m first && git tag v1-acme
 git clone -q --bare . ../upstream.git
@@ -89,5 +89,5 @@ def test_a_fork_is_cloned_built_run_moved_and_left_again(host: Deployment) -> No
     assert host.sh("ls /var/tmp | grep smarteros-build", check=False) == ""
 
     host.converge()
-    assert running(host) == ("caddy:2.11.4-alpine", "")
+    assert running(host) == ("caddy:2.11.7-alpine", "")
     host.unchanged()

@@ -27,7 +27,7 @@ def test_an_unhealthy_service_stops_the_run_before_those_after_it(deployed: Depl
     with visiting(deployed, "https://n8n.smarterbot.cl/healthz") as visits:
         run = deployed.refused(
             overrides={
-                "botpress": {"memory_mb": 1100},
+                "botpress": {"memory_mb": 2100},
                 "n8n": {"environment": {"NODE_OPTIONS": f"--import={HANGS}"}, "health_seconds": 8},
                 **{name: {"memory_mb": 2100} for name in AFTER},
             }

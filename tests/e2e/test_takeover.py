@@ -24,7 +24,7 @@ def old(deployed: Deployment) -> Iterator[Deployment]:
     deployed.host.run("cat > /root/Caddyfile", input=PAGE)
     deployed.sh(
         f"docker run --detach --name {OLD} --label {LABEL} --restart always --publish 80:80 --publish 443:80"
-        " --volume /root/Caddyfile:/etc/caddy/Caddyfile caddy:2.11.4-alpine"
+        " --volume /root/Caddyfile:/etc/caddy/Caddyfile caddy:2.11.7-alpine"
     )
     yield deployed
     deployed.sh(

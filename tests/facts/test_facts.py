@@ -134,12 +134,12 @@ def test_a_machine_that_says_nothing_of_use_is_an_error(lines: list[str], messag
 
 
 DOCKER = [
-    "c|/n8n|n8n|0123456789ab|feedbeef|running|healthy|0|n8nio/n8n:2.30.4|tenants-net smarter-net ",
+    "c|/n8n|n8n|0123456789ab|feedbeef|running|healthy|0|n8nio/n8n:2.30.8|tenants-net smarter-net ",
     "c|/prepare|crm|aaaaaaaaaaaa||exited||1|crm:1|smarter-net ",
     "n|bridge|bridge|false|172.17.0.0/16 |1500|docker0||",
     "n|smarter-net|bridge|false|172.18.0.0/16 fd00::/64 ||br-0123456789ab|yes|",
     "n|cut|bridge|true|||br-ba9876543210||10.207.0.0/16",
-    f"i|n8nio/n8n|2.30.4|sha256:{'1' * 64}",
+    f"i|n8nio/n8n|2.30.8|sha256:{'1' * 64}",
     f"i|ghcr.io/acme/crm|<none>|sha256:{'2' * 64}",
     "e|n8n|feedbeef",
     "e|odoo|",
@@ -155,7 +155,7 @@ def test_docker_is_read() -> None:
         "running",
         "healthy",
         0,
-        "n8nio/n8n:2.30.4",
+        "n8nio/n8n:2.30.8",
         ("smarter-net", "tenants-net"),
     )
     prepare = ContainerState("prepare", "crm", "aaaaaaaaaaaa", "", "exited", "", 1, "crm:1", ("smarter-net",))
@@ -179,7 +179,7 @@ def test_docker_is_read() -> None:
         },
         frozenset(
             {
-                "n8nio/n8n:2.30.4",
+                "n8nio/n8n:2.30.8",
                 f"n8nio/n8n@sha256:{'1' * 64}",
                 "ghcr.io/acme/crm:<none>",
                 f"ghcr.io/acme/crm@sha256:{'2' * 64}",

@@ -26,7 +26,7 @@ CONDITIONS = [
     Condition(
         "less memory than the services need",
         values={"memory": "awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo"},
-        refused=(f"memory: {{memory}} MB, and the chosen services need 500512 MB: {LARGER}",),
+        refused=(f"memory: {{memory}} MB, and the chosen services need 1000400 MB: {LARGER}",),
         settings={"services": ["vault", "redis"], "overrides": {"redis": {"memory_mb": 1000000}}},
     ),
 ]

@@ -56,7 +56,7 @@ class LabImageError(Exception):
 
 
 def recipe_for(reference: str) -> str:
-    """The recipe that stands in for an upstream image, e.g. n8nio/n8n:2.30.4 → n8n."""
+    """The recipe that stands in for an upstream image, e.g. n8nio/n8n:2.30.8 → n8n."""
     repository = _repository(reference)
     if repository not in RECIPES:
         known = ", ".join(sorted(RECIPES))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks import services
-from tasks.model.catalogue import CORE, TENANTS, Service, Size, domains
+from tasks.model.catalogue import CORE, TENANTS, Service, domains
 from tasks.model.overrides import overridden
 from tasks.model.start_order import in_order
 from tasks.services import every, load
@@ -98,7 +98,7 @@ def test_an_override_changes_the_named_and_nothing_else() -> None:
     assert after.main == replace(
         main,
         image="n8nio/n8n:9.9.9",
-        size=Size(2048, 2.5, main.size.disk_gb),
+        size=replace(main.size, memory_mb=2048, cpus=2.5),
         networks=(CORE,),
         environment={
             **main.environment,

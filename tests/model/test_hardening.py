@@ -28,6 +28,7 @@ def test_each_exception_is_one_that_is_known_here_too() -> None:
         "chatwoot": ["user root"],
         "chatwoot-prepare": ["user root"],
         "chatwoot-sidekiq": ["user root"],
+        "botpress": ["executable /tmp"],
         "mcp-registry-web": ["capability NET_BIND_SERVICE"],
         "dokploy": [
             "bind /var/run/docker.sock:/var/run/docker.sock",
@@ -88,6 +89,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"user": "1000", "binds": {"/etc:/etc": " "}}, ["x: bind /etc:/etc has no reason"]),
     ({"user": "1000", "ports": {"25:25": ""}}, ["x: port 25:25 has no reason"]),
     ({"user": "1000", "writable": " "}, ["x: writable root has no reason"]),
+    ({"user": "1000", "executable": " "}, ["x: executable /tmp has no reason"]),
     ({"root": " "}, ["x: user root has no reason"]),
     (
         {"user": "1000", "extra": {"privileged": True, "pid": "host", "shm_size": "1g"}},
@@ -164,4 +166,14 @@ def test_a_tmpfs_holds_half_of_the_containers_memory_and_runs_nothing() -> None:
     assert found["tmpfs"] == [
         "/tmp:noexec,nosuid,nodev,size=64m",
         "/run/x:uid=1000,mode=0700,noexec,nosuid,nodev,size=64m",
+    ]
+
+
+def test_a_container_that_loads_code_from_its_temporary_folder_runs_it_there_alone() -> None:
+    found = composed(
+        container("x", user="1000", tmpfs=("/tmp", "/run/x"), executable="it unpacks its modules")
+    )
+    assert found["tmpfs"] == [
+        "/tmp:exec,nosuid,nodev,size=64m",
+        "/run/x:noexec,nosuid,nodev,size=64m",
     ]

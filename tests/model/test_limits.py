@@ -10,11 +10,12 @@ CORE = "is missing, where Caddy, the databases and Vault are"
 
 LATE: list[tuple[dict[str, Any], str]] = [
     (
-        {"overrides": {"n8n": {"memory_mb": 255}}},
-        (
-            "overrides.n8n.memory_mb: 255 is less than a quarter of the 1024 MB that n8n Workflows is estimated at: "
-            "it would be killed while it starts"
-        ),
+        {"overrides": {"n8n": {"memory_mb": 649}}},
+        "overrides.n8n.memory_mb: 649 is less than the 650 MB that n8n Workflows takes: it would be killed",
+    ),
+    (
+        {"overrides": {"metabase": {"memory_mb": 799}}},
+        "overrides.metabase.memory_mb: 799 is less than the 800 MB that Metabase KPI takes: it would be killed",
     ),
     (
         {"overrides": {"n8n": {"port": 25}}},
@@ -41,7 +42,7 @@ def test_what_would_fail_late_is_refused(changes: dict[str, Any], line: str) -> 
 
 def test_what_works_is_not() -> None:
     fine = {
-        "memory_mb": 256,
+        "memory_mb": 650,
         "port": 1024,
         "networks": ["smarter-net"],
         "environment": {"N8N_LOG_LEVEL": "debug", "TZ": "America/Santiago"},

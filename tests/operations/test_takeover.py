@@ -27,11 +27,11 @@ TRAEFIK = Foreign("traefik-api-gateway", "traefik:v2.11", "root", temporary=Fals
 OLD_CADDY = Foreign("caddy-proxy", "caddy:2", "", temporary=False, ports=frozenset((443,)))
 BACKEND = Foreign("old-app", "example/traefik-demo:1", "", temporary=False, ports=frozenset((3000,)))
 CADDY = Service(
-    "caddy", "Caddy", (container("caddy-proxy", image="caddy:2.11.4-alpine"),), phase="proxy", role="proxies"
+    "caddy", "Caddy", (container("caddy-proxy", image="caddy:2.11.7-alpine"),), phase="proxy", role="proxies"
 )
 LINES = [
     "c||/traefik-api-gateway|traefik:v2.11|root|false|443 443 80 80 ",
-    "c|n8n|/n8n|n8nio/n8n:2.30.4|n8n|false|",
+    "c|n8n|/n8n|n8nio/n8n:2.30.8|n8n|false|",
     "c||/old-app|example/traefik-demo:1||false|3000 ",
 ]
 FACT = "takeover/unverified"

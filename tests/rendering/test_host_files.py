@@ -118,7 +118,8 @@ def test_containers_with_the_same_environment_are_listed_together() -> None:
     text = files()["env-templates/chatwoot.env.example"]
     plain = [line for line in text.splitlines() if line.startswith("# Not secret")]
     assert plain == [
-        "# Not secret, in /root/dkcompose/chatwoot-deploy.yaml, of chatwoot, chatwoot-sidekiq, chatwoot-prepare:"
+        "# Not secret, in /root/dkcompose/chatwoot-deploy.yaml, of chatwoot, chatwoot-sidekiq:",
+        "# Not secret, in /root/dkcompose/chatwoot-deploy.yaml, of chatwoot-prepare:",
     ]
 
 

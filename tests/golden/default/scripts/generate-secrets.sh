@@ -129,7 +129,7 @@ caddy() {
     if docker exec caddy-proxy true 2>/dev/null; then
         docker exec -i caddy-proxy caddy "$@"
     else
-        docker run --rm -i --network none --entrypoint caddy caddy:2.11.4-alpine "$@"
+        docker run --rm -i --network none --entrypoint caddy caddy:2.11.7-alpine "$@"
     fi
 }
 

@@ -10,7 +10,7 @@ from types import FrameType
 
 from double.contract import Refused
 
-PROGRAMS = ("chatwoot", "botpress", "metabase", "dokploy")
+PROGRAMS = ("chatwoot", "botpress", "duckling", "metabase", "dokploy")
 
 
 def stop(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
 """Botpress v12 (12.31.10), community edition: `bp`.
 
-Stricter than upstream, which falls back to SQLite without DATABASE_URL and guesses a missing EXTERNAL_URL.
-Not confirmed: that pgcrypto is created at the start (upstream's channel-web does it in a migration).
+Stricter than upstream, which falls back to SQLite without DATABASE_URL and guesses a missing EXTERNAL_URL, and whose
+/status says that NLU is up even where it has no Duckling. Studio, NLU and Messaging are processes of their own there.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import hashlib
 import hmac
 import json
 import secrets
+import tempfile
 import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from double.contract import BOOLEAN, NUMBER, POSTGRES_URL, URL, Environment, Refused, Rule, demand, writable
+from double.needs import executable, memory
 from double.passwords import hashed, matches
 from double.store import Database
 from double.web import Failure, Request, Response, Site, as_json, page, redirect, serve
@@ -32,6 +35,8 @@ RULES = (
     Rule("PORT", NUMBER, "a number", required=False),
     Rule("BP_PRODUCTION", BOOLEAN, "true or false", required=False),
     Rule("AUTO_MIGRATE", BOOLEAN, "true or false", required=False),
+    Rule("BP_CONFIG_SENDUSAGESTATS", BOOLEAN, "true or false", required=False),
+    Rule("BP_MODULE_NLU_MODELCACHESIZE", r"\d+(kb|mb|gb)", "a size such as 256mb", required=False),
     Rule("BPFS_STORAGE", r"database|disk", "database or disk", required=False),
 )
 TABLES = """
@@ -41,6 +46,8 @@ CREATE TABLE IF NOT EXISTS strategy_default (id serial PRIMARY KEY, email text U
   attributes jsonb DEFAULT '{}');
 INSERT INTO srv_metadata (server_version) VALUES ('12.31.10') ON CONFLICT DO NOTHING;
 """
+# Five processes without a bot (bp, its web worker, Studio, Messaging, NLU); upstream's least for a server is 2048.
+NEEDED_MB = 1536
 CONFIG = "data/global/botpress.config.json"
 CLUSTER = (
     "Redis is enabled in your Botpress configuration. "
@@ -54,13 +61,18 @@ def run(arguments: list[str], environment: Environment) -> None:
         raise Refused(f"cannot run bp {' '.join(arguments)}: the double knows only bp and bp serve")
     cluster = CLUSTER if environment.get("CLUSTER_ENABLED", "").lower() in ("true", "1", "yes") else ""
     demand(environment, RULES, [cluster])
+    memory(NEEDED_MB)
     writable(DATA / "assets")
     writable(environment.get("APP_DATA_PATH") or Path(environment.get("HOME", "/")) / "botpress")
     database = Database(environment["DATABASE_URL"])
     database.login()
-    database.extensions(["pgcrypto"])
     database.migrate(TABLES)
-    bot = Botpress(database, _app_secret(database, environment.get("BPFS_STORAGE", "disk")))
+    secret = environment.get("BP_CONFIG_APPSECRET") or _app_secret(
+        database, environment.get("BPFS_STORAGE", "disk")
+    )
+    bot = Botpress(
+        database, secret, environment.get("BP_MODULE_NLU_DUCKLINGURL", ""), studio=_starts_studio()
+    )
     if environment.get("BP_ADMIN_EMAIL") and environment.get("BP_ADMIN_PASSWORD") and bot.is_first_user():
         bot.create(environment["BP_ADMIN_EMAIL"], environment["BP_ADMIN_PASSWORD"])
     root = urlsplit(environment["EXTERNAL_URL"]).path.rstrip("/")
@@ -80,12 +92,25 @@ def _app_secret(database: Database, storage: str) -> str:
     return str(json.loads(path.read_text())["appSecret"])
 
 
+def _starts_studio() -> bool:
+    """Studio loads its native modules from the temporary folder; one that cannot is given up, and bp goes on."""
+    try:
+        executable(tempfile.gettempdir())
+    except Refused as refusal:
+        print(f"[studio] Could not require NativeExtension: {refusal}")
+        print("[studio] Exceeded the maximum number of automatic reboot")
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Botpress:
     """The handlers, and the users in the strategy `default`."""
 
     database: Database
     secret: str
+    duckling: str
+    studio: bool
 
     def site(self, root: str) -> Site:
         """All routes, below the path of EXTERNAL_URL."""
@@ -94,6 +119,7 @@ class Botpress:
             "GET /version": lambda _request: Response(200, b"12.31.10", {"Content-Type": "text/html"}),
             "GET /": lambda _request: redirect(f"{root}/admin"),
             "GET /admin(/.*)?": lambda _request: page("Botpress Admin Panel"),
+            "GET /(.*/)?studio/.+": self.editor,
             "GET /api/v1/auth/config": self.config,
             "POST /api/v1/auth/register/basic/default": self.register,
             "POST /api/v1/auth/login/basic/default": self.login,
@@ -109,7 +135,23 @@ class Botpress:
     def status(self, _request: Request) -> Response:
         """Always 200 once the server is up; the database's state is in the body."""
         database = "up" if self.database.works() else "error"
-        return as_json({"botpress": "up", "database": database, "messaging": "up", "nlu": "up"})
+        nlu = "up" if self.studio and self._finds_entities() else "down"
+        return as_json({"botpress": "up", "database": database, "messaging": "up", "nlu": nlu})
+
+    def _finds_entities(self) -> bool:
+        """Whether Duckling answers; NLU is started without proxies, as bp asks it without them."""
+        asking = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with asking.open(f"{self.duckling}/", timeout=2) as answer:
+                return bool(answer.read() == b"quack!")
+        except (OSError, ValueError):
+            return False
+
+    def editor(self, _request: Request) -> Response:
+        """Studio's page, the same for every bot; bp's proxy says 504 in the place of a process that is not there."""
+        return (
+            page("Botpress Studio") if self.studio else Response(504, b"Error occurred while trying to proxy")
+        )
 
     def config(self, _request: Request) -> Response:
         """How to log in, and whether the next one to register becomes the administrator."""
@@ -132,9 +174,10 @@ class Botpress:
         return _success("Registration successful", self._token(email))
 
     def create(self, email: str, password: str) -> None:
-        """Upstream keeps the address as it was typed, while the login looks for it in lower case."""
+        """A user; the address is kept, and looked for, in lower case."""
         self.database.query(
-            "INSERT INTO strategy_default (email, password) VALUES (%s, %s)", (email, hashed(password))
+            "INSERT INTO strategy_default (email, password) VALUES (%s, %s)",
+            (email.lower(), hashed(password)),
         )
 
     def login(self, request: Request) -> Response:

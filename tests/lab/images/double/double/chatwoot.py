@@ -25,6 +25,7 @@ from double.contract import (
     demand,
     writable,
 )
+from double.needs import memory
 from double.store import Database, redis_client, wait_for_port
 from double.web import serve
 
@@ -39,6 +40,7 @@ RULES = (
     Rule("POSTGRES_USERNAME", ANYTHING, "the database's role"),
     Rule("POSTGRES_PASSWORD", ANYTHING, "the role's password"),
     Rule("REDIS_URL", REDIS_URL, "redis://[user:password@]host:port/number"),
+    Rule("POSTGRES_STATEMENT_TIMEOUT", r"\d+(ms|s|min)?", "a time such as 14s", required=False),
     Rule("ENABLE_ACCOUNT_SIGNUP", r"true|false|api_only", "true, false or api_only", required=False),
     Rule("FORCE_SSL", BOOLEAN, "true or false", required=False),
     Rule("ACTIVE_STORAGE_SERVICE", r"local|amazon|microsoft|google|s3_compatible", "local or a cloud's", required=False),
@@ -46,6 +48,9 @@ RULES = (
 ENCRYPTION = tuple(
     f"ACTIVE_RECORD_ENCRYPTION_{name}" for name in ("PRIMARY_KEY", "DETERMINISTIC_KEY", "KEY_DERIVATION_SALT")
 )
+# What each takes once it answers; upstream's own unit lets sidekiq have 1200.
+NEEDED_MB = {"s": 768, "server": 768, "sidekiq": 768, "db:chatwoot_prepare": 512, "runner": 512}
+BOOTSNAP_MB = 100  # its cache of compiled code in /app/tmp, which a tmpfs charges to the container
 TABLES = ("ar_internal_metadata", "schema_migrations", "installation_configs", "users", "accounts")
 USAGE = (
     "the double knows: rails s, rails db:chatwoot_prepare, rails runner SCRIPT, sidekiq -C config/sidekiq.yml"
@@ -58,6 +63,8 @@ def run(arguments: list[str], environment: Environment) -> None:
     if arguments == ["wait"]:
         wait_for_port(environment["POSTGRES_HOST"], int(environment.get("POSTGRES_PORT") or 5432), 1e9)
         return
+    cache = 0 if environment.get("DISABLE_BOOTSNAP_COMPILE_CACHE") else BOOTSNAP_MB
+    memory(cache + next((NEEDED_MB[word] for word in arguments[:2] if word in NEEDED_MB), 0))
     accounts = _accounts(environment)
     match arguments:
         case ["rails", "db:chatwoot_prepare"]:

@@ -13,8 +13,12 @@ from typing import Any
 
 from double.contract import Refused
 
-# The order of config/sidekiq.yml is not confirmed; the names of the first ones are.
-QUEUES = ("critical", "high", "medium", "default", "mailers", "low", "scheduled_jobs")
+# In the order of upstream's config/sidekiq.yml.
+QUEUES = (
+    "critical", "high", "medium", "default", "mailers", "action_mailbox_routing", "low", "scheduled_jobs", "deferred",
+    "purgable", "housekeeping", "async_database_migration", "bulk_reindex_low", "active_storage_analysis",
+    "active_storage_purge", "action_mailbox_incineration",
+)  # fmt: skip
 
 
 def work(redis: Any) -> None:
@@ -48,7 +52,7 @@ def _title() -> None:
     """Once it works, Sidekiq calls its process so; a process gets another name by being started anew."""
     if "DOUBLE_TITLED" not in os.environ:
         os.environ["DOUBLE_TITLED"] = "yes"
-        title = "sidekiq 7.3.9 app [0 of 10 busy]"
+        title = "sidekiq 7.3.1 app [0 of 10 busy]"
         os.execv("/usr/bin/python3", [title, "-m", "double", *sys.argv[1:]])
 
 

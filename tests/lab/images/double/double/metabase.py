@@ -1,20 +1,21 @@
 """Metabase: the jar's server. It listens at once and answers 503 until its migrations are through.
 
 Stricter than upstream, which falls back to a file (H2) without MB_DB_TYPE and runs without MB_SITE_URL and without
-MB_ENCRYPTION_SECRET_KEY. Not confirmed: that the migrations create citext; which error a used setup token gets
-since upstream clears it (403 here, as for any second set-up).
+MB_ENCRYPTION_SECRET_KEY, and loads its sample database beside the start: without it there are no examples, no more.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import threading
 from pathlib import Path
 
 from double.contract import ANYTHING, NUMBER, URL, Environment, Refused, Rule, demand, writable
 from double.metabase_api import TABLES, Metabase
+from double.needs import executable, limit, memory
 from double.store import Database
 from double.web import Request, Response, Site, serve, server
 
@@ -29,8 +30,15 @@ RULES = (
     Rule("MB_ENCRYPTION_SECRET_KEY", r"(?s).{16,}", "at least 16 characters"),
     Rule("MB_JETTY_PORT", NUMBER, "a number", required=False),
     Rule("MB_PROMETHEUS_SERVER_PORT", NUMBER, "a number", required=False),
-    Rule("JAVA_OPTS", r"(\S*\s+)*-Xmx\d+[kKmMgG](\s+\S*)*", "has -Xmx and a size, such as -Xmx768m", required=False),
+    Rule("MB_LOAD_SAMPLE_CONTENT", r"true|false", "true or false", required=False),
 )  # fmt: skip
+# Beside the heap: metaspace, code, threads, buffers, the temporary folder (v0.64.1.5: 1412 MB with -Xmx1g, nothing done yet).
+BESIDE_MB = 400
+# That it starts in: a gigabyte with a quarter of it as heap no longer did (metabase/metabase#72942).
+NEEDED_MB = 1200
+DEFAULT_SHARE = 25.0  # of the container's memory, the JVM's own
+SHARE = re.compile(r"-XX:MaxRAMPercentage=(\d+(?:\.\d+)?)")
+SIZE = re.compile(r"-Xmx(\d+)([kKmMgG])")
 KEY_MISMATCH = (
     "Database was encrypted with a different key than the MB_ENCRYPTION_SECRET_KEY environment contains"
 )
@@ -40,8 +48,11 @@ def run(arguments: list[str], environment: Environment) -> None:
     """Start the server."""
     if arguments:
         raise Refused(f"cannot run {' '.join(arguments)}: the double knows no commands of Metabase")
-    demand(environment, RULES)
+    demand(environment, RULES, [_heap_problem(environment.get("JAVA_OPTS", ""), limit())])
+    memory(NEEDED_MB)
     writable(tempfile.gettempdir())
+    if environment.get("MB_LOAD_SAMPLE_CONTENT") != "false":
+        executable(tempfile.gettempdir())  # the sample database's driver is unpacked and loaded there
     _plugins(Path(environment.get("MB_PLUGINS_DIR", "/plugins")))
     database = _database(environment)
     database.login()
@@ -56,6 +67,34 @@ def run(arguments: list[str], environment: Environment) -> None:
         int(environment.get("MB_JETTY_PORT") or 3000),
         environment.get("MB_JETTY_HOST") or "localhost",
     )
+
+
+def _heap_problem(options: str, limit_mb: int | None) -> str:
+    """What the JVM says of its options, and a heap that would not leave it enough beside."""
+    words = options.split()
+    if unknown := [word for word in words if re.match(r"-Xm|-XX:.*RAM", word) and not _of_memory(word)]:
+        return f"JAVA_OPTS: {unknown[0]}: Could not create the Java Virtual Machine"
+    if limit_mb is None:
+        return ""
+    sizes = [SIZE.fullmatch(word) for word in words]
+    shares = [SHARE.fullmatch(word) for word in words]
+    units = {"k": 1 / 1024, "m": 1, "g": 1024}
+    given = [int(found[1]) * units[found[2].lower()] for found in sizes if found]
+    share = [float(found[1]) for found in shares if found] or [DEFAULT_SHARE]
+    heap = given[-1] if given else limit_mb * share[-1] / 100
+    if heap > limit_mb - BESIDE_MB:
+        return f"JAVA_OPTS: a heap of {heap:.0f} MB in {limit_mb} MB leaves less than the {BESIDE_MB} MB beside it"
+    return ""
+
+
+def _of_memory(word: str) -> bool:
+    known = (
+        SIZE,
+        SHARE,
+        re.compile(r"-Xm[sn]\d+[kKmMgG]"),
+        re.compile(r"-XX:(Initial|Min)RAMPercentage=[\d.]+"),
+    )
+    return any(pattern.fullmatch(word) for pattern in known)
 
 
 def _database(environment: Environment) -> Database:

@@ -82,19 +82,19 @@ class Metabase:
                 "has-user-setup": done,
                 "site-url": self.site_url,
                 "site-name": self._setting("site-name") or "Metabase",
-                "version": {"tag": "v0.64.2.2"},
+                "version": {"tag": "v0.64.1.5"},
             }
         )
 
     def setup(self, request: Request) -> Response:
         """The first user, with a session."""
-        if self._has_user():
-            raise Failure(403, {"message": DONE})
         fields = request.fields()
         user, prefs = (_mapping(fields, key) for key in ("user", "prefs"))
         errors = _setup_errors(fields, user, prefs, self._setting("setup-token"))
         if errors:
             raise Failure(400, {"errors": errors})
+        if self._has_user():
+            raise Failure(403, {"message": DONE})
         rows = self.database.query(
             "INSERT INTO core_user (email, first_name, last_name, password, is_superuser) "
             "VALUES (%s, %s, %s, %s, true) RETURNING id",
@@ -197,7 +197,8 @@ def _setup_errors(
     password = str(user.get("password") or "")
     have = counts(password)
     checks = {
-        "token": (fields.get("token") == token, "Token does not match the setup token."),
+        # Cleared by the first set-up, so that a used one is as wrong as any (metabase/metabase#76626).
+        "token": (token and fields.get("token") == token, "Token does not match the setup token."),
         "email": (
             re.fullmatch(r"\S+@\S+\.\S+", str(user.get("email", ""))),
             "value must be a valid email address.",

@@ -1,0 +1,198 @@
+"""The applications' doubles in containers that upstream's programs could not live in, or not do all they do in."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.model.catalogue import Container
+from tasks.services import load
+from tests.lab.images import FOLDER
+from tests.samples import stack
+
+MB = 2**20
+BOTPRESS = {
+    "DATABASE_URL": "postgres://botpress:secret@127.0.0.1:1/botpress",
+    "EXTERNAL_URL": "https://bot.example.com",
+}
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A module of the doubles' package, as the images have it."""
+    monkeypatch.syspath_prepend(FOLDER / "double")
+    return lambda name: importlib.import_module(f"double.{name}")
+
+
+def limited(double: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mb: int) -> None:
+    """A container with so much memory."""
+    (tmp_path / "limit").write_text(f"{mb * MB}\n")
+    monkeypatch.setattr(double("needs"), "LIMITS", (tmp_path / "limit",))
+
+
+def container(name: str, **changes: Any) -> Container:
+    """A container of the catalogue."""
+    return next(item for each in load(stack(**changes)) for item in each.containers if item.name == name)
+
+
+@pytest.mark.parametrize(
+    ("profile", "overrides"),
+    [
+        ("minimum", {}),
+        ("recommended", {}),
+        ("production", {}),
+        ("minimum", {"metabase": {"memory_mb": 1300}}),
+    ],
+)
+def test_the_catalogues_limits_are_enough(profile: str, overrides: dict[str, Any], double: Any) -> None:
+    metabase = container("smarteros-metabase", profile=profile, overrides=overrides)
+    options, limit = metabase.environment["JAVA_OPTS"], metabase.size.memory_mb
+    assert double("metabase")._heap_problem(options, limit) == ""
+    assert limit >= double("metabase").NEEDED_MB
+    assert container("botpress", profile=profile).size.memory_mb >= double("botpress").NEEDED_MB
+    needed = double("chatwoot").NEEDED_MB
+    for name, word in {
+        "chatwoot": "s",
+        "chatwoot-sidekiq": "sidekiq",
+        "chatwoot-prepare": "db:chatwoot_prepare",
+    }.items():
+        assert container(name, profile=profile).size.memory_mb >= needed[word]
+
+
+@pytest.mark.parametrize(
+    ("options", "limit", "problem"),
+    [
+        ("", 2048, ""),
+        ("-Xmx716m", None, ""),
+        ("-Xmx716m", 1024, "JAVA_OPTS: a heap of 716 MB in 1024 MB leaves less than the 400 MB beside it"),
+        ("-Xmx624m", 1024, ""),
+        ("-Xms64m -Xmx1g", 2048, ""),
+        ("-XX:MaxRAMPercentage=55 -XX:InitialRAMPercentage=10", 2048, ""),
+        ("-XX:MaxRAMPercentage=90.5", 2048, "JAVA_OPTS: a heap of 1853 MB in 2048 MB leaves less than the 400 MB beside it"),
+        ("-XX:MaxRAMPercent=50", 2048, "JAVA_OPTS: -XX:MaxRAMPercent=50: Could not create the Java Virtual Machine"),
+    ],
+)  # fmt: skip
+def test_metabase_needs_room_beside_its_heap(
+    double: Any, options: str, limit: int | None, problem: str
+) -> None:
+    assert double("metabase")._heap_problem(options, limit) == problem
+
+
+def test_a_used_set_up_token_is_a_wrong_one(double: Any) -> None:
+    user = {"email": "a@b.example", "password": "Secret-1234"}
+    errors = double("metabase_api")._setup_errors({"token": ""}, user, {"site_name": "x"}, "")
+    assert errors == {"token": "Token does not match the setup token."}
+
+
+@pytest.mark.parametrize(
+    ("started", "limit", "needed"),
+    [
+        (("botpress",), 1024, 1536),
+        (("chatwoot", "rails", "s"), 512, 868),
+        (("chatwoot", "sidekiq", "-C", "config/sidekiq.yml"), 512, 868),
+        (("chatwoot", "rails", "db:chatwoot_prepare"), 512, 612),
+    ],
+)
+def test_too_little_memory_ends_the_start(  # noqa: PLR0913, PLR0917  fixtures
+    double: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    started: tuple[str, ...],
+    limit: int,
+    needed: int,
+) -> None:
+    limited(double, monkeypatch, tmp_path, limit)
+    program, *arguments = started
+    monkeypatch.setattr(double(program), "demand", lambda *_: None)
+    with pytest.raises(Exception, match=f"Killed: it needs {needed} MB of memory and is given {limit} MB"):
+        double(program).run(arguments, BOTPRESS)
+
+
+def botpress(double: Any, duckling: str, *, studio: bool) -> Any:
+    """Its handlers, beside a database that works."""
+    works = type("Works", (), {"works": lambda _self: True})()
+    return double("botpress").Botpress(works, "secret", duckling, studio=studio).site("")
+
+
+def asked(double: Any, site: Any, path: str) -> tuple[int, str]:
+    """What a visitor of the site gets."""
+    answer = site.answer(double("web").Request("GET", path, {}, {}))
+    return answer.status, answer.body.decode()
+
+
+def test_studio_is_there_only_where_native_modules_can_be_loaded(
+    double: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert double("botpress")._starts_studio()
+    status, text = asked(double, botpress(double, "", studio=True), "/studio/smarteros")
+    assert (status, "Botpress Studio" in text) == (200, True)
+
+    def noexec(*_arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(double("needs").mmap, "mmap", noexec)
+    assert not double("botpress")._starts_studio()
+    assert "Could not require NativeExtension" in capsys.readouterr().out
+    assert asked(double, botpress(double, "", studio=False), "/studio/smarteros")[0] == 504
+
+
+def test_botpress_asks_for_studio_where_its_users_do() -> None:
+    (route,) = next(item for item in load(stack()) if item.name == "botpress").routes
+    assert (route.check, route.expect) == ("/studio/smarteros", (200,))
+
+
+def test_nlu_is_up_with_duckling_beside_it(
+    double: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    duckling = double("duckling")
+    made: list[Any] = []
+    monkeypatch.setattr(duckling, "serve", lambda site, port: made.append((site, port)))
+    duckling.run([], {})
+    ((site, port),) = made
+    assert (port, [item.name for item in tmp_path.iterdir()]) == (8000, ["log"])
+    server = double("web").server(site, 0, "127.0.0.1")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    up = '{"botpress": "up", "database": "up", "messaging": "up", "nlu": "up"}'
+    assert asked(double, botpress(double, url, studio=True), "/status") == (200, up)
+    server.shutdown()
+    server.server_close()
+    down = up.replace('"nlu": "up"', '"nlu": "down"')
+    assert asked(double, botpress(double, url, studio=True), "/status") == (200, down)
+    assert asked(double, botpress(double, "", studio=True), "/status") == (200, down)
+
+
+def test_an_address_is_kept_in_lower_case(double: Any) -> None:
+    rows: list[tuple[str, ...]] = []
+    database = type("Database", (), {"query": lambda _self, _sql, values: rows.append(values)})()
+    double("botpress").Botpress(database, "secret", "", studio=True).create("Ops@Example.COM", "password")
+    assert rows[0][0] == "ops@example.com"
+
+
+def test_bundle_install_fails_on_a_root_that_is_read_only_and_check_does_not(tmp_path: Path) -> None:
+    bundle = FOLDER / "chatwoot" / "bundle"
+    script = bundle.read_text().replace("/app/", f"{tmp_path}/absent/")
+
+    def run(word: str) -> tuple[int, str]:
+        done = subprocess.run(
+            ["sh", "-c", script, "bundle", word], capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    status, said = run("install")
+    assert (status, "system call raised EROFS" in said) == (23, True)
+    assert run("check") == (0, "The Gemfile's dependencies are satisfied\n")
+
+
+def test_chatwoot_starts_its_programs_without_seeing_to_gems_first() -> None:
+    for name in ("chatwoot", "chatwoot-sidekiq", "chatwoot-prepare"):
+        found = container(name)
+        assert (found.entrypoint, found.command[:2]) == ((), ("bundle", "exec"))
+        timeout = found.environment.get("POSTGRES_STATEMENT_TIMEOUT")
+        assert timeout == ("600s" if name == "chatwoot-prepare" else None)
