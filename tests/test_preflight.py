@@ -29,6 +29,7 @@ GOOD = Machine(
 )
 SERVICES = load(stack())
 NEED = sizing.demand(SERVICES).memory_mb
+DISK = round(sizing.demand(SERVICES).disk_gb * 1024)
 WITHOUT_LARGEST = "vault, postgres, redis, chatwoot, botpress, n8n, odoo, mcp-registry, dokploy, vault-auth-validator, caddy"
 LARGER = ": choose fewer services, a smaller profile, or take a larger host"
 
@@ -61,8 +62,8 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"memory_mb": NEED}, []),
     ({"cpus": 1}, [f"cpus: 1, and the largest container needs 2{LARGER}"]),
     (
-        {"disk_free_mb": 27596},
-        [f"disk: 27596 MB free below /var/lib, and 27597 MB are needed{LARGER}"],
+        {"disk_free_mb": DISK - 1},
+        [f"disk: {DISK - 1} MB free below /var/lib, and {DISK} MB are needed{LARGER}"],
     ),
     ({"disk_free_mb": 2048, "deployed": True}, []),
     (
