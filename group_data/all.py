@@ -30,6 +30,10 @@ network_pools = ["10.207.0.0/16", "172.28.0.0/16", "192.168.208.0/20"]
 # recommended (12 GB, limits half as high again), production (16 GB, three times as high).
 profile = "minimum"
 
+# Swap that a host has to have, with what it has of its own, which stays as it is: a file makes up for what is missing. None:
+# 2 on hosts below 8 GB of memory, else 0. Vault's memory never goes there.
+swap_gb = None
+
 # What the MCP registry lists: {"name": "io.github.owner/server", "description": …, "version": …, "remote": url}.
 mcp_servers = []
 

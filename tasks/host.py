@@ -17,6 +17,7 @@ from tasks.operations import apt
 from tasks.operations.files import archive
 from tasks.operations.kept import keep
 from tasks.operations.needed import PACKAGES
+from tasks.operations.swap import swapped
 from tasks.operations.units import units as timed
 from tasks.rendering.render import ROOT, SECRETS, digest
 from tasks.rendering.templates import HOME, jinja
@@ -58,6 +59,7 @@ def run() -> None:
         read_ahead(question())
     hardened(name="Host | packages, updates, kernel, logs, audit, clock")
     texts = {name: (HOME / "files" / "units" / name).read_text() for name in TIMED}
+    swapped(name="Host | swap, where memory is small")
     timed(texts, name="Host | changed programs and settings are noted every day")
 
 

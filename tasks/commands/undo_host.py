@@ -16,6 +16,7 @@ from tasks.facts.access import ARMED, DROP_IN, FIREWALL_UNIT, TABLE
 from tasks.facts.before import BeforeFact, Index
 from tasks.facts.host import NOTE
 from tasks.facts.kept import BEFORE, DAEMON_JSON, DOCKER_SOURCE, SHELL
+from tasks.facts.swap import FILE as SWAP
 from tasks.facts.unsealer import CREDENTIAL, NAME, PROGRAM, UNIT
 from tasks.host import MACHINE_PACKAGES
 from tasks.operations import armed
@@ -129,6 +130,7 @@ def script(what: Undoing) -> str:
             shell=SHELL,
             state=ARMED,
             note=NOTE,
+            swap=SWAP,
             back=what.back,
             gone=what.gone,
             modes=what.modes,

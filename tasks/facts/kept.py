@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from tasks.facts.access import DROP_IN, FIREWALL
+from tasks.facts.swap import UNIT as SWAP
 from tasks.facts.unsealer import CREDENTIAL, PROGRAM
 from tasks.rendering.render import CURRENT, ROOT, SECRETS
 from tasks.rendering.templates import HOME
@@ -29,6 +30,7 @@ _OURS = (
     DROP_IN,
     CREDENTIAL,
     PROGRAM,
+    SWAP,
     "/root/Caddyfile",
     *(f"/root/{name}.sh" for name in ("generate-secrets", "sync-forks", "undo-takeover")),
 )

@@ -11,23 +11,13 @@ from tasks.facts import kept, listeners, unsealer
 from tasks.facts.access import QUESTION, Access, access
 from tasks.facts.listeners import Listener, Published
 from tasks.facts.started import STARTED
+from tasks.facts.stores import Store, stores
 from tasks.facts.surroundings import QUESTION as AROUND
 from tasks.facts.surroundings import Surroundings, surroundings
+from tasks.facts.swap import QUESTION as SWAP
+from tasks.facts.swap import Swap, swap
 from tasks.facts.walls import QUESTION as WALLS
 from tasks.facts.walls import walls
-
-
-@dataclass(frozen=True)
-class Store:
-    """A folder that Docker stores in, or will, and its file system: its number, MB and files that it has room for.
-
-    files: -1 where a file system makes room for them as it goes.
-    """
-
-    path: str
-    device: str
-    free_mb: int
-    files: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +64,7 @@ class Machine:
     before: kept.Before = field(default_factory=kept.Before)
     surroundings: Surroundings = field(default_factory=Surroundings)
     walls: tuple[str, ...] = ()
+    swap: Swap = field(default_factory=Swap)
 
 
 class MachineFact(FactBase[Machine]):
@@ -81,7 +72,16 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        others = (STARTED, unsealer.QUESTION, kept.QUESTION, QUESTION, listeners.QUESTION, AROUND, WALLS)
+        others = (
+            STARTED,
+            unsealer.QUESTION,
+            kept.QUESTION,
+            QUESTION,
+            listeners.QUESTION,
+            AROUND,
+            WALLS,
+            SWAP,
+        )
         return "\n".join((*others, _APT, _MACHINE))
 
     @staticmethod
@@ -162,12 +162,6 @@ true
 """.strip()
 
 
-def _store(line: str) -> Store:
-    path, device, free_kb, files, all_files = line.rsplit(maxsplit=4)
-    endless = all_files in ("0", "-")
-    return Store(path, device, int(free_kb) // 1024, -1 if endless else int(files))
-
-
 def _machine(values: dict[str, list[str]]) -> Machine:
     def one(key: str, default: str = "") -> str:
         return values.get(key, [default])[0]
@@ -197,7 +191,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         daemon_json=b64decode(one("daemon_json")).decode(errors="replace"),
         daemon_unproven="unproven" in values,
         docker_left=tuple(values.get("docker_left", ())),
-        stores=tuple(map(_store, values.get("store", ()))),
+        stores=stores(values),
         daemon_loose="loose" in values,
         daemon_enabled="enabled" in values,
         daemon_stale="stale" in values,
@@ -210,4 +204,5 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         before=kept.before(values),
         surroundings=surroundings(values),
         walls=walls(values),
+        swap=swap(values),
     )

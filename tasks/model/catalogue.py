@@ -122,7 +122,7 @@ class Container:
     env_file: whether it gets the service's secrets. job: runs once and must exit 0.
     build: folder under ``files/`` that its image is built from; fork: the Dockerfile in its fork (forks.py).
     reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
-    as whom. writable: why its root file system is. executable: why it loads code from /tmp. architectures: those that
+    as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
     its image exists for, in Docker's words; empty where it exists for all that hosts have.
     """
 
@@ -144,6 +144,7 @@ class Container:
     cap_add: Mapping[str, str] = field(default_factory=dict)
     writable: str = ""
     executable: str = ""
+    swaps: bool = True
     tmpfs: tuple[str, ...] = ("/tmp",)
     stop_seconds: int = 10
     stop_signal: str = ""

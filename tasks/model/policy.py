@@ -9,7 +9,7 @@ from tasks.model.catalogue import Container, Service
 # What the template decides, or a field of Container; written into ``extra`` it would silently win.
 _NOT_EXTRA = re.compile(
     "build|cap_add|cap_drop|cgroup|cgroup_parent|command|container_name|cpus|deploy|device_cgroup_rules|devices|"
-    "entrypoint|env_file|environment|healthcheck|image|init|ipc|labels|logging|mem_limit|network_mode|networks|"
+    "entrypoint|env_file|environment|healthcheck|image|init|ipc|labels|logging|mem_limit|memswap_limit|network_mode|networks|"
     "oom_kill_disable|pid|pids_limit|ports|privileged|profiles|read_only|restart|runtime|security_opt|"
     "stop_grace_period|stop_signal|tmpfs|user|userns_mode|uts|volumes|volumes_from"
 )

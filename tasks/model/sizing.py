@@ -10,7 +10,7 @@ PROFILES = {"minimum": (1.0, 0.25), "recommended": (1.5, 0.6), "production": (3.
 
 # The kernel, systemd, sshd, Docker, containerd with a process for each container.
 _SYSTEM_MEMORY_MB = 400
-_SYSTEM_DISK_GB = 4
+_SYSTEM_DISK_GB = 6  # 2 of them for swap
 # Phases whose services the others stand on.
 _GROUND = ("vault", "data", "proxy")
 

@@ -130,6 +130,7 @@ class Stack(_Settings):
     jump_to: Annotated[tuple[Target, ...], Listed] = ()
     strict_ssh: Annotated[bool, Field(strict=True)] = False
     revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
+    swap_gb: Annotated[int, Field(ge=0, le=64, strict=True)] | None = None
     timezone: TimeZone = "UTC"
 
     def override(self, service: str) -> Override:

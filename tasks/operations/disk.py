@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from tasks.facts import Machine
-from tasks.facts.machine import Store
+from tasks.facts.stores import Store
 from tasks.facts.survey import Mount
 
 LARGER = ": choose fewer services, a smaller profile, or take a larger host"

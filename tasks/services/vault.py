@@ -67,6 +67,8 @@ def describe(stack: Stack) -> Service:
                 ),
                 # The real OpenBao 2.7 on raft, with the secrets of this catalogue: 60 to 110 MB in the lab.
                 size=Size(memory_mb=512, cpus=0.5, disk_gb=1, used_mb=150, image_gb=0.5),
+                # Of memory and swap together no more than of memory: it locks nothing (disable_mlock, as raft needs it).
+                swaps=False,
                 stop_seconds=30,
             ),
         ),

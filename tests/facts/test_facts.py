@@ -26,8 +26,8 @@ from tasks.facts import (
     TreeFact,
 )
 from tasks.facts.listeners import Listener, Published
-from tasks.facts.machine import Store
 from tasks.facts.proxy import UNKNOWN
+from tasks.facts.stores import Store
 from tasks.facts.surroundings import Route, Surroundings
 
 MACHINE = [

@@ -169,6 +169,15 @@ def test_a_tmpfs_holds_half_of_the_containers_memory_and_runs_nothing() -> None:
     ]
 
 
+def test_what_holds_secrets_stays_out_of_the_swap() -> None:
+    kept = {item.name for item in every_container() if not item.swaps}
+    assert kept == {"vault"}
+    (vault,) = [item for item in every_container() if item.name == "vault"]
+    found = composed(vault)
+    assert found["memswap_limit"] == found["mem_limit"] == "512m"
+    assert "memswap_limit" not in composed(container("x", user="1000"))
+
+
 def test_a_container_that_loads_code_from_its_temporary_folder_runs_it_there_alone() -> None:
     found = composed(
         container("x", user="1000", tmpfs=("/tmp", "/run/x"), executable="it unpacks its modules")

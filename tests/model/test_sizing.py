@@ -107,7 +107,7 @@ def test_a_host_has_to_have_the_largest_limit() -> None:
 
 
 def test_an_image_is_stored_once() -> None:
-    assert sizing.demand([a_service("a", 1), a_service("b", 1)]).disk_gb == 4 + 2 + 2
+    assert sizing.demand([a_service("a", 1), a_service("b", 1)]).disk_gb == 6 + 2 + 2
 
 
 def test_what_fits_is_all_but_the_largest_that_nothing_stands_on() -> None:

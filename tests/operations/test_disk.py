@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.facts import Machine
-from tasks.facts.machine import Store
+from tasks.facts.stores import Store
 from tasks.facts.survey import Mount
 from tasks.operations import disk
 
