@@ -75,7 +75,8 @@ state_dir = "~/.local/state/smarteros"
 # "traefik". Put back when verification fails; later by `bash /root/undo-takeover.sh`.
 takeover = ""
 # What of Docker's that was there before, with a name of ours, is taken over, and kept: "container:vault" (ours comes in its
-# place), "network:tenants-net" and "volume:n8n_data" (used as they are), "project:chatwoot" (ours comes beside it).
+# place), "network:tenants-net", "volume:n8n_data" and "folder:/etc/dokploy" (used as they are), "project:chatwoot"
+# (ours comes beside it).
 adopt = []
 
 # Docker from the distribution's own packages, or from docker.com's apt repository (Debian 12 needs that).

@@ -116,6 +116,8 @@ def _kept(name: str, service: Service | None, mount: str) -> Iterator[str]:
     volumes = sorted({volume.name for item in service.containers for volume in item.volumes})
     if volumes:
         yield f"volumes {', '.join(volumes)}"
+    if folders := sorted({folder.path for item in service.containers for folder in item.folders}):
+        yield f"folders {', '.join(folders)}"
     if service.databases:
         yield f"databases of {', '.join(database.name for database in service.databases)}"
     if service.secrets:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from shlex import quote
 
 from tasks.facts.access import DROP_IN, FIREWALL
@@ -43,15 +43,23 @@ _PATTERNS = (
 FOLDERS = (ROOT, "/vault", SECRETS, "/root/dkcompose", "/root/env-templates", "/etc/smarteros")
 
 
+# Folders of the host that are a service's own (catalogue.Folder). What is in such a mark is not finished: operations/folders.py.
+HOMES = ("/etc/dokploy",)
+MARK = ".smarteros"
+
+
 @dataclass(frozen=True)
 class Before:
     """Paths. replaced: files of somebody else's where ours come. blocked: what has to be away for them (a folder in a
-    file's place, a file in a folder's, another's /opt/smarteros). fixed: what not even root can write.
+    file's place, a file in a folder's, another's /opt/smarteros). fixed: what not even root can write. homes: folders that
+    are a service's. entries: what is in those that are not ours, ``folder name``.
     """
 
     replaced: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
+    homes: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
 
 
 QUESTION = f"""
@@ -59,8 +67,15 @@ QUESTION = f"""
 {SHELL}
 index=$(cat {BEFORE}/index 2>/dev/null)
 for folder in /etc /opt /root /usr/local /var/lib; do [ ! -e "$folder" ] || [ -w "$folder" ] || echo "before_fixed $folder"; done
-for folder in {" ".join(FOLDERS)}; do
+for folder in {" ".join((*FOLDERS, *HOMES))}; do
     [ ! -e "$folder" ] && [ ! -L "$folder" ] || [ -d "$folder" ] || echo "before_blocked $folder"
+done
+for folder in {" ".join(HOMES)}; do
+    if [ -e "$folder/{MARK}" ]; then
+        [ -s "$folder/{MARK}" ] || echo "before_homes $folder"
+    elif [ -d "$folder" ]; then
+        ls -A "$folder/" | sed -u "s|^|before_entries $folder |"
+    fi
 done
 [ -n "$index" ] || [ -n "$(readlink {CURRENT} | grep '^generations/'; grep '^digest ' {ROOT}/host)" ] ||
     for path in {CURRENT} {ROOT}/generations; do [ ! -e "$path" ] || echo "before_blocked $path"; done
@@ -80,4 +95,4 @@ done
 
 def before(values: Mapping[str, Sequence[str]]) -> Before:
     """What MachineFact's lines say of it: key → values."""
-    return Before(*(tuple(values.get(f"before_{key}", ())) for key in ("replaced", "blocked", "fixed")))
+    return Before(**{item.name: tuple(values.get(f"before_{item.name}", ())) for item in fields(Before)})

@@ -11,7 +11,9 @@ ADOPTED = "/var/lib/smarteros/adopted"
 
 @dataclass(frozen=True)
 class Other:
-    """A container without a label of ours. project, part: Compose's, where it is Compose's. temporary: ``--rm``."""
+    """A container without a label of ours. project, part: Compose's, where it is Compose's. temporary: ``--rm``.
+    binds: what of the host it has mounted.
+    """
 
     name: str
     image: str
@@ -22,6 +24,7 @@ class Other:
     temporary: bool = False
     networks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    binds: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -55,14 +58,15 @@ _VOLUME = ("name", "service", "project", "part")
 
 def _other(found: dict[str, Any]) -> Other:
     texts = {key: _text(found, key) for key in ("image", "status", "project", "part")}
-    networks, volumes = (tuple(map(str, filter(None, found[key]))) for key in ("networks", "volumes"))
+    lists = {key: tuple(map(str, filter(None, found[key]))) for key in ("networks", "volumes", "binds")}
     name, since = _text(found, "name").removeprefix("/"), _text(found, "since")[:10]
     return Other(
         name=name,
         since=since,
         temporary=found["temporary"] is True,
-        networks=networks,
-        volumes=volumes,
+        networks=lists["networks"],
+        volumes=lists["volumes"],
+        binds=lists["binds"],
         **texts,
     )
 
@@ -92,7 +96,8 @@ OTHER_FORMAT = (
     f'"project":{_label(_PROJECT, ".Config.Labels")},"part":{_label(_PART, ".Config.Labels")},'
     '"temporary":{{json .HostConfig.AutoRemove}},'
     '"networks":[{{range $name, $_ := .NetworkSettings.Networks}}{{json $name}},{{end}}null],'
-    '"volumes":[{{range .Mounts}}{{if eq .Type "volume"}}{{json .Name}},{{end}}{{end}}null]}'
+    '"volumes":[{{range .Mounts}}{{if eq .Type "volume"}}{{json .Name}},{{end}}{{end}}null],'
+    '"binds":[{{range .Mounts}}{{if eq .Type "bind"}}{{json .Source}},{{end}}{{end}}null]}'
 )
 # Volumes of a container of ours, after its own line.
 USED_FORMAT = '{{range .Mounts}}{{if eq .Type "volume"}}{{println}}u|{{.Name}}{{end}}{{end}}'

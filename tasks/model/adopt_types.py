@@ -10,7 +10,7 @@ KINDS = ("container", "network", "project", "volume")
 Adopted = Annotated[
     str,
     matching(
-        re.compile(rf"({'|'.join(KINDS)}):[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII),
-        f"is no object of Docker's (like volume:n8n_data; kinds are {', '.join(KINDS)})",
+        re.compile(rf"({'|'.join(KINDS)}):[A-Za-z0-9][A-Za-z0-9_.-]*|folder:/[A-Za-z0-9_./-]+", re.ASCII),
+        f"is no object of Docker's (like volume:n8n_data; kinds are {', '.join(KINDS)}, and folder)",
     ),
 ]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tasks.model.folder import Folder
 from tasks.model.stack import Stack
 
 CORE = "smarter-net"
@@ -116,7 +117,7 @@ class Health:
 @dataclass(frozen=True)
 class Container:
     """One container. Policy (capabilities, logs, restart, limits) is the template's; what it is let off is declared
-    here, each exception with its reason: cap_add, binds and ports (what → why), root, writable and executable (why).
+    here, each exception with its reason: cap_add, binds, ports (what → why), folders, root, writable, executable (why).
 
     files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
     env_file: whether it gets the service's secrets. job: runs once and must exit 0.
@@ -136,6 +137,7 @@ class Container:
     env_file: bool = False
     volumes: tuple[Volume, ...] = ()
     binds: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[Folder, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = (CORE,)
     ports: Mapping[str, str] = field(default_factory=dict)

@@ -4,18 +4,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tasks.model.catalogue import Describe, Service, Volume
+from tasks.model.folder import Folder
 from tasks.model.stack import Stack
 from tasks.model.words import suggestion
 
 
 @dataclass(frozen=True)
 class Names:
-    """Names of ours, by kind. containers: with the service whose they are; volumes: with service and description."""
+    """Names of ours, by kind. containers: with the service whose they are; volumes, folders: with service and description."""
 
     containers: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
     projects: Mapping[str, frozenset[str]] = field(default_factory=dict)
     volumes: Mapping[str, tuple[str, Volume]] = field(default_factory=dict)
+    folders: Mapping[str, tuple[str, Folder]] = field(default_factory=dict)
 
     @property
     def keys(self) -> Iterator[str]:
@@ -25,6 +27,7 @@ class Names:
             ("network", self.networks),
             ("project", self.projects),
             ("volume", self.volumes),
+            ("folder", self.folders),
         ):
             yield from (f"{kind}:{name}" for name in names)
 
@@ -42,6 +45,12 @@ def names(services: Iterable[Service], networks: Iterable[str] = ()) -> Names:
             for item in service.containers
             for volume in item.volumes
         },
+        folders={
+            folder.path: (service.name, folder)
+            for service in services
+            for item in service.containers
+            for folder in item.folders
+        },
     )
 
 
@@ -55,7 +64,9 @@ def _containers(service: Service) -> Iterator[str]:
 
 def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
     """What is named has to be of ours, of a service that is listed now or of any other."""
-    ours = tuple(names((describe(stack) for describe in every.values()), stack.networks).keys)
+    found = names((describe(stack) for describe in every.values()), stack.networks)
+    # What was a volume of ours may have been adopted with an earlier release.
+    ours = (*found.keys, *(f"volume:{folder.was}" for _, folder in found.folders.values() if folder.was))
     for index, entry in enumerate(stack.adopt):
         kind, _, name = entry.partition(":")
         if entry in stack.adopt[:index]:

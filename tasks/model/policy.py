@@ -49,7 +49,7 @@ def exceptions(container: Container) -> dict[str, str]:
     """What the container is let off → why."""
     named = {
         "capability": container.cap_add,
-        "bind": container.binds,
+        "bind": {**container.binds, **{f"{item.path}:{item.path}": item.why for item in container.folders}},
         "port": container.ports,
     }
     found = {f"{kind} {name}": why for kind, reasons in named.items() for name, why in reasons.items()}

@@ -1,6 +1,6 @@
 """Adoption: what carries a name of ours and was there before is refused, or taken over where ``adopt`` names it.
 
-Volumes, networks and projects are used as they are, and noted, so that they are ours afterwards. A container makes room
+Volumes, networks, folders and projects are used as they are, and noted, so that they are ours afterwards. A container makes room
 just before ours starts: it is stopped, renamed and kept; put back when ours does not come up.
 """
 
@@ -10,6 +10,7 @@ from shlex import quote
 from pyinfra.api import StringCommand
 
 from tasks.facts import DockerFact, MachineFact
+from tasks.facts.kept import MARK
 from tasks.facts.objects import ADOPTED
 from tasks.model.catalogue import Service
 from tasks.model.objects import names
@@ -20,8 +21,12 @@ from tasks.run import Commands, host, known, operation, services, stack
 
 def _found() -> list[Namesake]:
     """All of them but the proxy's, where the takeover sees to it."""
+    machine = known(MachineFact)
     found = namesakes.found(
-        known(DockerFact), names(services(), stack().networks), deployed=known(MachineFact).deployed
+        known(DockerFact),
+        names(services(), stack().networks),
+        machine.before.entries,
+        deployed=machine.deployed,
     )
     proxies = {item.main.name for item in services() if item.phase == "proxy" and stack().takeover}
     return [item for item in found if item.kind != "container" or item.name not in proxies]
@@ -50,11 +55,34 @@ def _adopted() -> list[Namesake]:
 @operation
 def noted() -> Commands:
     """What is used as it is, is ours from now on."""
-    keys = [item.key for item in _adopted() if item.kind != "container"]
+    keys = [item.key for item in _adopted() if item.kind not in ("container", "folder")]
+    for item in _adopted():
+        if item.kind == "folder":
+            yield StringCommand(f": >{quote(f'{item.name}/{MARK}')}")
     if keys:
         yield StringCommand(
             f"umask 022 && mkdir -p {ADOPTED.rpartition('/')[0]} && printf '%s\\n' {' '.join(map(quote, keys))} >>{ADOPTED}"
         )
+
+
+def carried(service: Service) -> dict[str, str]:
+    """Folder → the volume of an earlier release whose content has to come there."""
+    wanted = names((service,)).folders.values()
+    if not wanted:
+        return {}
+    docker, machine = known(DockerFact), known(MachineFact)
+    before = machine.deployed or bool(docker.containers)
+    found = {
+        folder.path: folder.was
+        for _, folder in wanted
+        if folder.path not in machine.before.homes
+        and namesakes.ours(docker, folder.was, service.name, known=before)
+    }
+    for path, volume in found.items():
+        host().log(
+            f"{path}: what the volume {volume} holds comes there; the volume is kept (docker volume rm {volume} removes it)"
+        )
+    return found
 
 
 def making_room(service: Service) -> dict[str, str] | None:

@@ -60,7 +60,7 @@ def start(
         ]
         proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
         old = replaced(service, state.containers, digests, proxy)
-        old = replace(old, moved=adoption.making_room(service))
+        old = replace(old, moved=adoption.making_room(service), carried=adoption.carried(service))
         yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
 
 

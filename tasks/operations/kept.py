@@ -5,7 +5,8 @@ from pathlib import PurePosixPath
 from shlex import quote
 
 from tasks.facts import Machine
-from tasks.facts.kept import BEFORE, DOCKER_SOURCE, FOLDERS, SHELL
+from tasks.facts.kept import BEFORE, DOCKER_SOURCE, FOLDERS, HOMES, SHELL
+from tasks.model.objects import names
 from tasks.operations.described import links
 from tasks.rendering.render import SECRETS
 from tasks.run import services, stack
@@ -44,6 +45,8 @@ def _coming(paths: Iterable[str], left_alone: Collection[str]) -> Iterator[str]:
 
 def comes(path: str) -> bool:
     """Whether these settings bring a file of ours there."""
+    if path in HOMES:
+        return path in names(services()).folders
     if path.startswith("/root/") and path not in FOLDERS:
         return path in links() or (path == "/root/Caddyfile" and bool(stack().takeover))
     if path.startswith(f"{SECRETS}/"):

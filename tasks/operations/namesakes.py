@@ -38,15 +38,27 @@ class Namesake:
         return f'{start}: {self.out}, or set adopt = ["{self.key}"]: {self.means}'
 
 
-def found(docker: DockerState, names: Names, *, deployed: bool) -> list[Namesake]:
-    """All of them. deployed: whether a run of ours has been on the host before."""
+def found(
+    docker: DockerState, names: Names, entries: Iterable[str] = (), *, deployed: bool
+) -> list[Namesake]:
+    """All of them. entries: what is in folders that are not ours. deployed: whether a run of ours has been there before."""
     known = deployed or bool(docker.containers)
     return [
         *_containers(docker, names),
         *_networks(docker, names),
         *_projects(docker, names),
         *_volumes(docker, names, known=known),
+        *_folders(docker, names, tuple(entries), known=known),
     ]
+
+
+def ours(docker: DockerState, name: str, service: str, *, known: bool) -> bool:
+    """Whether the volume is there and the service's. known: whether a run of ours has been there before."""
+    volume = docker.volumes.get(name)
+    if volume is None:
+        return False
+    by_compose = known and (volume.project, volume.part) == (service, name)
+    return bool(volume.service) or name in docker.used or f"volume:{name}" in docker.adopted or by_compose
 
 
 def aside(name: str, taken: Iterable[str]) -> str:
@@ -148,10 +160,7 @@ def _projects(docker: DockerState, names: Names) -> Iterator[Namesake]:
 
 def _volumes(docker: DockerState, names: Names, *, known: bool) -> Iterator[Namesake]:
     for name, (service, described) in names.volumes.items():
-        volume = docker.volumes.get(name)
-        if volume is None or volume.service or name in docker.used or f"volume:{name}" in docker.adopted:
-            continue
-        if known and (volume.project, volume.part) == (service, name):
+        if name not in docker.volumes or ours(docker, name, service, known=known):
             continue
         users = [item for item in docker.others if name in item.volumes]
         working = [item.name for item in users if item.running and item.name not in names.containers]
@@ -165,4 +174,31 @@ def _volumes(docker: DockerState, names: Names, *, known: bool) -> Iterator[Name
             f"{stop}copy what is in it and remove it (docker volume rm {name})",
             f"{service} uses it: {described.adopted}",
             f"{', '.join(working)} would write to it, too" if working else "",
+        )
+
+
+def _folders(
+    docker: DockerState, names: Names, entries: tuple[str, ...], *, known: bool
+) -> Iterator[Namesake]:
+    for path, (service, described) in names.folders.items():
+        before = bool(described.was) and ours(docker, described.was, service, known=known)
+        strange = [
+            name
+            for folder, _, name in (entry.partition(" ") for entry in entries)
+            if folder == path and not (before and name in described.made)
+        ]
+        if not strange:
+            continue
+        working = [item.name for item in docker.others if item.running and path in item.binds]
+        stop = f"stop that (docker stop {' '.join(working)}) and " if working else ""
+        against = f"{', '.join(working)} would write to it, too" if working else ""
+        if before and not against:
+            against = f"what the volume {described.was} holds has to come there"
+        yield Namesake(
+            "folder",
+            path,
+            f"it holds {', '.join(strange[:5])}{' and more' if len(strange) > 5 else ''}",
+            f"{stop}move it away (mv {path} {path}.before)",
+            f"{service} uses it: {described.adopted}",
+            against,
         )

@@ -6,12 +6,12 @@ that replaces another is not found under its own name before it is healthy.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 
 from tasks.facts import ContainerState
 from tasks.model.catalogue import Container, Service
-from tasks.operations import images, room
+from tasks.operations import folders, images, room
 from tasks.operations.files import PREVIOUS
 from tasks.operations.rollout_shell import UP, functions
 from tasks.rendering import render
@@ -27,6 +27,7 @@ class Replaced:
     hidden: containers that users reach. labels: the digests by which its compose file is known again, none where
     there is no way back. running: its containers. proxy: the one that holds requests, if it runs.
     moved: containers that are not ours → what they are called once ours has their name (room.py); None: nobody asked.
+    carried: folder → the volume whose content has to come there first (folders.py).
     """
 
     hidden: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Replaced:
     running: tuple[str, ...] = ()
     proxy: str = ""
     moved: Mapping[str, str] | None = None
+    carried: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def holds(self) -> str:
@@ -84,7 +86,7 @@ def start_script(
     old = old or Replaced()
     lines = ["set -eu", *functions(service, host_name, old.hidden), *_ending(service, host_name, old)]
     lines += dict.fromkeys(images.wait(container) for container in service.containers)
-    lines += [*_volumes(service), *room.made(old.moved or {})]
+    lines += [*_volumes(service), *folders.made(service, old.carried), *room.made(old.moved or {})]
     for job, noting in jobs:
         run = f"{UP} --force-recreate --no-deps {quote(job.name)}"
         lines.append(f"compose {file} --profile job {run} 2>&1")

@@ -10,9 +10,9 @@ from tasks.model.catalogue import (
     Secret,
     Service,
     Size,
-    Volume,
     domains,
 )
+from tasks.model.folder import Folder
 from tasks.model.stack import Stack
 
 
@@ -56,17 +56,20 @@ def describe(stack: Stack) -> Service:
                     # sign in (better-auth refuses a request whose Origin is another). The mirrors: operations/origins.py.
                     "BETTER_AUTH_URL": f"https://{domains(stack, route)[0]}",
                 },
-                volumes=(
-                    Volume(
-                        "dokploy_data",
+                folders=(
+                    Folder(
                         "/etc/dokploy",
+                        "Docker looks on the host for what its projects mount from their own folders there",
                         backup=True,
                         adopted="its projects are found there where the database knows them",
+                        was="dokploy_data",
+                        made=("compose", "volume-backups"),
                     ),
                 ),
                 binds={
                     "/var/run/docker.sock:/var/run/docker.sock": "it deploys what it is told to, which is its purpose",
                     "/vault/secrets:/vault/secrets:ro": "the stack files that it lists name these env files",
+                    "/opt/smarteros:/opt/smarteros:ro": "the stack files that it lists name what images are built from there",
                 },
                 networks=(CORE, "dokploy-network"),
                 root="the Docker socket is root's",

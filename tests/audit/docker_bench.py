@@ -228,7 +228,7 @@ def _confinement(host: Mapping[str, Any]) -> dict[str, bool]:
 
 def _from_the_host(found: Mapping[str, Any], ours: Container) -> Iterator[str]:
     """Folders and ports; our rendered files, which it may only read, are none of them."""
-    declared = {bind.split(":")[0] for bind in ours.binds}
+    declared = {bind.split(":")[0] for bind in ours.binds} | {folder.path for folder in ours.folders}
     for mount in found["Mounts"]:
         source = mount["Source"]
         rendered = source.startswith("/opt/smarteros/") and not mount["RW"]

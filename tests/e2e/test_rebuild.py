@@ -14,7 +14,7 @@ PSQL = "docker exec postgres psql -U postgres -qAt -v ON_ERROR_STOP=1"
 ROW = "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('kept')"
 VOLUMES = "/var/lib/docker/volumes"
 NAMED = (
-    "botpress_data caddy_config caddy_data caddy_logs chatwoot_storage dokploy_data n8n_data odoo_data odoo_extra"
+    "botpress_data caddy_config caddy_data caddy_logs chatwoot_storage n8n_data odoo_data odoo_extra"
     " postgres_data redis_data vault_data"
 )
 CERTIFICATES = f"cd {VOLUMES}/caddy_data/_data && find . -name '*.crt' -o -name '*.key' | sort"

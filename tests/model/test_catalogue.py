@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tasks import services
+from tasks.facts.kept import HOMES
 from tasks.model.catalogue import CORE, TENANTS, Service, domains
 from tasks.model.overrides import overridden
 from tasks.model.start_order import in_order
@@ -161,9 +162,12 @@ def test_the_catalogue_says_what_backups_monitoring_placement_and_rollouts_need(
         "n8n_data",
         "odoo_data",
         "odoo_extra",
-        "dokploy_data",
         "caddy_data",
     }
+    folders = {
+        folder.path for each in loaded for item in each.containers for folder in item.folders if folder.backup
+    }
+    assert folders == {"/etc/dokploy"} == set(HOMES)
     assert [(item.container, item.port, item.path) for each in loaded for item in each.metrics] == [
         ("vault", 8200, "/v1/sys/metrics"),
         ("n8n", 5678, "/metrics"),

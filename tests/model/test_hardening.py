@@ -31,6 +31,8 @@ def test_each_exception_is_one_that_is_known_here_too() -> None:
         "botpress": ["executable /tmp"],
         "mcp-registry-web": ["capability NET_BIND_SERVICE"],
         "dokploy": [
+            "bind /etc/dokploy:/etc/dokploy",
+            "bind /opt/smarteros:/opt/smarteros:ro",
             "bind /var/run/docker.sock:/var/run/docker.sock",
             "bind /vault/secrets:/vault/secrets:ro",
             "user root",

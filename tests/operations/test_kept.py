@@ -222,6 +222,28 @@ def test_a_stack_of_ours_is_not_anothers(place: Place, sign: str) -> None:
     assert place.asked() == []
 
 
+def test_whose_a_services_own_folder_is_is_asked(place: Place) -> None:
+    assert [line for line in place.asked() if "dokploy" in line] == []
+    place.write("/etc/dokploy/traefik/traefik.yml", MINE)
+    place.write("/etc/dokploy/.env", MINE)
+    assert sorted(line for line in place.asked() if "dokploy" in line) == [
+        "before_entries /etc/dokploy .env",
+        "before_entries /etc/dokploy traefik",
+    ]
+    mark = place.write("/etc/dokploy/.smarteros", "unfinished\n")
+    assert [line for line in place.asked() if "dokploy" in line] == []
+    mark.write_text("")
+    assert [line for line in place.asked() if "dokploy" in line] == ["before_homes /etc/dokploy"]
+
+
+def test_a_file_in_its_place_is_in_the_way_where_the_service_is_listed(place: Place) -> None:
+    place.write("/etc/dokploy", MINE)
+    assert [line for line in place.asked() if "dokploy" in line] == ["before_blocked /etc/dokploy"]
+    found = Before(blocked=("/etc/dokploy",))
+    assert said(found)[0] == [f"files: /etc/dokploy {IN_THE_WAY} (mv /etc/dokploy /etc/dokploy.before)"]
+    assert said(found, services=["vault", "postgres"])[0] == []
+
+
 def said(
     before: Before, user: str = "root", left: tuple[str, ...] = (), **changes: Any
 ) -> tuple[list[str], list[str]]:

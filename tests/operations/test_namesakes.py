@@ -29,6 +29,7 @@ def other(name: str, **changes: Any) -> str:
         "temporary": False,
         "networks": ["bridge", None],
         "volumes": [None],
+        "binds": [None],
     }
     return f"x|{json.dumps({**plain, **changes})}"
 
@@ -218,6 +219,6 @@ def test_the_setting_is_checked() -> None:
         "adopt.3: 'network:tenants-net' is listed twice",
     ]
     assert samples.refusals(adopt=["vol:n8n_data"]) == [
-        "adopt.0: 'vol:n8n_data' is no object of Docker's (like volume:n8n_data; kinds are container, network, project, volume)"
+        "adopt.0: 'vol:n8n_data' is no object of Docker's (like volume:n8n_data; kinds are container, network, project, volume, and folder)"
     ]
     assert samples.refusals(adopt=["project:odoo", "container:n8n-next"]) == []

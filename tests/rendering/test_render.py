@@ -136,7 +136,13 @@ def documents() -> list[tuple[str, dict[str, Any]]]:
 
 # The exceptions, each with its reason in the service's file.
 WRITES = {"dokploy"}
-HOST_PATHS = {"dokploy": ["/var/run/docker.sock:/var/run/docker.sock", "/vault/secrets:/vault/secrets:ro"]}
+HOST_PATHS = {
+    "dokploy": [
+        "/var/run/docker.sock:/var/run/docker.sock",
+        "/vault/secrets:/vault/secrets:ro",
+        "/opt/smarteros:/opt/smarteros:ro",
+    ]
+}
 
 
 @pytest.mark.parametrize(("path", "document"), documents(), ids=[path for path, _ in documents()])
@@ -162,7 +168,9 @@ def test_compose_files_keep_the_policy(path: str, document: dict[str, Any]) -> N
         assert [mount for mount in strings if mount.startswith("/")] == HOST_PATHS.get(name, [])
         named = {mount.split(":")[0] for mount in strings if not mount.startswith("/")}
         bound = [mount for mount in mounts if not isinstance(mount, str)]
-        assert all(mount["type"] == "bind" and mount["read_only"] is True for mount in bound)
+        assert all(mount["type"] == "bind" for mount in bound)
+        own = [mount["source"] for mount in bound if not mount.get("read_only")]
+        assert own == (["/etc/dokploy"] if name == "dokploy" else [])
         assert named <= set(document.get("volumes", {}))
     assert all(item == {"external": True} for item in document["networks"].values())
 
