@@ -60,6 +60,20 @@ def _fitting(services: tuple[Service, ...], memory_mb: int) -> str:
     return "everything" if not out else f"without {', '.join(out)}" if fitting else "-"
 
 
+def guards_table() -> str:
+    """What of each service stays public behind a guard, as Markdown."""
+    rows = ["| Service | Everybody reaches |", "|---|---|"]
+    for service in load(settings()):
+        for route in service.routes:
+            public, guarded = (
+                ", ".join(f"`{path}`" for path in paths) for paths in (route.public, route.guarded)
+            )
+            if public or guarded:
+                less = f", but not {guarded}" if guarded else ""
+                rows.append(f"| {service.title} | {public or 'all'}{less} |")
+    return "\n".join(rows)
+
+
 def settings_table() -> str:
     """Every setting of group_data/all.py with its default, as Markdown."""
     text = (ROOT / "group_data" / "all.py").read_text()
@@ -77,7 +91,13 @@ def settings_table() -> str:
 
 def expected(text: str) -> str:
     """The README with its generated parts as they have to be."""
-    parts = {"services": services_table, "hosts": hosts_table, "settings": settings_table, "rooms": drawing}
+    parts = {
+        "services": services_table,
+        "hosts": hosts_table,
+        "guards": guards_table,
+        "settings": settings_table,
+        "rooms": drawing,
+    }
     for name, made in parts.items():
         part = made()
         start, end = f"<!-- {name}: generated -->", f"<!-- /{name} -->"

@@ -185,3 +185,24 @@ def test_caddy_takes_the_session_and_nothing_else_out_of_the_cookies(
             answer = client.get(f"https://127.0.0.1:{site.port}/", headers=headers, extensions=name)
             assert answer.status_code == 200
     assert [headers.get("cookie") for headers in site.seen[-len(left) :]] == list(left.values())
+
+
+def test_a_vault_token_in_authorization_is_used_up_and_a_services_own_goes_on_to_it(
+    bao: OpenBao, browser: Chrome, site: Site
+) -> None:
+    sign_in(browser, ASKED, bao.token())
+    session_cookie = f"{NAME}={(session(browser) or {})['value']}"
+    token = bao.token()
+    for brought, arrived in (
+        ({"Authorization": f"Bearer {token}"}, None),
+        ({"Authorization": f"Bearer {token}", "X-Vault-Token": token}, None),
+        ({"Authorization": "Bearer its.own.jwt", "X-Vault-Token": token}, "Bearer its.own.jwt"),
+        ({"Authorization": "Bearer its.own.jwt", "Cookie": session_cookie}, "Bearer its.own.jwt"),
+        ({"Authorization": "Basic eDp5", "Cookie": session_cookie}, "Basic eDp5"),
+    ):
+        with httpx.Client(verify=False, trust_env=False) as client:
+            name = {"sni_hostname": "app.smarterbot.cl"}
+            headers = {"Host": "app.smarterbot.cl", **brought}
+            answer = client.get(f"https://127.0.0.1:{site.port}/", headers=headers, extensions=name)
+        assert (answer.status_code, site.seen[-1].get("authorization")) == (200, arrived)
+        assert "x-vault-spent" not in site.seen[-1]

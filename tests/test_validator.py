@@ -41,6 +41,8 @@ def test_a_live_token_is_200_and_names_its_owner(bao: OpenBao, validator: Valida
     )
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
     expected = {"x-vault-display-name": "token-al-ice", "x-vault-policies": "default,ops"}
+    if header == "authorization":
+        expected["x-vault-spent"] = "Authorization"
     assert vault_headers(response) == expected
     assert response.headers["cache-control"] == "no-store"
 
@@ -51,6 +53,20 @@ def test_x_vault_token_goes_before_authorization(bao: OpenBao, validator: Valida
         401,
         REFUSED,
     )
+
+
+def test_an_authorization_that_held_the_token_is_said_to_be_spent(bao: OpenBao, validator: Validator) -> None:
+    token = bao.token()
+    spent = {
+        ("", f"Bearer {token}"): "Authorization",
+        (token, f"bearer {token}"): "Authorization",
+        (token, "Bearer its.own.jwt"): None,
+        (token, "Basic eDp5"): None,
+        (token, f"Basic {token}"): None,
+    }
+    for (own, authorization), said in spent.items():
+        response = validator.ask("/validate", x_vault_token=own, authorization=authorization)
+        assert (response.status_code, response.headers.get("x-vault-spent")) == (200, said)
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS", "PROPFIND", "HEAD"])

@@ -31,7 +31,11 @@ ok.example.org {
 	respond "fine"
 }
 guarded.example.org {
-	respond 401
+	respond /closed 401
+	respond "fine"
+}
+walled.example.org {
+	respond 403
 }
 broken.example.org {
 	respond 502
@@ -110,8 +114,24 @@ def test_another_status_is_a_problem(answered: Caddy) -> None:
 
 
 def test_a_guarded_route_has_to_refuse(answered: Caddy) -> None:
-    assert ask(answered, "guarded.example.org", guard=True).problem == ""
+    assert ask(answered, "guarded.example.org", guard=True, check="/closed").problem == ""
     assert ask(answered, "ok.example.org", guard=True).problem == "HTTP 200 on /, expected 401"
+
+
+def test_a_guarded_path_is_asked_for_where_the_check_itself_is_public(answered: Caddy) -> None:
+    assert ask(answered, "guarded.example.org", guard=True, guarded=("/closed", "*/x")).problem == ""
+    several = ask(answered, "guarded.example.org", guard=True, public=("/p/*",), guarded=("*/x",))
+    assert several.problem == "HTTP 200 on /, expected 401"
+
+
+def test_a_route_for_some_networks_has_to_refuse(answered: Caddy) -> None:
+    some: dict[str, Any] = {"allow_from": ("203.0.113.0/24",)}
+    assert ask(answered, "walled.example.org", **some).problem == ""
+    assert ask(answered, "walled.example.org", guard=True, **some).problem == ""
+    assert ask(answered, "ok.example.org", **some).problem == (
+        "HTTP 200 on /, expected 403 (allow_from lets in smarter-net's own addresses, from where everybody seems to come who comes over IPv6)"
+    )
+    assert ask(answered, "broken.example.org", **some).problem == "HTTP 502 on /, expected 403"
 
 
 def test_a_certificate_of_an_unknown_authority_is_a_problem(answered: Caddy) -> None:

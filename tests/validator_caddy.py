@@ -26,7 +26,7 @@ _CADDYFILE = """\
 	skip_install_trust
 	storage file_system FOLDER/storage
 }
-SNIPPETapi.smarterbot.cl, api.smarterbot.store {
+SNIPPETSapi.smarterbot.cl, api.smarterbot.store {
 	tls internal
 	reverse_proxy VALIDATOR
 }
@@ -54,8 +54,8 @@ def running_site(folder: Path, validator_port: int) -> Iterator[Site]:
     site = Site(folder / "storage/pki/authorities/local/root.crt", free_port())
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(site)) as backend:
         Thread(target=backend.serve_forever, daemon=True).start()
-        snippet, guarded = _rendered()
-        text = _CADDYFILE.replace("SNIPPET", snippet).replace("GUARDED", guarded)
+        snippets, guarded = _rendered()
+        text = _CADDYFILE.replace("SNIPPETS", snippets).replace("GUARDED", guarded)
         text = text.replace("FOLDER", str(folder))
         text = text.replace("VALIDATOR", f"127.0.0.1:{validator_port}").replace("HTTPS", str(site.port))
         (folder / "Caddyfile").write_text(text.replace("BACKEND", f"127.0.0.1 {backend.server_port}"))
@@ -87,16 +87,18 @@ def running_caddy(folder: Path, port: int) -> Iterator[None]:
 
 
 def _rendered() -> tuple[str, str]:
-    """As the deploy renders them: how a service is reached, and the inside of a guarded route; the ends of the wires
+    """As the deploy renders them: what routes have in common, and the inside of a guarded one; the ends of the wires
     are still to be named.
     """
     settings = stack(overrides={"n8n": {"guard": True}})
     proxy = next(item for item in load(settings) if item.name == "caddy")
     text = render.render(settings, proxy)["caddy/Caddyfile"]
-    snippet = text.split("\n(to) {\n")[1].split("\n}\n")[0]
+    snippets = (
+        "\n(plainly) {" + text.split("\n(plainly) {")[1].split("\n}\n\n# This file's digest")[0] + "\n}\n"
+    )
     inside = text.split("\nn8n.smarterbot.cl {\n\timport site n8n.smarterbot.cl\n")[1].split("\n}\n")[0]
-    guarded = inside.replace("vault-auth-validator:8080", "VALIDATOR").replace("to n8n 5678", "to BACKEND")
-    return f"(to) {{\n{snippet}\n}}\n", guarded + "\n"
+    guarded = inside.replace("to n8n 5678", "to BACKEND")
+    return snippets.replace("vault-auth-validator:8080", "VALIDATOR"), guarded + "\n"
 
 
 def _caddy() -> Path:

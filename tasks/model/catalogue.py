@@ -92,6 +92,9 @@ class Route:
 
     loopback: the architecture's host port on 127.0.0.1. expect: HTTP statuses that count as working.
     paths: path → another port of the same container (Odoo's WebSockets).
+    guard: only with a Vault token. allow_from: only from there (not on loopback). Both leave open what is ``public``,
+    without what is ``guarded``; where only ``guarded`` is named, all but that is public. Patterns as Caddy's ``path``
+    has them: * at an end stands for anything, in between for anything without a slash.
     """
 
     subdomain: str
@@ -100,6 +103,9 @@ class Route:
     loopback: int | None = None
     mirrored: bool = False
     guard: bool = False
+    allow_from: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
+    guarded: tuple[str, ...] = ()
     check: str = "/"
     expect: tuple[int, ...] = (200,)
     domain: str = ""

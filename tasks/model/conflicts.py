@@ -1,6 +1,7 @@
 """Conflicts of settings with the catalogue: needs, networks, ports, domains, guards."""
 
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network
 
 from tasks.model import limits, objects
 from tasks.model.catalogue import CORE, Describe, Service, domains
@@ -27,11 +28,12 @@ def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
                     )
         yield from limits.mistakes(stack, service, every[service.name])
         change = stack.override(service.name)
-        for setting in () if service.routes else ("domain", "port", "guard"):
+        for setting in () if service.routes else ("domain", "port", "guard", "allow_from"):
             if getattr(change, setting) is not None:
                 yield f"overrides.{service.name}.{setting}: {service.name!r} has no domain"
     yield from _duplicates(stack, services)
     yield from _guards(services)
+    yield from _visitors(stack)
     yield from _open_ports(stack, services)
     yield from objects.mistakes(stack, every)
 
@@ -73,6 +75,18 @@ def _guards(services: tuple[Service, ...]) -> Iterator[str]:
                 yield "overrides.vault-auth-validator.domain: people sign in at api.<zone>, in every zone"
         elif guarded and not validator:
             yield f"overrides.{service.name}.guard: needs 'vault-auth-validator' in services"
+
+
+def _visitors(stack: Stack) -> Iterator[str]:
+    """Containers, and through Docker's proxy this host and all of IPv6, come from a network of containers."""
+    for name, change in stack.overrides.items():
+        for index, text in enumerate(change.allow_from or ()):
+            for pool in stack.network_pools:
+                if IPv4Network(text).overlaps(IPv4Network(pool)):
+                    yield (
+                        f"overrides.{name}.allow_from.{index}: {text} holds addresses of {pool} (network_pools), from "
+                        "where everybody seems to come who comes over IPv6: name less of it, or other network_pools"
+                    )
 
 
 def _open_ports(stack: Stack, services: tuple[Service, ...]) -> Iterator[str]:

@@ -53,6 +53,16 @@ def _network(text: str) -> str:
 Peer = Annotated[str, AfterValidator(_peer)]
 
 
+def _visitor(text: str) -> str:
+    # Containers have IPv4 alone, and who comes over IPv6 comes through Docker's proxy, from the network's gateway.
+    if ":" in text:
+        raise ValueError(f"{text!r} is IPv6, and Docker hides from Caddy who comes over IPv6: name IPv4")
+    return text
+
+
+Visitor = Annotated[Peer, AfterValidator(_visitor)]
+
+
 def _pool(text: str) -> str:
     """A range that networks of containers are cut from: half of it for ours, half for those that others make."""
     try:

@@ -44,10 +44,15 @@ def _resized(container: Container, change: Override) -> Container:
 
 
 def _routes(stack: Stack, service: Service) -> Iterator[Route]:
-    """A guard is every route's; domain and port are the first one's."""
+    """Who may come is every route's; domain and port are the first one's."""
     change = stack.override(service.name)
     guarded = [
-        replace(item, guard=item.guard if change.guard is None else change.guard) for item in service.routes
+        replace(
+            item,
+            guard=item.guard if change.guard is None else change.guard,
+            allow_from=change.allow_from or item.allow_from,
+        )
+        for item in service.routes
     ]
     for first in guarded[:1]:
         yield replace(first, domain=change.domain or first.domain, loopback=change.port or first.loopback)

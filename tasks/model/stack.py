@@ -10,7 +10,7 @@ from tasks.model.adopt_types import Adopted
 from tasks.model.domain_types import Address, Directory, Domain, Email
 from tasks.model.image_types import PATH, Image, Repository, Revision
 from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
-from tasks.model.network_types import Interface, Network, Peer, Pools
+from tasks.model.network_types import Interface, Network, Peer, Pools, Visitor
 from tasks.model.path_types import LocalPath, OptionalPath, Pem
 from tasks.model.port_types import Ports, Protocol, Target
 from tasks.model.setting_types import (
@@ -63,6 +63,7 @@ class Override(_Settings):
     domain: Domain | None = None
     port: Port | None = None
     guard: bool | None = None
+    allow_from: Annotated[tuple[Visitor, ...], Listed, Field(min_length=1)] | None = None
     memory_mb: Megabytes | None = None
     cpus: Cores | None = None
     disk_gb: Gigabytes | None = None

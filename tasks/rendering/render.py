@@ -13,7 +13,7 @@ from functools import cache
 import yaml
 
 from tasks.model import catalogue
-from tasks.model.catalogue import Container, Service
+from tasks.model.catalogue import Container, Route, Service
 from tasks.model.stack import Stack
 from tasks.rendering import host_files
 from tasks.rendering.templates import FOLDER, HOME, jinja
@@ -140,13 +140,16 @@ def _configuration(stack: Stack, service: Service, folder: str) -> Files:
     return {path: text.replace("@digest@", digest(text)) for path, text in texts.items() if text.strip()}
 
 
+def scraped(service: Service, route: Route) -> tuple[str, ...]:
+    """Paths of a route that are Prometheus', and nobody else's."""
+    ports = {route.port, *route.paths.values()}
+    here = [item for item in service.metrics if item.container == route.container and item.port in ports]
+    return tuple(dict.fromkeys(item.path for item in here))
+
+
 def _template(stack: Stack, service: Service, name: str) -> str:
-    services = load(stack)
-    return (
-        jinja()
-        .get_template(name)
-        .render(stack=stack, service=service, services=services, domains=catalogue.domains)
-    )
+    functions = {"domains": catalogue.domains, "scraped": scraped}
+    return jinja().get_template(name).render(stack=stack, service=service, services=load(stack), **functions)
 
 
 def _compose_text(stack: Stack, service: Service, labels: Mapping[str, str]) -> str:

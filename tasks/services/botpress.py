@@ -17,6 +17,18 @@ from tasks.model.stack import Stack
 # The image starts Duckling, which finds dates and amounts in texts, from a shell that forwards no signals. Here bp stays the
 # process that gets them. Duckling writes a folder beside itself, and takes PORT for its own.
 _START = "(cd /tmp && exec env -u PORT /botpress/duckling) & exec /botpress/bp"
+# What those who talk to a bot reach: its API with converse and the webchat, its WebSocket, channels' webhooks, the page around the
+# webchat, short links (packages/bp/src/core/app/server.ts of 12.31.10). It serves the studio below any path whatever.
+_PUBLIC = (
+    "/api/v1/bots/*",
+    "/api/v1/messaging/*",
+    "/api/v1/chat/*",
+    "/api/v1/media/*",
+    "/socket.io/*",
+    "/assets/*",
+    "/lite/*",
+    "/s/*",
+)
 
 
 def describe(stack: Stack) -> Service:
@@ -29,6 +41,8 @@ def describe(stack: Stack) -> Service:
         # A page of Studio, for a bot that need not be there: /status says nothing of Studio's process, and bp answers
         # 504 in its place when that has given up (v12.31.10 server.ts setupStudioProxy).
         check="/studio/smarteros",
+        public=_PUBLIC,
+        guarded=("*/studio/*", "*/api/v1/studio*"),
         domain=stack.override("botpress").domain or "",
     )
     # As it is kept and looked for (v12.31.10 strategy_users.ts).

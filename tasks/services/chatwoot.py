@@ -26,6 +26,38 @@ _STORAGE = (
     ),
 )
 _TMPFS = ("/tmp", "/app/tmp", "/app/log")
+# What customers and their channels reach (config/routes.rb of v4.15): the widget with its API and WebSocket, the help centre, surveys,
+# webhooks, OAuth's way back, attachments, and the files that these pages load. Not the agents' API, on which /app stands.
+_PUBLIC = (
+    "/widget",
+    "/api/v1/widget/*",
+    "/public/api/*",
+    "/cable",
+    "/survey/*",
+    "/hc/*",
+    "/webhooks/*",
+    "/enterprise/webhooks/*",
+    "/api/v1/integrations/webhooks",
+    "/bot",
+    "/twilio/*",
+    "/twitter/callback",
+    "/microsoft/callback",
+    "/google/callback",
+    "/instagram/callback",
+    "/tiktok/callback",
+    "/notion/callback",
+    "/linear/callback",
+    "/shopify/callback",
+    "/rails/active_storage/*",
+    "/slack_uploads",
+    "/.well-known/*",
+    "/vite/*",
+    "/packs/*",
+    "/assets/*",
+    "/audio/*",
+    "/brand-assets/*",
+    "/favicon*",
+)
 
 
 def describe(stack: Stack) -> Service:
@@ -36,6 +68,7 @@ def describe(stack: Stack) -> Service:
         3000,
         loopback=3100,
         expect=(200, 302),
+        public=_PUBLIC,
         domain=stack.override("chatwoot").domain or "",
     )
     environment = _environment(stack, f"https://{domains(stack, route)[0]}")

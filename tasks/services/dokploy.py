@@ -25,6 +25,8 @@ def describe(stack: Stack) -> Service:
         3000,
         mirrored=True,
         check="/api/health",
+        # A git server says there that something was pushed, with a token or a signature in it (pages/api/deploy).
+        public=("/api/deploy/*",),
         domain=stack.override("dokploy").domain or "",
     )
     return Service(

@@ -23,6 +23,10 @@ _JAVA = (
     "-Dpolyglotimpl.AttachLibraryFailureAction=ignore"
 )
 
+# Shared and embedded charts, which Metabase shows only where an admin has switched that on, their data, and the files that those pages load
+# (src/metabase/server/routes.clj).
+_PUBLIC = ("/public/*", "/embed/*", "/api/public/*", "/api/embed/*", "/app/*", "/favicon.ico")
+
 
 def describe(stack: Stack) -> Service:
     """Its state is in Postgres; the container has no volume."""
@@ -32,6 +36,7 @@ def describe(stack: Stack) -> Service:
         3000,
         mirrored=True,
         check="/api/health",
+        public=_PUBLIC,
         domain=stack.override("metabase").domain or "",
     )
     return Service(

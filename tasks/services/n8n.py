@@ -17,11 +17,34 @@ from tasks.model.catalogue import (
 )
 from tasks.model.stack import Stack
 
+# What workflows offer to others, those that wait for an answer and those being tested too, and what says who may by itself: OAuth's way
+# back, signed files (n8n 2.30's endpoints.config and abstract-server). Not /mcp-server, which changes workflows.
+_PUBLIC = (
+    "/webhook/*",
+    "/webhook-test/*",
+    "/webhook-waiting/*",
+    "/form/*",
+    "/form-test/*",
+    "/form-waiting/*",
+    "/mcp/*",
+    "/mcp-test/*",
+    "/rest/oauth1-credential/callback",
+    "/rest/oauth2-credential/callback",
+    "/rest/binary-data/signed",
+    "/static/*",
+    "/favicon.ico",
+)
+
 
 def describe(stack: Stack) -> Service:
     """One main process (Community cannot run two); queue mode comes with several nodes."""
     route = Route(
-        subdomain="n8n", container="n8n", port=5678, loopback=5678, domain=stack.override("n8n").domain or ""
+        subdomain="n8n",
+        container="n8n",
+        port=5678,
+        loopback=5678,
+        public=_PUBLIC,
+        domain=stack.override("n8n").domain or "",
     )
     return Service(
         name="n8n",

@@ -27,6 +27,28 @@ _VOLUMES = (
     Volume("odoo_extra", "/mnt/extra-addons", backup=True),
 )
 
+# What staff and programs use. The rest is its website's, its portal's, its payments' and its modules', and any module adds to that. Each
+# answers below a language, too: /es/jsonrpc (addons/http_routing, case 9). /odoo and /json are of 18 and 19.
+_GUARDED = (
+    "/web",
+    "/*/web",
+    "/odoo",
+    "/odoo/*",
+    "/*/odoo",
+    "*/web/dataset/*",
+    "*/web/action/*",
+    "*/web/export/*",
+    "*/web/view/*",
+    "*/web/database/*",
+    "*/web/session/authenticate",
+    "*/report/download",
+    "*/report/html/*",
+    "*/report/pdf/*",
+    "*/jsonrpc",
+    "*/json/*",
+    "*/xmlrpc/*",
+)
+
 
 def describe(stack: Stack) -> Service:
     """Its role may create databases (one for each company) and is no superuser."""
@@ -38,6 +60,7 @@ def describe(stack: Stack) -> Service:
         check="/web/health",
         expect=(200, 303),
         paths={"/websocket": 8072, "/longpolling/*": 8072},
+        guarded=_GUARDED,
         domain=stack.override("odoo").domain or "",
     )
     admin = Admin(

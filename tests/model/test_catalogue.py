@@ -92,6 +92,7 @@ def test_an_override_changes_the_named_and_nothing_else() -> None:
         "environment": {"N8N_METRICS": "false"},
         "health_seconds": 7,
         "guard": True,
+        "allow_from": ["203.0.113.7", "198.51.100.0/24"],
         "domain": "flows.smarterbot.store",
     }
     before, after = service("n8n"), service("n8n", overrides={"n8n": change})
@@ -109,7 +110,9 @@ def test_an_override_changes_the_named_and_nothing_else() -> None:
         },
         health=replace(main.health, seconds=7),
     )
-    assert after.routes == (replace(before.routes[0], guard=True, domain="flows.smarterbot.store"),)
+    visitors = ("203.0.113.7", "198.51.100.0/24")
+    changed = replace(before.routes[0], guard=True, allow_from=visitors, domain="flows.smarterbot.store")
+    assert after.routes == (changed,)
     assert replace(after, containers=before.containers, routes=before.routes) == before
 
 
@@ -232,6 +235,19 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"overrides": {"redis": {"domain": "redis.smarterbot.store", "guard": False}}},
         ["overrides.redis.domain: 'redis' has no domain", "overrides.redis.guard: 'redis' has no domain"],
+    ),
+    (
+        {"overrides": {"postgres": {"allow_from": ["203.0.113.7"]}}},
+        ["overrides.postgres.allow_from: 'postgres' has no domain"],
+    ),
+    (
+        {"overrides": {"n8n": {"allow_from": ["203.0.113.7", "10.0.0.0/8"]}}},
+        [
+            (
+                "overrides.n8n.allow_from.1: 10.0.0.0/8 holds addresses of 10.207.0.0/16 (network_pools), from where "
+                "everybody seems to come who comes over IPv6: name less of it, or other network_pools"
+            )
+        ],
     ),
 ]
 

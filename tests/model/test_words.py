@@ -152,6 +152,36 @@ TYPES: list[tuple[dict[str, Any], str]] = [
         {"mirror_zones": (name for name in ("a.cl",))},
         "mirror_zones: has to be a list, and is a Python generator",
     ),
+    (
+        {"overrides": {"n8n": {"allow_from": "203.0.113.7, 198.51.100.0/24"}}},
+        (
+            "overrides.n8n.allow_from: has to be a list, and is text "
+            "(did you mean ['203.0.113.7', '198.51.100.0/24']?)"
+        ),
+    ),
+    ({"overrides": {"n8n": {"allow_from": []}}}, "overrides.n8n.allow_from: has to list at least one"),
+    (
+        {"overrides": {"n8n": {"allow_from": ["203.0.113.7/24"]}}},
+        (
+            "overrides.n8n.allow_from.0: '203.0.113.7/24' names a host and its network at once "
+            "(did you mean '203.0.113.0/24'?)"
+        ),
+    ),
+    (
+        {"overrides": {"n8n": {"allow_from": ["0.0.0.0/0"]}}},
+        "overrides.n8n.allow_from.0: '0.0.0.0/0' is everybody",
+    ),
+    (
+        {"overrides": {"n8n": {"allow_from": ["2001:db8::/32"]}}},
+        (
+            "overrides.n8n.allow_from.0: '2001:db8::/32' is IPv6, and Docker hides from Caddy who comes over IPv6: "
+            "name IPv4"
+        ),
+    ),
+    (
+        {"overrides": {"n8n": {"allowed_from": ["203.0.113.7"]}}},
+        "overrides.n8n.allowed_from: unknown setting (did you mean 'allow_from'?)",
+    ),
     ({"peers": [5]}, "peers.0: has to be text, and is a number"),
     ({"overrides": []}, "overrides: has to be a table like {…: …}, and is a list"),
     ({"overrides": {"n8n": None}}, "overrides.n8n: has to be a table like {…: …}, and is None"),

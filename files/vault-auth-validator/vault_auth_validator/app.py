@@ -69,7 +69,7 @@ async def validate(request: Request) -> Response:
     headers, configured = request.headers, request.state.sign_in
     visitor = None if token_from(headers) else sign_in.navigation(headers, configured)
     try:
-        identity = await _identify(request)
+        token, identity = await _identify(request)
     except Unauthorised as refusal:
         return sign_in.to_sign_in(headers, visitor, configured) if visitor else _unauthorised(str(refusal))
     except VaultUnavailable as error:
@@ -77,17 +77,19 @@ async def validate(request: Request) -> Response:
         if visitor:
             return pages.message(visitor.zone, "Your session cannot be checked at present", f"{error}.", 503)
         return _answer({"error": str(error)}, 503)
-    return _answer({"status": "ok"}, headers=identity_headers(identity))
+    # Caddy takes out an Authorization that was meant for us, and leaves a service its own.
+    spent = {"X-Vault-Spent": "Authorization"} if token in _bearers(headers) else {}
+    return _answer({"status": "ok"}, headers=identity_headers(identity) | spent)
 
 
-async def _identify(request: Request) -> Identity:
+async def _identify(request: Request) -> tuple[str, Identity]:
     refusal = "no token: send X-Vault-Token, or Authorization: Bearer"
     for token in _tokens(request):
         if not TOKEN.fullmatch(token):
             refusal = "malformed token: printable ASCII without blanks, 4096 bytes at most"
             continue
         try:
-            return await look_up(request.state.vault, token)
+            return token, await look_up(request.state.vault, token)
         except TokenRefused:
             refusal = "Vault refuses the token: unknown, expired, revoked, or may not look itself up"
     raise Unauthorised(refusal)
@@ -104,10 +106,14 @@ def _tokens(request: Request) -> Iterator[str]:
 
 def token_from(headers: Headers) -> str:
     """The token that a request carries, "" when there is none. X-Vault-Token goes before Authorization."""
-    if token := headers.get("x-vault-token"):
-        return token
-    scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    return credentials.strip(" ") if scheme.lower() == "bearer" else ""
+    return headers.get("x-vault-token") or next(_bearers(headers), "")
+
+
+def _bearers(headers: Headers) -> Iterator[str]:
+    for value in headers.getlist("authorization"):
+        scheme, _, credentials = value.partition(" ")
+        if scheme.lower() == "bearer":
+            yield credentials.strip(" ")
 
 
 def identity_headers(identity: Identity) -> dict[str, str]:
