@@ -7,7 +7,7 @@ export SMARTEROS_LAB ?= default
 EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTORY)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status undo-host lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status undo-host give-secrets test-mail lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -61,6 +61,14 @@ verify: $(VENV)/ready ## asks every service by name over TLS
 status: $(VENV)/ready ## how every service is, and why it is not well
 	@$(EXISTS)
 	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.status.run
+
+give-secrets: $(VENV)/ready ## asks for the secrets that only you know, like the mail server's password, and writes them into Vault
+	@$(EXISTS)
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.give_secrets.run
+
+test-mail: $(VENV)/ready ## TO=you@example.com: sends a mail as the services do, and says what the server answers
+	@$(EXISTS)
+	@TO="$(TO)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.test_mail.run
 
 undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks
 	@$(BIN)/pyinfra $(INVENTORY) tasks.commands.undo_host.run

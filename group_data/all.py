@@ -50,6 +50,10 @@ forks = {}
 # The contact of the account at the certificate authority, which warns of no expiry (Let's Encrypt ended that in June
 # 2025: `make verify` shows a certificate that was not renewed), and the login of the services' first admin.
 acme_email = None
+# Through which server the services send mail: {"host": "smtp.example.com", "user": "ops@example.com", "from":
+# "ops@example.com"}; security: "starttls" (port 587), "tls" (465), or "none" at a private address; "port" where it is
+# another. The password is in Vault: `make give-secrets` asks for it.
+mail = None
 # Another ACME directory (an internal CA's), and on this machine the PEM file of the root that its server shows.
 acme_directory = ""
 acme_root = ""

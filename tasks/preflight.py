@@ -9,7 +9,7 @@ from pyinfra import logger
 from pyinfra.api import StringCommand
 
 from tasks import firewall, ssh, verify
-from tasks.clients import vault_session
+from tasks.clients import vault_session, vault_values
 from tasks.facts import (
     DatabasesFact,
     DockerFact,
@@ -89,6 +89,7 @@ def checked() -> Commands:
     reasons += _networks(reasons)
     reasons += firewall.refusals(machine.access, stack())
     reasons += vault_session.refusals()
+    reasons += vault_values.refusals()
     if reasons:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
@@ -120,7 +121,15 @@ def warnings(machine: Machine) -> Iterator[str]:
     yield from networks.warnings()
     yield from survey.remarks()
     if not machine.deployed:
+        yield from unsent(services())
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
+
+
+def unsent(chosen: Iterable[Service]) -> Iterator[str]:
+    """Said once: what the services' users miss without a server for mails."""
+    silent = [service.title for service in chosen if service.mails]
+    if silent and stack().mail is None:
+        yield f"mail: not set, so {', '.join(silent)} send no invitation and no password reset (README, Mail)"
 
 
 def _quiet_run() -> list[tuple[Any, ...]]:

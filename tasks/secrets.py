@@ -1,6 +1,7 @@
 """Secrets: what is missing is generated into Vault once; /vault/secrets/<service>.env is rendered from it.
 
-Existing values are never touched: writes are check-and-set on the version that was read.
+Existing values are never touched: writes are check-and-set on the version that was read. What only a person knows is
+asked for (tasks/commands/give_secrets.py).
 """
 
 import hashlib
@@ -15,9 +16,10 @@ from urllib.parse import quote
 
 import bcrypt
 
-from tasks.clients import vault_session
+from tasks.clients import vault_session, vault_values
 from tasks.model import envfile
 from tasks.model.catalogue import Secret, Service
+from tasks.model.given import place
 from tasks.model.shapes import shown
 from tasks.operations import files
 from tasks.rendering.render import SECRETS, SECRETS_VARIABLE
@@ -27,7 +29,6 @@ from tasks.run import (
     executing,
     operation,
     recall,
-    remember,
     services,
     stack,
     step,
@@ -37,6 +38,8 @@ from tasks.run import (
 # Our own path beside the services': the key of the digests that containers and roles are compared by.
 OWN_PATH = "smarteros"
 DIGEST_KEY = Secret("DIGEST_KEY", kind="hex", length=64)
+
+values = vault_values.values
 
 _ALPHANUMERIC = string.ascii_letters + string.digits
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -49,24 +52,9 @@ def run() -> None:
 
 
 def wanted() -> dict[str, tuple[Secret, ...]]:
-    """Vault path → the secrets that have to be there."""
-    return {OWN_PATH: (DIGEST_KEY,), **{item.name: item.secrets for item in services() if item.secrets}}
-
-
-def values(path: str) -> dict[str, str]:
-    """The secrets of one path, read from Vault once a run. Raises Refused."""
-    return _versioned(path)[0]
-
-
-def _versioned(path: str) -> tuple[dict[str, str], int]:
-    found = remember(("secrets", path), lambda: vault_session.read(path))
-    for name, value in found[0].items():
-        where = f"{stack().vault_mount}/{path}#{shown(name)}"
-        if not isinstance(value, str):
-            raise Refused(f"{where} is no text; write it as a string")
-        if re.search("[\ud800-\udfff]", value):
-            raise Refused(f"{where} holds a lone surrogate, which is no text")
-    return found
+    """Vault path → the secrets that have to be there, and are made where they are not."""
+    made = {item.name: tuple(each for each in item.secrets if each.kind != "given") for item in services()}
+    return {OWN_PATH: (DIGEST_KEY,), **{name: secrets for name, secrets in made.items() if secrets}}
 
 
 @operation
@@ -75,7 +63,9 @@ def filled() -> Commands:
     if _planning_without_vault():
         yield "true"
         return
-    found = together(*(partial(_versioned, path) for path in wanted()))
+    if lost := vault_values.lost():
+        raise Refused(vault_values.to_be_given(lost))
+    found = together(*(partial(vault_values.versioned, path) for path in wanted()))
     for (path, declared), (present, version) in zip(wanted().items(), found, strict=True):
         if missing := generated(declared, present):
             yield step(partial(_write, path, {**present, **missing}, version))
@@ -146,7 +136,7 @@ def rendered() -> Commands:
 
 def env_text(service: Service) -> str:
     """The service's env file: all its secrets and their keyed digest. Raises Refused for impossible values."""
-    present = {**values(service.name), **_composed(service), **_redis_users(service)}
+    present = {**values(service.name), **_given(service), **_composed(service), **_redis_users(service)}
     where = f"{stack().vault_mount}/{service.name}"
     for name in present:
         if not _NAME.fullmatch(name):
@@ -155,6 +145,12 @@ def env_text(service: Service) -> str:
         return envfile.encode({**present, SECRETS_VARIABLE: keyed_digest(present)})
     except envfile.Impossible as error:
         raise Refused(f"{where}#{error}") from None
+
+
+def _given(service: Service) -> dict[str, str]:
+    """What a person gave, under the name that the service knows it by."""
+    places = {each.name: place(service.name, each) for each in service.secrets if each.kind == "given"}
+    return {variable: values(path)[name] for variable, (path, name) in places.items()}
 
 
 def _composed(service: Service) -> dict[str, str]:

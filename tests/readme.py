@@ -89,6 +89,13 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
+def mails_table() -> str:
+    """What each service's users miss without the setting mail, as Markdown."""
+    rows = ["| Service | Without `mail` |", "|---|---|"]
+    rows += [f"| {service.title} | {service.mails} |" for service in load(settings()) if service.mails]
+    return "\n".join(rows)
+
+
 def expected(text: str) -> str:
     """The README with its generated parts as they have to be."""
     parts = {
@@ -96,6 +103,7 @@ def expected(text: str) -> str:
         "hosts": hosts_table,
         "guards": guards_table,
         "settings": settings_table,
+        "mails": mails_table,
         "rooms": drawing,
     }
     for name, made in parts.items():

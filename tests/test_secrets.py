@@ -1,8 +1,10 @@
 """Secrets: what is generated, what an env file holds, and that Vault's values are never overwritten."""
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,9 +15,11 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
 from tasks import secrets
+from tasks.clients import vault_values
+from tasks.commands import give_secrets
 from tasks.model.catalogue import Container, Health, Secret, Service, Size
 from tasks.run import Refused, remember
-from tests.fake import fake
+from tests.fake import commands, fake
 from tests.openbao import OpenBao, running_openbao
 
 KEY = {"smarteros": {"DIGEST_KEY": "00" * 32}}
@@ -77,6 +81,43 @@ def test_an_env_file_holds_all_values_and_their_keyed_digest() -> None:
         )
 
 
+POST = replace(CRM, name="post", secrets=(Secret("SMTP_PASSWORD", kind="given", of="mail#PASSWORD"),))
+
+
+def test_what_a_person_gave_is_in_the_file_under_the_services_name_for_it() -> None:
+    with reading({**KEY, "mail": {"PASSWORD": "p$1 \"'#", "OTHER": "x"}, "post": {}}):
+        first, *_ = secrets.env_text(POST).splitlines()
+        assert first.startswith("SMARTEROS_SECRETS_DIGEST=")
+        assert secrets.env_text(POST).splitlines()[1:] == ['SMTP_PASSWORD="p\\$1 \\"\'#"']
+
+
+def test_what_only_a_person_knows_is_never_made_and_asked_for_before_anything_is_written(
+    bao: OpenBao,
+    external: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    relay = {"host": "smtp.example.com", "user": "relay", "from": "ops@example.com"}
+    settings = {**external, "services": ["postgres", "n8n"], "mail": relay}
+    monkeypatch.setattr("sys.argv", ["pyinfra", "--dry", "inventories/staging.py", "deploy.py"])
+    said = (
+        "Vault does not hold secret/mail#PASSWORD, which only you know: `make give-secrets "
+        "INVENTORY=inventories/staging.py` asks for it and writes it; then deploy again"
+    )
+    with fake({}, **settings) as host:
+        assert list(vault_values.refusals()) == [said]
+        assert [perform(host, step) for step in planned()] == [False]
+    assert said in caplog.text
+    monkeypatch.setattr("sys.stdin", io.StringIO("p$1 \"'#\n"))
+    with fake({}, **settings) as host:
+        assert [perform(host, step) for step in commands(give_secrets.written)] == [True]
+    assert stored(bao, "mail") == {"PASSWORD": "p$1 \"'#"}
+    with fake({}, **settings) as host:
+        assert list(vault_values.refusals()) == []
+        assert [perform(host, step) for step in planned()] == [True, True, True]
+    assert "N8N_SMTP_PASS" not in stored(bao, "n8n")
+
+
 def test_another_key_or_another_value_gives_another_digest() -> None:
     digests = set()
     for key, value in (("00", "a"), ("00", "b"), ("11", "a")):
@@ -121,7 +162,7 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
 def external(bao: OpenBao, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Settings of a run against that server, as an external Vault, with nothing in it yet."""
     monkeypatch.setenv("VAULT_TOKEN", bao.root_token)
-    for path in ("smarteros", "redis"):
+    for path in ("smarteros", "redis", "mail", "n8n", "postgres"):
         try:
             bao.call("DELETE", f"secret/metadata/{path}")
         except httpx.HTTPStatusError as error:

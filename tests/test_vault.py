@@ -164,6 +164,19 @@ def test_edited_policies_and_roles_are_mended_and_a_new_service_gets_its_own(
     assert perform(tmp_path, services=["vault", "postgres", "redis", "caddy"]) == 0
 
 
+def test_a_service_reads_what_it_shares_and_no_other_does(bao: OpenBao, tmp_path: Path) -> None:
+    relay = {"host": "smtp.example.com", "user": "relay", "from": "ops@example.com"}
+    chosen = ["vault", "postgres", "n8n"]
+    perform(tmp_path, services=chosen, mail=relay)
+    found = stored(tmp_path)
+    client = unsealed(bao)
+    client.auth.approle.login(found.role_id, found.secret_id)
+    policies = {name: client.sys.read_acl_policy(f"smarteros-{name}")["data"]["policy"] for name in chosen}
+    assert [name for name, policy in policies.items() if '"secret/data/mail"' in policy] == ["n8n"]
+    assert perform(tmp_path, services=chosen, mail=relay) == 0
+    assert perform(tmp_path, services=chosen) == 1
+
+
 def test_a_run_killed_after_any_step_is_finished_by_the_next(bao: OpenBao, tmp_path: Path) -> None:
     """Each round does one step more than the round before would have, and ends."""
     total = 0

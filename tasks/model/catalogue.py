@@ -4,12 +4,12 @@ Only what other code reasons about is modelled; ``Container.extra`` passes anyth
 compose verbatim. Every service is one file in ``tasks/services`` with ``describe(stack) -> Service``.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.model.folder import Folder
+from tasks.model.size import Size as Size  # noqa: PLC0414  a word of this vocabulary
 from tasks.model.stack import Stack
 
 CORE = "smarter-net"
@@ -21,36 +21,16 @@ Role = Literal["proxies", "data", "apps", "monitoring"]
 
 
 @dataclass(frozen=True)
-class Size:
-    """Limits of one container, MB of memory and cores, and what it takes of a host: MB in use, GB stored, GB of its image.
-
-    used_mb: what the real program takes in ordinary use, its source in a comment; 0 where nobody knows, which counts as
-    the limit. share: what it takes beside that of its limit, since its settings are made from it (a JVM's heap).
-    """
-
-    memory_mb: int
-    cpus: float
-    disk_gb: float = 0.1
-    used_mb: int = 0
-    share: float = 0.0
-    image_gb: float = 0.0
-
-    @property
-    def used(self) -> int:
-        """MB that it takes of its host, at most the limit."""
-        return min(self.memory_mb, math.ceil(self.used_mb + self.share * self.memory_mb) or self.memory_mb)
-
-
-@dataclass(frozen=True)
 class Secret:
     """One variable of the service's env file. ``kind`` says how a missing value comes to be.
 
     token: ``length`` random letters and digits; password: the same with every class of character that sign-up
-    forms ask for; hex: ``length`` hexadecimal digits; bcrypt: the bcrypt hash of the secret named ``of``.
+    forms ask for; hex: ``length`` hexadecimal digits; bcrypt: the bcrypt hash of the secret named ``of``; given: never
+    made, a person writes it into Vault, at ``of`` (path#name) where several services share it.
     """
 
     name: str
-    kind: Literal["token", "password", "hex", "bcrypt"] = "token"
+    kind: Literal["token", "password", "hex", "bcrypt", "given"] = "token"
     length: int = 40
     of: str = ""
 
@@ -190,6 +170,7 @@ class Service:
     """All that is particular to one service.
 
     composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
+    mails: what its users miss without the setting ``mail``; empty where that changes nothing.
     """
 
     name: str
@@ -206,6 +187,7 @@ class Service:
     composed: Mapping[str, str] = field(default_factory=dict)
     admin: Admin | None = None
     metrics: tuple[Metrics, ...] = ()
+    mails: str = ""
 
     @property
     def main(self) -> Container:

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from tasks.model.authorities import uncertified
+from tasks.model.mail_types import unsendable
 from tasks.model.words import suggestion
 
 Table = Mapping[Any, Any]
@@ -24,6 +25,7 @@ def contradictions(settings: Mapping[str, Any], names: tuple[str, ...]) -> Itera
             yield f"networks.{index}: {name!r} is listed twice"
     yield from _vault_contradictions(settings, meant(services, names))
     yield from _zones(settings)
+    yield from unsendable(settings.get("mail"))
     if "caddy" in services:
         if settings.get("acme_email") is None:
             yield f"acme_email: is required: {_ADDRESS}"

@@ -10,24 +10,24 @@ from tasks.model.setting_types import matching
 from tasks.model.words import meant
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"(?=.{{4,253}}$)({_LABEL}\.)+(?!\d+$){_LABEL}")
+DOMAIN = re.compile(rf"(?=.{{4,253}}$)({_LABEL}\.)+(?!\d+$){_LABEL}")
 # Printable ASCII without a blank, and without what would end a value in a Caddyfile.
 URL = r"[!#-\[\]-_a-z|~]"
 _EMAIL = re.compile(r"(?!.*\.[.@])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 def _domain(text: str) -> str:
-    if _DOMAIN.fullmatch(text):
+    if DOMAIN.fullmatch(text):
         return text
     if found := _mixed(text):
         raise ValueError(f"{text!r} mixes Latin letters with {found!r}, a {unicodedata.name(found).lower()}")
     message = "is no domain name (like smarterbot.cl)"
     if "*" in text:
         message = "is a wildcard, and here each service gets a name and a certificate of its own"
-    raise ValueError(f"{text!r} {meant(message, _bare(text))}")
+    raise ValueError(f"{text!r} {meant(message, bare(text))}")
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """The domain in an address, in capitals, with a port or in letters of its language; empty when there is none."""
     name = re.sub(r"^[a-z][a-z0-9+.-]*://", "", text.strip().lower())
     name = re.split(r"[/?#]|:\d*(?=[/?#]|$)", name)[0]
@@ -45,7 +45,7 @@ def _ascii(name: str) -> str:
             name = idna.encode(name, uts46=True).decode()
         except idna.IDNAError:
             return ""
-    return name if _DOMAIN.fullmatch(name) else ""
+    return name if DOMAIN.fullmatch(name) else ""
 
 
 def _mixed(text: str) -> str:
@@ -63,7 +63,7 @@ def _email(text: str) -> str:
         return text
     first = re.split(r"[\s,;<>]+", re.sub(r"^\s*mailto:|^[^<]*<", "", text, flags=re.IGNORECASE).strip())[0]
     local, at, domain = first.rpartition("@")
-    better = f"{local}{at}{_bare(domain)}"
+    better = f"{local}{at}{bare(domain)}"
     raise ValueError(f"{text!r} {meant('is no e-mail address', better if _EMAIL.fullmatch(better) else '')}")
 
 

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from tasks.model.catalogue import Describe
 from tasks.model.conflicts import mistakes
 from tasks.model.contradictions import contradictions, meant, mirrors, strings
-from tasks.model.stack import BadSettings, Fork, McpServer, OpenPort, Override, Stack
+from tasks.model.stack import BadSettings, Fork, Mail, McpServer, OpenPort, Override, Stack
 from tasks.model.words import hidden, suggestion, wrong
 
 # What pyinfra's own connectors read from host data; every other key has to be a setting of ours.
@@ -25,6 +25,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "overrides": Override,
     "mcp_servers": McpServer,
     "forks": Fork,
+    "mail": Mail,
     "open_ports": OpenPort,
 }
 
@@ -92,9 +93,10 @@ def _without(settings: Mapping[str, Any], path: tuple[int | str, ...]) -> dict[s
     return kept
 
 
-# What was a setting once → what became of it.
+# What was a setting once, or is none → where it is.
 _GONE = {
-    "older_ssh_clients": "older SSH clients are let in unless strict_ssh = True, which is what older_ssh_clients = False was"
+    "mail.password": "it is given to Vault alone: `make give-secrets` asks for it",
+    "older_ssh_clients": "older SSH clients are let in unless strict_ssh = True, which is what older_ssh_clients = False was",
 }
 
 

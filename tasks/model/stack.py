@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 from tasks.model.adopt_types import Adopted
 from tasks.model.domain_types import Address, Directory, Domain, Email
 from tasks.model.image_types import PATH, Image, Repository, Revision
+from tasks.model.mail_types import PORTS, Login, MailHost
 from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
 from tasks.model.network_types import Interface, Network, Peer, Pools, Visitor
 from tasks.model.path_types import LocalPath, OptionalPath, Pem
@@ -98,12 +99,30 @@ class OpenPort(_Settings):
     sources: Annotated[tuple[Peer, ...], Listed] = Field(default=(), alias="from")
 
 
+class Mail(_Settings):
+    """The server that takes the services' mails. sender: whom they are from (``from``). user: empty where it asks for no
+    login; the password is in Vault.
+    """
+
+    host: MailHost
+    port: Port | None = None
+    user: Login = ""
+    sender: Email = Field(alias="from")
+    security: Literal["starttls", "tls", "none"] = "starttls"
+
+    @property
+    def at(self) -> int:
+        """The port, the usual one where none is named."""
+        return self.port or PORTS[self.security]
+
+
 class Stack(_Settings):
     """All settings of one inventory. ``group_data/all.py`` says what each is for."""
 
     zone: Domain
     mirror_zones: Annotated[tuple[Domain, ...], Listed] = ()
     acme_email: Email | None = None
+    mail: Mail | None = None
     acme_directory: Directory = ""
     acme_root: Pem = ""
     trusted_root: OptionalPath = ""

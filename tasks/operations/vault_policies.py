@@ -19,6 +19,8 @@ from tasks.clients import vault_answers as answers
 from tasks.clients import vault_session
 from tasks.clients.lazily import lazily
 from tasks.clients.vault_session import DEPLOYER, Kept, foreseen, keep, kept
+from tasks.model.catalogue import Service
+from tasks.model.given import given
 from tasks.model.shapes import shaped
 from tasks.run import Commands, executing, operation, services, stack, step, together
 
@@ -43,6 +45,9 @@ _SERVICE_POLICY = """
 path "{mount}/data/{name}" {{ capabilities = ["read"] }}
 path "auth/token/lookup-self" {{ capabilities = ["read"] }}
 path "auth/token/revoke-self" {{ capabilities = ["update"] }}
+"""
+# What it shares with others and a person has given, like the mail server's password.
+_SHARED_POLICY = """path "{mount}/data/{name}" {{ capabilities = ["read"] }}
 """
 _PATIENCE = 600  # tenths of a second: a busy host's Vault took one of them
 _ROLE = {"token_ttl": 1200, "token_max_ttl": 3600, "token_no_default_policy": True}
@@ -107,15 +112,21 @@ def _deployer_policy() -> str:
 
 def _differences(client: hvac.Client) -> Iterator[FunctionCommand]:
     """Policies and roles that are not as described, all read at once."""
-    names = [service.name for service in services()]
+    described = {service.name: _service_policy(service) for service in services()}
+    names = list(described)
     policies = together(*(partial(_policy, client, f"smarteros-{name}") for name in names))
     roles = together(*(partial(_role, client, name, _role_of(name)) for name in names))
     for name, policy, role in zip(names, policies, roles, strict=True):
-        described = _SERVICE_POLICY.format(mount=stack().vault_mount, name=name)
-        if policy != described:
-            yield step(partial(_write_policy, client, f"smarteros-{name}", described))
+        if policy != described[name]:
+            yield step(partial(_write_policy, client, f"smarteros-{name}", described[name]))
         if role != _role_of(name):
             yield step(partial(_write_role, client, name, _role_of(name)))
+
+
+def _service_policy(service: Service) -> str:
+    shared = (path for path, _ in given([service]) if path != service.name)
+    readable = "".join(_SHARED_POLICY.format(mount=stack().vault_mount, name=path) for path in shared)
+    return _SERVICE_POLICY.format(mount=stack().vault_mount, name=service.name) + readable
 
 
 def _role_of(name: str) -> dict[str, Any]:

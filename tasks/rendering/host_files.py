@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.model.catalogue import Service, domains
+from tasks.model.given import given, place
 from tasks.model.overrides import overridden
 from tasks.model.stack import Stack
 from tasks.rendering.templates import FOLDER, jinja
@@ -45,6 +46,7 @@ def _script(stack: Stack, services: tuple[Service, ...], service: Service | None
         services=services,
         service=service,
         engine=vault.ENGINES[stack.vault_engine],
+        given=given(services),
         images={item.name: item.main.image for item in _tools(stack)},
     )
 
@@ -86,4 +88,4 @@ def _uses(service: Service, name: str) -> Iterator[str]:
 
 
 def _render(template: str, **names: Any) -> str:
-    return jinja().get_template(template).render(domains=domains, **names)
+    return jinja().get_template(template).render(domains=domains, place=place, **names)

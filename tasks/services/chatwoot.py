@@ -13,6 +13,7 @@ from tasks.model.catalogue import (
     Volume,
     domains,
 )
+from tasks.model.mail import password
 from tasks.model.stack import Stack
 
 # The newest patch of 4.15 in public use, November 2026.
@@ -78,6 +79,7 @@ def describe(stack: Stack) -> Service:
         rollout="rolling",
         needs=("postgres", "redis"),
         routes=(route,),
+        mails="agents' invitations, confirmations, password resets and answers of e-mail inboxes are lost",
         redis=RedisUser("chatwoot", secret="REDIS_PASSWORD"),
         databases=(
             Database(
@@ -94,6 +96,7 @@ def describe(stack: Stack) -> Service:
             Secret("ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY", length=32),
             Secret("ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT", length=32),
             Secret("ADMIN_PASSWORD", kind="password", length=24),
+            *password(stack, "SMTP_PASSWORD"),
         ),
         composed={"REDIS_URL": "redis://chatwoot:{REDIS_PASSWORD}@redis:6379/0"},
         containers=(
@@ -164,4 +167,23 @@ def _environment(stack: Stack, url: str) -> dict[str, str]:
         "SAFE_FETCH_ALLOW_PRIVATE_NETWORK": "true",
         "MAILER_SENDER_EMAIL": stack.acme_email or f"admin@{stack.zone}",
         "ADMIN_EMAIL": (stack.acme_email or f"admin@{stack.zone}").lower(),
+        **_mail(stack),
+    }
+
+
+def _mail(stack: Stack) -> dict[str, str]:
+    """Without SMTP_ADDRESS it takes a sendmail that its image has not (config/initializers/mailer.rb)."""
+    if stack.mail is None:
+        return {}
+    # Of the two ways to log in, PLAIN is the one that each server has to have (RFC 4954); a few have LOGIN alone, which
+    # `make test-mail` says.
+    login = {"SMTP_USERNAME": stack.mail.user, "SMTP_AUTHENTICATION": "plain"} if stack.mail.user else {}
+    return login | {
+        "MAILER_SENDER_EMAIL": stack.mail.sender,
+        "SMTP_ADDRESS": stack.mail.host,
+        "SMTP_PORT": str(stack.mail.at),
+        "SMTP_DOMAIN": stack.mail.sender.rpartition("@")[2],
+        "SMTP_ENABLE_STARTTLS_AUTO": "true" if stack.mail.security == "starttls" else "false",
+        "SMTP_TLS": "true" if stack.mail.security == "tls" else "false",
+        "SMTP_OPENSSL_VERIFY_MODE": "peer",
     }

@@ -12,6 +12,7 @@ from tasks.model.catalogue import (
     Size,
     domains,
 )
+from tasks.model.mail import password
 from tasks.model.stack import Stack
 
 # Shares of the container's limit, whoever sets that, where -Xmx would be of the catalogue's alone; what is beside the heap was
@@ -46,10 +47,12 @@ def describe(stack: Stack) -> Service:
         routes=(route,),
         databases=(Database("metabase", secret="MB_DB_PASS", extensions=("citext",)),),
         metrics=(Metrics("smarteros-metabase", 9191),),
+        mails="invitations, password resets, alerts and subscriptions are not sent",
         secrets=(
             Secret("MB_DB_PASS"),
             Secret("MB_ENCRYPTION_SECRET_KEY", length=48),
             Secret("ADMIN_PASSWORD", kind="password", length=24),
+            *password(stack, "MB_EMAIL_SMTP_PASSWORD"),
         ),
         containers=(
             Container(
@@ -72,6 +75,7 @@ def describe(stack: Stack) -> Service:
                     "MB_LOAD_SAMPLE_CONTENT": "false",
                     "JAVA_OPTS": _JAVA,
                     "XDG_CACHE_HOME": "/tmp",
+                    **_mail(stack),
                 },
                 user="2000:2000",
                 tmpfs=("/tmp", "/plugins:uid=2000,gid=2000"),
@@ -91,3 +95,19 @@ def describe(stack: Stack) -> Service:
             owned="SELECT FROM core_user WHERE is_superuser",
         ),
     )
+
+
+# What Metabase calls them: its `ssl` is TLS from the first byte, its `starttls` does not go on without.
+_SECURITY = {"starttls": "starttls", "tls": "ssl", "none": "none"}
+
+
+def _mail(stack: Stack) -> dict[str, str]:
+    if stack.mail is None:
+        return {}
+    login = {"MB_EMAIL_SMTP_USERNAME": stack.mail.user} if stack.mail.user else {}
+    return login | {
+        "MB_EMAIL_SMTP_HOST": stack.mail.host,
+        "MB_EMAIL_SMTP_PORT": str(stack.mail.at),
+        "MB_EMAIL_SMTP_SECURITY": _SECURITY[stack.mail.security],
+        "MB_EMAIL_FROM_ADDRESS": stack.mail.sender,
+    }

@@ -15,6 +15,7 @@ from tasks.model.catalogue import (
     Volume,
     domains,
 )
+from tasks.model.mail import password
 from tasks.model.stack import Stack
 
 # What workflows offer to others, those that wait for an answer and those being tested too, and what says who may by itself: OAuth's way
@@ -53,11 +54,13 @@ def describe(stack: Stack) -> Service:
         routes=(route,),
         databases=(Database("n8n", secret="DB_POSTGRESDB_PASSWORD"),),
         metrics=(Metrics("n8n", 5678),),
+        mails="people are invited by a link that the owner hands on, and a forgotten password is reset by nobody",
         secrets=(
             Secret("N8N_ENCRYPTION_KEY", length=48),
             Secret("DB_POSTGRESDB_PASSWORD"),
             Secret("N8N_OWNER_PASSWORD", length=24),
             Secret("N8N_INSTANCE_OWNER_PASSWORD_HASH", kind="bcrypt", of="N8N_OWNER_PASSWORD"),
+            *password(stack, "N8N_SMTP_PASS"),
         ),
         containers=(
             Container(
@@ -115,4 +118,20 @@ def _environment(stack: Stack, url: str) -> dict[str, str]:
         "N8N_INSTANCE_OWNER_FIRST_NAME": "SmarterOS",
         "N8N_INSTANCE_OWNER_LAST_NAME": "Owner",
         "GENERIC_TIMEZONE": stack.timezone,
+        **_mail(stack),
+    }
+
+
+def _mail(stack: Stack) -> dict[str, str]:
+    """Whether STARTTLS is used, it leaves to what the server offers; the certificate is checked."""
+    if stack.mail is None:
+        return {}
+    login = {"N8N_SMTP_USER": stack.mail.user} if stack.mail.user else {}
+    return login | {
+        "N8N_EMAIL_MODE": "smtp",
+        "N8N_SMTP_HOST": stack.mail.host,
+        "N8N_SMTP_PORT": str(stack.mail.at),
+        "N8N_SMTP_SENDER": stack.mail.sender,
+        "N8N_SMTP_SSL": "true" if stack.mail.security == "tls" else "false",
+        "N8N_SMTP_STARTTLS": "true" if stack.mail.security == "starttls" else "false",
     }

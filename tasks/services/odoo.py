@@ -13,6 +13,7 @@ from tasks.model.catalogue import (
     Size,
     Volume,
 )
+from tasks.model.mail import password
 from tasks.model.stack import Stack
 
 # The last that upstream built of 16.0 (docker-library's list; odoo/docker has dropped the line since).
@@ -77,14 +78,19 @@ def describe(stack: Stack) -> Service:
         databases=(
             Database("odoo", secret="PGPASSWORD", extensions=("pg_trgm", "unaccent"), create_databases=True),
         ),
-        secrets=(Secret("PGPASSWORD"), Secret("ADMIN_PASSWORD", kind="password", length=24)),
+        secrets=(
+            Secret("PGPASSWORD"),
+            Secret("ADMIN_PASSWORD", kind="password", length=24),
+            *password(stack, "MAIL_PASSWORD"),
+        ),
+        mails="no app sends anything: invitations, password resets, quotations and invoices wait in its queue and fail",
         containers=(
             Container(
                 name="odoo-init",
                 image=IMAGE,
                 entrypoint=("python3", "/etc/odoo/first-run"),
                 env_file=True,
-                environment=_environment(admin),
+                environment={**_environment(admin), **_mail(stack)},
                 files={"odoo": "/etc/odoo"},
                 volumes=_VOLUMES,
                 user="odoo",
@@ -120,3 +126,16 @@ def describe(stack: Stack) -> Service:
 def _environment(admin: Admin) -> dict[str, str]:
     """The database's client reads PG… itself, with PGPASSWORD from the env file."""
     return {"PGHOST": "postgres", "PGPORT": "5432", "PGUSER": "odoo", "ADMIN_EMAIL": admin.login}
+
+
+def _mail(stack: Stack) -> dict[str, str]:
+    """For its first run, which makes them an outgoing server of the database: odoo.conf would have to hold the password, too."""
+    if stack.mail is None:
+        return {}
+    return {
+        "MAIL_HOST": stack.mail.host,
+        "MAIL_PORT": str(stack.mail.at),
+        "MAIL_USER": stack.mail.user,
+        "MAIL_FROM": stack.mail.sender,
+        "MAIL_SECURITY": stack.mail.security,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-EDGE, REGISTRY, PEBBLE, DOCKER_COM = 2, 3, 4, 6
+EDGE, REGISTRY, PEBBLE, DOCKER_COM, SMTP = 2, 3, 4, 6, 7
 FIRST_HOST = 11
 
 

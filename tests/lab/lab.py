@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from email.message import EmailMessage
 from pathlib import Path
 
 from docker.client import DockerClient
 
-from tests.lab import acme, addresses, authority, bare, cache, hosts, machine, neighbours, network, services
+from tests.lab import (
+    acme,
+    addresses,
+    authority,
+    bare,
+    cache,
+    hosts,
+    machine,
+    mailbox,
+    neighbours,
+    network,
+    services,
+)
 from tests.lab.authority import Authority
 from tests.lab.daemon import Progress
 from tests.lab.hosts import LabHost
@@ -141,6 +154,17 @@ class Lab:
             raise LabError(f"lab {self.name} has no ACME server: run `make up`")
         container.restart(timeout=0)
         services.wait_for("pebble", self._pebble)
+
+    def mail(self) -> None:
+        """Bring up a mail server under its public name, for whom the lab's hosts are customers."""
+        services.smtp(self.client, self.state.key, self.description, self.authority, self.progress)
+
+    def mails(self) -> list[EmailMessage]:
+        """What it has taken so far (mailbox.py)."""
+        container = network.find(self.client, self.state.key, "smtp")
+        if not container:
+            raise LabError(f"lab {self.name} has no mail server")
+        return mailbox.taken(container)
 
     @property
     def _pebble(self) -> str:

@@ -23,7 +23,10 @@ REGISTRY_NAMES = (
     "registry-1.docker.io", "index.docker.io", "auth.docker.io", "ghcr.io", "quay.io", "docker.n8n.io",
 )  # fmt: skip
 REGISTRY_VOLUME = "smarteros-lab-registry"
-PORTS = {"edge": 443, "registry": 5000, "pebble": 14000, "docker-com": 443}
+PORTS = {"edge": 443, "registry": 5000, "pebble": 14000, "docker-com": 443, "smtp": 587}
+SMTP_NAME = "smtp.example.net"
+# What an environment, a shell and a configuration file would each read in their own way.
+SMTP_LOGIN = {"NAME": SMTP_NAME, "USER": "relay@example.net", "PASSWORD": "p$1 '\"\\#%s {x}"}
 READY_SECONDS = 30
 SOURCES = {"local": "local, built here and served under upstream's names", "upstream": "upstream's own"}
 
@@ -74,6 +77,18 @@ def docker_com(
     files = {"/etc/caddy/server.crt": pair.certificate, "/etc/caddy/server.key": pair.key}
     address = addresses.address(lab.subnet, addresses.DOCKER_COM)
     spec = Spec("docker-com", image, address, (DOCKER_COM,), files, _version(authority))
+    network.converge(client, key, spec)
+    wait_for(spec.name, spec.address)
+
+
+def smtp(client: DockerClient, key: str, lab: Description, authority: Authority, progress: Progress) -> None:
+    """Bring up a mail provider's server, which only tests of mail need."""
+    image = images.ensure(client, "smtp", progress)
+    pair = authority.issue([SMTP_NAME])
+    files = {"/etc/smtp/server.crt": pair.certificate, "/etc/smtp/server.key": pair.key}
+    address = addresses.address(lab.subnet, addresses.SMTP)
+    process = {"environment": SMTP_LOGIN}
+    spec = Spec("smtp", image, address, (SMTP_NAME,), files, _version(authority), process)
     network.converge(client, key, spec)
     wait_for(spec.name, spec.address)
 

@@ -32,6 +32,24 @@ def test_what_connectors_read_is_not_ours_to_judge() -> None:
     assert refusals(ssh_user="root", _sudo=True, local_x=1, fake_delay=0) == []
 
 
+RELAY = {"host": "smtp.example.com", "from": "ops@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("mail", "at"),
+    [
+        (RELAY, 587),
+        ({**RELAY, "security": "tls"}, 465),
+        ({**RELAY, "host": "10.0.0.5", "security": "none"}, 25),
+        ({**RELAY, "port": 2525}, 2525),
+    ],
+)
+def test_the_mail_servers_port_follows_its_security(mail: dict[str, Any], at: int) -> None:
+    found = samples.stack(mail=mail).mail
+    assert found is not None
+    assert found.at == at
+
+
 MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"zonee": "x.cl"}, ["zonee: unknown setting (did you mean 'zone'?)"]),
     ({"wholly_else": 1}, ["wholly_else: unknown setting"]),
@@ -43,6 +61,52 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"mirror_zones": ["ok.cl", "no_.cl"]},
         ["mirror_zones.1: 'no_.cl' is no domain name (like smarterbot.cl)"],
+    ),
+    ({"mail": {}}, ["mail.from: is required", "mail.host: is required"]),
+    ({"mail": "smtp.x.cl"}, ["mail: has to be a table like {…: …}, and is text"]),
+    ({"mail": {**RELAY, "hots": 1}}, ["mail.hots: unknown setting (did you mean 'host'?)"]),
+    (
+        {"mail": {**RELAY, "password": "hunter2"}},
+        ["mail.password: unknown setting: it is given to Vault alone: `make give-secrets` asks for it"],
+    ),
+    (
+        {"mail": {**RELAY, "host": "smtp://Smtp.Example.com:587"}},
+        [
+            "mail.host: 'smtp://Smtp.Example.com:587' is no name of a server (did you mean 'smtp.example.com'?)"
+        ],
+    ),
+    (
+        {"mail": {**RELAY, "host": "127.0.0.1"}},
+        ["mail.host: '127.0.0.1' is each service's own container: name the server as containers reach it"],
+    ),
+    ({"mail": {**RELAY, "from": "ops"}}, ["mail.from: 'ops' is no e-mail address"]),
+    (
+        {"mail": {**RELAY, "user": "a\nb"}},
+        ["mail.user: 'a\\nb' is no login (like ops@example.com; empty: none)"],
+    ),
+    (
+        {"mail": {**RELAY, "security": "startls"}},
+        ["mail.security: has to be 'starttls', 'tls' or 'none' (did you mean 'starttls'?)"],
+    ),
+    (
+        {"mail": {**RELAY, "port": 465}},
+        ["mail.port: 465 is spoken to with security 'tls', and security is 'starttls'"],
+    ),
+    (
+        {"mail": {**RELAY, "security": "none"}},
+        [
+            "mail.security: 'none' sends mails and the password readable to whoever is on the way: only to a host that is a private address (like 10.0.0.5)"
+        ],
+    ),
+    (
+        {"mail": {"host": 5, "port": "x", "user": [], "security": {}, "from": None}},
+        [
+            "mail.from: has to be text, and is None",
+            "mail.host: has to be text, and is a number",
+            "mail.port: has to be a whole number, and is text",
+            "mail.security: has to be 'starttls', 'tls' or 'none'",
+            "mail.user: has to be text, and is a list",
+        ],
     ),
     ({"acme_email": "ops"}, ["acme_email: 'ops' is no e-mail address"]),
     ({"acme_email": "a@b.cl }"}, ["acme_email: 'a@b.cl }' is no e-mail address (did you mean 'a@b.cl'?)"]),

@@ -216,6 +216,7 @@ def test_without_an_argument_it_applies_and_shows_what_a_person_needs(host: Host
         "    login     ops@smarterbot.cl\n"
         "    password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD metabase\n"
         "    state     there is an admin; changes made in Metabase KPI itself are kept\n"
+        "    mail      none (settings: mail): invitations, password resets, alerts and subscriptions are not sent\n"
         "    note      no database is connected: its own role reads no other service's; "
         "connect one with a role for it\n"
     )

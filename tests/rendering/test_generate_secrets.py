@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ CRM = Service(
     ),
 )
 DB = Service("db", "DB", CRM.containers, secrets=(Secret("ROOT"),))
+POST = Service(
+    "post", "Post", CRM.containers, secrets=(Secret("SMTP_PASSWORD", kind="given", of="mail#PASSWORD"),)
+)
 NAMES = ["TOKEN", "HEX", "PASSWORD", "HASH"]
 
 CADDY = Path(sys.executable).with_name("caddy")
@@ -73,6 +76,8 @@ class HostDouble:
     folder: Path
     server: OpenBao
 
+    services: tuple[Service, ...] = (CRM, DB)
+
     def run(self, *arguments: str, shell: str = "sh", **environment: str) -> subprocess.CompletedProcess[str]:
         """The script, with the deployer's credential unless the environment says otherwise."""
         return subprocess.run(
@@ -89,7 +94,7 @@ class HostDouble:
 
     def script(self) -> Path:
         """The rendered script, with our folder in place of /root."""
-        text = host_files.files(stack(), (CRM, DB))["scripts/generate-secrets.sh"]
+        text = host_files.files(stack(), self.services)["scripts/generate-secrets.sh"]
         path = self.folder / "generate-secrets.sh"
         path.write_text(text.replace("/root/", f"{self.folder}/"))
         return path
@@ -172,6 +177,22 @@ def test_only_what_is_missing_is_added_and_everything_else_stays_as_it_is(double
     assert sorted(values) == sorted({*KEPT, "HEX", "HASH"})
     assert bcrypt.checkpw(KEPT["PASSWORD"].encode(), values["HASH"].encode())
     assert double.read("db") == ({"ROOT": "by hand"}, 1)
+
+
+def test_what_only_a_person_knows_is_not_made_and_its_absence_is_said(double: HostDouble) -> None:
+    asked = replace(double, services=(DB, POST))
+    run = asked.run()
+    assert (run.returncode, run.stdout) == (1, "secret/db: generated ROOT\n")
+    assert run.stderr == (
+        "generate-secrets: only you know secret/mail#PASSWORD: `make give-secrets` where you deploy from asks for it; "
+        "the next deploy needs it\n"
+    )
+    asked.write("mail", {"PASSWORD": ""})
+    assert asked.run().returncode == 1
+    asked.write("mail", {"PASSWORD": "from a person"})
+    run = asked.run()
+    assert (run.returncode, run.stdout, run.stderr) == (0, "Nothing was missing.\n", "")
+    assert "from a person" not in asked.commands()
 
 
 def test_a_path_without_any_value_is_filled(double: HostDouble) -> None:

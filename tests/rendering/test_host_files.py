@@ -114,6 +114,15 @@ ADMIN_HASH=
     )
 
 
+def test_an_env_template_says_what_a_person_gives_and_where_it_is_kept() -> None:
+    mail = {"host": "smtp.example.com", "user": "ops", "from": "ops@example.com"}
+    text = files(mail=mail)["env-templates/chatwoot.env.example"]
+    assert (
+        "# never generated, kept in Vault at secret/mail#PASSWORD: `make give-secrets` where you deploy from asks for it\n"
+        "SMTP_PASSWORD=\n"
+    ) in text
+
+
 def test_containers_with_the_same_environment_are_listed_together() -> None:
     text = files()["env-templates/chatwoot.env.example"]
     plain = [line for line in text.splitlines() if line.startswith("# Not secret")]

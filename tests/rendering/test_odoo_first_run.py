@@ -28,7 +28,8 @@ class Cursor:
     def __enter__(self): return self
     def __exit__(self, *error): pass
     def execute(self, query):
-        self.name = "marked" if "smarteros.first_admin" in query else "base"
+        names = {"smarteros.first_admin": "marked", "ir_mail_server": "server"}
+        self.name = next((name for part, name in names.items() if part in query), "base")
         if not os.path.exists("base"): raise errors.UndefinedTable
     def fetchone(self): return (1,) if os.path.exists(self.name) else None
 def connect(dbname, connect_timeout):
@@ -38,7 +39,13 @@ def connect(dbname, connect_timeout):
 PROGRAM_ODOO = """#!/bin/sh
 echo "$*" >> calls
 [ ! -e "fails" ] || exit 3
-case "$*" in shell*) cat > script; touch marked ;; *) touch base ;; esac
+case "$*" in
+shell*)
+    cat > said
+    if ! grep -q mail_server said; then mv said script; touch marked
+    else mv said mail; if [ "$MAIL_HOST" ]; then touch server; else rm server; fi; fi ;;
+*) touch base ;;
+esac
 """
 
 
@@ -50,10 +57,10 @@ def _container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("odoo").chmod(0o755)
 
 
-def run() -> tuple[int, str]:
+def run(**environment: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "first-run"],
-        env={"PATH": f".:{os.environ['PATH']}"}, capture_output=True, text=True, check=False,
+        env={"PATH": f".:{os.environ['PATH']}", **environment}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
@@ -135,6 +142,126 @@ def test_a_login_or_password_of_a_person_is_kept(
     login: str, password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert script(login, password, monkeypatch) == [("smarteros.first_admin", "done")]
+
+
+class Servers:
+    """Outgoing servers as far as the script uses them: of those in ``there`` it finds its own by its name."""
+
+    def __init__(self, there: list[dict[str, Any]], kinds: tuple[str, ...]) -> None:
+        self.there, self.found, self.kinds = there, there, kinds
+
+    def with_context(self, *, active_test: bool) -> "Servers":
+        """Those that are switched off as well."""
+        assert not active_test
+        return self
+
+    def search(self, domain: list[tuple[str, str, str]], limit: int) -> "Servers":
+        """By name."""
+        ((_, _, name),) = domain
+        self.found = [item for item in self.there if item["name"] == name][:limit]
+        return self
+
+    def fields_get(self, names: list[str]) -> dict[str, Any]:
+        """What may be chosen."""
+        return {name: {"selection": [(kind, kind.upper()) for kind in self.kinds]} for name in names}
+
+    def __bool__(self) -> bool:
+        """Whether any was found."""
+        return bool(self.found)
+
+    def write(self, values: dict[str, Any]) -> None:
+        """Those that were found."""
+        for item in self.found:
+            item.update(values)
+
+    def create(self, values: dict[str, Any]) -> None:
+        """One more."""
+        self.there.append(values)
+
+    def unlink(self) -> None:
+        """Those that were found go."""
+        self.there[:] = [item for item in self.there if item not in self.found]
+
+
+MAIL = {
+    "MAIL_HOST": "smtp.example.com",
+    "MAIL_PORT": "587",
+    "MAIL_USER": "ops",
+    "MAIL_FROM": "ops@example.com",
+}
+OLD = ("none", "starttls", "ssl")
+STRICT = (*OLD, "starttls_strict", "ssl_strict")
+THEIRS = {"name": "Ours since 2019", "smtp_host": "mail.example.org"}
+
+
+def outgoing(
+    there: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    mail: dict[str, str],
+    kinds: tuple[str, ...] = STRICT,
+) -> list[dict[str, Any]]:
+    """The outgoing servers once the script has run with this environment."""
+    Path("base").touch()
+    Path("marked").touch()
+    if len(there) > 1:
+        Path("server").touch()
+    assert run(**mail) == (0, "")
+    for name, value in mail.items():
+        monkeypatch.setenv(name, value)
+    env = Env("x", "y")
+    env["ir.mail_server"] = Servers(there, kinds)
+    exec(compile(Path("mail").read_text(), "mail", "exec"), {"env": env})
+    assert env.committed
+    return there
+
+
+def test_the_settings_server_is_made_beside_those_of_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail = {**MAIL, "MAIL_SECURITY": "starttls", "MAIL_PASSWORD": "pa$$"}
+    assert outgoing([dict(THEIRS)], monkeypatch, mail) == [
+        THEIRS,
+        {
+            "name": "SmarterOS (settings: mail)",
+            "active": True,
+            "sequence": 1,
+            "smtp_host": "smtp.example.com",
+            "smtp_port": 587,
+            "smtp_user": "ops",
+            "smtp_pass": "pa$$",
+            "smtp_encryption": "starttls_strict",
+            "from_filter": "ops@example.com",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("security", "kinds", "kind"),
+    [
+        ("starttls", OLD, "starttls"),
+        ("tls", OLD, "ssl"),
+        ("tls", STRICT, "ssl_strict"),
+        ("none", STRICT, "none"),
+    ],
+)
+def test_it_is_changed_with_the_settings_in_the_words_of_the_release(
+    security: str, kinds: tuple[str, ...], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = {"name": "SmarterOS (settings: mail)", "smtp_host": "old", "smtp_pass": "old"}
+    mail = {**MAIL, "MAIL_USER": "", "MAIL_SECURITY": security}
+    first, second = outgoing([dict(THEIRS), ours], monkeypatch, mail, kinds)
+    assert first == THEIRS
+    assert (second["smtp_host"], second["smtp_pass"], second["smtp_encryption"]) == (
+        "smtp.example.com",
+        "",
+        kind,
+    )
+
+
+def test_without_the_setting_ours_goes_and_theirs_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {"name": "SmarterOS (settings: mail)", "smtp_host": "old"}
+    assert outgoing([dict(THEIRS), ours], monkeypatch, {}) == [THEIRS]
+    assert calls() == [f"shell {OPTIONS}"]
+    assert run() == (0, "")
+    assert calls() == [f"shell {OPTIONS}"]
 
 
 def test_no_container_of_odoo_has_the_databases_password_in_its_command_line() -> None:

@@ -50,6 +50,7 @@ n8n Workflows
     login     ops@smarterbot.cl
     password  in Vault: vault kv get -mount=secret -field=N8N_OWNER_PASSWORD n8n
     state     $state
+    mail      none (settings: mail): people are invited by a link that the owner hands on, and a forgotten password is reset by nobody
     note      n8n takes its owner from there at every start; to change the password, change
               N8N_OWNER_PASSWORD in Vault, remove N8N_INSTANCE_OWNER_PASSWORD_HASH there, deploy
 TEXT

@@ -67,6 +67,7 @@ Chatwoot CRM
     login     ops@smarterbot.cl
     password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD chatwoot
     state     $state
+    mail      none (settings: mail): agents' invitations, confirmations, password resets and answers of e-mail inboxes are lost
 TEXT
 }
 

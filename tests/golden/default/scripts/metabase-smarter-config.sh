@@ -74,6 +74,7 @@ Metabase KPI
     login     ops@smarterbot.cl
     password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD metabase
     state     $state
+    mail      none (settings: mail): invitations, password resets, alerts and subscriptions are not sent
     note      no database is connected: its own role reads no other service's; connect one with a role for it
 TEXT
 }

@@ -58,6 +58,7 @@ Odoo ERP
     login     ops@smarterbot.cl
     password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD odoo
     state     $state
+    mail      none (settings: mail): no app sends anything: invitations, password resets, quotations and invoices wait in its queue and fail
 TEXT
 }
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# generate-secrets.sh        fills what is missing in Vault, touches nothing else, prints names and no value.
+# generate-secrets.sh        fills what is missing in Vault, touches nothing else, prints names and no value; says what it
+#                            cannot make, since only you know it.
 # generate-secrets.sh show   prints the first logins and removes their file (/root/GENERATED-SECRETS-<date>.txt).
 #
 # Vault's credential is taken from the environment: VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, which
@@ -12,7 +13,7 @@ export DOCKER_HOST=unix:///var/run/docker.sock BUILDX_BUILDER=default DOCKER_CON
 
 mount=secret
 where='docker logs vault'
-filled=
+filled= lost=
 
 fail() {
     printf 'generate-secrets: %s\n' "$*" >&2
@@ -95,6 +96,11 @@ $present" in *"
         fail "writing $mount/$1, see above; when somebody else has changed it meanwhile, run this again"
     printf '%s: generated%s\n' "$mount/$1" "$names"
     filled=yes
+}
+
+# given PATH NAME: what nobody can make.
+given() {
+    vault kv get -mount="$mount" -field="$2" "$1" </dev/null 2>/dev/null | grep -q . || lost="$lost $mount/$1#$2"
 }
 
 # generated SERVICE KIND LENGTH OF
@@ -187,6 +193,7 @@ END
 fill vault-auth-validator <<'END'
 SESSION_KEY hex 64 
 END
+[ ! "$lost" ] || fail "only you know$lost: \`make give-secrets\` where you deploy from asks for it; the next deploy needs it"
 if [ "$filled" ]; then
     echo "The next deploy brings them to their services."
 else

@@ -1,0 +1,58 @@
+"""Values in Vault, read once a run; and those that a person has to give, which nothing of ours can make."""
+
+import re
+import sys
+from collections.abc import Iterator
+from functools import partial
+
+from tasks.clients import vault_session
+from tasks.model.given import given
+from tasks.model.shapes import shown
+from tasks.run import Refused, remember, services, stack, together
+
+
+def values(path: str) -> dict[str, str]:
+    """The secrets of one path, read from Vault once a run. Raises Refused."""
+    return versioned(path)[0]
+
+
+def versioned(path: str) -> tuple[dict[str, str], int]:
+    """The same with the path's version, which a write goes on top of. Raises Refused."""
+    found = remember(("secrets", path), lambda: vault_session.read(path))
+    for name, value in found[0].items():
+        where = f"{stack().vault_mount}/{path}#{shown(name)}"
+        if not isinstance(value, str):
+            raise Refused(f"{where} is no text; write it as a string")
+        if re.search("[\ud800-\udfff]", value):
+            raise Refused(f"{where} holds a lone surrogate, which is no text")
+    return found
+
+
+def lost() -> list[str]:
+    """Path and name of what a person has to give and Vault does not hold. Raises Refused."""
+    wanted = given(services())
+    together(*(partial(versioned, path) for path in dict.fromkeys(path for path, _ in wanted)))
+    return [f"{path}#{name}" for path, name in wanted if not values(path).get(name)]
+
+
+def refusals() -> Iterator[str]:
+    """The same before the first change, where Vault can be asked already; else the phase of the secrets says it."""
+    if not given(services()):
+        return
+    try:
+        vault_session.deployer()
+        missing = lost()
+    except Refused:
+        return
+    if missing:
+        yield to_be_given(missing)
+
+
+def to_be_given(places: list[str]) -> str:
+    """What to do about it."""
+    inventory = next((word for word in sys.argv[1:] if word.endswith(".py")), "inventories/prod.py")
+    names = " and ".join(f"{stack().vault_mount}/{place}" for place in places)
+    return (
+        f"Vault does not hold {names}, which only you know: `make give-secrets INVENTORY={inventory}` asks for it "
+        "and writes it; then deploy again"
+    )

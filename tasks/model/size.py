@@ -1,0 +1,25 @@
+"""Size: what a container may take of a host, and what it does take."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """Limits of one container, MB of memory and cores, and what it takes of a host: MB in use, GB stored, GB of its image.
+
+    used_mb: what the real program takes in ordinary use, its source in a comment; 0 where nobody knows, which counts as
+    the limit. share: what it takes beside that of its limit, since its settings are made from it (a JVM's heap).
+    """
+
+    memory_mb: int
+    cpus: float
+    disk_gb: float = 0.1
+    used_mb: int = 0
+    share: float = 0.0
+    image_gb: float = 0.0
+
+    @property
+    def used(self) -> int:
+        """MB that it takes of its host, at most the limit."""
+        return min(self.memory_mb, math.ceil(self.used_mb + self.share * self.memory_mb) or self.memory_mb)
