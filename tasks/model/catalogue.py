@@ -70,11 +70,9 @@ class Volume:
 class Route:
     """``<subdomain>.<zone>`` → ``container:port``; mirrored into the secondary zones on request.
 
-    loopback: the architecture's host port on 127.0.0.1. expect: HTTP statuses that count as working.
-    paths: path → another port of the same container (Odoo's WebSockets).
-    guard: only with a Vault token. allow_from: only from there (not on loopback). Both leave open what is ``public``,
-    without what is ``guarded``; where only ``guarded`` is named, all but that is public. Patterns as Caddy's ``path``
-    has them: * at an end stands for anything, in between for anything without a slash.
+    loopback: the architecture's host port on 127.0.0.1. expect: HTTP statuses that count as working. paths: path → another
+    port of the same container (Odoo's WebSockets). guard: only with a Vault token. allow_from: only from there (not on
+    loopback). Both leave open what is ``public`` and not ``guarded``, or all but ``guarded`` where only that is named.
     """
 
     subdomain: str

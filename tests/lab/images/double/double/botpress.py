@@ -125,6 +125,11 @@ class Botpress:
             "POST /api/v1/auth/login/basic/default": self.login,
             "GET /api/v[12]/admin/ping": self.ping,
             "GET /socket.io/?": self.polling,
+            "GET /assets/modules/channel-web/inject.js": lambda _request: Response(
+                200, b"window.botpressWebChat = {};\n", {"Content-Type": "application/javascript"}
+            ),
+            "GET /lite/[^/]+(/.*)?": lambda _request: page("Botpress"),
+            "POST /api/v1/bots/[^/]+/converse/[^/]+": self.converse,
         }
         prefixed = {
             " ".join([route.split(" ")[0], root + route.split(" ")[1]]): each
@@ -195,6 +200,10 @@ class Botpress:
         if not signature or not hmac.compare_digest(signature, self._sign(email)):
             raise Failure(401, {"statusCode": 401, "message": "Unauthorized"})
         return _success("Pong", {"serverId": "double"})
+
+    def converse(self, _request: Request) -> Response:
+        """A message for a bot. The double has none (core/security/router-security.ts, checkBotVisibility)."""
+        raise Failure(404, {"statusCode": 404, "message": "Invalid Bot ID"})
 
     def _token(self, email: str) -> dict[str, object]:
         return {

@@ -138,6 +138,23 @@ def _public(user: dict[str, Any]) -> dict[str, Any]:
     return {key: user[key] for key in keys} | {"confirmed": bool(user["confirmed_at"])}
 
 
+def _for_customers() -> dict[str, Handler]:
+    """What channels and websites ask for. The double has no inbox, and says of one what upstream says."""
+
+    def missing(_request: Request) -> Response:
+        raise Failure(404, {"error": "web widget does not exist"})
+
+    return {
+        # Taken at once; whose it is, a job finds out.
+        "POST /webhooks/telegram/[^/]+": lambda _request: Response(),
+        "GET /widget": missing,
+        "POST /api/v1/widget/config": missing,
+        "GET /packs/js/sdk.js": lambda _request: Response(
+            200, b"window.chatwootSDK = {};\n", {"Content-Type": "text/javascript"}
+        ),
+    }
+
+
 def _over_tls(handler: Handler, host: str) -> Handler:
     """With FORCE_SSL Rails sends plain requests away, those of a health check too."""
 
@@ -167,6 +184,9 @@ def site(accounts: Accounts, environment: Environment, frontend: SplitResult) ->
         "POST /auth/sign_in": web.sign_in,
         "GET /api/v1/profile": web.profile,
         "POST /api/v1/accounts": web.sign_up,
+        "GET /super_admin": lambda _request: redirect("/super_admin/sign_in"),
+        "GET /super_admin/sign_in": lambda _request: page("SuperAdmin | Chatwoot"),
+        **_for_customers(),
     }
     if environment.get("FORCE_SSL") in ("true", "1", "yes"):
         routes = {route: _over_tls(handler, frontend.netloc) for route, handler in routes.items()}

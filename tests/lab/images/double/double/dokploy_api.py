@@ -63,6 +63,9 @@ class Dokploy:
             "POST /api/auth/sign-in/email": self.sign_in,
             "GET /api/(trpc/)?[a-z]+\\.\\w+": lambda request: self._procedure(request, self.queries),
             "POST /api/(trpc/)?[a-z]+\\.\\w+": lambda request: self._procedure(request, self.mutations),
+            # No entry of the panel has a token that the double knows; where one fits, upstream deploys it.
+            "POST /api/deploy/[^/]+": lambda _request: as_json({"message": "Application Not Found"}, 404),
+            "POST /api/deploy/compose/[^/]+": lambda _request: as_json({"message": "Compose Not Found"}, 404),
             "GET /(register|dashboard/.*)?": lambda _request: page("Dokploy"),
         }
         return Site(routes, {"/docker-container-terminal": self._terminal})

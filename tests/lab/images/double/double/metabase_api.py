@@ -50,6 +50,10 @@ class Metabase:
             "GET /api/user/current": self.current,
             "GET /api/database": self.databases,
             "POST /api/database": self.add_database,
+            "GET /(public|embed)/.+": lambda _request: page("Metabase"),
+            "GET /api/public/.+": lambda _request: Response(400, b"Public sharing is not enabled."),
+            "GET /api/embed/.+": lambda _request: Response(400, b"Embedding is not enabled."),
+            "GET /app/.+": lambda _request: Response(404, b"Not found."),
             "GET /(setup|auth/login|admin|dashboard)?(/.*)?": lambda _request: page("Metabase"),
         }
         return Site(
@@ -61,6 +65,9 @@ class Metabase:
         def wrapped(request: Request) -> Response:
             if not self.ready.is_set():
                 raise Failure(503, {"status": "initializing", "progress": 0.3})
+            # As 0.63.19 and 0.64.1 were seen to answer on every route.
+            if request.headers.get("authorization", "").lower().startswith("bearer "):
+                raise Failure(500, {"message": "Internal Server Error"})
             return handler(request)  # type: ignore[no-any-return]
 
         return wrapped
