@@ -85,6 +85,8 @@ def refusal(program: str, changes: dict[str, str | None], *arguments: str) -> st
         ("RAILS_ENV", "development", "RAILS_ENV is malformed: production"),
         ("POSTGRES_PASSWORD", "", "POSTGRES_PASSWORD is missing: the role's password"),
         ("REDIS_URL", "redis:6379", "REDIS_URL is malformed: redis://[user:password@]host:port/number"),
+        ("SMTP_PORT", "smtp", "SMTP_PORT is malformed: a number"),
+        ("SMTP_AUTHENTICATION", "PLAIN", "SMTP_AUTHENTICATION is malformed: plain, login, cram_md5 or xoauth2"),
         ("ENABLE_ACCOUNT_SIGNUP", "no", "ENABLE_ACCOUNT_SIGNUP is malformed: true, false or api_only"),
         ("ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY", "x", ("ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY, "
          "ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT is missing: the three ACTIVE_RECORD_ENCRYPTION_ variables go together")),
@@ -125,6 +127,7 @@ def test_botpress_refuses_a_missing_or_malformed_variable(name: str, value: str 
         ("MB_ENCRYPTION_SECRET_KEY", "k" * 15, "MB_ENCRYPTION_SECRET_KEY is malformed: at least 16 characters"),
         ("JAVA_OPTS", "-Xmx", "JAVA_OPTS: -Xmx: Could not create the Java Virtual Machine"),
         ("JAVA_OPTS", "-XX:MaxRAMPercentage=50%", "JAVA_OPTS: -XX:MaxRAMPercentage=50%: Could not create the Java Virtual Machine"),
+        ("MB_EMAIL_SMTP_SECURITY", "SSL", "MB_EMAIL_SMTP_SECURITY is malformed: tls, ssl, starttls or none"),
         ("MB_LOAD_SAMPLE_CONTENT", "no", "MB_LOAD_SAMPLE_CONTENT is malformed: true or false"),
     ],
 )  # fmt: skip

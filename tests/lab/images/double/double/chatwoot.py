@@ -25,6 +25,7 @@ from double.contract import (
     demand,
     writable,
 )
+from double.mail import CHATWOOT
 from double.needs import memory
 from double.store import Database, redis_client, wait_for_port
 from double.web import serve
@@ -59,7 +60,7 @@ USAGE = (
 
 def run(arguments: list[str], environment: Environment) -> None:
     """One of Chatwoot's programs; `wait` is what the entrypoint does before it."""
-    demand(environment, RULES, [_encryption_problem(environment)])
+    demand(environment, (*RULES, *CHATWOOT), [_encryption_problem(environment)])
     if arguments == ["wait"]:
         wait_for_port(environment["POSTGRES_HOST"], int(environment.get("POSTGRES_PORT") or 5432), 1e9)
         return
@@ -77,7 +78,7 @@ def run(arguments: list[str], environment: Environment) -> None:
         case ["sidekiq", "-C", "config/sidekiq.yml"]:
             _demand_tables(accounts.database)
             _storage(environment, "sidekiq")
-            work(accounts.redis)
+            work(accounts.redis, environment)
         case _:
             raise Refused(f"cannot run {' '.join(arguments)!r}: {USAGE}")
 

@@ -11,7 +11,10 @@ import sys
 import time
 from typing import Any
 
-from double.contract import Refused
+from double.contract import Environment, Refused
+from double.mail import Unsent, of_chatwoot
+
+MAIL = "ActionMailer::MailDeliveryJob"
 
 # In the order of upstream's config/sidekiq.yml.
 QUEUES = (
@@ -21,7 +24,7 @@ QUEUES = (
 )  # fmt: skip
 
 
-def work(redis: Any) -> None:
+def work(redis: Any, environment: Environment) -> None:
     """Take jobs until SIGTERM; the heartbeat is forgotten after 60 s without a worker.
 
     Like Sidekiq it does not start without Redis, and once it has started it waits for a Redis that went away.
@@ -37,7 +40,7 @@ def work(redis: Any) -> None:
             try:
                 _beat(redis, identity)
                 if job := redis.brpop([f"queue:{name}" for name in QUEUES], timeout=5):
-                    print(f"took {json.loads(job[1]).get('class', 'a job')} from {job[0]}")
+                    _perform(json.loads(job[1]), str(job[0]), environment)
             except (library.ConnectionError, library.TimeoutError) as error:
                 print(f"heartbeat: {error}")
                 time.sleep(1)
@@ -46,6 +49,16 @@ def work(redis: Any) -> None:
             redis.srem("processes", identity)
             redis.delete(identity)
         print("sidekiq stopped")
+
+
+def _perform(job: dict[str, Any], queue: str, environment: Environment) -> None:
+    """Mails are sent; a job that fails is tried again later, which is never here."""
+    print(f"took {job.get('class', 'a job')} from {queue}")
+    if job.get("class") == MAIL:
+        try:
+            of_chatwoot(environment).send(*job["args"])
+        except Unsent as error:
+            print(f"WARN: {MAIL} failed, it will be tried again: {error}")
 
 
 def _title() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult
 
 from double.chatwoot_accounts import Accounts, Invalid
+from double.chatwoot_sidekiq import MAIL
 from double.contract import Environment, Refused
 from double.web import Failure, Handler, Request, Response, Site, as_json, page, redirect
 from double.websocket import WebSocket
@@ -26,6 +27,7 @@ class Web:
 
     accounts: Accounts
     signup: bool
+    frontend: str
 
     def health(self, _request: Request) -> Response:
         """Whether the process answers at all."""
@@ -86,6 +88,18 @@ class Web:
         user, token, client = found
         headers = {"access-token": token, "client": client, "uid": user["email"], "token-type": "Bearer"}
         return as_json({"data": _public(user)}, headers=headers)
+
+    def forgotten(self, request: Request) -> Response:
+        """A link by mail, which sidekiq sends."""
+        email = str(request.fields().get("email", "")).lower()
+        if not self.accounts.find(email):
+            raise Failure(404, {"message": "We could not find any user with the specified email"})
+        text = f"Someone has requested a link to change your password: {self.frontend}/app/auth/password/edit"
+        job = {"class": MAIL, "args": [email, "Reset password instructions", text]}
+        self.accounts.redis.lpush("queue:mailers", json.dumps(job))
+        return as_json(
+            {"message": "Woot! Request for password reset is successful. Check your mail for instructions."}
+        )
 
     def profile(self, request: Request) -> Response:
         """The user of the session."""
@@ -174,7 +188,8 @@ def site(accounts: Accounts, environment: Environment, frontend: SplitResult) ->
         accounts.redis.publish(CHANNEL, "start")
     except redis.RedisError as error:
         raise Refused(f"ActionCable cannot publish over Redis: {error}") from None
-    web = Web(accounts, environment.get("ENABLE_ACCOUNT_SIGNUP") in ("true", "api_only"))
+    signup = environment.get("ENABLE_ACCOUNT_SIGNUP") in ("true", "api_only")
+    web = Web(accounts, signup, frontend.geturl())
     routes: dict[str, Handler] = {
         "GET /health": web.health,
         "GET /api": web.status,
@@ -182,6 +197,7 @@ def site(accounts: Accounts, environment: Environment, frontend: SplitResult) ->
         "GET /installation/onboarding": web.onboarding,
         "POST /installation/onboarding": web.onboard,
         "POST /auth/sign_in": web.sign_in,
+        "POST /auth/password": web.forgotten,
         "GET /api/v1/profile": web.profile,
         "POST /api/v1/accounts": web.sign_up,
         "GET /super_admin": lambda _request: redirect("/super_admin/sign_in"),

@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 from double.contract import ANYTHING, NUMBER, URL, Environment, Refused, Rule, demand, writable
+from double.mail import METABASE
 from double.metabase_api import TABLES, Metabase
 from double.needs import executable, limit, memory
 from double.store import Database
@@ -48,7 +49,7 @@ def run(arguments: list[str], environment: Environment) -> None:
     """Start the server."""
     if arguments:
         raise Refused(f"cannot run {' '.join(arguments)}: the double knows no commands of Metabase")
-    demand(environment, RULES, [_heap_problem(environment.get("JAVA_OPTS", ""), limit())])
+    demand(environment, (*RULES, *METABASE), [_heap_problem(environment.get("JAVA_OPTS", ""), limit())])
     memory(NEEDED_MB)
     writable(tempfile.gettempdir())
     if environment.get("MB_LOAD_SAMPLE_CONTENT") != "false":
@@ -58,7 +59,7 @@ def run(arguments: list[str], environment: Environment) -> None:
     database.login()
     ready = threading.Event()
     threading.Thread(target=_initialise, args=(database, environment, ready), daemon=True).start()
-    api = Metabase(database, environment["MB_SITE_URL"], ready)
+    api = Metabase(database, environment["MB_SITE_URL"], ready, environment)
     if metrics := environment.get("MB_PROMETHEUS_SERVER_PORT"):
         exporter = server(Site({"GET /metrics": _metrics}), int(metrics))
         threading.Thread(target=exporter.serve_forever, daemon=True).start()

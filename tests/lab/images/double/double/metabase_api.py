@@ -8,7 +8,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from double.contract import Refused
+from double.contract import Environment, Refused
+from double.mail import Unsent, of_metabase
 from double.passwords import counts, hashed, matches
 from double.store import Database, Row
 from double.web import Failure, Request, Response, Site, as_json, page
@@ -40,6 +41,7 @@ class Metabase:
     database: Database
     site_url: str
     ready: threading.Event
+    environment: Environment
 
     def site(self) -> Site:
         """All routes; only the health answers before the start is complete."""
@@ -47,6 +49,7 @@ class Metabase:
             "GET /api/session/properties": self.properties,
             "POST /api/setup": self.setup,
             "POST /api/session": self.log_in,
+            "POST /api/session/forgot_password": self.forgotten,
             "GET /api/user/current": self.current,
             "GET /api/database": self.databases,
             "POST /api/database": self.add_database,
@@ -121,6 +124,21 @@ class Metabase:
         if not rows or not matches(str(fields.get("password", "")), rows[0]["password"]):
             raise Failure(401, {"errors": {"password": "did not match stored password"}})
         return self._session(rows[0]["id"])
+
+    def forgotten(self, request: Request) -> Response:
+        """Says the same whether there is such a user or not; the mail is sent behind that, and its error is logged."""
+        email = str(request.fields().get("email", ""))
+        threading.Thread(target=self._send_reset, args=(email,), daemon=True).start()
+        return Response(204)
+
+    def _send_reset(self, email: str) -> None:
+        known = "SELECT 1 FROM core_user WHERE email = %s AND id <> %s"
+        try:
+            if self.database.query(known, (email, INTERNAL)):
+                text = f"Click to reset your password: {self.site_url}/auth/reset_password/0_token"
+                of_metabase(self.environment).send(email, "[Metabase] Password Reset Request", text)
+        except Unsent as error:
+            print(f"WARN metabase.channel.email :: Failed to send email {error}")
 
     def current(self, request: Request) -> Response:
         """Whose session it is."""
