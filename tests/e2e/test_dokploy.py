@@ -1,5 +1,6 @@
 """Dokploy import: every stack file stands in Dokploy, byte for byte, and what a person has there stays."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import httpx
 
 from tests.e2e.canary import LOUD, watched
-from tests.e2e.clients import browser, containers, secrets
+from tests.e2e.clients import browser, containers, secrets, until_healthy
 from tests.e2e.deployment import Deployment
 
 API = "https://dokploy.smarterbot.cl/api"
@@ -115,3 +116,116 @@ def test_a_key_that_is_gone_is_made_anew_and_shown_nowhere(deployed: Deployment)
     # Its secrets are not the container's: it is the same one.
     assert containers(deployed)["dokploy"]["Id"] == container
     deployed.unchanged()
+
+
+def test_the_host_is_not_cleared_at_night_whoever_has_turned_that_on(deployed: Deployment) -> None:
+    stopped = "docker create --name stopped --quiet redis:7.4.11-alpine"
+    night = "docker kill --signal USR1 dokploy; sleep 5; docker ps -a --format '{{.Names}}' | grep -x stopped"
+    try:
+        deployed.sh(f"docker rm -f stopped 2>/dev/null; {stopped}")
+        assert deployed.sh(night, check=False).split() == ["dokploy", "stopped"]
+        with signed_in(deployed) as session:
+            enabled = {"enableDockerCleanup": True}
+            session.post(f"{API}/settings.updateDockerCleanup", json=enabled).raise_for_status()
+        run = deployed.converge()
+        assert run.changes == [OPERATION]
+        assert "its nightly clean-up of the host's Docker is on" in run.output
+        deployed.sh("docker restart dokploy")  # what is armed is armed when it starts
+        until_healthy(deployed, "dokploy")
+        assert deployed.sh(night, check=False).split() == ["dokploy", "stopped"]
+        deployed.unchanged()
+    finally:
+        deployed.sh("docker rm -f stopped", check=False)
+
+
+def test_owners_may_sign_in_under_each_domain_also_where_somebody_has_taken_that_back(
+    deployed: Deployment,
+) -> None:
+    sql(deployed, """UPDATE "user" SET "trustedOrigins" = '{https://login.example.com}'""")
+    assert sign_in(deployed, "https://dokploy.smarterbot.store") == 403
+    assert deployed.converge().changes == ["Dokploy | its owners may sign in under each of its domains"]
+    assert sign_in(deployed, "https://dokploy.smarterbot.store") == 200
+    assert sign_in(deployed, "https://login.example.com") == 200
+    deployed.unchanged()
+    sql(deployed, """UPDATE "user" SET "trustedOrigins" = '{https://dokploy.smarterbot.store}'""")
+
+
+def sign_in(deployment: Deployment, origin: str) -> int:
+    """What the owner is answered who signs in from a page of that origin."""
+    given = {"email": "ops@smarterbot.cl", "password": secrets(deployment, "dokploy")["ADMIN_PASSWORD"]}
+    with browser(deployment) as visitor:
+        for _ in range(15):
+            answer = visitor.post(f"{API}/auth/sign-in/email", json=given, headers={"origin": origin})
+            if answer.status_code != 429:  # the fourth within ten seconds
+                break
+            time.sleep(1)
+    return answer.status_code
+
+
+# What stands beside it is found from there on the host, too: Docker looks for it there.
+BESIDE = """
+services:
+  beside:
+    image: redis:7.4.11-alpine
+    entrypoint: [sleep, "600"]
+    network_mode: none
+    volumes: ["./docker-compose.yml:/seen.yml:ro", "../data:/data"]
+"""
+
+
+@contextmanager
+def project(session: httpx.Client, text: str) -> Iterator[dict[str, Any]]:
+    """A compose project of somebody's own in the panel, deployed by it."""
+
+    def post(procedure: str, **fields: Any) -> dict[str, Any]:
+        return dict(session.post(f"{API}/{procedure}", json=fields).raise_for_status().json())
+
+    place = next(iter(entries(session).values()))["environmentId"]
+    made = post(
+        "compose.create",
+        name="beside",
+        description="mine",
+        composeFile=text,
+        sourceType="raw",
+        environmentId=place,
+    )
+    try:
+        post("compose.deploy", composeId=made["composeId"])
+        yield made
+    finally:
+        post("compose.delete", composeId=made["composeId"], deleteVolumes=False)
+
+
+def status(session: httpx.Client, identifier: str) -> str:
+    """How its deployment went."""
+    for _ in range(60):
+        found = session.get(f"{API}/compose.one", params={"composeId": identifier}).json()["composeStatus"]
+        if found not in ("idle", "running"):
+            break
+        time.sleep(1)
+    return str(found)
+
+
+def test_a_project_of_the_panel_finds_what_stands_beside_its_file(deployed: Deployment) -> None:
+    with signed_in(deployed) as session, project(session, BESIDE) as made:
+        name = made["appName"]
+        try:
+            assert status(session, made["composeId"]) == "done", deployed.sh(
+                "docker logs --tail 30 dokploy 2>&1"
+            )
+            assert deployed.sh(f"docker exec {name}-beside-1 cat /seen.yml") == BESIDE
+            deployed.sh(f"docker exec {name}-beside-1 sh -c 'echo kept >/data/row'")
+            assert deployed.sh(f"cat /etc/dokploy/compose/{name}/data/row") == "kept\n"
+        finally:
+            deployed.sh(f"docker compose -p {name} down; rm -r /etc/dokploy/compose/{name}")
+    assert deployed.sh("stat -c '%a %U' /etc/dokploy") == "700 root\n"
+    deployed.unchanged()
+
+
+def test_our_own_stack_files_can_be_deployed_from_the_panel(deployed: Deployment) -> None:
+    """As far as what is named in them is found from inside it."""
+    config = "docker compose -f - config --quiet </root/dkcompose/vault-auth-validator-deploy.yaml"
+    inside = config.replace("docker compose", "docker exec -i dokploy docker compose")
+    deployed.sh(
+        f"{inside} && docker exec dokploy ls /opt/smarteros/current/build/vault-auth-validator/Dockerfile"
+    )

@@ -16,6 +16,10 @@ def project(name: str, part: str) -> str:
     return f"--label com.docker.compose.project={name} --label com.docker.compose.service={part}"
 
 
+WITH_DOKPLOY = {"services": ["vault", "postgres", "dokploy", "vault-auth-validator", "caddy"]}
+INSTALLED = "mkdir -p /etc/dokploy/traefik; echo 'api: {}' >/etc/dokploy/traefik/traefik.yml"
+
+
 CONDITIONS = [
     Condition(
         "a container called vault",
@@ -108,6 +112,30 @@ CONDITIONS = [
             ),
         ),
         settings=SERVICES,
+    ),
+    Condition(
+        "the folder of another Dokploy",
+        INSTALLED,
+        "rm -r /etc/dokploy",
+        refused=(
+            (
+                "folder /etc/dokploy: is not ours (it holds traefik): move it away (mv /etc/dokploy /etc/dokploy.before), or set "
+                'adopt = ["folder:/etc/dokploy"]: dokploy uses it: its projects are found there where the database knows them'
+            ),
+        ),
+        settings=WITH_DOKPLOY,
+    ),
+    Condition(
+        "that of one that is at work, adopted or not",
+        f"{INSTALLED}; {RUN} --name panel --volume /etc/dokploy:/etc/dokploy {IMAGE} 600",
+        "docker rm --force panel; rm -r /etc/dokploy",
+        refused=(
+            (
+                "folder /etc/dokploy: is not ours (it holds traefik), and cannot be adopted: panel would write to it, too: stop "
+                "that (docker stop panel) and move it away (mv /etc/dokploy /etc/dokploy.before)"
+            ),
+        ),
+        settings={**WITH_DOKPLOY, "adopt": ["folder:/etc/dokploy"]},
     ),
 ]
 
