@@ -21,7 +21,7 @@ SIZES = {
     "chatwoot": (1024, 1.0),
     "chatwoot-prepare": (768, 1.0),
     "chatwoot-sidekiq": (1024, 1.0),
-    "dokploy": (512, 1.0),
+    "dokploy": (1536, 1.0),
     "mcp-registry-web": (64, 0.25),
     "n8n": (1024, 1.0),
     "odoo": (2048, 2.0),
@@ -37,8 +37,11 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     # Both listen below 1024.
     "caddy-proxy": {"cap_add": ["CAP_NET_BIND_SERVICE"]},
     "mcp-registry-web": {"cap_add": ["CAP_NET_BIND_SERVICE"]},
-    # Deploys what it is told to, with the env files that the stack files name.
-    "dokploy": {"read_only": False, "host_paths": [f"{SOCKET} rw", "/vault/secrets ro"]},
+    # Deploys what it is told to, from its folder, with the env files and build contexts that the stack files name.
+    "dokploy": {
+        "read_only": False,
+        "host_paths": ["/etc/dokploy rw", "/opt/smarteros ro", f"{SOCKET} rw", "/vault/secrets ro"],
+    },
     "chatwoot-prepare": JOB,
     "odoo-init": JOB,
 }
