@@ -17,12 +17,12 @@ SOCKET = "/var/run/docker.sock"
 # Container → MB of memory, cores.
 SIZES = {
     "botpress": (2048, 1.0),
-    "caddy-proxy": (128, 0.5),
+    "caddy-proxy": (256, 0.5),
     "chatwoot": (1024, 1.0),
     "chatwoot-prepare": (768, 1.0),
     "chatwoot-sidekiq": (1024, 1.0),
     "dokploy": (1536, 1.0),
-    "mcp-registry-web": (64, 0.25),
+    "mcp-registry-web": (128, 0.25),
     "n8n": (1024, 1.0),
     "odoo": (2048, 2.0),
     "odoo-init": (768, 1.0),
