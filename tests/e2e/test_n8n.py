@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -119,3 +120,17 @@ def test_its_role_needs_its_password(deployed: Deployment, password: str) -> Non
     login = "read -r PGPASSWORD; export PGPASSWORD; exec psql -w -h postgres -U n8n -d n8n -c 'SELECT 1'"
     done = deployed.host.run(f'docker exec -i postgres sh -c "{login}"', check=False, input=f"{password}\n")
     assert done.returncode == 2
+
+
+def test_npm_which_installs_community_nodes_has_a_cache_that_it_can_write(deployed: Deployment) -> None:
+    """As n8n starts it, with a package of our own, since no registry need be in reach."""
+    script = """mkdir -p /tmp/a-node && cd /tmp/a-node
+        echo '{"name": "n8n-nodes-none", "version": "1.0.0"}' >package.json
+        npm pack --ignore-scripts --no-update-notifier --loglevel=error . 2>&1
+        echo $?
+        rm -rf /tmp/a-node"""
+    inside = "docker exec n8n sh -c "
+    assert deployed.sh(f"{inside}{quote(script)}").split() == ["n8n-nodes-none-1.0.0.tgz", "0"]
+    without = deployed.sh(f"{inside}{quote(f'unset NPM_CONFIG_CACHE; {script}')}")
+    assert "/home/node/.npm" in without, without
+    assert without.split()[-1] != "0"
