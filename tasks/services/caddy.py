@@ -38,7 +38,7 @@ def describe(stack: Stack) -> Service:
                 cap_add={"NET_BIND_SERVICE": FILE_CAPABILITY},
                 root="its certificates are in volumes that the image makes as root's",
                 health=Health(("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:2020/")),
-                # 45 MB at its start and as much of its program's file (see mcp_registry.py); what visitors add is theirs.
+                # 45 MB in the lab, and as much of its program's file (see mcp_registry.py); what visitors add is theirs.
                 size=Size(memory_mb=256, cpus=0.5, used_mb=90, image_gb=0.1),
                 stop_seconds=30,
             ),

@@ -113,8 +113,8 @@ def describe(stack: Stack) -> Service:
                 health=Health(
                     ("curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8069/web/health"), seconds=240
                 ),
-                # The real Odoo 19 with base alone, 4 workers: 350 to 450 MB in the lab. Odoo's own rule of thumb is 150 MB for
-                # a light worker; there is one more for each half core of the limit.
+                # The real Odoo 19 with base alone, 4 workers: 250 MB in the lab, all they share counted once. Modules and users
+                # make more of it; Odoo's own rule of thumb is 150 MB for a light worker, of which there are two for each core.
                 size=Size(memory_mb=2048, cpus=2, disk_gb=10, used_mb=300, share=0.2, image_gb=1.9),
                 stop_seconds=60,
             ),

