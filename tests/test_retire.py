@@ -96,6 +96,8 @@ def test_what_goes_and_what_is_kept_is_said() -> None:
         "n8n: not listed, removed: containers n8n; kept: volumes n8n_data; databases of n8n; "
         "secrets in Vault (secret/n8n) with its policy and AppRole; its images; list it again to have it back"
     )
+    dokploy = retire.said(Leftover("dokploy"), every()["dokploy"](stack()), "secret")
+    assert "; kept: folders /etc/dokploy; databases of dokploy; " in dokploy
     assert retire.said(Leftover("crm", env_file=True), None, "kv") == (
         "crm: not listed, removed: its last files; kept: its volumes and databases, "
         "whatever Vault holds in kv/crm; list it again to have it back"

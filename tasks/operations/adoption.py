@@ -10,7 +10,7 @@ from shlex import quote
 from pyinfra.api import StringCommand
 
 from tasks.facts import DockerFact, MachineFact
-from tasks.facts.kept import MARK
+from tasks.facts.kept import MARK, SHELL
 from tasks.facts.objects import ADOPTED
 from tasks.model.catalogue import Service
 from tasks.model.objects import names
@@ -58,7 +58,9 @@ def noted() -> Commands:
     keys = [item.key for item in _adopted() if item.kind not in ("container", "folder")]
     for item in _adopted():
         if item.kind == "folder":
-            yield StringCommand(f": >{quote(f'{item.name}/{MARK}')}")
+            # Upstream's installer lets everybody write there, and its projects' secrets lie in it.
+            shut = f"set -e\n{SHELL}shut {quote(item.name)} 700"
+            yield StringCommand(f"{shut}\n: >{quote(f'{item.name}/{MARK}')}")
     if keys:
         yield StringCommand(
             f"umask 022 && mkdir -p {ADOPTED.rpartition('/')[0]} && printf '%s\\n' {' '.join(map(quote, keys))} >>{ADOPTED}"

@@ -3,7 +3,6 @@
 import json
 import subprocess
 from pathlib import Path
-from shlex import quote
 
 import pytest
 
@@ -178,7 +177,8 @@ def test_an_adopted_one_is_marked_and_nothing_comes_there() -> None:
     answers = {"docker ps -aq": [], "/etc/os-release": [*MACHINE, "before_entries /etc/dokploy traefik"]}
     with fake(answers, adopt=["folder:/etc/dokploy"]):
         assert list(adoption.refusals()) == []
-        assert texts(adoption.noted) == [f": >{quote('/etc/dokploy/.smarteros')}"]
+        (text,) = texts(adoption.noted)
+        assert text.splitlines()[-2:] == ["shut /etc/dokploy 700", ": >/etc/dokploy/.smarteros"]
         assert list(adoption.warnings()) == [
             (
                 "adopt: folder /etc/dokploy (it holds traefik): dokploy uses it: its projects are found there where the database "
