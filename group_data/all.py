@@ -87,6 +87,9 @@ open_ports = []
 
 # Who may log in over SSH, with a key only; empty: whoever has a key there, as before.
 login_users = []
+# Keeps what sshd's own files ask beside a key (AuthenticationMethods publickey,keyboard-interactive: a code by PAM). A run
+# itself logs in with a key alone: its user needs a Match block there that asks for nothing else.
+second_factor = False
 # Where people get through this host by SSH (ProxyJump): ["10.0.0.5:22"], or ["*:22"]; the inventory's own hosts need not be named.
 jump_to = []
 # Lets in only SSH clients that know a key exchange which a quantum computer does not break (OpenSSH 9.0, PuTTY 0.78, few

@@ -1,9 +1,16 @@
-"""What sshd's files say beside ours, before our drop-in is there; asked within MachineFact."""
+"""What sshd's files say beside ours; asked within MachineFact."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAIN = "/etc/ssh/sshd_config"
+_OURS = "00-smarteros.conf"
+_WATCHED = (
+    "authenticationmethods|(password|pubkey|kbdinteractive|challengeresponse)authentication|strictmodes"
+)
+
+# As older releases call it.
+_TODAY = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
 
 
 @dataclass(frozen=True)
@@ -19,14 +26,15 @@ class Says:
 # mawk as well as gawk. Of the other files only what lets people in matters: ours comes first of them.
 QUESTION = rf"""
 for file in {MAIN} /etc/ssh/sshd_config.d/*.conf; do
-    [ -f "$file" ] && awk -v file="$file" -v main={MAIN} '
+    [ -f "$file" ] && [ "${{file##*/}}" != {_OURS} ] && awk -v file="$file" -v main={MAIN} '
         /^[ \t]*(#|$)/ {{ next }}
         {{ key = tolower($1); $1 = ""; value = substr($0, 2) }}
         key == "include" && value ~ /sshd_config\.d\/\*\.conf/ {{ included = 1; next }}
-        file == main && !included {{ print "ssh_says", file, "above", key, value }}
+        file == main && !included {{ print "ssh_says", file, "above", key, value; fflush() }}
         key == "match" {{ inside = 1 }}
-        key ~ /^(authenticationmethods|passwordauthentication|kbdinteractiveauthentication)$/ {{
+        key ~ /^({_WATCHED})$/ {{
             print "ssh_says", file, inside ? "match" : "plain", key, value
+            fflush()
         }}
         END {{ if (file == main && !included) print "ssh_says", file, "above", "*" }}' "$file"
 done
@@ -41,4 +49,5 @@ def said(lines: Sequence[str]) -> tuple[Says, ...]:
 def _says(line: str) -> Says:
     file, place, rest = line.split(" ", 2)
     key, _, value = rest.partition(" ")
-    return Says(file, place, key, value.strip())
+    value = value.partition(" #")[0].replace('"', "")
+    return Says(file, place, _TODAY.get(key, key), value.strip())

@@ -128,6 +128,7 @@ class Stack(_Settings):
     open_ports: Annotated[tuple[OpenPort, ...], Listed] = ()
     login_users: Annotated[tuple[User, ...], Listed] = ()
     jump_to: Annotated[tuple[Target, ...], Listed] = ()
+    second_factor: Annotated[bool, Field(strict=True)] = False
     strict_ssh: Annotated[bool, Field(strict=True)] = False
     revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
     timezone: TimeZone = "UTC"

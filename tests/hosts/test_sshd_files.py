@@ -40,8 +40,7 @@ CONDITIONS = [
         refused=(
             (
                 f"sshd: {MAIN} says `authenticationmethods publickey,keyboard-interactive` in a Match block, and afterwards "
-                "a key alone lets people in: a second factor would be gone, and who needs one locked out: take the line out "
-                "if that is what you want"
+                "a key alone lets people in: set second_factor = True, which keeps it, or take the line out"
             ),
         ),
         settings=FEW,
