@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from tasks.facts.listeners import Listener
 from tasks.facts.logins import QUESTION as LOGINS
 from tasks.facts.logins import SAYS, Logins, logins
+from tasks.facts.ssh_says import COMMAND, Says, said
 from tasks.facts.ssh_says import QUESTION as SSH_SAYS
-from tasks.facts.ssh_says import Says, said
 
 ARMED = "/var/lib/smarteros"
 FIREWALL = "/etc/smarteros/firewall.nft"
@@ -112,6 +112,7 @@ if [ -x /usr/sbin/sshd ]; then
         [ "$(stat -c %Y {DROP_IN})" -le "$(started "$unit")" ] && echo "ssh_newer yes"
         {{ {EFFECTIVE}; }} && echo "ssh_effective yes"
     else
+{COMMAND}
 {LOGINS}
     fi
 fi &

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from tasks.facts import ssh_says
+
 # What sshd says is asked for at a port that nothing comes in by: asked for none, it ends at a `Match LocalPort`.
 SAYS = "/usr/sbin/sshd -T -C lport=1"
 
@@ -35,6 +37,7 @@ awk -F: 'NR == FNR {{ if ($2 ~ /^[^!*]/) has[$1]; next }}
         if [ -n "$apart" ]; then
             set -- ${{way:-127.0.0.1 1 127.0.0.1 22}}
             says=$(/usr/sbin/sshd -T -C "user=$name,host=$1,addr=$1,laddr=$3,lport=$4" 2>/dev/null </dev/null)
+            says=${{says:-$all}}
             logins_said "$name" "$says"
         fi
         case $all in *'
@@ -94,10 +97,7 @@ _Said = Mapping[str, Sequence[str]]
 
 def logins(values: Mapping[str, Sequence[str]]) -> Logins:
     """What MachineFact's lines say of it: key → values. Raises ValueError for lines that no host prints. Pure."""
-    said: dict[str, dict[str, list[str]]] = {}
-    for line in values.get("ssh_for", ()):
-        name, key, value = line.split(" ", 2)
-        said.setdefault(name, {}).setdefault(key, []).append(value)
+    said = _says(values)
     groups = {
         name: rest.split() for name, _, rest in (line.partition(" ") for line in values.get("ssh_groups", ()))
     }
@@ -133,6 +133,19 @@ def logins(values: Mapping[str, Sequence[str]]) -> Logins:
         tuple(key for key in _OTHERS if _one(everybody, key) == "yes"),
         tuple(values.get("ssh_directory", ())) if _takes_password("", everybody) else (),
     )
+
+
+def _says(values: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
+    """User, or ``*`` → key → values."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for line in values.get("ssh_for", ()):
+        name, key, value = line.split(" ", 2)
+        said.setdefault(name, {}).setdefault(key, []).append(value)
+    for item in ssh_says.said(values.get("ssh_says", ())):
+        if item.place == "command" and item.key in _SOURCES:
+            for one in said.values():
+                one[item.key] = [item.value]
+    return said
 
 
 def _one(said: _Said, key: str) -> str:

@@ -15,7 +15,9 @@ _TODAY = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
 
 @dataclass(frozen=True)
 class Says:
-    """A line. place: ``above`` our drop-ins' Include (key ``*``: there is none), ``match``: in a Match block, or ``plain``."""
+    """A line. place: ``above`` our drop-ins' Include (key ``*``: there is none), ``match``: in a Match block, ``plain``, or
+    ``command``: an option that sshd is started with.
+    """
 
     file: str
     place: str
@@ -37,6 +39,23 @@ for file in {MAIN} /etc/ssh/sshd_config.d/*.conf; do
             fflush()
         }}
         END {{ if (file == main && !included) print "ssh_says", file, "above", "*" }}' "$file"
+done
+""".strip()
+
+# ssh's unit and what it reads may start sshd with options, which count before every file, and sshd -T knows none of them.
+COMMAND = r"""
+for file in "$unit" /etc/default/ssh; do
+    { [ "$file" = "$unit" ] && systemctl show "$unit" -p ExecStart --value || cat "$file"; } 2>/dev/null |
+        awk -v file="$file" '!/^[ \t]*#/ {
+            count = split($0, options, /[ "\047=]-o[ "\047]*/)
+            for (i = 2; i <= count; i++) {
+                sub(/[;"\047].*| [$-].*/, "", options[i])
+                sub(/[ =]+/, " ", options[i])
+                split(options[i], words, " ")
+                print "ssh_says", file, "command", tolower(words[1]) substr(options[i], length(words[1]) + 1)
+                fflush()
+            }
+        }'
 done
 """.strip()
 

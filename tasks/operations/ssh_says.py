@@ -3,7 +3,7 @@ start would tell, and a login proves nothing for other users.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tasks.facts.ssh_says import MAIN, Says
 
@@ -25,10 +25,12 @@ _IN_BLOCKS = {
 def problems(found: Iterable[Says], ours: str, *, second_factor: bool = False) -> Iterator[str]:
     """Each reason, with what to do. ours: the text of our drop-in. Pure."""
     lines = tuple(found)
-    yield from _order(lines, ours)
+    wanted = {key.lower(): value for key, value in re.findall(r"^(\w+) (.+)$", ours, re.MULTILINE)}
+    yield from _order(lines, wanted)
+    yield from _options(lines, wanted)
     for item in lines:
         where = f"sshd: {item.file} says `{item.key} {item.value}`{' in a Match block' if item.place == 'match' else ''}"
-        if item.place == "above":
+        if item.place in ("above", "command"):
             continue
         if item.key == "authenticationmethods" and (why := _methods(item, second_factor=second_factor)):
             yield f"{where}, {why}"
@@ -79,12 +81,21 @@ def _methods(item: Says, *, second_factor: bool) -> str:
     return f"and afterwards nobody gets in without a key: {_ELSE}"
 
 
-def _order(lines: tuple[Says, ...], ours: str) -> Iterator[str]:
+def _options(lines: tuple[Says, ...], wanted: Mapping[str, str]) -> Iterator[str]:
+    for item in lines:
+        other = item.value.lower() != wanted.get(item.key, item.value).lower()
+        if item.place == "command" and other:
+            yield (
+                f"sshd: {item.file} starts it with `-o {item.key}={item.value}`, which counts before every file: take it out"
+                f"{'' if '/' in item.file else f' (systemctl edit {item.file})'}"
+            )
+
+
+def _order(lines: tuple[Says, ...], wanted: Mapping[str, str]) -> Iterator[str]:
     above = [item for item in lines if item.place == "above"]
     if any(item.key == "*" for item in above):
         yield f"sshd: {MAIN} does not include {_FOLDER}, where our settings come: {_TOP}"
         return
-    wanted = {key.lower(): value for key, value in re.findall(r"^(\w+) (.+)$", ours, re.MULTILINE)}
     for item in above:
         if item.key == "match":
             yield f"sshd: {MAIN} includes {_FOLDER} within a Match block: {_TOP}"

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def keys(root: Path, name: str, text: str, file: str = "{}/.ssh/authorized_keys"
     path.write_text(f"{text}\n")
 
 
-def found(root: Path, everybody: str, **users: str) -> Logins:
+def found(root: Path, everybody: str, *, more: Sequence[str] = (), **users: str) -> Logins:
     """What is known of a host whose sshd says this of everybody, and in Match blocks of these users."""
     (root / "says-all").write_text(everybody)
     for name, text in users.items():
@@ -61,7 +62,7 @@ def found(root: Path, everybody: str, **users: str) -> Logins:
     way = "198.51.100.9 50000 203.0.113.7 22"
     script = f"cd {root}; all=$(cat says-all) way='{way}'\n{text}"
     values: dict[str, list[str]] = {}
-    for line in answered(script, dict(os.environ)):
+    for line in (*answered(script, dict(os.environ)), *more):
         key, _, value = line.partition(" ")
         values.setdefault(key, []).append(value)
     return logins(values)
@@ -147,6 +148,13 @@ def test_keys_that_a_program_has_are_not_known_to_be_missing(root: Path) -> None
     assert found(root, f"{OPEN}{program}\n") == Logins(
         keys=("ann",), passwords={"carol": HOME}, unsure={"carol": program}, sources=(program,)
     )
+
+
+def test_a_program_for_keys_that_sshd_is_started_with_counts_too(root: Path) -> None:
+    program = "authorizedkeyscommand /usr/share/eic/keys %u %f"
+    more = [f"ssh_says ssh.service command {program}"]
+    known = found(root, f"{OPEN}authorizedkeyscommand none\n", more=more)
+    assert (known.unsure, known.sources) == ({"carol": program}, (program,))
 
 
 def test_certificates_count_where_a_user_has_principals(root: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.facts.ssh_says import MAIN, QUESTION, said
+from tasks.facts.ssh_says import COMMAND, MAIN, QUESTION, said
 from tasks.operations.ssh_says import methods, problems
 
 OURS = "PasswordAuthentication no\nAuthenticationMethods publickey\n"
@@ -119,6 +119,59 @@ def test_keys_that_others_could_write_are_refused_before_they_count_no_more(tmp_
             f"sshd: {MAIN} says `strictmodes no`, and afterwards keys count no more that others could write: see `namei -l` of "
             "each user's ~/.ssh/authorized_keys, take the right from them (chmod go-w), and take the line out"
         )
+    ]
+
+
+EC2 = (
+    "{ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D -o AuthorizedKeysCommand /usr/share/eic/keys %u %f "
+    "-o AuthorizedKeysCommandUser eic $SSHD_OPTS ; ignore_errors=no ; start_time=[n/a] }"
+)
+
+
+def started(folder: Path, unit: str, default: str) -> list[str]:
+    """What is known of the options of an sshd in this unit."""
+    (folder / "systemctl").write_text(f"#!/bin/sh\ncat <<'END'\n{unit}\nEND\n")
+    (folder / "systemctl").chmod(0o755)
+    (folder / "default").write_text(default)
+    script = COMMAND.replace("/etc/default/ssh", "default").replace("systemctl", "./systemctl")
+    done = subprocess.run(
+        ["sh", "-c", f"unit=ssh.service\n{script}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [line.removeprefix("ssh_says ") for line in done.stdout.splitlines()]
+
+
+def test_what_sshd_is_started_with_is_known(tmp_path: Path) -> None:
+    assert started(tmp_path, EC2, '# SSHD_OPTS="-o X=y"\nSSHD_OPTS=\n') == [
+        "ssh.service command authorizedkeyscommand /usr/share/eic/keys %u %f",
+        "ssh.service command authorizedkeyscommanduser eic",
+    ]
+    plain = "{ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D $SSHD_OPTS ; pid=0 }"
+    options = 'SSHD_OPTS="-4 -o PasswordAuthentication=yes -oUseDNS=no -p 22"\n'
+    assert started(tmp_path, plain, options) == [
+        "default command passwordauthentication yes",
+        "default command usedns no",
+    ]
+
+
+def test_an_option_that_counts_before_our_file_is_refused() -> None:
+    found = said(
+        [
+            "ssh.service command authorizedkeyscommand /usr/share/eic/keys %u %f",
+            "ssh.service command passwordauthentication yes",
+            "/etc/default/ssh command authenticationmethods any",
+            "/etc/default/ssh command passwordauthentication no",
+        ]
+    )
+    assert [*problems(found, OURS)] == [
+        (
+            "sshd: ssh.service starts it with `-o passwordauthentication=yes`, which counts before every file: take it out "
+            "(systemctl edit ssh.service)"
+        ),
+        "sshd: /etc/default/ssh starts it with `-o authenticationmethods=any`, which counts before every file: take it out",
     ]
 
 
