@@ -9,6 +9,7 @@ from pyinfra import logger
 from pyinfra.api import StringCommand
 
 from tasks import firewall, ssh, verify
+from tasks import host as hardening
 from tasks.clients import vault_session
 from tasks.facts import (
     DatabasesFact,
@@ -120,6 +121,7 @@ def warnings(machine: Machine) -> Iterator[str]:
     yield from networks.warnings()
     yield from survey.remarks()
     if not machine.deployed:
+        yield from (f"host: {line}" for line in hardening.remarks(known(*hardening.question())))
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
 
 

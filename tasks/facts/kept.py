@@ -60,7 +60,7 @@ for folder in /etc /opt /root /usr/local /var/lib; do [ ! -e "$folder" ] || [ -w
 for folder in {" ".join(FOLDERS)}; do
     [ ! -e "$folder" ] && [ ! -L "$folder" ] || [ -d "$folder" ] || echo "before_blocked $folder"
 done
-[ -n "$index" ] || [ -n "$(readlink {CURRENT} | grep '^generations/'; grep '^digest ' {ROOT}/host)" ] ||
+[ -n "$index" ] || deployed ||
     for path in {CURRENT} {ROOT}/generations; do [ ! -e "$path" ] || echo "before_blocked $path"; done
 for path in {" ".join(map(quote, _OURS))} {" ".join(_PATTERNS)}; do
     [ -e "$path" ] || [ -L "$path" ] || continue

@@ -79,7 +79,7 @@ def test_a_docker_that_answers_one_question_only_is_refused(programs: Any) -> No
 
 def test_a_systemd_that_does_not_answer_is_no_machine_without_units(programs: Any) -> None:
     command = HostFact().command(
-        ("/etc/issue",), ("/proc/sys/kernel/x",), ("sudo",), ("ssh.service",), ("UMASK",)
+        ("/etc/issue",), ("/proc/sys/kernel/x",), ("sudo",), ("ssh.service",), (("UMASK",), ("sctp",), ())
     )
     with pytest.raises(NoAnswer, match="systemd does not answer: Failed to connect to bus"):
         answered(command, programs(systemctl="echo Failed to connect to bus >&2; exit 1"))
