@@ -56,7 +56,9 @@ def without(texts: Mapping[str, str], found: Theirs, container: str) -> dict[str
     def stays(path: str, line: str) -> bool:
         if path.startswith(SYSCTL):
             return not any(fnmatch(_path(line.partition(" = ")[0]), other) for other in left)
-        return path != MODPROBE or not used.intersection(_module(name) for name in _installs(line))
+        if path == MODPROBE:
+            return not used.intersection(_module(name) for name in _installs(line))
+        return not found.words.keys() & _words({path: line}).keys()
 
     return {
         path: "".join(line for line in text.splitlines(keepends=True) if stays(path, line))
@@ -75,11 +77,30 @@ def said(found: Theirs, texts: Mapping[str, str], container: str) -> Iterator[st
     used = in_use(found, container)
     if kept := [name for name in modules(texts) if _module(name) in used]:
         yield f"it can go on loading {', '.join(kept)}, which it uses or its files name"
+    ours_said = _words(texts)
+    if words := [
+        f"{key}={value} ({file})"
+        for (folder, key), (value, file) in sorted(found.words.items())
+        if ours_said.get((folder, key), value) != value
+    ]:
+        yield f"its own settings count: {', '.join(words)}"
     ours = updates(texts)
     if differ := [
         f'{key} "{value}"' for key, value in found.updates.items() if ours.get(key, value) != value
     ]:
         yield f"its own settings of apt count: {', '.join(differ)}"
+
+
+def _words(texts: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """Folder below /etc, key → value, of the settings of the journal and of needrestart."""
+    line = re.compile(r"^(?:\$nrconf\{)?(\w+)\}? ?= ?'?(\w+)'?;?$", re.MULTILINE)
+    return {
+        (folder, key): value
+        for path, text in texts.items()
+        for folder in ("systemd/journald.conf.d", "needrestart/conf.d")
+        if path.startswith(f"/etc/{folder}/")
+        for key, value in line.findall(text)
+    }
 
 
 def _installs(text: str) -> list[str]:

@@ -26,9 +26,15 @@ CONDITIONS = [
     ),
     Condition(
         "a disk on USB",
-        "echo usb-storage >/etc/modules",
-        "rm /etc/modules",
+        f"echo usb-storage >{MODULES}",
+        f"rm {MODULES}",
         said=("host: it can go on loading usb-storage, uas, which it uses or its files name",),
+    ),
+    Condition(
+        "a small disk's journal",
+        "mkdir -p /etc/systemd/journald.conf.d; printf '[Journal]\\nSystemMaxUse=200M\\n' >/etc/systemd/journald.conf.d/10-own.conf",
+        "rm /etc/systemd/journald.conf.d/10-own.conf; rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d",
+        said=("host: its own settings count: SystemMaxUse=200M (/etc/systemd/journald.conf.d/10-own.conf)",),
     ),
     Condition(
         "updates that restart the host at night",

@@ -14,6 +14,8 @@ TEXTS = {
     "/etc/sysctl.d/99-zz-smarteros-kernel.conf": KERNEL,
     "/etc/sysctl.d/99-zz-smarteros-network.conf": NETWORK,
     "/etc/modprobe.d/smarteros.conf": "# Written.\n\ninstall usb-storage /bin/false\ninstall uas /bin/false\ninstall sctp /bin/false\n",
+    "/etc/systemd/journald.conf.d/60-smarteros.conf": "# Written.\n[Journal]\nStorage=persistent\nSystemMaxUse=1G\n",
+    "/etc/needrestart/conf.d/smarteros.conf": "# W\n$nrconf{restart} = 'a';\n$nrconf{override_rc}->{qr(^docker)} = 0;\n",
     "/etc/apt/apt.conf.d/00smarteros": 'APT::Periodic::Unattended-Upgrade "1";\nX::List { "a"; };\nU::Automatic-Reboot "false";\n',
 }
 
@@ -133,4 +135,36 @@ def test_what_apt_counts_in_our_place_is_said() -> None:
     found = Theirs(updates={"APT::Periodic::Unattended-Upgrade": "0", "U::Automatic-Reboot": "false"})
     assert list(said(found, TEXTS, "")) == [
         'its own settings of apt count: APT::Periodic::Unattended-Upgrade "0"'
+    ]
+
+
+def test_words_of_the_journal_and_of_needrestart_count(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "/etc/systemd/journald.conf",
+        "[Journal]\n#Storage=auto\nSystemMaxUse=200M\nStorage=persistent\nSeal=no\n",
+    )
+    write(tmp_path, "/etc/systemd/journald.conf.d/60-smarteros.conf", "[Journal]\nStorage=auto\n")
+    write(
+        tmp_path,
+        "/etc/needrestart/needrestart.conf",
+        "#$nrconf{restart} = 'i';\n $nrconf{restart} = 'l'; # mine\n",
+    )
+    found = asked(tmp_path)
+    assert found.words == {
+        ("needrestart/conf.d", "restart"): ("l", "/etc/needrestart/needrestart.conf"),
+        ("systemd/journald.conf.d", "SystemMaxUse"): ("200M", "/etc/systemd/journald.conf"),
+        ("systemd/journald.conf.d", "Storage"): ("persistent", "/etc/systemd/journald.conf"),
+        ("systemd/journald.conf.d", "Seal"): ("no", "/etc/systemd/journald.conf"),
+    }
+    texts = without(TEXTS, found, "")
+    assert texts["/etc/systemd/journald.conf.d/60-smarteros.conf"] == "# Written.\n[Journal]\n"
+    assert (
+        texts["/etc/needrestart/conf.d/smarteros.conf"] == "# W\n$nrconf{override_rc}->{qr(^docker)} = 0;\n"
+    )
+    assert list(said(found, TEXTS, "")) == [
+        (
+            "its own settings count: restart=l (/etc/needrestart/needrestart.conf), SystemMaxUse=200M "
+            "(/etc/systemd/journald.conf)"
+        )
     ]
