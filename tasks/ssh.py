@@ -64,7 +64,8 @@ def hardened() -> Commands:
     wanted = text(access, client)
     if access.ssh_file != f"{sha256(wanted.encode()).hexdigest()} 644 root:root" or not access.ssh_live:
         if not access.ssh_file:
-            for line in shut_out.named(access.logins, stack().login_users):
+            led = shut_out.tunnels(known(MachineFact).listeners, access.ssh_ports)
+            for line in (*shut_out.named(access.logins, stack().login_users), *led):
                 host().log_styled(line, fg="yellow", log_func=logger.warning)
             host().log(
                 f"sshd: leads on to {', '.join(('loopback', *jumps_to()))} alone: who gets through this host to others "

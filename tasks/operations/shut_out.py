@@ -1,9 +1,12 @@
 """Shut out: who could log in before our settings of sshd and cannot afterwards, to be said before they are made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from tasks.facts.listeners import Listener
 from tasks.facts.logins import Logins
 
+# X11's displays, as sshd leads them to whoever is logged in.
+_DISPLAYS = range(6010, 6100)
 _ENDS = "sshd: a password logs nobody in from now on"
 
 
@@ -27,6 +30,22 @@ def named(found: Logins, users: tuple[str, ...]) -> Iterator[str]:
         yield f"sshd: {other} logs nobody in from now on, only a key does: who came by it needs one"
     if users:
         yield from _not_among(found, users)
+
+
+def tunnels(listeners: Iterable[Listener], ports: Iterable[int]) -> Iterator[str]:
+    """Ports that somebody's connection leads elsewhere (ssh -R). ports: where sshd itself listens. Pure."""
+    own = {*ports, *_DISPLAYS}
+    led = sorted({item.port for item in listeners if _led(item) and item.port not in own})
+    if led:
+        yield (
+            f"sshd: nobody gets a port here for what is elsewhere (ssh -R) from now on, as {', '.join(map(str, led))} now: that "
+            "ends with the connection it is for, so reach what is behind it another way (a VPN)"
+        )
+
+
+def _led(item: Listener) -> bool:
+    daemon = item.address not in ("127.0.0.1", "::1") and not item.unit.startswith("session-")
+    return item.protocol == "tcp" and item.process in ("sshd", "sshd-session") and not daemon
 
 
 def _not_among(found: Logins, users: tuple[str, ...]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Who is shut out: each way in that ends, with whom it was for and what to do."""
 
+from tasks.facts.listeners import Listener
 from tasks.facts.logins import Logins
-from tasks.operations.shut_out import named
+from tasks.operations.shut_out import named, tunnels
 
 HOME = "~/.ssh/authorized_keys"
 FOUND = Logins(keys=("root", "ann"), commands=("git",), passwords={"carol": HOME})
@@ -52,3 +53,22 @@ def test_ways_in_without_users_in_files_are_named() -> None:
         ),
         "sshd: gssapiauthentication logs nobody in from now on, only a key does: who came by it needs one",
     ]
+
+
+def test_ports_that_a_connection_leads_elsewhere_are_named() -> None:
+    session = "session-7.scope"
+    found = [
+        Listener("tcp", "*", 22, "sshd", 1, "ssh.service"),
+        Listener("tcp", "*", 2022, "sshd", 2, "other-sshd.service"),
+        Listener("tcp", "127.0.0.1", 6010, "sshd-session", 3, session),
+        Listener("tcp", "127.0.0.1", 5432, "postgres", 4, "postgresql.service"),
+        Listener("tcp", "::1", 2201, "sshd", 5, "ssh.service"),
+        Listener("tcp", "*", 2202, "sshd-session", 6, session),
+    ]
+    assert [*tunnels(found, (22,))] == [
+        (
+            "sshd: nobody gets a port here for what is elsewhere (ssh -R) from now on, as 2201, 2202 now: that ends with the "
+            "connection it is for, so reach what is behind it another way (a VPN)"
+        )
+    ]
+    assert [*tunnels(found[:4], (22,))] == []
