@@ -55,6 +55,8 @@ class Access:
 # The kernel's rules as this nft prints them, and the file that they came from: files/units/smarteros-firewall.service
 # notes the same when it has loaded them.
 _TABLE_NOW = f"{{ sha256sum <{FIREWALL}; /usr/sbin/nft -s list table {TABLE}; }} 2>/dev/null | sha256sum"
+# Exit code 0 when it is what it was when it was loaded.
+STANDS = f'[ "$({_TABLE_NOW})" = "$(cat {LOADED} 2>/dev/null)" ]'
 
 # Exit code 0 when sshd, with all its files, has for every setting of ours exactly our value. Of several lines for one
 # setting the first counts, unless they add up (AllowUsers): sshd itself says what it makes of both.
@@ -90,7 +92,7 @@ done
 [ -e /etc/systemd/system/sysinit.target.wants/{FIREWALL_UNIT} ] && echo "firewall_enabled yes"
 if [ -x /usr/sbin/nft ]; then
     echo "nft yes"
-    [ "$({_TABLE_NOW})" = "$(cat {LOADED} 2>/dev/null)" ] && echo "firewall_loaded yes"
+    {STANDS} && echo "firewall_loaded yes"
 fi &
 if [ -x /usr/sbin/sshd ]; then
     echo "sshd yes"
