@@ -88,7 +88,7 @@ def checked() -> Commands:
     reasons += ssh.refusals()
     reasons += kept.refusals(machine, {*survey.left_alone()})
     reasons += _networks(reasons)
-    reasons += firewall.refusals(machine.access, stack())
+    reasons += firewall.refusals(machine, stack())
     reasons += vault_session.refusals()
     if reasons:
         raise Refused(

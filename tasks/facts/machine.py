@@ -9,6 +9,8 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts import kept, listeners, unsealer
 from tasks.facts.access import QUESTION, Access, access
+from tasks.facts.behind import QUESTION as BEHIND
+from tasks.facts.behind import Behind, behind
 from tasks.facts.listeners import Listener, Published
 from tasks.facts.started import STARTED
 from tasks.facts.surroundings import QUESTION as AROUND
@@ -74,6 +76,7 @@ class Machine:
     before: kept.Before = field(default_factory=kept.Before)
     surroundings: Surroundings = field(default_factory=Surroundings)
     walls: tuple[str, ...] = ()
+    behind: Behind = field(default_factory=Behind)
 
 
 class MachineFact(FactBase[Machine]):
@@ -81,8 +84,8 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        others = (STARTED, unsealer.QUESTION, kept.QUESTION, QUESTION, listeners.QUESTION, AROUND, WALLS)
-        return "\n".join((*others, _APT, _MACHINE))
+        others = (STARTED, unsealer.QUESTION, kept.QUESTION, QUESTION, listeners.QUESTION)
+        return "\n".join((*others, AROUND, WALLS, BEHIND, _APT, _MACHINE))
 
     @staticmethod
     def default() -> Machine:
@@ -210,4 +213,5 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         before=kept.before(values),
         surroundings=surroundings(values),
         walls=walls(values),
+        behind=behind(values),
     )

@@ -43,6 +43,8 @@ def settings() -> tuple[str, set[str]]:
     theirs, found = set(machine.docker_left), survey().engine
     if not machine.deployed:
         theirs |= daemon.left(daemon.parsed(machine.daemon_json), found)
+        # For it Docker has the kernel show everything that is bridged to firewalls, guests' packets, too.
+        theirs |= {"icc"} if machine.behind.bridges else set()
     return _merged(machine, theirs, found.flags), theirs
 
 
