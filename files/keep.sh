@@ -9,7 +9,14 @@ kept=/var/lib/smarteros/before
 newline='
 '
 
-# Whether a path that no line is about holds something of ours.
+# Whether this host has had a deploy of ours.
+deployed() {
+    case $(readlink /opt/smarteros/current) in generations/*) return 0 ;; esac
+    grep -qs '^digest ' /opt/smarteros/host
+}
+
+# Whether a path that no line is about holds something of ours, from a release that kept no index: on a host of ours
+# only, since anybody may begin a file with such words.
 ours() {
     if [ -L "$1" ]; then
         case $(readlink "$1") in
@@ -19,11 +26,12 @@ ours() {
     fi
     case $1 in
     */issue | */issue.net) [ "$(sha256sum <"$1")" = "cbd8614283d61ae1a5da77638f486d96705b6a0b068efc1a1a60d7efe530bee9  -" ] ;;
-    */login.defs) [ "$(grep -cxE 'PASS_MIN_DAYS 1|SHA_CRYPT_MIN_ROUNDS 65536' "$1")" = 2 ] ;;
-    */daemon.json | */docker.asc | */docker.sources) [ -L /opt/smarteros/current ] ;;
+    */login.defs) deployed && [ "$(grep -cxE 'PASS_MIN_DAYS 1|SHA_CRYPT_MIN_ROUNDS 65536' "$1")" = 2 ] ;;
+    */daemon.json | */docker.asc | */docker.sources) deployed ;;
     */credstore.encrypted/*) [ -e /opt/smarteros/unseal ] ;;
     /vault/secrets/*) grep -q '^SMARTEROS_SECRETS_DIGEST=' "$1" ;;
-    *) head -n 3 "$1" | grep -aq 'Written by the deploy\|Unseals the Vault on 127' ;;
+    */lib/smarteros/unseal) deployed && sed -n 2p "$1" | grep -q '^# Unseals the Vault on 127\.0\.0\.1 whenever it is sealed: ' ;;
+    *) deployed && sed -n 1p "$1" | grep -aqE '^(#|##|//) Written by the deploy[.,]' ;;
     esac
 }
 

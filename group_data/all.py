@@ -91,11 +91,18 @@ wan_interfaces = []
 # The other nodes, for what nodes have to say to one another: ["203.0.113.7", "2001:db8:7::/64"].
 peers = []
 # What else the firewall lets in, where a program or container of yours listens: {"port": 8443} to everybody,
-# {"port": "6000-6010", "protocol": "udp", "from": ["198.51.100.0/24"]} only from there.
+# {"port": "6000-6010", "protocol": "udp", "from": ["198.51.100.0/24"]} only from there; also a port that a rule of yours leads
+# on to a guest, and protocols without ports: {"protocol": "esp"} (or ah, gre, 6in4, ipip, vrrp, ospf, igmp, pim, a number).
 open_ports = []
+# Addresses behind this host that the world reaches through it, all of their ports: guests' that are routed or bridged
+# (["192.0.2.8/29", "2001:db8:8::/64"]), or one of the host's own that a rule leads on to a guest as a whole.
+guests = []
 
 # Who may log in over SSH, with a key only; empty: whoever has a key there, as before.
 login_users = []
+# Keeps what sshd's own files ask beside a key (AuthenticationMethods publickey,keyboard-interactive: a code by PAM). A run
+# itself logs in with a key alone: its user needs a Match block there that asks for nothing else.
+second_factor = False
 # Where people get through this host by SSH (ProxyJump): ["10.0.0.5:22"], or ["*:22"]; the inventory's own hosts need not be named.
 jump_to = []
 # Lets in only SSH clients that know a key exchange which a quantum computer does not break (OpenSSH 9.0, PuTTY 0.78, few

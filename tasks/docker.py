@@ -7,7 +7,7 @@ from pyinfra.api import StringCommand
 
 from tasks.facts import Machine, MachineFact
 from tasks.facts.kept import DAEMON_JSON, DOCKER_SOURCE, SHELL
-from tasks.operations import apt, daemon, rules
+from tasks.operations import apt, armed, daemon, daemon_ranges, rules
 from tasks.operations import survey as was
 from tasks.operations.engine import missing, origin
 from tasks.operations.kept import keep
@@ -22,10 +22,16 @@ def run() -> None:
 
 @operation
 def engine() -> Commands:
-    """Settings before the install, so that the first start has them; a restart only when they are newer than it."""
+    """Settings before the install, so that the first start has them; a restart only when they are newer than it. docker0's range is
+    tried before all.
+    """
     machine, found = known(MachineFact), was.survey().engine
     settings, theirs = was.settings()
     restart = was.restarts(settings)
+    packages = missing(machine, found, stack().docker_source)
+    starts = packages or restart or not machine.engine
+    if starts and (change := daemon_ranges.trial(settings or machine.daemon_json, machine)):
+        yield from armed.proven(change)
     if kept := sorted(theirs - set(machine.docker_left)):
         yield StringCommand(daemon.note({*theirs, *machine.docker_left}))
         host().log(f"docker: {daemon.FILE} keeps its own {', '.join(kept)}")
@@ -33,7 +39,7 @@ def engine() -> Commands:
         yield StringCommand(daemon.write(found.flags), _stdin=settings)
     elif machine.daemon_loose:
         yield StringCommand(_SHUT)
-    if packages := missing(machine, found, stack().docker_source):
+    if packages:
         yield StringCommand(install(machine, packages, origin(found, stack().docker_source)))
     if stack().forks and not machine.git:
         yield StringCommand(apt.install("git"))

@@ -3,7 +3,7 @@
 What is loaded is compared, not only the file: a table that somebody flushed or edited is found and put right.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
@@ -11,9 +11,9 @@ from pyinfra import logger
 
 from tasks.facts import Machine, MachineFact
 from tasks.facts.access import FIREWALL, FIREWALL_UNIT, TABLE, WAY, Access
-from tasks.model.port_types import bounds
+from tasks.model.port_types import NUMBERS, bounds
 from tasks.model.stack import OpenPort, Stack
-from tasks.operations import apt, armed, cut_off, walls
+from tasks.operations import apt, armed, cut_off, guests, walls
 from tasks.operations.files import expected
 from tasks.rendering.templates import HOME, jinja
 from tasks.run import (
@@ -85,6 +85,7 @@ def say(found: Machine) -> None:
     """What the world will no longer reach, and which other firewalls there are; once in a run, before anything is asked or done."""
     access, settings = found.access, stack()
     lines = cut_off.lines(found, interfaces(access, settings), passing(access, settings), frozenset(every()))
+    lines += guests.lines(found, interfaces(access, settings), (*settings.guests, *settings.network_pools))
     lines += walls.lines(found.walls)
 
     def said() -> bool:
@@ -96,8 +97,9 @@ def say(found: Machine) -> None:
         remember("cut off", said)
 
 
-def refusals(access: Access, settings: Stack) -> Iterator[str]:
-    """Interfaces and addresses of the settings that are another host's, or this one's own. Pure."""
+def refusals(machine: Machine, settings: Stack) -> Iterator[str]:
+    """Interfaces and addresses of the settings that are another host's, or this one's own; guests on a bridge. Pure."""
+    access = machine.access
     interfaces = sorted({*access.addresses.values()} - {"lo"})
     for index, name in enumerate(settings.wan_interfaces):
         if interfaces and name not in interfaces:
@@ -108,6 +110,7 @@ def refusals(access: Access, settings: Stack) -> Iterator[str]:
     for index, peer in enumerate(settings.peers):
         if peer in access.addresses:
             yield f"peers.{index}: {peer} is an address of the host itself: leave it out"
+    yield from guests.refusals(machine, settings.wan_interfaces or access.wan)
 
 
 def text(access: Access, settings: Stack) -> str:
@@ -122,6 +125,7 @@ def text(access: Access, settings: Stack) -> str:
             tcp=sorted({*ssh, *_WEB}),
             ways=_ways(access, wan),
             note=WAY,
+            guests=list(_behind(settings.guests)),
             opened=[rule for item in settings.open_ports for rule in _rules(item)],
             peers_v4=[peer for peer in settings.peers if ip_network(peer).version == 4],
             peers_v6=[peer for peer in settings.peers if ip_network(peer).version == 6],
@@ -145,7 +149,7 @@ def passing(access: Access, settings: Stack) -> list[cut_off.Ports]:
     tcp = [*(access.ssh_ports or (22,)), *_ways(access, interfaces(access, settings)), *_WEB]
     nodes = [("tcp", 2377), ("tcp", 7946), ("udp", 4789), ("udp", 7946)] if settings.peers else []
     single = [*(("tcp", port) for port in tcp), ("udp", 443), *nodes]
-    opened = [(item.protocol, *bounds(item.port)) for item in settings.open_ports]
+    opened = [(item.protocol, *bounds(item.port or "1-65535")) for item in settings.open_ports]
     return [*((protocol, port, port) for protocol, port in single), *opened]
 
 
@@ -155,9 +159,23 @@ def _ways(access: Access, wan: tuple[str, ...]) -> list[int]:
     return sorted(port for port, name in access.ways.items() if port not in others and name in ("", *wan))
 
 
+def _behind(addresses: Iterable[str]) -> Iterator[str]:
+    """What nft asks of a packet for one of them. The host's own addresses are none, unless one is named alone."""
+    for version, family in ((4, "ip"), (6, "ip6")):
+        found = [item for item in map(ip_network, addresses) if item.version == version]
+        ranges: list[Any] = [item for item in found if item.num_addresses > 1]
+        alone = [str(item.network_address) for item in found if item.num_addresses == 1]
+        if alone:
+            yield f"{family} daddr {{ {', '.join(alone)} }}"
+        if ranges:
+            yield f"{family} daddr {{ {', '.join(map(str, collapse_addresses(ranges)))} }} fib daddr type != local"
+
+
 def _rules(opened: OpenPort) -> Iterator[str]:
     """What nft asks of a packet, in one or two ways. Its sets take no network inside another."""
     port = f"{opened.protocol} dport {opened.port}"
+    if not opened.port:
+        port = f"meta l4proto {NUMBERS.get(opened.protocol) or opened.protocol}"
     if not opened.sources:
         yield port
     for version, family in ((4, "ip"), (6, "ip6")):

@@ -4,7 +4,7 @@
 last says that all of it was applied, and what this host cannot do: that is said by each run and tried only once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from hashlib import sha256
 from typing import Any
@@ -13,7 +13,8 @@ from pyinfra.api import StringCommand
 
 from tasks.facts.host import NOTE, HostFact, HostState
 from tasks.facts.kept import BEFORE, LOGIN_DEFS
-from tasks.operations import apt
+from tasks.facts.theirs import SYSCTL
+from tasks.operations import apt, theirs
 from tasks.operations.files import archive
 from tasks.operations.kept import keep
 from tasks.operations.needed import PACKAGES
@@ -24,7 +25,6 @@ from tasks.rendering.templates import HOME, jinja
 from tasks.run import Commands, executing, host, known, operation, read_ahead, straight_on
 
 SOURCE = HOME / "files" / "host"
-SYSCTL = "/etc/sysctl.d/99-zz-smarteros-"
 
 UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "cron.service", "fail2ban.service")
 TIMED = ("smarteros-integrity.service", "smarteros-integrity.timer")
@@ -49,6 +49,7 @@ LOGINS = {"PASS_MIN_DAYS": "1", "SHA_CRYPT_MIN_ROUNDS": "65536"}
 RETIRED = {
     "/etc/fail2ban/jail.local": "b82fb6c849acad84097017d5570dddd4eccf3b9827d1c3111d8da7bd164a9f60",
     "/etc/fail2ban/fail2ban.local": "f6e050245382abbd68f98efa4126f10e14a218bd1ccefd67bd6096c7b8a256bd",
+    "/etc/apt/apt.conf.d/52smarteros": "c20a09b382d5764dbbee6cfcddcaa0ecac41ba74c63c5c9162ab46e4030fd528",
     "/etc/aide/aide.conf": "90f51ad63bb6537fbc7590cb1263778cde94392ad15772998c97b37a375a4b21",
 }
 
@@ -67,7 +68,9 @@ def question() -> tuple[Any, ...]:
     """The one fact of this phase, with what it has to look at."""
     packages = (*PACKAGES, *MACHINE_PACKAGES, *CLOCKS)
     units = (*UNITS, *MACHINE_UNITS, *(f"{name}.service" for name in CLOCKS))
-    return HostFact, (*files(), *CLOSED, *RETIRED), tuple(kernel(files())), packages, units, tuple(LOGINS)
+    texts = files()
+    words = (tuple(LOGINS), tuple(theirs.modules(texts)), tuple(theirs.updates(texts)))
+    return HostFact, (*texts, *CLOSED, *RETIRED), tuple(theirs.kernel(texts)), packages, units, words
 
 
 @operation
@@ -77,8 +80,8 @@ def hardened() -> Commands:
     missing = sorted(packages(found) - found.packages)
     if missing:
         yield StringCommand(install(missing))
-    wanted = files(found.container)
-    script = settle(wanted, kernel(wanted), sorted(units(found)))
+    wanted = wanted_files(found)
+    script = settle(wanted, found, sorted(units(found)))
     done = digest(script, *(part for item in sorted(wanted.items()) for part in item))
     if missing or any(differences(found, done)):
         yield StringCommand(
@@ -96,11 +99,9 @@ def files(container: str = "") -> dict[str, str]:
     return {name: path.read_text() for name, path in paths.items() if name not in left_out}
 
 
-def kernel(texts: Mapping[str, str]) -> dict[str, str]:
-    """Pattern of files below /proc/sys → their value, from the files that set them at boot."""
-    lines = [line for path in texts if path.startswith(SYSCTL) for line in texts[path].splitlines()]
-    pairs = (line.split(" = ") for line in lines if line and not line.startswith("#"))
-    return {f"/proc/sys/{key.replace('.', '/')}": value for key, value in pairs}
+def wanted_files(found: HostState) -> dict[str, str]:
+    """Path on this host → text: where its own files, or what it uses, say something else, ours do not."""
+    return theirs.without(files(found.container), found.theirs, found.container)
 
 
 def packages(found: HostState) -> set[str]:
@@ -124,7 +125,7 @@ def _clock(found: HostState) -> str:
 def differences(found: HostState, done: str) -> Iterator[str]:
     """What is not as it has to be and could be: paths, units, audit rules, or an earlier run that did not end."""
     refused = _refused(found)
-    for path, text in files(found.container).items():
+    for path, text in wanted_files(found).items():
         if found.files.get(path) != f"{sha256(text.encode()).hexdigest()} 644 root:root":
             yield path
     for path, mode in CLOSED.items():
@@ -141,10 +142,18 @@ def differences(found: HostState, done: str) -> Iterator[str]:
 
 
 def _other_values(found: HostState) -> Iterator[str]:
-    wanted = kernel(files(found.container))
+    wanted = theirs.kernel(wanted_files(found))
+    left = _left(found)
     for path, value in found.kernel.items():
+        if any(fnmatch(path, pattern) for pattern in left):
+            continue
         if any(fnmatch(path, pattern) and value != right for pattern, right in wanted.items()):
             yield path
+
+
+def _left(found: HostState) -> list[str]:
+    """What of /proc/sys the host's own files say otherwise."""
+    return sorted(theirs.settings(found.theirs, theirs.kernel(files(found.container))))
 
 
 def _refused(found: HostState) -> set[str]:
@@ -159,6 +168,7 @@ def shortcomings(found: HostState) -> Iterator[str]:
             f"{path.removeprefix('/proc/sys/').replace('/', '.')}={found.kernel[path]}" for path in kept
         )
         yield f"its kernel keeps {settings}"
+    yield from remarks(found)
     for unit in sorted((units(found) - found.units) & refused):
         yield f"{unit} does not run (systemctl status {unit} says why)"
     if found.container:
@@ -167,17 +177,28 @@ def shortcomings(found: HostState) -> Iterator[str]:
         yield "its clock follows no time server yet (timedatectl says since when)"
 
 
+def remarks(found: HostState) -> Iterator[str]:
+    """What of the host's own stays, where ours is something else."""
+    yield from theirs.said(found.theirs, files(found.container), found.container)
+
+
 def install(names: list[str]) -> str:
     """Shell that installs the packages, waiting up to ten minutes for another apt to end."""
     return apt.script(names, apt.KEEP)
 
 
-def settle(paths: Iterable[str], settings: Mapping[str, str], active: list[str]) -> str:
+def settle(texts: Mapping[str, str], found: HostState, active: list[str]) -> str:
     """Shell that puts the files in place and applies them; what is refused goes to the note, which is not there
     until all of it has succeeded.
     """
-    names: dict[str, Any] = {"closed": CLOSED, "logins": LOGINS, "settings": settings, "units": active}
-    names |= {"keep": keep([*paths, LOGIN_DEFS]), "before": BEFORE, "retired": RETIRED}
+    names: dict[str, Any] = {
+        "closed": CLOSED,
+        "logins": LOGINS,
+        "settings": theirs.kernel(texts),
+        "units": active,
+    }
+    names |= {"keep": keep([*texts, LOGIN_DEFS]), "before": BEFORE, "retired": RETIRED, "left": _left(found)}
+    names |= {"modules": sorted(theirs.in_use(found.theirs, found.container))}
     return (
         jinja()
         .get_template("host/settle.sh.j2")

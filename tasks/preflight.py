@@ -9,6 +9,7 @@ from pyinfra import logger
 from pyinfra.api import StringCommand
 
 from tasks import firewall, ssh, verify
+from tasks import host as hardening
 from tasks.clients import vault_session, vault_values
 from tasks.facts import (
     DatabasesFact,
@@ -87,7 +88,7 @@ def checked() -> Commands:
     reasons += ssh.refusals()
     reasons += kept.refusals(machine, {*survey.left_alone()})
     reasons += _networks(reasons)
-    reasons += firewall.refusals(machine.access, stack())
+    reasons += firewall.refusals(machine, stack())
     reasons += vault_session.refusals()
     reasons += vault_values.refusals()
     if reasons:
@@ -122,6 +123,7 @@ def warnings(machine: Machine) -> Iterator[str]:
     yield from survey.remarks()
     if not machine.deployed:
         yield from unsent(services())
+        yield from (f"host: {line}" for line in hardening.remarks(known(*hardening.question())))
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
 
 

@@ -17,7 +17,7 @@ from tasks.connection import jumps
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, Access
 from tasks.facts.kept import SHELL
-from tasks.operations import armed, ssh_says
+from tasks.operations import armed, shut_out, ssh_says
 from tasks.rendering.templates import jinja
 from tasks.run import Commands, Refused, host, known, operation, services, stack
 
@@ -64,7 +64,8 @@ def hardened() -> Commands:
     wanted = text(access, client)
     if access.ssh_file != f"{sha256(wanted.encode()).hexdigest()} 644 root:root" or not access.ssh_live:
         if not access.ssh_file:
-            for line in shut_out(access, stack().login_users):
+            led = shut_out.tunnels(known(MachineFact).listeners, access.ssh_ports)
+            for line in (*shut_out.named(access.logins, stack().login_users), *led):
                 host().log_styled(line, fg="yellow", log_func=logger.warning)
             host().log(
                 f"sshd: leads on to {', '.join(('loopback', *jumps_to()))} alone: who gets through this host to others "
@@ -101,17 +102,6 @@ def taken_back() -> armed.Change:
     return armed.Change("sshd without our settings", {}, f"{back}\n{make}", undo, (DROP_IN,))
 
 
-def shut_out(access: Access, users: tuple[str, ...]) -> Iterator[str]:
-    """Who could log in before and cannot afterwards. Pure."""
-    if by_password := sorted(name for name in access.ssh_passwords if not users or name in users):
-        yield (
-            f"sshd: a password logs nobody in from now on, and {', '.join(by_password)} had nothing else: "
-            "put a key into ~/.ssh/authorized_keys there"
-        )
-    if users and (others := sorted({*access.ssh_keys, *access.ssh_passwords} - {*users})):
-        yield f"sshd: not in login_users, and shut out from now on: {', '.join(others)}"
-
-
 def refusals() -> Iterator[str]:
     """Why this login would not survive the settings."""
     client = getattr(host().connector, "client", None)
@@ -126,8 +116,10 @@ def refusals() -> Iterator[str]:
     if users and (login := transport.get_username()) not in users:
         yield f"login_users: {login!r}, as whom this run logs in, is not among them: add it"
     access = known(MachineFact).access
-    if access.ssh_says and not access.ssh_file:
-        yield from ssh_says.problems(access.ssh_says, text(access, client))
+    second = stack().second_factor
+    # Where what PAM asks is let through, a line that came later could let in by that alone.
+    if access.ssh_says and (second or not access.ssh_file):
+        yield from ssh_says.problems(access.ssh_says, text(access, client), second_factor=second)
     if stack().strict_ssh and access.sshd:
         left = key_exchanges(access.ssh_kex)
         if not set(left) & set(transport.get_security_options().kex):
@@ -153,6 +145,8 @@ def text(access: Access, client: Any) -> str:
         .render(
             users=sorted(stack().login_users),
             keywords=access.ssh_keywords,
+            methods=ssh_says.methods(access.ssh_says) if stack().second_factor else "publickey",
+            second_factor=stack().second_factor,
             strict=stack().strict_ssh,
             kex=key_exchanges(access.ssh_kex),
             host_keys=[name for name, _ in keys],

@@ -52,7 +52,7 @@ def ready(service: Service) -> Commands:
         return
     client = vault_session.client()
     health = _health(client)
-    if _nobody_has_its_keys(sealed=health == _SEALED):
+    if _nobody_has_its_keys(service, sealed=health == _SEALED):
         yield StringCommand(_start_anew(service))
         health = _NEW
     if health == _NEW:
@@ -87,9 +87,13 @@ def _health(client: hvac.Client) -> int:
 _ASKED = Kept(asked=True)
 
 
-def _nobody_has_its_keys(*, sealed: bool) -> bool:
-    """Our own note says that the answer never came, and no secret of it has ever reached the host."""
-    return kept() == _ASKED and sealed and not known(DockerFact).env_digests
+def _nobody_has_its_keys(service: Service, *, sealed: bool) -> bool:
+    """Our own note says that the answer never came, no secret of it has ever reached the host, and its volume was not
+    somebody else's before.
+    """
+    found = known(DockerFact)
+    theirs = {f"volume:{volume.name}" for volume in service.main.volumes} & found.adopted
+    return kept() == _ASKED and sealed and not found.env_digests and not theirs
 
 
 def _start_anew(service: Service) -> str:

@@ -137,12 +137,32 @@ def test_a_missing_plugin_alone_is_installed_from_where_the_engine_came_from() -
 
 def test_a_bare_host_gets_settings_first_then_the_packages_and_no_restart() -> None:
     with fake({"/etc/os-release": MACHINE[:9]}, executing=False):
-        write, install, start = commands(docker.engine)
+        trial, proof, end, write, install, start = commands(docker.engine)
+    assert str(trial).splitlines()[-4:] == [
+        "ip link delete smarteros-try 2>/dev/null || true",
+        "ip link add smarteros-try type bridge",
+        "ip address add 10.207.127.1/24 dev smarteros-try",
+        "ip link set smarteros-try up",
+    ]
+    assert "systemd-run --quiet --on-active=90 " in str(trial)
+    assert type(proof).__name__ == "FunctionCommand"
+    assert str(end).splitlines()[-1] == "ip link delete smarteros-try 2>/dev/null || true"
     assert json.loads(stdin(write)) == {**OURS, **RANGES}
     assert str(write) == daemon.write(())
     names = ["docker.io", "docker-cli", "docker-compose", "docker-buildx"]
     assert str(install) == docker.install(Machine(system="debian"), names, "distribution")
     assert str(start) == START
+
+
+def test_a_docker_that_moves_is_restarted_once_its_new_range_has_let_somebody_in() -> None:
+    around = ("route 172.17.0.0/16 dev eth1", "inet docker0 172.17.0.1/16")
+    with fake({"/etc/os-release": [*INSTALLED, *around]}):
+        trial, _, _, write, restart = commands(docker.engine)
+    assert "ip address add 10.207.127.1/24 dev smarteros-try" in str(trial).splitlines()
+    assert json.loads(stdin(write))["bip"] == "10.207.127.1/24"
+    assert str(restart) == RESTART
+    moved = [settings(json.dumps({**OURS, **RANGES})), "inet docker0 10.207.127.1/24"]
+    assert engine([*INSTALLED[:-1], *moved, "stale yes"]) == [RESTART]
 
 
 def test_edited_settings_are_mended_and_the_daemon_restarted() -> None:
@@ -163,6 +183,14 @@ def test_what_the_host_has_decided_otherwise_is_noted_and_stays() -> None:
     assert str(restart) == RESTART
     left = [*INSTALLED[:-1], settings(json.dumps({**OURS, "icc": True})), "docker_left icc"]
     assert engine(left) == []
+
+
+def test_guests_on_a_bridge_are_not_shown_to_firewalls() -> None:
+    used = [line for line in INSTALLED[:-1] if line != "deployed yes"]
+    with fake({"/etc/os-release": [*used, "bridged br0 vnet0"], "cat /etc/apt/preferences": [HERE, CLIENT]}):
+        note, write, _ = commands(docker.engine)
+    assert str(note) == "mkdir -p /opt/smarteros && printf '%s\\n' icc >/opt/smarteros/docker-left"
+    assert json.loads(stdin(write)) == {key: value for key, value in OURS.items() if key != "icc"}
 
 
 def test_where_containers_of_others_run_the_settings_are_left_alone_and_nothing_restarts() -> None:

@@ -8,7 +8,7 @@ import pytest
 from pyinfra.api.exceptions import FactProcessError
 
 from tasks import firewall
-from tasks.facts import MachineFact
+from tasks.facts import Machine, MachineFact
 from tasks.facts.access import FIREWALL, Access
 from tasks.operations import apt
 from tasks.run import Refused
@@ -40,12 +40,14 @@ table inet smarter_fw {
     chain pre {
         type filter hook prerouting priority -150; policy accept;
         iifname != @wan accept
+        # Out of IPsec: as from any other VPN.
+        meta ipsec exists accept
         ct state established,related accept
         ct state invalid drop
         meta l4proto { icmp, ipv6-icmp } accept
         ip6 saddr fe80::/10 udp dport 546 accept
         # What is for somebody else: a container's own address, asked for by a neighbour on the same wire.
-        fib daddr type != local drop
+        fib daddr type != { local, broadcast, multicast } drop
         tcp dport { 80, 443, 2222 } accept
         udp dport 443 accept
         ip saddr @peers tcp dport { 2377, 7946 } accept
@@ -90,6 +92,31 @@ def test_settings_open_more_to_everybody_or_to_some() -> None:
         "        udp dport 6000-6010 accept",
         "        ip saddr { 198.51.100.0/24 } tcp dport 5432 accept",
         "        ip6 saddr { 2001:db8::/64 } tcp dport 5432 accept",
+    ]
+
+
+def test_protocols_without_ports_are_opened_by_their_numbers() -> None:
+    opened: list[dict[str, Any]] = [
+        {"protocol": "vrrp"},
+        {"protocol": "6in4", "from": ["198.51.100.1"]},
+        {"protocol": 132},
+    ]
+    text = rules(Access(wan=("eth0",), ssh_ports=(22,)), open_ports=opened)
+    assert text.partition("        udp dport 443 accept\n")[2].splitlines()[:3] == [
+        "        meta l4proto 112 accept",
+        "        ip saddr { 198.51.100.1/32 } meta l4proto 41 accept",
+        "        meta l4proto 132 accept",
+    ]
+
+
+def test_guests_are_let_through_before_anything_is_asked_of_a_packet_and_the_host_itself_is_none() -> None:
+    guests = ["192.0.96.0/29", "192.0.96.4/30", "198.51.100.9", "2001:db8:8::/64"]
+    text = rules(Access(wan=("eth0",), ssh_ports=(22,)), guests=guests)
+    assert text.partition("        meta ipsec exists accept\n")[2].splitlines()[:4] == [
+        "        ip daddr { 198.51.100.9 } accept",
+        "        ip daddr { 192.0.96.0/29 } fib daddr type != local accept",
+        "        ip6 daddr { 2001:db8:8::/64 } fib daddr type != local accept",
+        "        ct state established,related accept",
     ]
 
 
@@ -267,8 +294,8 @@ def test_what_is_cut_off_is_said_before_the_table_changes(caplog: pytest.LogCapt
     listener = 'listener tcp LISTEN 0 9 0.0.0.0:8443 0.0.0.0:* users:(("nginx",pid=9,fd=3))'
     said = [
         (
-            "firewall: the world no longer reaches what listens on these ports of the host; "
-            "to keep one open, add what stands behind it to `open_ports`:"
+            "firewall: the world no longer reaches these ports of the host; to keep one open, add what stands behind it to "
+            "`open_ports`:"
         ),
         '    tcp 8443 on 0.0.0.0: nginx (9): {"port": 8443}',
     ]
@@ -312,7 +339,7 @@ def test_unit_and_fact_take_the_same_digest_of_what_is_loaded() -> None:
 def test_an_interface_that_is_not_there_and_a_peer_that_is_the_host_itself_are_refused() -> None:
     access = Access(addresses={"127.0.0.1": "lo", "203.0.113.7": "ens3", "10.0.0.7": "ens4"})
     settings = stack(wan_interfaces=["ens3", "eth0"], peers=["203.0.113.7", "203.0.113.8", "10.0.0.0/24"])
-    assert list(firewall.refusals(access, settings)) == [
+    assert list(firewall.refusals(Machine(access=access), settings)) == [
         "wan_interfaces.1: the host has no interface 'eth0' with an address; it has ens3, ens4",
         "peers.0: 203.0.113.7 is an address of the host itself: leave it out",
     ]

@@ -15,13 +15,22 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks import host
 from tasks.facts import HostFact, HostState
-from tasks.operations import apt, needed
+from tasks.operations import apt, needed, theirs
 from tests.fake import commands, fake, stdin
 from tests.operations.test_apt import QUIET, WHY
 from tests.samples import ROOT
 
 SOURCE = ROOT / "files" / "host"
-PLACES = ("/etc/", "/proc/sys", "/opt/smarteros", "/var/lib/aide", "/var/lib/smarteros", "/vault")
+PLACES = (
+    "/etc/",
+    "/proc/sys",
+    "/proc/modules",
+    "/opt/smarteros",
+    "/var/lib/aide",
+    "/var/lib/smarteros",
+    "/var/lib/dpkg",
+    "/vault",
+)
 FILES = {f"/{path.relative_to(SOURCE)}": path.read_text() for path in SOURCE.rglob("*") if path.is_file()}
 
 PACKAGES = [
@@ -221,6 +230,46 @@ def test_a_host_is_read() -> None:
     )
 
 
+OWN = [
+    "sysctl /etc/sysctl.conf|kernel.kptr_restrict|0",
+    "sysctl /etc/sysctl.d/9-vpn.conf|net.ipv4.conf.eth0.send_redirects|1",
+    "loaded usb_storage",
+    "update Unattended-Upgrade::Automatic-Reboot true",
+]
+
+
+def test_what_the_hosts_own_files_say_and_what_it_uses_stays_and_is_said() -> None:
+    lines = [
+        line.replace("kptr_restrict:2", "kptr_restrict:0").replace(
+            "eth0/send_redirects:0", "eth0/send_redirects:1"
+        )
+        for line in [*MACHINE, *OWN]
+    ]
+    with state(lines):
+        *_, command = commands(host.hardened)
+    assert "kptr_restrict" not in re.sub(r"case \$path in .*", "", str(command))
+    assert (
+        "case $path in /proc/sys/kernel/kptr_restrict | /proc/sys/net/ipv4/conf/eth0/send_redirects) continue ;; esac"
+        in str(command)
+    )
+    found = HostFact().process(lines)
+    texts = host.wanted_files(found)
+    assert "install usb-storage" not in texts[theirs.MODPROBE]
+    right = [*lines]
+    for path, text in texts.items():
+        old, new = sha256(FILES[path].encode()).hexdigest(), sha256(text.encode()).hexdigest()
+        right = [line.replace(f"sum {old}  {path}", f"sum {new}  {path}") for line in right]
+    assert done(noted(right)) == []
+    assert list(host.shortcomings(found)) == [
+        (
+            "its kernel keeps what its own files say: kernel.kptr_restrict=0 (/etc/sysctl.conf), "
+            "net.ipv4.conf.eth0.send_redirects=1 (/etc/sysctl.d/9-vpn.conf)"
+        ),
+        "it can go on loading usb-storage, uas, which it uses or its files name",
+        'its own settings of apt count: Unattended-Upgrade::Automatic-Reboot "true"',
+    ]
+
+
 # ── for real, below a folder ──
 
 
@@ -388,6 +437,8 @@ OURS_BEFORE = {
 
 
 def test_files_of_an_earlier_release_are_not_taken_for_the_operators(folder: Folder) -> None:
+    (folder.root / "opt/smarteros").mkdir(parents=True)
+    (folder.root / "opt/smarteros/host").write_text("digest 0123\n")
     for path, text in OURS_BEFORE.items():
         (folder.root / path[1:]).parent.mkdir(exist_ok=True)
         (folder.root / path[1:]).write_text(text)
@@ -427,6 +478,32 @@ def test_an_earlier_releases_jail_goes_and_an_operators_or_an_edited_one_stays(f
         assert folder.run(settle()) == 0
         assert (jail.read_text() if jail.exists() else None) == left
     assert done([*noted(MACHINE), *STANDING]) == [SETTLE]
+
+
+def test_an_earlier_releases_settings_of_apt_go(folder: Folder) -> None:
+    old = folder.root / "etc/apt/apt.conf.d/52smarteros"
+    old.parent.mkdir(parents=True)
+    old.write_text("// mine")
+    assert folder.run(settle()) == 0
+    assert old.read_text() == "// mine"
+    assert (old.parent / "00smarteros").exists()
+
+
+def test_a_value_of_the_hosts_own_and_a_module_in_use_stay_on_it_for_good(folder: Folder) -> None:
+    (folder.root / "etc/sysctl.d").mkdir()
+    (folder.root / "etc/sysctl.d/9.conf").write_text("net.ipv4.conf.eth0.send_redirects = 1\n")
+    (folder.root / "proc/modules").write_text("sctp 1 1 - Live 0x0\n")
+    assert folder.run(settle([*MACHINE, *folder.ask()])) == 0
+    assert folder.read("proc/sys/net/ipv4/conf/all/send_redirects") == "0\n"
+    assert folder.read("proc/sys/net/ipv4/conf/eth0/send_redirects") == "1\n"
+    (folder.root / "proc/modules").write_text("")
+    found = HostFact().process(folder.ask())
+    assert found.theirs.modules == {"sctp"}
+    assert "install sctp" not in folder.read("etc/modprobe.d/smarteros.conf")
+    assert (
+        found.files["/etc/modprobe.d/smarteros.conf"].split()[0]
+        == sha256(host.wanted_files(found)["/etc/modprobe.d/smarteros.conf"].encode()).hexdigest()
+    )
 
 
 STANDING = [
@@ -503,7 +580,7 @@ def test_programs_that_print_at_once_do_not_cut_each_others_lines(folder: Folder
 
 
 def test_no_kernel_setting_can_break_docker_or_the_network() -> None:
-    settings = host.kernel(host.files())
+    settings = theirs.kernel(host.files())
     patterns = set(settings)
     assert len(patterns) > 25
     forbidden = re.compile(
@@ -520,23 +597,25 @@ def test_every_line_of_the_sysctl_file_is_a_setting() -> None:
     assert wrong == []
 
 
-def test_security_fixes_install_themselves_and_docker_stays(tmp_path: Path) -> None:
-    path = str(SOURCE / "etc/apt/apt.conf.d/52smarteros")
-    before = tmp_path / "50"
-    before.write_text('Unattended-Upgrade::Origins-Pattern { "origin=Debian,codename=x,label=Debian"; };')
+def dumped(tmp_path: Path, *texts: str) -> list[tuple[str, str]]:
+    """What apt reads from files with these texts, in their order: key and value."""
     both = tmp_path / "apt.conf"
-    both.write_text(f"{before.read_text()}\n{Path(path).read_text()}")
-    dumped = subprocess.run(
+    both.write_text("\n".join(texts))
+    said = subprocess.run(
         ["apt-config", "dump"],
         env={**os.environ, "APT_CONFIG": str(both)},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    values = re.findall(r'^(\S+?)(?:::)? "(.+)";$', dumped, re.MULTILINE)
+    return re.findall(r'^(\S+?)(?:::)? "(.+)";$', said, re.MULTILINE)
+
+
+def test_security_fixes_install_themselves_and_docker_stays(tmp_path: Path) -> None:
+    stock = 'Unattended-Upgrade::Origins-Pattern { "origin=Debian,codename=x,label=Debian-Security"; };'
+    values = dumped(tmp_path, FILES[theirs.UPDATES], stock)
     assert [value for key, value in values if key == "Unattended-Upgrade::Origins-Pattern"] == [
-        "origin=Debian,codename=${distro_codename}-security,label=Debian-Security",
-        "origin=Ubuntu,archive=${distro_codename}-security,label=Ubuntu",
+        "origin=Debian,codename=x,label=Debian-Security"
     ]
     held = [value for key, value in values if key == "Unattended-Upgrade::Package-Blacklist"]
     packages = [
@@ -553,6 +632,17 @@ def test_security_fixes_install_themselves_and_docker_stays(tmp_path: Path) -> N
     ] == packages
     assert ("APT::Periodic::Unattended-Upgrade", "1") in values
     assert ("Unattended-Upgrade::Automatic-Reboot", "false") in values
+
+
+def test_what_an_operator_says_of_updates_counts(tmp_path: Path) -> None:
+    own = 'Unattended-Upgrade { Automatic-Reboot "true"; Package-Blacklist { "mysql"; }; };\nAPT::Periodic::Unattended-Upgrade "0";'
+    values = dumped(tmp_path, FILES[theirs.UPDATES], own)
+    assert ("Unattended-Upgrade::Automatic-Reboot", "true") in values
+    assert ("APT::Periodic::Unattended-Upgrade", "0") in values
+    held = [value for key, value in values if key == "Unattended-Upgrade::Package-Blacklist"]
+    assert held == ["containerd", "docker", "runc", "mysql"]
+    folder = {Path(path).name for path in FILES if "/apt.conf.d/" in path}
+    assert folder == {"00smarteros"}  # before all others
 
 
 def test_needrestart_restarts_services_but_never_docker_or_ours() -> None:

@@ -137,7 +137,7 @@ def test_what_the_run_goes_on_with_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     new = [line for line in MACHINE[:9] if not line.startswith("deployed")]
     answers = {
         "/etc/os-release": [*new, "apt apt-get (911)"],
-        "getent ahosts": [
+        "perl -MSocket": [
             "own 10.0.0.7",
             "name api.smarterbot.cl 10.0.0.7",
             "name api.smarterbot.store 10.0.0.9",

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from tasks import ssh
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, Access
+from tasks.facts.ssh_says import Says
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake
 from tests.samples import refusals
@@ -175,18 +177,6 @@ def test_strict_is_refused_where_this_machine_would_be_shut_out(
     ]
 
 
-LOGINS_OF_BEFORE = Access(ssh_keys=("root", "ann"), ssh_passwords=("carol",))
-
-
-def test_who_is_shut_out_is_named() -> None:
-    password = "sshd: a password logs nobody in from now on, and carol had nothing else: put a key into ~/.ssh/authorized_keys there"
-    others = "sshd: not in login_users, and shut out from now on: {}"
-    assert [*ssh.shut_out(Access(ssh_keys=("root", "ann")), ())] == []
-    assert [*ssh.shut_out(LOGINS_OF_BEFORE, ())] == [password]
-    assert [*ssh.shut_out(LOGINS_OF_BEFORE, ("root", "carol"))] == [password, others.format("ann")]
-    assert [*ssh.shut_out(LOGINS_OF_BEFORE, ("root",))] == [others.format("ann, carol")]
-
-
 def test_a_run_that_logs_in_with_a_password_is_refused() -> None:
     connection = client("ann")
     connection.get_transport().auth_handler = SimpleNamespace(auth_method="password")
@@ -217,6 +207,35 @@ def test_whoever_has_a_key_may_go_on_logging_in_and_where_users_are_named_nobody
     assert alone[:2] == ["AllowUsers deploy", "PermitRootLogin no"]
     named = text(DEBIAN_13, client("deploy"), login_users=["root", "deploy"])
     assert named[:3] == ["AllowUsers deploy", "AllowUsers root", "PermitRootLogin prohibit-password"]
+
+
+def test_a_second_factor_is_kept_as_the_host_has_it_and_a_key_is_asked_for_besides() -> None:
+    assert text(DEBIAN_13, client(), second_factor=True) == [
+        line.replace("KbdInteractiveAuthentication no", "KbdInteractiveAuthentication yes")
+        for line in text(DEBIAN_13, client())
+    ]
+    both = Says("/etc/ssh/sshd_config", "plain", "authenticationmethods", "publickey,keyboard-interactive")
+    host = replace(DEBIAN_13, ssh_says=(both,))
+    assert text(host, client()) == text(DEBIAN_13, client())
+    assert text(host, client(), second_factor=True)[:1] == [
+        "AuthenticationMethods publickey,keyboard-interactive"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("match authenticationmethods keyboard-interactive", "nobody gets in without a key"),
+        ("match passwordauthentication yes", "a key alone lets people in"),
+    ],
+)
+def test_where_pam_may_ask_what_lets_in_by_that_alone_is_refused_later_too(line: str, after: str) -> None:
+    for second_factor, count in ((False, 0), (True, 1)):
+        answer = lines(DEBIAN_13, client(), f"ssh_says /etc/ssh/sshd_config {line}")
+        with fake({"/etc/os-release": answer}, second_factor=second_factor) as host:
+            reached(host, client())
+            found = [*ssh.refusals()]
+        assert [after in text for text in found] == [True] * count
 
 
 def test_people_get_through_to_the_hosts_behind_that_the_settings_name() -> None:
@@ -392,8 +411,8 @@ def test_what_a_host_says_of_its_sshd_is_read() -> None:
     assert (access.ssh_keywords, access.ssh_kex) == (DEBIAN_13.ssh_keywords, DEBIAN_13.ssh_kex)
 
 
-# Plays sshd -T: everything when all files count, ours alone with -f.
-SSHD = '#!/bin/sh\n[ "$2" = -f ] && cat ours || cat all\n'
+# Plays sshd -T: everything when all files count, ours alone with -f. Asked for no port, it ends at a `Match LocalPort`.
+SSHD = '#!/bin/sh\ncase $* in *-f*) cat ours ;; "-T -C lport="*) cat all ;; *) exit 255 ;; esac\n'
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ FILES = sorted(
     and not re.search(r"/(\.[^c/][^/]*|__pycache__)(/|$)", str(path.relative_to(ROOT.parent)))
 )
 TOP = sorted(path for path in ROOT.iterdir() if path.is_file() and path.suffix != ".log")
-MODULES = [path for path in [*FILES, ROOT / "deploy.py"] if path.suffix == ".py"]
+MODULES = [path for path in [*FILES, ROOT / "config.py", ROOT / "deploy.py"] if path.suffix == ".py"]
 PRODUCT = [path for path in MODULES if path.is_relative_to(ROOT / "tasks")]
 
 

@@ -221,8 +221,11 @@ def test_a_vault_whose_keys_never_arrived_is_made_anew(bao: OpenBao, tmp_path: P
         )
 
 
-def test_a_vault_that_has_served_secrets_is_never_made_anew(bao: OpenBao, tmp_path: Path) -> None:
-    with run(tmp_path, {"docker ps -aq": [CONTAINER, "e|n8n|0123"]}) as host:
+@pytest.mark.parametrize("line", ["e|n8n|0123", "a|volume:vault_data"], ids=["served", "adopted"])
+def test_a_vault_that_has_served_secrets_or_was_adopted_is_never_made_anew(
+    bao: OpenBao, tmp_path: Path, line: str
+) -> None:
+    with run(tmp_path, {"docker ps -aq": [CONTAINER, line]}) as host:
         keep(Kept(asked=True))
         unsealed(bao).sys.initialize(1, 1)
         (step,) = commands(vault.ready, service())

@@ -232,7 +232,7 @@ def test_a_name_that_leads_elsewhere_and_has_no_certificate_is_a_warning(
     away = [f"name {name} 203.0.113.9" for name in ("api.smarterbot.cl", "api.smarterbot.store")]
     for lines, fails in ((away, False), ([*away, "own 203.0.113.9"], True)):
         said.clear()
-        with fake({"docker ps -aq": [], "getent ahosts": lines}, services=few) as host:
+        with fake({"docker ps -aq": [], "perl -MSocket": lines}, services=few) as host:
             monkeypatch.setattr(host, "log_styled", lambda text, **_: said.append(text))
             done = commands(verify.verified)
             assert bool(done) == fails

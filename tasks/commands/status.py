@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pyinfra import logger
 
 from tasks.facts import Room, Standing, Status, StatusFact
+from tasks.facts.access import TABLE
 from tasks.facts.unsealer import NAME
 from tasks.model.catalogue import Container, Service
-from tasks.operations import jobs
-from tasks.run import Commands, Refused, executing, host, known, operation, services
+from tasks.operations import jobs, rules
+from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
 _LEAST_MB = 1024
 _MOST_FILES = 95
@@ -50,6 +51,7 @@ def well() -> Commands:
         logger.info(text)
     wrong = [f"{line.container}: {line.why}: {line.todo}" for line in lines if line.why]
     wrong += machine_problems(found)
+    wrong += firewall_problems(found, stack().networks)
     if wrong:
         raise Refused(f"{host().name} is not well:\n" + "\n".join(f"    {text}" for text in wrong))
 
@@ -162,6 +164,18 @@ def machine_problems(found: Status) -> Iterator[str]:
             yield f"{unit}: is not active, so Vault would stay sealed after a boot: `make deploy` mends it"
         else:
             yield f"{unit}: has failed: see `journalctl -u {unit}`; `make deploy` sets it up again"
+
+
+def firewall_problems(found: Status, names: Iterable[str]) -> Iterator[str]:
+    """What is gone of what stands between the world and the host, with what to do. names: of our networks. Pure."""
+    if found.table:
+        what = "is gone" if found.table == "gone" else f"was changed (`nft list table {TABLE}` shows it)"
+        yield f"firewall: our table {what}, so that the world may reach what listens on the host: `make deploy` loads it"
+    anew = "(a flush?): `make deploy` has Docker write them anew, which restarts it"
+    if lost := rules.missing(found.networks, names):
+        yield f"firewall: Docker's rules for {', '.join(lost)} are gone {anew}"
+    elif idle := rules.idle(found.networks):
+        yield f"firewall: Docker's rules that lead to {', '.join(idle)} are gone {anew}"
 
 
 def _full(room: Room) -> str:

@@ -6,12 +6,14 @@ itself away (containers, volumes, secrets, packages) is named with its commands 
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import StringCommand
 
 from tasks import lock, ssh
+from tasks.facts import DockerFact, MachineFact
 from tasks.facts.access import ARMED, DROP_IN, FIREWALL_UNIT, TABLE
 from tasks.facts.before import BeforeFact, Index
 from tasks.facts.host import NOTE
@@ -19,11 +21,11 @@ from tasks.facts.kept import BEFORE, DAEMON_JSON, DOCKER_SOURCE, SHELL
 from tasks.facts.swap import FILE as SWAP
 from tasks.facts.unsealer import CREDENTIAL, NAME, PROGRAM, UNIT
 from tasks.host import MACHINE_PACKAGES
-from tasks.operations import armed
+from tasks.operations import armed, daemon, daemon_ranges
 from tasks.operations.needed import PACKAGES
 from tasks.rendering.render import ROOT, SECRETS
 from tasks.rendering.templates import jinja
-from tasks.run import Commands, host, known, operation, remember, services
+from tasks.run import Commands, Refused, host, known, operation, remember, services, stack
 
 _UNITS = "/etc/systemd/system"
 _LOGINS = ("smarteros-first-logins.service", "smarteros-first-logins.timer")
@@ -42,6 +44,7 @@ class Undoing:
     modes: tuple[tuple[str, str, str], ...] = ()
     left: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    ranges: str = ""
 
 
 def run() -> None:
@@ -53,13 +56,13 @@ def run() -> None:
 @operation
 def undone() -> Commands:
     """Says what it does, takes our sshd settings back as a deploy brings them, and then all the rest in one command."""
-    what = undoing(known(BeforeFact))
+    what = undoing(known(BeforeFact), _ranges())
     remember("said", lambda: _say(said(what)))
     if not (what.back or what.gone or what.modes):
         return
     if DROP_IN in (*what.back, *what.gone):
         yield from armed.proven(ssh.taken_back())
-        what = undoing(known(BeforeFact))  # with the units that this has brought
+        what = undoing(known(BeforeFact), what.ranges)  # with the units that this has brought
     yield StringCommand(script(what))
 
 
@@ -68,15 +71,24 @@ def _say(lines: Iterable[str]) -> None:
         host().log(line)
 
 
-def undoing(index: Index) -> Undoing:
+def _ranges() -> str:
+    machine = known(MachineFact)
+    with suppress(Refused):
+        return daemon_ranges.needed(daemon.parsed(machine.daemon_json), machine, known(DockerFact), stack())
+    return ""
+
+
+def undoing(index: Index, ranges: str = "") -> Undoing:
     """What comes back and what goes. Pure. A file of an earlier release goes only where its name is ours alone."""
+    stays = (*_STAYS, DAEMON_JSON) if ranges else _STAYS
     ours = [path for path in (*index.new, *index.earlier) if path in index.new or "smarteros" in path]
     return Undoing(
-        back=index.kept,
-        gone=tuple(path for path in ours if path.startswith(("/etc/", "/usr/")) and path not in _STAYS),
+        back=tuple(path for path in index.kept if path not in stays),
+        gone=tuple(path for path in ours if path.startswith(("/etc/", "/usr/")) and path not in stays),
         modes=index.modes,
         left=tuple(path for path in index.earlier if path not in ours and path.startswith("/etc/")),
         lost=index.lost,
+        ranges=ranges if DAEMON_JSON in (*index.kept, *ours) else "",
     )
 
 
@@ -100,6 +112,11 @@ def said(what: Undoing) -> Iterator[str]:
         yield "from then on our firewall filters nothing: what listens on this host can be reached from the world"
     if DAEMON_JSON in (*what.back, *what.gone):
         yield "Docker restarts, and with it every container"
+    if what.ranges:
+        yield (
+            f"stays: {DAEMON_JSON}: without the ranges in it Docker could take that of {what.ranges}; what stood there before, if "
+            f"anything, comes beside it as {DAEMON_JSON}.before-smarteros"
+        )
     yield from staying()
 
 
@@ -123,6 +140,7 @@ def script(what: Undoing) -> str:
     units = [path.removeprefix(f"{_UNITS}/") for path in what.gone if path.startswith(_UNITS)]
     table = TABLE if FIREWALL_UNIT in units else ""
     names: dict[str, Any] = {"units": units, "table": table, "docker": docker, "daemon_json": DAEMON_JSON}
+    names["beside"] = bool(what.ranges)
     return (
         jinja()
         .get_template("host/undo.sh.j2")

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,7 @@ _PACKAGES = (
 _ANEW = "make the virtual environment anew: .ci/venv .venv"
 
 
+@cache
 def checked() -> None:
     """Ends the program (exit code 1) with one line where something is amiss."""
     if wrong := trouble(
@@ -100,6 +102,34 @@ def shown_briefly() -> None:
             sys.stderr.write(f"{one_line(self.exception, self.filename)}\n")
 
     kind.show = show
+    main: Any = sys.modules.get("pyinfra_cli.cli")
+    if main is not None:
+        main.make_inventory = _explained(main.make_inventory, (command_line.CliError, kind))
+
+
+def _explained(make: Callable[..., Any], clear: tuple[type[Exception], ...]) -> Callable[..., Any]:
+    """Pyinfra's making of an inventory, ended with one line where it fails, or lists no host. clear: what says so itself."""
+
+    def making(inventory: str, *args: Any, **kwargs: Any) -> Any:
+        if inventory.endswith(".py") and not Path(inventory).exists():
+            sys.exit(f"there is no file {inventory}")
+        try:
+            found = make(inventory, *args, **kwargs)
+        except clear:
+            raise
+        except SyntaxError as error:
+            sys.exit(f"{error.filename}, line {error.lineno}: {error.msg}: mend that line")
+        except Exception as error:  # noqa: BLE001  whatever a file of hosts can raise
+            sys.exit(
+                f"{inventory}: {type(error).__name__}: {error}: inventories/prod.py shows how it has to be"
+            )
+        if not len(found):
+            sys.exit(
+                f"nodes: {inventory} lists no host: it has to have nodes = hosts(…), as inventories/prod.py shows"
+            )
+        return found
+
+    return making
 
 
 def _misnamed(argv: Sequence[str], folder: Path) -> str:

@@ -8,13 +8,35 @@ from tasks.connection import connecting, footing, wire
 Entry = str | tuple[str, dict[str, Any]]
 
 
+def ready() -> None:
+    """Ends the program (exit code 1) with one line when this machine is not ready; from now on what is wrong is one line."""
+    footing.checked()
+    wire.lay()  # before the first connection
+    connecting.lay()
+
+
 def hosts(*entries: Entry) -> list[Entry]:
-    """The entries as pyinfra wants them. Ends the program (exit code 1) with one line when there are none, or when
-    this machine is not ready.
+    """The entries as pyinfra wants them. Ends the program (exit code 1) with one line when there are none, when one is
+    no entry, or when this machine is not ready.
     """
     footing.checked()
     if not entries:
         sys.exit("nodes: the inventory lists no host: add at least one to hosts(…)")
-    wire.lay()  # before the first connection
-    connecting.lay()
+    for entry in entries:
+        if wrong := _wrong(entry):
+            sys.exit(f"nodes: {entry!r} {wrong}")
+    ready()
     return list(entries)
+
+
+def _wrong(entry: object) -> str:
+    if isinstance(entry, str):
+        return "" if entry.strip() else "is no name of a host"
+    if (
+        isinstance(entry, tuple)
+        and len(entry) == 2
+        and isinstance(entry[0], str)
+        and isinstance(entry[1], dict)
+    ):
+        return ""
+    return 'is no host: an entry is a name or address, or ("name", {"ssh_hostname": …}) with both in one pair of brackets'

@@ -7,7 +7,7 @@ from shlex import quote
 
 from pyinfra.api.host import Host
 
-from tasks.connection import line
+from tasks.connection import line, trouble
 from tasks.connection.answer import NoAnswer, asked
 from tasks.connection.said import Said
 
@@ -25,9 +25,10 @@ def checked(target: Host) -> None:
     try:
         asked(target, "true" if given else _PROBE.format(user=other), sudo=given)
     except NoAnswer as error:
-        if error.ran or str(error).startswith("sudo"):
-            raise Said(_refusal(target.name, user(target), str(error))) from None
-        raise Said(f"{target.name}: {error}") from None
+        said = trouble.TERMINAL if trouble.meant(str(error)) == trouble.TERMINAL else str(error)
+        if said != trouble.TERMINAL and (error.ran or said.startswith("sudo")):
+            raise Said(_refusal(target.name, user(target), said)) from None
+        raise Said(f"{target.name}: {said}") from None
 
 
 def user(target: Host) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _MOST = 200
+TERMINAL = "sudo wants a terminal there: take `Defaults requiretty` out of its sudoers, as root (visudo)"
 
 # What a host prints in place of an answer → what that means, and what to do.
 _PRINTED = (
@@ -15,8 +16,8 @@ _PRINTED = (
         ),
     ),
     (
-        r"must have a tty|terminal is required|no tty present",
-        "sudo wants a terminal there: take `Defaults requiretty` out of its sudoers, as root (visudo)",
+        r"must have a tty",
+        TERMINAL,
     ),
     (
         r"account is currently not available|account is locked|This account",
@@ -42,14 +43,17 @@ def unanswered(succeeded: bool, out: Sequence[str], errors: Sequence[str]) -> st
     printed = [text.strip() for text in (*errors, *out) if text.strip()]
     if any(text.startswith("smarteros-") for text in map(str.strip, out)):
         return "the answer breaks off: what gives it was ended, or the connection; run again"
-    text = "\n".join(printed)
-    for pattern, why in _PRINTED:
-        if re.search(pattern, text):
-            return why
+    if why := meant("\n".join(printed)):
+        return why
     if sudo := [text for text in printed if re.match(r"sudo(-rs)?: ", text)]:
         return short(sudo)
     said = f" ({short(printed)})" if printed else f" (with nothing, exit code {'' if succeeded else 'not '}0)"
     return _NO_SHELL.format(said=said)
+
+
+def meant(text: str) -> str:
+    """What a host means by it, and what to do; empty where it is none of what is known."""
+    return next((why for pattern, why in _PRINTED if re.search(pattern, text)), "")
 
 
 def lost(error: Exception) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.facts.listeners import Listener
+from tasks.facts.logins import QUESTION as LOGINS
+from tasks.facts.logins import SAYS, Logins, logins
+from tasks.facts.ssh_says import COMMAND, Says, said
 from tasks.facts.ssh_says import QUESTION as SSH_SAYS
-from tasks.facts.ssh_says import Says, said
 
 ARMED = "/var/lib/smarteros"
 FIREWALL = "/etc/smarteros/firewall.nft"
@@ -26,8 +28,7 @@ class Access:
     *_file: "sha256 mode owner:group". firewall_loaded: the kernel's table is what the file gave when it was
     loaded. ssh_ports: where sshd and ssh.socket listen. ways: ports that this run came in by, or an earlier one → the
     interface, empty where it is not known. ssh_keywords, ssh_kex: what this sshd knows. ssh_unit: whose the daemon is. ssh_socket: systemd
-    listens for it (``daemon``), or starts one for each connection (``each``). ssh_keys, ssh_passwords: before our first run, users with a
-    shell who have a key, and those who have only a password that sshd takes. ssh_live: nothing overrides our
+    listens for it (``daemon``), or starts one for each connection (``each``). logins: before our first run. ssh_live: nothing overrides our
     drop-in, and the daemon is newer than it.
     """
 
@@ -45,8 +46,7 @@ class Access:
     ssh_socket: str = ""
     ssh_keywords: frozenset[str] = frozenset()
     ssh_kex: frozenset[str] = frozenset()
-    ssh_keys: tuple[str, ...] = ()
-    ssh_passwords: tuple[str, ...] = ()
+    logins: Logins = field(default_factory=Logins)
     ssh_file: str = ""
     ssh_live: bool = False
     ssh_says: tuple[Says, ...] = ()
@@ -55,30 +55,16 @@ class Access:
 # The kernel's rules as this nft prints them, and the file that they came from: files/units/smarteros-firewall.service
 # notes the same when it has loaded them.
 _TABLE_NOW = f"{{ sha256sum <{FIREWALL}; /usr/sbin/nft -s list table {TABLE}; }} 2>/dev/null | sha256sum"
+# Exit code 0 when it is what it was when it was loaded.
+STANDS = f'[ "$({_TABLE_NOW})" = "$(cat {LOADED} 2>/dev/null)" ]'
 
 # Exit code 0 when sshd, with all its files, has for every setting of ours exactly our value. Of several lines for one
 # setting the first counts, unless they add up (AllowUsers): sshd itself says what it makes of both.
 EFFECTIVE = f"""
 ours=$(sed -n 's/^\\([A-Za-z]*\\) .*/\\1/p' {DROP_IN} | grep -vix hostkey | sort -u | paste -sd'|')
-all=$(/usr/sbin/sshd -T 2>/dev/null | grep -iE "^($ours) " | sort)
+all=$({SAYS} 2>/dev/null | grep -iE "^($ours) " | sort)
 [ -n "$all" ] && [ "$all" = "$(/usr/sbin/sshd -T -f {DROP_IN} 2>/dev/null | grep -iE "^($ours) " | sort)" ]
 """.strip()
-
-# Who has a key, else who has a password that sshd takes. A forced command lets nobody in: cloud images have one for root
-# that names another user.
-LOGINS = r"""
-    awk -F: 'NR == FNR {if ($2 ~ /^[$]/) has[$1]; next} $7 !~ /(nologin|false|sync)$/ {print $1, ($1 in has), $6}' \
-        /etc/shadow /etc/passwd 2>/dev/null | while read -r name has home; do
-        case $name:$has:$all in
-        root:1:*'permitrootlogin yes'*'passwordauthentication yes'*) by=ssh_password ;;
-        root:*) by= ;;
-        *:1:*'passwordauthentication yes'* | *:1:*'kbdinteractiveauthentication yes'*) by=ssh_password ;;
-        *) by= ;;
-        esac
-        grep -sv '^[[:blank:]]*#' "$home/.ssh/authorized_keys" | grep -v 'command="' | grep -q 'AAAA' && by=ssh_key
-        [ -z "$by" ] || echo "$by $name"
-    done
-""".strip("\n")
 
 QUESTION = f"""
 [ -d {ARMED}/armed ] || [ -d {ARMED}/undoing ] && echo "armed yes"
@@ -106,12 +92,12 @@ done
 [ -e /etc/systemd/system/sysinit.target.wants/{FIREWALL_UNIT} ] && echo "firewall_enabled yes"
 if [ -x /usr/sbin/nft ]; then
     echo "nft yes"
-    [ "$({_TABLE_NOW})" = "$(cat {LOADED} 2>/dev/null)" ] && echo "firewall_loaded yes"
+    {STANDS} && echo "firewall_loaded yes"
 fi &
 if [ -x /usr/sbin/sshd ]; then
     echo "sshd yes"
     # Between the end of an sshd and the start of the next it refuses to say anything.
-    all=$(/usr/sbin/sshd -T 2>/dev/null || {{ sleep 1; /usr/sbin/sshd -T 2>/dev/null; }})
+    all=$({SAYS} 2>/dev/null || {{ sleep 1; {SAYS} 2>/dev/null; }})
     printf '%s\\n' "$all" | sed -n 's/^port /ssh_port /p; s/^listenaddress .*:\\([0-9]*\\)$/ssh_listen \\1/p'
     echo "ssh_keywords $(printf '%s\\n' "$all" | cut -d' ' -f1 | sort -u | paste -sd' ')"
     echo "ssh_kex $(ssh -Q kex 2>/dev/null | paste -sd' ')"
@@ -123,12 +109,13 @@ if [ -x /usr/sbin/sshd ]; then
     unit=${{unit:-ssh.service}}
     echo "ssh_unit $unit $1"
     [ "$2" = active ] && systemctl show ssh.socket -p Accept -p Listen | sed -u 's/^/ssh_socket /'
+{SSH_SAYS}
     if [ -f {DROP_IN} ]; then
         [ "$(stat -c %Y {DROP_IN})" -le "$(started "$unit")" ] && echo "ssh_newer yes"
         {{ {EFFECTIVE}; }} && echo "ssh_effective yes"
     else
+{COMMAND}
 {LOGINS}
-{SSH_SAYS}
     fi
 fi &
 """.strip()
@@ -161,8 +148,7 @@ def access(values: Mapping[str, Sequence[str]], listening: Sequence[Listener] = 
         ssh_socket=socket,
         ssh_keywords=words("ssh_keywords"),
         ssh_kex=words("ssh_kex"),
-        ssh_keys=tuple(values.get("ssh_key", ())),
-        ssh_passwords=tuple(values.get("ssh_password", ())),
+        logins=logins(values),
         ssh_file=files.get(DROP_IN, ""),
         ssh_live="ssh_effective" in values and fresh,
         ssh_says=said(values.get("ssh_says", ())),

@@ -7,6 +7,9 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.facts import theirs
+from tasks.facts.theirs import Theirs
+
 # What the last complete run left there: its digest, and ``refused`` lines for what this host cannot do.
 NOTE = "/opt/smarteros/host"
 
@@ -30,6 +33,7 @@ class HostState:
     audit_rules: int = 0
     container: str = ""
     synchronised: bool = False
+    theirs: Theirs = field(default_factory=Theirs)
 
 
 class HostFact(FactBase[HostState]):
@@ -41,12 +45,14 @@ class HostFact(FactBase[HostState]):
         kernel: tuple[str, ...],
         packages: tuple[str, ...],
         units: tuple[str, ...],
-        logins: tuple[str, ...],
+        words: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
     ) -> str:
-        """Prints ``key value`` lines. kernel: patterns of files below /proc/sys, expanded on the host.
+        """Prints ``key value`` lines. kernel: patterns of files below /proc/sys, expanded on the host. words: keys of
+        /etc/login.defs, modules, keys of apt's.
 
         Several programs print at once, so each line has to be written as one (sed -u).
         """
+        logins, modules, updates = words
         paths = " ".join(map(quote, files))
         return f"""
 timedatectl show -p NTPSynchronized 2>/dev/null &
@@ -60,6 +66,7 @@ sha256sum {paths} 2>/dev/null | sed -u 's/^/sum /'
 stat -c '%a %U:%G %n' {paths} 2>/dev/null | sed -u 's/^/stat /'
 grep -s '' /dev/null {" ".join(kernel)} | sed -u 's/^/kernel /'
 awk '$1 ~ /^({"|".join(logins)})$/ {{ print "login", $1, $2 }}' /etc/login.defs 2>/dev/null
+{theirs.question(modules, updates)}
 sed -u 's/^/noted /' {NOTE} 2>/dev/null
 echo "container $(systemd-detect-virt --container 2>/dev/null)"
 wait
@@ -101,4 +108,5 @@ def _state(found: Mapping[str, list[str]]) -> HostState:
         audit_rules=int(found.get("rules", ["0"])[0]),
         container="" if container == "none" else container,
         synchronised="NTPSynchronized=yes" in found,
+        theirs=theirs.theirs(found),
     )

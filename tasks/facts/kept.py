@@ -77,7 +77,7 @@ for folder in {" ".join(HOMES)}; do
         ls -A "$folder/" | sed -u "s|^|before_entries $folder |"
     fi
 done
-[ -n "$index" ] || [ -n "$(readlink {CURRENT} | grep '^generations/'; grep '^digest ' {ROOT}/host)" ] ||
+[ -n "$index" ] || deployed ||
     for path in {CURRENT} {ROOT}/generations; do [ ! -e "$path" ] || echo "before_blocked $path"; done
 for path in {" ".join(map(quote, _OURS))} {" ".join(_PATTERNS)}; do
     [ -e "$path" ] || [ -L "$path" ] || continue

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Listener:
-    """A socket that waits for others. address: ``*`` for every one of both versions. pid: 0 for the kernel's own.
+    """A socket that waits for others. address: ``*`` for every one of both versions. pid: 0 for the kernel's own. protocol:
+    tcp, udp, or raw: then the port is the number of the protocol.
 
     unit: whose the process is; for a socket that systemd itself holds, the socket's.
     """
@@ -35,8 +36,8 @@ class Published:
 # Its cgroup says whose a process is; for what systemd itself listens on, its list of sockets does.
 QUESTION = r"""
 if command -v ss >/dev/null; then
-    found=$(ss -Hltunp 2>/dev/null)
-    printf '%s\n' "$found" | sed -un 's/^[tu]/listener &/p'
+    found=$(ss -Hltunwp 2>/dev/null)
+    printf '%s\n' "$found" | sed -un 's/^[tur]/listener &/p'
     pids=$(printf '%s\n' "$found" | grep -o 'pid=[0-9]*' | sort -u | sed 's|pid=\(.*\)|/proc/\1/cgroup|')
     grep -HsE '^(0:|[0-9]*:name=systemd):' /dev/null $pids |
         sed -un 's|^/proc/\([0-9]*\)/cgroup:.*/\([^/][^/]*\)$|unit_of \1 \2|p'

@@ -9,6 +9,8 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts import kept, listeners, unsealer
 from tasks.facts.access import QUESTION, Access, access
+from tasks.facts.behind import QUESTION as BEHIND
+from tasks.facts.behind import Behind, behind
 from tasks.facts.listeners import Listener, Published
 from tasks.facts.started import STARTED
 from tasks.facts.stores import Store, stores
@@ -65,6 +67,7 @@ class Machine:
     surroundings: Surroundings = field(default_factory=Surroundings)
     walls: tuple[str, ...] = ()
     swap: Swap = field(default_factory=Swap)
+    behind: Behind = field(default_factory=Behind)
 
 
 class MachineFact(FactBase[Machine]):
@@ -72,17 +75,8 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        others = (
-            STARTED,
-            unsealer.QUESTION,
-            kept.QUESTION,
-            QUESTION,
-            listeners.QUESTION,
-            AROUND,
-            WALLS,
-            SWAP,
-        )
-        return "\n".join((*others, _APT, _MACHINE))
+        others = (STARTED, unsealer.QUESTION, kept.QUESTION, QUESTION, listeners.QUESTION)
+        return "\n".join((*others, AROUND, WALLS, BEHIND, SWAP, _APT, _MACHINE))
 
     @staticmethod
     def default() -> Machine:
@@ -205,4 +199,5 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         surroundings=surroundings(values),
         walls=walls(values),
         swap=swap(values),
+        behind=behind(values),
     )

@@ -20,7 +20,7 @@ class Packages:
 
 
 def question(names: Sequence[str]) -> str:
-    """Shell that prints ``held``, ``pinned``, ``sources`` and ``proxy`` lines; names: packages that may be needed."""
+    """Shell, after ``ANSWERS``, that prints ``held``, ``pinned``, ``sources`` and ``proxy`` lines; names: packages that may be needed."""
     return f"""
 nothing_kept='-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache='
 dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {" ".join(names)} 2>/dev/null | sed -un 's/^installed /installed /p'
@@ -35,7 +35,7 @@ for scheme in http https; do
     proxy=$(apt-config dump "Acquire::$scheme::Proxy" 2>/dev/null | sed -n 's/.* "\\(.*\\)";/\\1/p' | head -n 1)
     case $proxy in "" | DIRECT) continue ;; esac
     address=${{proxy#*://}} && address=${{address##*@}} && address=${{address%%/*}}
-    timeout 3 bash -c "exec 3<>/dev/tcp/${{address%:*}}/${{address##*:}}" 2>/dev/null ||
+    answers "$proxy" ||
         echo "proxy $scheme://$address|$(grep -lsF "$address" /etc/apt/apt.conf /etc/apt/apt.conf.d/* | head -n 1)"
 done
 """.strip()

@@ -1,14 +1,23 @@
-"""What sshd's files say beside ours, before our drop-in is there; asked within MachineFact."""
+"""What sshd's files say beside ours; asked within MachineFact."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAIN = "/etc/ssh/sshd_config"
+_OURS = "00-smarteros.conf"
+_WATCHED = (
+    "authenticationmethods|(password|pubkey|kbdinteractive|challengeresponse)authentication|strictmodes"
+)
+
+# As older releases call it.
+_TODAY = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
 
 
 @dataclass(frozen=True)
 class Says:
-    """A line. place: ``above`` our drop-ins' Include (key ``*``: there is none), ``match``: in a Match block, or ``plain``."""
+    """A line. place: ``above`` our drop-ins' Include (key ``*``: there is none), ``match``: in a Match block, ``plain``, or
+    ``command``: an option that sshd is started with.
+    """
 
     file: str
     place: str
@@ -19,16 +28,34 @@ class Says:
 # mawk as well as gawk. Of the other files only what lets people in matters: ours comes first of them.
 QUESTION = rf"""
 for file in {MAIN} /etc/ssh/sshd_config.d/*.conf; do
-    [ -f "$file" ] && awk -v file="$file" -v main={MAIN} '
+    [ -f "$file" ] && [ "${{file##*/}}" != {_OURS} ] && awk -v file="$file" -v main={MAIN} '
         /^[ \t]*(#|$)/ {{ next }}
         {{ key = tolower($1); $1 = ""; value = substr($0, 2) }}
         key == "include" && value ~ /sshd_config\.d\/\*\.conf/ {{ included = 1; next }}
-        file == main && !included {{ print "ssh_says", file, "above", key, value }}
+        file == main && !included {{ print "ssh_says", file, "above", key, value; fflush() }}
         key == "match" {{ inside = 1 }}
-        key ~ /^(authenticationmethods|passwordauthentication|kbdinteractiveauthentication)$/ {{
+        key ~ /^({_WATCHED})$/ {{
             print "ssh_says", file, inside ? "match" : "plain", key, value
+            fflush()
         }}
         END {{ if (file == main && !included) print "ssh_says", file, "above", "*" }}' "$file"
+done
+""".strip()
+
+# ssh's unit and what it reads may start sshd with options, which count before every file, and sshd -T knows none of them.
+COMMAND = r"""
+for file in "$unit" /etc/default/ssh; do
+    { [ "$file" = "$unit" ] && systemctl show "$unit" -p ExecStart --value || cat "$file"; } 2>/dev/null |
+        awk -v file="$file" '!/^[ \t]*#/ {
+            count = split($0, options, /[ "\047=]-o[ "\047]*/)
+            for (i = 2; i <= count; i++) {
+                sub(/[;"\047].*| [$-].*/, "", options[i])
+                sub(/[ =]+/, " ", options[i])
+                split(options[i], words, " ")
+                print "ssh_says", file, "command", tolower(words[1]) substr(options[i], length(words[1]) + 1)
+                fflush()
+            }
+        }'
 done
 """.strip()
 
@@ -41,4 +68,5 @@ def said(lines: Sequence[str]) -> tuple[Says, ...]:
 def _says(line: str) -> Says:
     file, place, rest = line.split(" ", 2)
     key, _, value = rest.partition(" ")
-    return Says(file, place, key, value.strip())
+    value = value.partition(" #")[0].replace('"', "")
+    return Says(file, place, _TODAY.get(key, key), value.strip())

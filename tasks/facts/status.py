@@ -10,7 +10,9 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts.docker import SILENT
+from tasks.facts import bridges, rules
+from tasks.facts.access import FIREWALL, STANDS, TABLE
+from tasks.facts.docker import SILENT, DockerFact, DockerState
 from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
 from tasks.facts.unsealer import NAME
@@ -47,7 +49,8 @@ class Room:
 @dataclass(frozen=True)
 class Status:
     """All of a host that can be wrong. docker: whether it answers. vault: its own seal status, None without an
-    answer. units: those of ours that failed, and the one that unseals, when it is not active.
+    answer. units: those of ours that failed, and the one that unseals, when it is not active. networks: Docker's, with its
+    rules for them. table: ``gone`` or ``changed`` where our firewall is not as it was loaded.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
     """
 
@@ -59,14 +62,16 @@ class Status:
     outbound: Outbound = field(default_factory=Outbound)
     done: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
+    networks: DockerState = field(default_factory=DockerState)
+    table: str = ""
 
 
 class StatusFact(FactBase[Status]):
     """Status, in one command; on a host without Docker too."""
 
     def command(self) -> str:
-        """Prints ``clock``, ``disk``, ``unit``, ``docker``, ``container``, ``volume``, ``done``, ``vault``, ``outbound``
-        and ``cut_off`` lines.
+        """Prints ``clock``, ``disk``, ``unit``, ``docker``, ``container``, ``volume``, ``done``, ``vault``, ``outbound``,
+        ``cut_off`` and ``firewall`` lines, and for networks and rules those of DockerFact.
         """
         return _STATUS
 
@@ -78,7 +83,8 @@ class StatusFact(FactBase[Status]):
     def process(self, output: list[str]) -> Status:
         """Lines → Status. Raises FactProcessError for output that no host prints."""
         values: dict[str, list[str]] = {}
-        for line in output:
+        wired = [line for line in output if line.startswith(("n|", "r|"))]
+        for line in (line for line in output if line not in wired):
             key, _, value = line.partition(" ")
             values.setdefault(key, []).append(value)
         try:
@@ -92,6 +98,8 @@ class StatusFact(FactBase[Status]):
                 outbound=outbound(values),
                 done=frozenset(values.get("done", ())),
                 volumes=frozenset(values.get("volume", ())),
+                networks=DockerFact().process(wired),
+                table=values.get("firewall", [""])[0],
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise FactProcessError(f"cannot read how the host is: {error}") from None
@@ -144,6 +152,9 @@ systemctl list-units --failed --plain --no-legend 'smarteros-*' 2>/dev/null | aw
 if [ -e /etc/systemd/system/{NAME}.service ]; then
     systemctl is-active --quiet {NAME}.service || echo "unit {NAME}.service"
 fi
+if [ -e {FIREWALL} ] && ! {STANDS}; then
+    /usr/sbin/nft list table {TABLE} >/dev/null 2>&1 && echo "firewall changed" || echo "firewall gone"
+fi
 command -v docker >/dev/null || exit 0
 docker ps -q >/dev/null 2>&1 && echo docker || exit 0
 # One that goes away in between is no failure.
@@ -157,8 +168,11 @@ docker volume ls --quiet | sed 's/^/volume /'
 docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres 2>/dev/null <<'SQL'
 {_DONE}
 SQL
+{rules.QUESTION}
+ids=$(docker network ls -q) && [ -n "$ids" ] && docker network inspect --format {quote(bridges.FORMAT)} $ids 2>/dev/null
 {REACH}
 # A sealed one answers, too.
 echo "vault $(docker exec vault wget -q -T 10 -O - http://127.0.0.1:8200/v1/sys/seal-status 2>/dev/null)"
+wait
 true
 """.strip()

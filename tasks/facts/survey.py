@@ -1,5 +1,5 @@
 """Survey: what people have made of a host that ours comes to, or finds changed: its Docker, what stands in apt's way,
-where Docker stores. A run with nothing to do never asks for it.
+where Docker stores and what it pulls with. A run with nothing to do never asks for it.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import engine, packages
+from tasks.facts import engine, packages, pulling
 from tasks.facts.engine import Engine
 from tasks.facts.packages import Packages
+from tasks.facts.pulling import Pulling
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Survey:
     engine: Engine = field(default_factory=Engine)
     packages: Packages = field(default_factory=Packages)
     mounts: tuple[Mount, ...] = ()
+    pulling: Pulling = field(default_factory=Pulling)
 
 
 class SurveyFact(FactBase[Survey]):
@@ -38,7 +40,8 @@ class SurveyFact(FactBase[Survey]):
 
     def command(self, names: Sequence[str], stores: Sequence[str]) -> str:
         """Prints ``key value`` lines. stores: folders, there or not yet, whose file systems are asked for."""
-        return f"{engine.QUESTION}\n{packages.question(names)}\n{_MOUNTS.format(' '.join(map(quote, stores)))}\ntrue"
+        mounts = _MOUNTS.format(" ".join(map(quote, stores)))
+        return "\n".join((engine.QUESTION, pulling.QUESTION, packages.question(names), mounts, "true"))
 
     @staticmethod
     def default() -> Survey:
@@ -53,7 +56,7 @@ class SurveyFact(FactBase[Survey]):
             values.setdefault(key, []).append(value.strip())
         try:
             mounts = tuple(_mount(line) for line in values.get("mount", ()))
-            return Survey(engine.engine(values), packages.packages(values), mounts)
+            return Survey(engine.engine(values), packages.packages(values), mounts, pulling.pulling(values))
         except (ValueError, IndexError) as error:
             raise FactProcessError(f"cannot read what the host had before: {error}") from None
 

@@ -1,7 +1,7 @@
 """Conflicts of settings with the catalogue: needs, networks, ports, domains, guards."""
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 
 from tasks.model import limits, objects
 from tasks.model.catalogue import CORE, Describe, Service, domains
@@ -35,6 +35,7 @@ def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
     yield from _guards(services)
     yield from _visitors(stack)
     yield from _open_ports(stack, services)
+    yield from _guests(stack)
     yield from objects.mistakes(stack, every)
 
 
@@ -95,7 +96,7 @@ def _open_ports(stack: Stack, services: tuple[Service, ...]) -> Iterator[str]:
     for index, opened in enumerate(stack.open_ports):
         path = f"open_ports.{index}"
         if opened in stack.open_ports[:index]:
-            yield f"{path}: {opened.protocol} {opened.port} is listed twice"
+            yield f"{path}: {opened.protocol} {opened.port}".rstrip() + " is listed twice"
         for service, text in sorted(ours):
             port, _, protocol = text.partition("/")
             number = int(port.split(":")[-2])
@@ -105,6 +106,14 @@ def _open_ports(stack: Stack, services: tuple[Service, ...]) -> Iterator[str]:
                 yield f"{path}: {number} is {_owner(number, service, services)}'s, on 127.0.0.1 alone: nothing would open"
             else:
                 yield f"{path}: {opened.protocol} {number} is {service}'s and open to everybody: leave it out"
+
+
+def _guests(stack: Stack) -> Iterator[str]:
+    for index, guest in enumerate(stack.guests):
+        found = ip_network(guest)
+        for pool in map(IPv4Network, stack.network_pools):
+            if isinstance(found, IPv4Network) and found.overlaps(pool):
+                yield f"guests.{index}: {guest} lies in {pool} of network_pools, where containers of ours are: nobody reaches them past Caddy"
 
 
 def _owner(port: int, service: str, services: tuple[Service, ...]) -> str:

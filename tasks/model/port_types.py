@@ -4,17 +4,38 @@ import re
 from ipaddress import ip_address
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 _NUMBER = r"(\d{1,5})"
 _RANGE = re.compile(rf"{_NUMBER}-{_NUMBER}", re.ASCII)
 # What other programs write: ufw's and iptables' ranges, a port with its protocol, a port in quotes.
 _NEARLY = re.compile(rf"\s*{_NUMBER}(?:\s*[-:]\s*{_NUMBER})?\s*(?:/\w+)?\s*", re.ASCII)
 _LAST = 65535
+# Protocols that have no ports, by the names that people know; nft needs a file of the host's to know them.
+NUMBERS = {
+    "6in4": 41,
+    "ah": 51,
+    "esp": 50,
+    "gre": 47,
+    "igmp": 2,
+    "ipip": 4,
+    "ospf": 89,
+    "pim": 103,
+    "vrrp": 112,
+}
+# TCP and UDP have ports, and the firewall lets ICMP of both versions in anyway.
+_OTHERWISE = (1, 6, 17, 58)
 
 
-def _ports(value: Any) -> str:
-    """As nft writes them: one port, or two with a dash between them."""
+def _ports(value: Any, others: ValidationInfo) -> str:
+    """As nft writes them: one port, or two with a dash between them; none for a protocol that has none."""
+    protocol = others.data.get("protocol")  # none where it is none that we know
+    if protocol not in ("tcp", "udp"):
+        if value is None or protocol is None:
+            return ""
+        raise ValueError(f"{protocol} is opened as a whole: leave it out")
+    if value is None:
+        raise ValueError("is required")
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LAST:
         return str(value)
     if isinstance(value, str) and (found := _RANGE.fullmatch(value)):
@@ -35,14 +56,32 @@ def _meant(value: Any) -> str:
 
 
 def _protocol(value: Any) -> str:
-    if value in ("tcp", "udp"):
+    """tcp, udp, a name of NUMBERS, or the number of another one."""
+    if value in ("tcp", "udp", *NUMBERS):
         return str(value)
-    near = str(value).strip().lower()[:3]
-    meant = f" (did you mean {near!r}?)" if near in ("tcp", "udp") else ""
-    raise ValueError(f"{value!r} is not 'tcp' or 'udp'{meant}")
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 255 and value not in _OTHERWISE:
+        return next((name for name, number in NUMBERS.items() if number == value), str(value))
+    text = str(value).strip().lower()
+    if "icmp" in text or text in ("1", "58"):
+        raise ValueError(f"{value!r} comes in anyway: leave it out")
+    near = next((name for name in ("tcp", "udp", *NUMBERS) if text.startswith(name)), _ALIASES.get(text, ""))
+    meant = f" (did you mean {near!r}?)" if near else ""
+    raise ValueError(f"{value!r} is no protocol ({', '.join(('tcp', 'udp', *NUMBERS))}, or a number){meant}")
 
 
-Ports = Annotated[str, BeforeValidator(_ports)]
+# What a number or a program stands for.
+_ALIASES = {
+    "ipsec": "esp",
+    "ipv6": "6in4",
+    "sit": "6in4",
+    "keepalived": "vrrp",
+    "6": "tcp",
+    "17": "udp",
+    **{str(number): name for name, number in NUMBERS.items()},
+}
+
+
+Ports = Annotated[str, Field(validate_default=True), BeforeValidator(_ports)]
 Protocol = Annotated[str, BeforeValidator(_protocol)]
 
 

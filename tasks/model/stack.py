@@ -92,10 +92,12 @@ def _distinct(servers: tuple[McpServer, ...]) -> tuple[McpServer, ...]:
 
 
 class OpenPort(_Settings):
-    """More that the firewall lets in. port: one or a range, as nft writes it. sources: from there alone (``from``)."""
+    """More that the firewall lets in. port: one or a range, as nft writes it; empty for a protocol without. sources: from
+    there alone (``from``).
+    """
 
-    port: Ports
     protocol: Protocol = "tcp"
+    port: Ports = None  # type: ignore[assignment]  # judged as any other value, with what the protocol says
     sources: Annotated[tuple[Peer, ...], Listed] = Field(default=(), alias="from")
 
 
@@ -146,8 +148,10 @@ class Stack(_Settings):
     wan_interfaces: Annotated[tuple[Interface, ...], Listed] = ()
     peers: Annotated[tuple[Peer, ...], Listed] = ()
     open_ports: Annotated[tuple[OpenPort, ...], Listed] = ()
+    guests: Annotated[tuple[Peer, ...], Listed] = ()
     login_users: Annotated[tuple[User, ...], Listed] = ()
     jump_to: Annotated[tuple[Target, ...], Listed] = ()
+    second_factor: Annotated[bool, Field(strict=True)] = False
     strict_ssh: Annotated[bool, Field(strict=True)] = False
     revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
     swap_gb: Annotated[int, Field(ge=0, le=64, strict=True)] | None = None

@@ -52,7 +52,7 @@ def settled() -> Commands:
 class Change:
     """files: path → text, written before ``make`` runs. undo: shell that makes the old files count again, run beside
     ``undoing``; it must wait for no other unit. others: paths that ``make`` changes, too. snapshot: shell that keeps
-    more of the old state, run in the folder that becomes ``undoing``.
+    more of the old state, run in the folder that becomes ``undoing``. proven: shell for when it stands.
     """
 
     what: str
@@ -61,6 +61,7 @@ class Change:
     undo: str
     others: tuple[str, ...] = ()
     snapshot: str = ":"
+    proven: str = ""
 
 
 def proven(change: Change) -> Commands:
@@ -76,7 +77,7 @@ def proven(change: Change) -> Commands:
     upload = {path.lstrip("/"): text for path, text in {**own, **change.files}.items()}
     yield StringCommand(_script(change, own, seconds), _stdin=archive(upload, mode="644"))
     yield step(lambda: prove(change.what, seconds))
-    yield StringCommand(_DISARM)
+    yield StringCommand("\n".join(filter(None, (_DISARM, change.proven))))
 
 
 def _script(change: Change, own: Iterable[str], seconds: int) -> str:

@@ -12,11 +12,14 @@ from tasks.facts.bridges import MTU_OPTION
 from tasks.model.stack import Stack
 from tasks.model.subnets import SIZE, Claim, blocks, collision
 from tasks.operations import networks
+from tasks.operations.armed import Change
+from tasks.operations.daemon import parsed
 from tasks.run import Refused
 
 _POOLS, _BIP, _MTU, _DEFAULTS = "default-address-pools", "bip", "mtu", "default-network-opts"
 # What Docker takes from when nobody tells it otherwise.
 _DOCKERS = tuple(map(IPv4Network, ("172.16.0.0/12", "192.168.0.0/16")))
+_DOCKERS_FIRST = IPv4Network("172.17.0.0/16")
 
 
 def settings(have: Mapping[str, Any], machine: Machine, docker: DockerState, stack: Stack) -> dict[str, Any]:
@@ -92,6 +95,47 @@ def _mtu(have: Mapping[str, Any], machine: Machine, stack: Stack) -> dict[str, A
     ours = str(have.get(_MTU)) == bridge.get(MTU_OPTION)
     mtu = networks.wanted_mtu(machine, stack) or (str(networks.ETHERNET) if ours else "")
     return {_MTU: int(mtu), _DEFAULTS: {**options, "bridge": {**bridge, MTU_OPTION: mtu}}} if mtu else {}
+
+
+# A bridge of our own that has docker0's new range for as long as it takes a new connection to come in.
+_TRIAL = "smarteros-try"
+_GONE = f"ip link delete {_TRIAL} 2>/dev/null || true"
+
+
+def trial(text: str, machine: Machine) -> Change | None:
+    """What proves that whoever works here still comes in when docker0 has the range that these settings give it; None where
+    it has it already. Docker itself cannot be armed: apt starts it, and a start may take longer than a revert waits. Nothing
+    else in its settings takes a range: an MTU and pools count only for containers and networks that others make later.
+    """
+    try:
+        bip = IPv4Interface(str(parsed(text).get(_BIP)))
+    except (ValueError, Refused):
+        return None
+    if bip.network in [subnet for device, subnet in machine.surroundings.addresses if device == "docker0"]:
+        return None
+    make = f"{_GONE}\nip link add {_TRIAL} type bridge\nip address add {bip} dev {_TRIAL}\nip link set {_TRIAL} up"
+    return Change(what=f"docker0's range {bip.network}", files={}, make=make, undo=_GONE, proven=_GONE)
+
+
+def needed(have: Mapping[str, Any], machine: Machine, docker: DockerState, stack: Stack) -> str:
+    """Who would be shut out if Docker chose its ranges by itself; empty where nobody would, or where it does already."""
+    try:
+        pools = [IPv4Interface(str(have[_BIP])).network] if _BIP in have else []
+    except ValueError:
+        pools = []
+    pools += _ours(have.get(_POOLS), stack)
+    if not any(pool.subnet_of(IPv4Network(ours)) for pool in pools for ours in stack.network_pools):
+        return ""
+    claims = networks.held(machine, docker)
+    seen = [claim.range for claim in claims if not claim.unseen]
+    for claim in claims:
+        # What a route leads to may not be there yet when Docker starts at boot.
+        hidden = claim.unseen and not any(claim.range.subnet_of(item) for item in seen)
+        if claim.range.overlaps(_DOCKERS_FIRST) or (
+            hidden and any(claim.range.overlaps(x) for x in _DOCKERS)
+        ):
+            return claim.holder
+    return ""
 
 
 def _table(value: Any) -> dict[str, Any]:

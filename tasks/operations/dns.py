@@ -16,7 +16,7 @@ def domains() -> list[str]:
 
 
 def elsewhere(names: Iterable[str]) -> dict[str, str]:
-    """Those of the names that do not lead to the current host → where they lead."""
+    """Those of the names that do not lead to the current host → where they lead; empty where nobody can say so."""
     asked = tuple(names)
     return astray(asked, known(NamesFact, asked), _address()) if asked else {}
 
@@ -25,7 +25,11 @@ def astray(names: Iterable[str], found: Names, address: str) -> dict[str, str]:
     """Pure. address: where SSH has found the host, which need not know its address itself (NAT)."""
     here = {*found.own, address}
     leads = {name: found.leads.get(name, frozenset()) for name in names}
-    return {name: ", ".join(sorted(ends)) or "nowhere" for name, ends in leads.items() if not ends & here}
+    return {
+        name: ", ".join(sorted(ends)) or ("" if name in found.unasked else "nowhere")
+        for name, ends in leads.items()
+        if not ends & here
+    }
 
 
 def _address() -> str:
@@ -35,6 +39,11 @@ def _address() -> str:
 
 def said(name: str, leads: str) -> str:
     """One line for the operator."""
+    if not leads:
+        return (
+            f"{name} could not be asked for: the host's resolver gives no answer (see `getent ahosts {name}`, "
+            "/etc/resolv.conf there); it gets no certificate before it does"
+        )
     return (
         f"{name} leads to {leads}, not to {host().name}: it gets its certificate once its DNS record is right"
     )

@@ -24,7 +24,8 @@ for container in $running; do docker start "$container" >/dev/null 2>&1 || true;
 def written(names: Iterable[str]) -> Commands:
     """Docker's rules for these networks are there. Raises Refused when a restart of Docker does not bring them back."""
     wanted = list(names)
-    lost = missing(known(DockerFact), wanted)
+    found = known(DockerFact)
+    lost = missing(found, wanted) or idle(found)
     if not lost or not writes(known(MachineFact).daemon_json):
         return
     host().log(
@@ -46,6 +47,11 @@ def missing(state: DockerState, names: Iterable[str]) -> list[str]:
     found = [state.networks[name] for name in names if name in state.networks]
     bridges = [item for item in found if item.driver == "bridge" and not item.internal and item.device]
     return [x.name for x in bridges if not {f"nat {x.device}", f"forward {x.device}"} <= state.rules]
+
+
+def idle(state: DockerState) -> list[str]:
+    """Chains of Docker's that nothing leads to: its published ports, or its operator's own rules, count no more. Pure."""
+    return sorted(rule.removeprefix("idle ") for rule in state.rules or () if rule.startswith("idle "))
 
 
 def writes(daemon_json: str) -> bool:

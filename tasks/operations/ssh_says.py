@@ -3,38 +3,99 @@ start would tell, and a login proves nothing for other users.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tasks.facts.ssh_says import MAIN, Says
 
 _FOLDER = "/etc/ssh/sshd_config.d/*.conf"
 _TOP = f"put `Include {_FOLDER}` at its top"
-_PASSWORDS = ("passwordauthentication", "kbdinteractiveauthentication")
+_KEY = {"publickey"}
+_SECOND = {"publickey", "keyboard-interactive"}
+_ELSE = "take the line out if that is what you want"
+
+# What keeps people out afterwards, or did let them in, for some: a Match block counts before ours.
+_GIVE = "and afterwards a key alone lets people in: give one to whom it is for, and take the line out"
+_IN_BLOCKS = {
+    ("passwordauthentication", "yes"): _GIVE,
+    ("kbdinteractiveauthentication", "yes"): _GIVE,
+    ("pubkeyauthentication", "no"): _GIVE,
+}
 
 
-def problems(found: Iterable[Says], ours: str) -> Iterator[str]:
+def problems(found: Iterable[Says], ours: str, *, second_factor: bool = False) -> Iterator[str]:
     """Each reason, with what to do. ours: the text of our drop-in. Pure."""
     lines = tuple(found)
-    yield from _order(lines, ours)
+    wanted = {key.lower(): value for key, value in re.findall(r"^(\w+) (.+)$", ours, re.MULTILINE)}
+    yield from _order(lines, wanted)
+    yield from _options(lines, wanted)
     for item in lines:
         where = f"sshd: {item.file} says `{item.key} {item.value}`{' in a Match block' if item.place == 'match' else ''}"
-        if item.place == "above":
+        if item.place in ("above", "command"):
             continue
-        if item.key == "authenticationmethods" and set(item.value.split()) != {"publickey"}:
+        if item.key == "authenticationmethods" and (why := _methods(item, second_factor=second_factor)):
+            yield f"{where}, {why}"
+        asked = second_factor and item.key == "kbdinteractiveauthentication"
+        if (
+            item.place == "match"
+            and not asked
+            and (why := _IN_BLOCKS.get((item.key, item.value.lower()), ""))
+        ):
+            yield f"{where}, {why}"
+        if (item.key, item.value.lower()) == ("strictmodes", "no"):
             yield (
-                f"{where}, and afterwards a key alone lets people in: a second factor would be gone, and who needs one "
-                "locked out: take the line out if that is what you want"
+                f"{where}, and afterwards keys count no more that others could write: see `namei -l` of each user's "
+                "~/.ssh/authorized_keys, take the right from them (chmod go-w), and take the line out"
             )
-        if item.key in _PASSWORDS and item.place == "match" and item.value.lower() == "yes":
-            yield f"{where}, which would go on letting people in without a key: take the line out"
 
 
-def _order(lines: tuple[Says, ...], ours: str) -> Iterator[str]:
+def methods(found: Iterable[Says]) -> str:
+    """What everybody needs to get in where second factors are kept: the host's own words, else a key."""
+    own = [item for item in found if item.key == "authenticationmethods" and item.place == "plain"]
+    # Files of the folder come before the rest of the main one.
+    own.sort(key=lambda item: item.file == MAIN)
+    return own[0].value if own and _kept(own[0].value) else "publickey"
+
+
+def _ways(value: str) -> list[set[str]]:
+    return [{step.partition(":")[0] for step in way.split(",")} for way in value.lower().split()]
+
+
+def _kept(value: str) -> bool:
+    """Each way in takes a key, and what PAM asks at most."""
+    return all(_KEY <= way <= _SECOND for way in _ways(value))
+
+
+def _methods(item: Says, *, second_factor: bool) -> str:
+    """What speaks against this line, empty where nothing does."""
+    value = item.value.lower()
+    if set(value.split()) == _KEY or (value == "any" and item.place == "plain"):
+        return ""
+    if _kept(value):
+        keep = "set second_factor = True, which keeps it, or take the line out"
+        return "" if second_factor else f"and afterwards a key alone lets people in: {keep}"
+    if all(way >= _KEY for way in _ways(value)):
+        return (
+            "and afterwards a password is no second factor either: let PAM ask for it (keyboard-interactive in its place, "
+            f"with second_factor = True), or {_ELSE}"
+        )
+    return f"and afterwards nobody gets in without a key: {_ELSE}"
+
+
+def _options(lines: tuple[Says, ...], wanted: Mapping[str, str]) -> Iterator[str]:
+    for item in lines:
+        other = item.value.lower() != wanted.get(item.key, item.value).lower()
+        if item.place == "command" and other:
+            yield (
+                f"sshd: {item.file} starts it with `-o {item.key}={item.value}`, which counts before every file: take it out"
+                f"{'' if '/' in item.file else f' (systemctl edit {item.file})'}"
+            )
+
+
+def _order(lines: tuple[Says, ...], wanted: Mapping[str, str]) -> Iterator[str]:
     above = [item for item in lines if item.place == "above"]
     if any(item.key == "*" for item in above):
         yield f"sshd: {MAIN} does not include {_FOLDER}, where our settings come: {_TOP}"
         return
-    wanted = {key.lower(): value for key, value in re.findall(r"^(\w+) (.+)$", ours, re.MULTILINE)}
     for item in above:
         if item.key == "match":
             yield f"sshd: {MAIN} includes {_FOLDER} within a Match block: {_TOP}"

@@ -9,9 +9,10 @@ from tasks.facts.kept import DOCKER_SOURCE
 from tasks.facts.machine import Machine
 from tasks.facts.packages import Packages
 from tasks.facts.survey import Survey, SurveyFact, ValidFact
-from tasks.operations import daemon, daemon_ranges, disk, engine
+from tasks.operations import daemon, daemon_ranges, disk, engine, pulling
 from tasks.operations.needed import PACKAGES
-from tasks.run import Refused, known, stack
+from tasks.rendering import render
+from tasks.run import Refused, known, services, stack
 
 # With those of Docker and of the host: what a run may have to install.
 _TOOLS = ("ca-certificates", "iptables", "nftables")
@@ -42,6 +43,8 @@ def settings() -> tuple[str, set[str]]:
     theirs, found = set(machine.docker_left), survey().engine
     if not machine.deployed:
         theirs |= daemon.left(daemon.parsed(machine.daemon_json), found)
+        # For it Docker has the kernel show everything that is bridged to firewalls, guests' packets, too.
+        theirs |= {"icc"} if machine.behind.bridges else set()
     return _merged(machine, theirs, found.flags), theirs
 
 
@@ -93,6 +96,8 @@ def refusals() -> Iterator[str]:
         found.packages, (*_TOOLS, *PACKAGES, *engine.missing(machine, found.engine, source))
     )
     yield from disk.unfit(found.mounts)
+    pulled = [render.image(container) for item in services() for container in item.containers]
+    yield from pulling.problems(found.pulling, pulled)
 
 
 def _daemon(machine: Machine, found: Survey) -> Iterator[str]:

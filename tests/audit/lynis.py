@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from tasks import host
+from tasks.operations import theirs
 from tests.audit import Reasons, Target, Verdict, reasons
 
 LEAST_INDEX = 85
@@ -49,7 +50,7 @@ def check(target: Target) -> list[Verdict]:
 def on_a_machine(command: str) -> str:
     """Shell that runs the command under a deployed machine's kernel settings, and puts back what there was."""
     texts = {path: text for path, text in host.files().items() if path in host.MACHINE_FILES}
-    settings = "\n".join(f"{path} {value}" for path, value in host.kernel(texts).items() if path != _FINAL)
+    settings = "\n".join(f"{path} {value}" for path, value in theirs.kernel(texts).items() if path != _FINAL)
     return _ON_A_MACHINE.replace("SETTINGS", settings) + command
 
 

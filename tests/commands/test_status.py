@@ -345,6 +345,57 @@ def test_a_run_on_any_other_fails_with_all_that_is_wrong(monkeypatch: pytest.Mon
     ]
 
 
+WIRED = [
+    "n|smarter-net|bridge|false|10.207.0.0/24 ||br-0123456789ab|yes|",
+    "n|tenants-net|bridge|false|10.207.1.0/24 ||br-ba9876543210|yes|",
+    *(f"r|{kind} br-{name}" for kind in ("nat", "forward") for name in ("0123456789ab", "ba9876543210")),
+    "r|",
+]
+IDLE = ("r|idle DOCKER (iptables -t nat)", "r|idle DOCKER-USER (ip6tables -t filter)")
+ANEW = "are gone (a flush?): `make deploy` has Docker write them anew, which restarts it"
+
+
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        (WIRED, []),
+        (WIRED[:2], []),
+        ([*WIRED[:2], "r|"], [f"firewall: Docker's rules for smarter-net, tenants-net {ANEW}"]),
+        ([*WIRED[:5], *IDLE], [f"firewall: Docker's rules for tenants-net {ANEW}"]),
+        (
+            [*WIRED, *IDLE],
+            [
+                (
+                    "firewall: Docker's rules that lead to DOCKER (iptables -t nat), DOCKER-USER (ip6tables -t filter) "
+                    + ANEW
+                )
+            ],
+        ),
+        (
+            [*WIRED, "firewall gone"],
+            [
+                (
+                    "firewall: our table is gone, so that the world may reach what listens on the host: `make deploy` "
+                    "loads it"
+                )
+            ],
+        ),
+        (
+            [*WIRED, "firewall changed"],
+            [
+                (
+                    "firewall: our table was changed (`nft list table inet smarter_fw` shows it), so that the world may "
+                    "reach what listens on the host: `make deploy` loads it"
+                )
+            ],
+        ),
+    ],
+)
+def test_what_a_flush_has_taken_is_wrong(lines: list[str], wrong: list[str]) -> None:
+    found = StatusFact().process([*QUIET, *lines])
+    assert list(status.firewall_problems(found, ("smarter-net", "tenants-net"))) == wrong
+
+
 def test_a_run_on_a_host_without_docker_says_only_that(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said(monkeypatch, HOST[:2]) == (
         [],

@@ -80,6 +80,25 @@ def test_an_operator_reads_all_of_it_before_the_yes() -> None:
     assert tar == "what is replaced or removed now is kept once more, in /var/lib/smarteros/undone-<time>.tar"
 
 
+def test_ranges_that_somebody_would_miss_stay_with_what_was_there_beside_them() -> None:
+    what = undo_host.undoing(
+        BeforeFact().process(INDEX), "10.9.9.9, from where somebody is logged in over SSH"
+    )
+    assert "/etc/docker/daemon.json" not in (*what.back, *what.gone)
+    with fake({}):
+        assert (
+            "stays: /etc/docker/daemon.json: without the ranges in it Docker could take that of 10.9.9.9, from where somebody "
+            "is logged in over SSH; what stood there before, if anything, comes beside it as /etc/docker/daemon.json.before-smarteros"
+        ) in undo_host.said(what)
+        assert "Docker restarts, and with it every container" not in undo_host.said(what)
+        script = undo_host.script(what)
+    kept = '"$kept/files/etc/docker/daemon.json"'
+    assert f"[ ! -e {kept} ] || cp -aT {kept} /etc/docker/daemon.json.before-smarteros" in script.splitlines()
+    assert "docker.service" not in script
+    rest = [line for line in INDEX if "daemon.json" not in line]
+    assert undo_host.undoing(BeforeFact().process(rest), "somebody").ranges == ""
+
+
 def test_docker_goes_on_where_its_settings_were_not_ours() -> None:
     with fake({}):
         assert not [

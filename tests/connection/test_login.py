@@ -44,7 +44,12 @@ def test_what_sudo_prints_beside_its_yes_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["sudo: a password is required", "sudo: sorry, user deploy may not run sudo on h1"]
+    "said",
+    [
+        "sudo: a password is required",
+        "sudo: sorry, user deploy may not run sudo on h1",
+        "sudo: a terminal is required to read the password; either use ssh's -t option or configure an askpass helper",
+    ],
 )
 def test_a_user_who_may_not_is_told_what_to_do(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "deploy")
@@ -52,6 +57,26 @@ def test_a_user_who_may_not_is_told_what_to_do(said: str, monkeypatch: pytest.Mo
         f"@fake/one: sudo does not let deploy work without a password ({said}): allow it there, as root "
         "(echo 'deploy ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy), "
         "give the password (--same-sudo-password), or log in as root"
+    )
+
+
+NO_TERMINAL = "sudo: sorry, you must have a tty to run sudo"
+
+
+@pytest.mark.parametrize(
+    ("answers", "data"),
+    [
+        ({PROBE: {"stdout": "smarteros-failed ", "stderr": NO_TERMINAL}}, {}),
+        ({"true": {"success": False, "stderr": [NO_TERMINAL]}}, {"_sudo_password": "pass"}),
+    ],
+)
+def test_a_sudo_that_wants_a_terminal_is_not_one_that_wants_a_password(
+    answers: dict[str, Any], data: dict[str, str]
+) -> None:
+    with pytest.raises(DeployError) as error:
+        asked(answers, _sudo=True, **data)
+    assert str(error.value) == (
+        "@fake/one: sudo wants a terminal there: take `Defaults requiretty` out of its sudoers, as root (visudo)"
     )
 
 

@@ -188,8 +188,8 @@ def test_a_timer_and_its_service_are_put_right(deployed: Deployment) -> None:
     assert managed(deployed) == before
 
 
-# Those of an earlier release.
-OLD = {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}, "no-new-privileges": True}
+# What an earlier release did not write yet.
+NEWER = ("icc", "default-ulimits")
 
 
 def test_docker_settings_are_put_right_with_one_restart_and_no_container_is_made_anew(
@@ -199,7 +199,8 @@ def test_docker_settings_are_put_right_with_one_restart_and_no_container_is_made
     repaired(deployed, f"chmod 666 {path}; chown daemon {path}", [DOCKER])
     restarts = "journalctl -u docker --no-pager -o cat | grep -c '^Started docker.service'"
     containers, count = ids(deployed), int(deployed.sh(restarts))
-    deployed.host.run(f"cat > {path}", input=json.dumps(OLD))
+    old = {key: value for key, value in json.loads(deployed.sh(f"cat {path}")).items() if key not in NEWER}
+    deployed.host.run(f"cat > {path}", input=json.dumps(old))
     changes = deployed.converge().changes
     # Docker restarts, and every container with it: some are healthy again before their turn comes, some after.
     assert changes[0] == DOCKER

@@ -9,6 +9,11 @@ RULES = "Docker | its rules in the host's firewall"
 GONE = (
     "smarter-net, tenants-net, dokploy-network: Docker's rules are gone from the host's firewall (a flush?)"
 )
+FLUSHED = (
+    "firewall: Docker's rules for smarter-net, tenants-net, dokploy-network are gone (a flush?): `make deploy` has Docker "
+    "write them anew, which restarts it"
+)
+TABLE = "firewall: our table is gone, so that the world may reach what listens on the host: `make deploy` loads it"
 NO_WAY_OUT = "no way out, where the host itself reaches "
 
 
@@ -23,6 +28,7 @@ def test_a_flush_is_seen_and_healed(deployed: Deployment, flush: str) -> None:
     deployed.sh(flush)
     assert GONE in deployed.run("--dry", yes=False).output
     status = deployed.run(deploy=STATUS)
+    assert (status.code, FLUSHED in status.lines, TABLE in status.lines) == (1, True, flush.startswith("nft"))
     # Without a chain that drops what nobody lets through, a flush of the filter alone shuts nobody in.
     assert (NO_WAY_OUT in status.output) is (flush != "iptables -F")
     run = deployed.converge()
@@ -30,3 +36,21 @@ def test_a_flush_is_seen_and_healed(deployed: Deployment, flush: str) -> None:
     assert listed(deployed) == before
     deployed.unchanged()
     deployed.converge(deploy=STATUS)
+
+
+@pytest.mark.parametrize(
+    ("flush", "chain"),
+    [
+        ("iptables -D FORWARD -j DOCKER-USER", "DOCKER-USER (iptables -t filter)"),
+        ("iptables -t nat -F PREROUTING", "DOCKER (iptables -t nat)"),
+    ],
+)
+def test_a_chain_that_nothing_leads_to_is_seen_and_healed(
+    deployed: Deployment, flush: str, chain: str
+) -> None:
+    deployed.sh(flush)
+    anew = "are gone (a flush?): `make deploy` has Docker write them anew, which restarts it"
+    assert f"firewall: Docker's rules that lead to {chain} {anew}" in deployed.run(deploy=STATUS).lines
+    assert RULES in deployed.converge().changes
+    deployed.converge(deploy=STATUS)
+    deployed.unchanged()

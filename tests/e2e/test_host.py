@@ -18,7 +18,7 @@ BY_HAND = {
         "su -s /bin/sh nobody -c 'grep -c unlimited /etc/security/limits.d/60-smarteros.conf || true'",
         "0\n",
     ),
-    "chmod 666 /etc/apt/apt.conf.d/52smarteros": ("stat -c %a /etc/apt/apt.conf.d/52smarteros", "644\n"),
+    "chmod 666 /etc/apt/apt.conf.d/00smarteros": ("stat -c %a /etc/apt/apt.conf.d/00smarteros", "644\n"),
     "rm /etc/systemd/journald.conf.d/60-smarteros.conf": (
         "systemd-analyze cat-config systemd/journald.conf | grep ^SystemMaxUse",
         "SystemMaxUse=1G\n",
@@ -65,7 +65,7 @@ def test_a_lab_host_cannot_change_its_machines_kernel(deployed: Deployment, name
 
 def test_security_fixes_would_install_themselves_without_docker(deployed: Deployment) -> None:
     said = deployed.sh("unattended-upgrade --dry-run --debug 2>&1", timeout=300)
-    assert "Allowed origins are: origin=Debian,codename=trixie-security,label=Debian-Security" in said
+    assert "origin=Debian,codename=trixie-security,label=Debian-Security" in said
     assert "Initial blacklist: containerd docker runc" in said
     assert (
         deployed.sh("apt-config dump APT::Periodic::Unattended-Upgrade")

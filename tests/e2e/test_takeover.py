@@ -86,7 +86,7 @@ def test_a_proxy_hands_over_or_is_put_back(old: Deployment) -> None:
     changes = old.converge(takeover="traefik").changes
     assert (changes[0], changes[-1]) == (TAKEOVER, STANDS)
     assert (states(old), page(old)) == (AFTER, OURS)
-    assert "the old page" in old.sh("cat /root/Caddyfile.before-smarteros")
+    assert "the old page" in old.sh("cat /var/lib/smarteros/before/files/root/Caddyfile")
     old.unchanged(takeover="traefik")
     old.unchanged()
 

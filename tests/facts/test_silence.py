@@ -11,7 +11,6 @@ from pyinfra.api import FactBase
 
 from tasks.connection.answer import NoAnswer, Printed, marked, read
 from tasks.facts import DockerFact, MachineFact, StatusFact, TakeoverFact
-from tasks.facts.access import LOGINS
 from tasks.facts.host import HostFact
 from tasks.facts.started import STARTED
 
@@ -80,7 +79,7 @@ def test_a_docker_that_answers_one_question_only_is_refused(programs: Any) -> No
 
 def test_a_systemd_that_does_not_answer_is_no_machine_without_units(programs: Any) -> None:
     command = HostFact().command(
-        ("/etc/issue",), ("/proc/sys/kernel/x",), ("sudo",), ("ssh.service",), ("UMASK",)
+        ("/etc/issue",), ("/proc/sys/kernel/x",), ("sudo",), ("ssh.service",), (("UMASK",), ("sctp",), ())
     )
     with pytest.raises(NoAnswer, match="systemd does not answer: Failed to connect to bus"):
         answered(command, programs(systemctl="echo Failed to connect to bus >&2; exit 1"))
@@ -105,44 +104,3 @@ def test_an_older_systemd_says_it_since_the_boot(programs: Any) -> None:
 @pytest.mark.parametrize("script", ["echo", OLD.format(micro=0)])
 def test_a_unit_that_was_never_active_is_older_than_anything(script: str, programs: Any) -> None:
     assert answered(f"{STARTED}\nstarted x", programs(systemctl=script)) == ["0"]
-
-
-PASSWD = """root:x:0:0::{}/root:/bin/bash
-ann:x:1000:1000::{}/ann:/bin/bash
-bob:x:1001:1001::{}/bob:/usr/sbin/nologin
-carol:x:1002:1002::{}/carol:/bin/sh
-dave:x:1003:1003::{}/dave:/bin/zsh
-"""
-SHADOW = "root:$y$x:1::\nann:$y$x:1::\nbob:$y$x:1::\ncarol:$6$x:1::\ndave:!:1::\n"
-
-
-@pytest.mark.parametrize(
-    ("sshd", "found"),
-    [
-        ("passwordauthentication no\nkbdinteractiveauthentication no", ["ssh_key ann"]),
-        (
-            "permitrootlogin without-password\npasswordauthentication yes",
-            ["ssh_key ann", "ssh_password carol"],
-        ),
-        (
-            "permitrootlogin yes\npasswordauthentication yes",
-            ["ssh_password root", "ssh_key ann", "ssh_password carol"],
-        ),
-        (
-            "passwordauthentication no\nkbdinteractiveauthentication yes",
-            ["ssh_key ann", "ssh_password carol"],
-        ),
-    ],
-)
-def test_who_can_log_in_before_we_come_is_known(sshd: str, found: list[str], tmp_path: Path) -> None:
-    (tmp_path / "passwd").write_text(PASSWD.format(*[tmp_path] * 5))
-    (tmp_path / "shadow").write_text(SHADOW)
-    for name, keys in (
-        ("root", 'no-pty,command="echo use ann" ssh-ed25519 AAAA x\n'),
-        ("ann", "# mine\nssh-rsa AAAA x\n"),
-        ("dave", "# ssh-rsa AAAA x\n"),
-    ):
-        (tmp_path / name / ".ssh").mkdir(parents=True)
-        (tmp_path / name / ".ssh" / "authorized_keys").write_text(keys)
-    text = LOGINS.replace("/etc/", f"{tmp_path}/")
-    assert answered(f"all='{sshd}'\n{text}", dict(os.environ)) == found

@@ -7,6 +7,7 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts.engine import Engine, Other
 from tasks.facts.packages import Packages
+from tasks.facts.pulling import Pulling
 from tasks.facts.survey import Mount, Survey, SurveyFact, ValidFact
 
 LINES = [
@@ -31,6 +32,8 @@ LINES = [
     "sources Malformed entry 1 in list file /etc/apt/sources.list.d/x.list (Suite)",
     "proxy http://127.0.0.1:9|/etc/apt/apt.conf.d/01proxy",
     "mount /srv/docker 2049 ext4 rw,noexec",
+    "pull_proxy http://127.0.0.1:9|/etc/docker/daemon.json",
+    "pull_helper |desktop|/root/.docker/config.json",
 ]
 
 
@@ -62,6 +65,7 @@ def test_a_host_that_people_have_used_is_read() -> None:
             proxies=("http://127.0.0.1:9|/etc/apt/apt.conf.d/01proxy",),
         ),
         (Mount("/srv/docker", "ext4", ("rw", "noexec"), "2049"),),
+        Pulling(("http://127.0.0.1:9|/etc/docker/daemon.json",), ("|desktop|/root/.docker/config.json",)),
     )
 
 

@@ -23,7 +23,9 @@ nft -s list table inet smarter_fw | whole nft smarter_fw
 /usr/sbin/sshd -T 2>/dev/null | sort | awk '{key = $1; $1 = ""; print "sshd\t" key $0 "\tset"}'
 
 docker image ls --format '{{.Repository}}:{{.Tag}}' | grep -v '<none>' | sed 's/.*/image\t&\tthere/'
-docker network ls --filter type=custom --format 'network\t{{.Name}}\t{{.Driver}} internal={{.Internal}} {{.Labels}}'
+# Unlike inspect, ls prints labels in no order.
+docker network ls -q --filter type=custom |
+    xargs -r docker network inspect --format '{{print "network\t" .Name "\t" .Driver " internal=" .Internal " " .Labels}}'
 docker volume ls -q | grep -vxE '[0-9a-f]{64}' | while read -r name; do
     echo "volume$tab$name$tab$(docker volume inspect --format '{{.CreatedAt}}' "$name")"
 done

@@ -56,7 +56,6 @@ LEFT_ALONE = [
     Condition("an /opt/smarteros that leads to another disk", "ln -s /srv /opt/smarteros", "rm /opt/smarteros", said=named()),
     Condition("secrets of an older installation", *file("/root/GENERATED-SECRETS-2024-01-01.txt"), said=named()),
     Condition("a timer of the operator's with a name like ours", *file("/etc/systemd/system/smarteros-backup.timer"), said=named()),
-    Condition("a unit of an earlier release", *file(UNIT, "# Written by the deploy."), said=named()),
     Condition("an env file of a service that is not listed", *file("/vault/secrets/odoo.env"), said=named(), settings=CORE),
 ]  # fmt: skip
 
@@ -66,6 +65,7 @@ KEPT = [
     Condition("a Caddyfile that leads nowhere", f"ln -s /srv/gone {CADDY}", f"rm {CADDY}", said=named(CADDY)),
     Condition("an env file of the operator's", *file(SECRETS, "REDIS_PASSWORD=1"), said=named(SECRETS)),
     Condition("a unit of the operator's with our name", *file(UNIT, "[Unit]"), said=named(early=UNIT)),
+    Condition("a unit that begins with words of ours", *file(UNIT, "# Written by the deploy."), said=named(early=UNIT)),
     Condition(
         "a compose file of the operator's",
         *file("/root/dkcompose/redis-deploy.yaml", "services: {}"),

@@ -8,8 +8,8 @@ from tests.hosts.listening import PID, STOP, listen
 
 FEW = {"services": ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]}
 HEAD = (
-    "firewall: the world no longer reaches what listens on these ports of the host; "
-    "to keep one open, add what stands behind it to `open_ports`:"
+    "firewall: the world no longer reaches these ports of the host; to keep one open, add what stands behind it to "
+    "`open_ports`:"
 )
 ADDRESS = r"ip -4 -o addr show dev eth0 | sed 's/.* inet \([^/]*\).*/\1/'"
 BARE = [
@@ -21,6 +21,18 @@ BARE = [
             HEAD,
             'tcp 8443 on 0.0.0.0 and [::]: python3 ({pid}, shop.service): {{"port": 8443}}',
             'udp 27015 on 0.0.0.0: python3 ({pid}, shop.service): {{"port": 27015, "protocol": "udp"}}',
+        ),
+        values=PID,
+        settings=FEW,
+    ),
+    Condition(
+        "a failover by VRRP, a router by OSPF",
+        listen("raw:0.0.0.0:112", "raw:[::]:89"),
+        STOP,
+        said=(
+            HEAD,
+            'ospf on *: python3 ({pid}, shop.service): {{"protocol": "ospf"}}',
+            'vrrp on 0.0.0.0: python3 ({pid}, shop.service): {{"protocol": "vrrp"}}',
         ),
         values=PID,
         settings=FEW,

@@ -59,6 +59,13 @@ CONDITIONS = [
         settings=DEPLOY,
     ),
     Condition(
+        "sudo wants a terminal that nobody has",
+        user() + "echo 'Defaults requiretty' >>/etc/sudoers.d/deploy",
+        GONE,
+        stopped="sudo wants a terminal there: take `Defaults requiretty` out of its sudoers, as root (visudo)",
+        settings=DEPLOY,
+    ),
+    Condition(
         "tools that take no option after the first operand, by the host's environment",
         "cp /etc/environment /run/environment 2>/dev/null || : >/run/environment; echo POSIXLY_CORRECT=1 >>/etc/environment",
         "cp /run/environment /etc/environment",

@@ -49,9 +49,9 @@ def host(
 
 def inside(host: Deployment, command: str) -> str:
     """What a command says on the host, asked past SSH. Raises AssertionError when it fails."""
-    done = host.host.container().exec_run(["sh", "-c", command])
-    assert done.exit_code == 0, done.output.decode()
-    return str(done.output.decode()).strip()
+    code, said = host.host.inside(command)
+    assert code == 0, said
+    return said
 
 
 def served(host: Deployment) -> str:

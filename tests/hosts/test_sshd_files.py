@@ -11,6 +11,16 @@ FOLDER = "/etc/ssh/sshd_config.d/*.conf"
 TOP = f"put `Include {FOLDER}` at its top"
 KEPT = f"cp -p {MAIN} /run/sshd_config && "
 BACK = f"cp -p /run/sshd_config {MAIN}"
+BOTH = "AuthenticationMethods publickey,keyboard-interactive"
+SFTP = "Match User carol\\n  ForceCommand internal-sftp\\n  AuthorizedKeysFile /etc/ssh/keys/%%u\\n"
+PROGRAM = "AuthorizedKeysCommand /usr/bin/keys\\nAuthorizedKeysCommandUser nobody"
+PERSON = "useradd --no-create-home --shell {shell} carol && echo carol:secret | chpasswd && "
+LED = """
+cp -p /root/.ssh/authorized_keys /run/authorized_keys
+ssh-keygen -q -t ed25519 -N '' -f /run/led && cat /run/led.pub >>/root/.ssh/authorized_keys
+ssh -fN -i /run/led -R 2201:127.0.0.1:22 -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null 127.0.0.1 >/dev/null 2>&1
+"""
+PASSWORD = "sshd: a password logs nobody in from now on"
 
 CONDITIONS = [
     Condition(
@@ -40,8 +50,86 @@ CONDITIONS = [
         refused=(
             (
                 f"sshd: {MAIN} says `authenticationmethods publickey,keyboard-interactive` in a Match block, and afterwards "
-                "a key alone lets people in: a second factor would be gone, and who needs one locked out: take the line out "
-                "if that is what you want"
+                "a key alone lets people in: set second_factor = True, which keeps it, or take the line out"
+            ),
+        ),
+        settings=FEW,
+    ),
+    Condition(
+        "a second factor for some, which is kept",
+        KEPT + f"printf 'Match User ana\\n  {BOTH}\\n' >>{MAIN}",
+        BACK,
+        settings={**FEW, "second_factor": True},
+    ),
+    Condition(
+        "a second factor for all but the run's own user",
+        KEPT + f"printf '{BOTH}\\nMatch User root\\n  AuthenticationMethods publickey\\n' >>{MAIN}",
+        BACK,
+        refused=(
+            (
+                f"sshd: {MAIN} says `authenticationmethods publickey,keyboard-interactive`, and afterwards a key alone lets "
+                "people in: set second_factor = True, which keeps it, or take the line out"
+            ),
+        ),
+        settings=FEW,
+    ),
+    Condition(
+        "keys in files that others can write",
+        KEPT + f"sed -i '/^Include/a StrictModes no' {MAIN}",
+        BACK,
+        refused=(
+            (
+                f"sshd: {MAIN} says `strictmodes no`, and afterwards keys count no more that others could write: see "
+                "`namei -l` of each user's ~/.ssh/authorized_keys, take the right from them (chmod go-w), and take the line "
+                "out"
+            ),
+        ),
+        settings=FEW,
+    ),
+    Condition(
+        "a Match block for a port, at which older releases' sshd -T ends",
+        KEPT + f"printf 'Match LocalPort 2222\\n  X11Forwarding no\\n' >>{MAIN}",
+        BACK,
+        settings=FEW,
+    ),
+    Condition(
+        "a user of SFTP, without a shell, who has a password and would have keys elsewhere",
+        KEPT + PERSON.format(shell="/usr/sbin/nologin") + f"printf '{SFTP}' >>{MAIN}",
+        f"userdel carol; {BACK}",
+        said=(f"{PASSWORD}, and carol had nothing else: put a key into /etc/ssh/keys/carol there",),
+        settings=FEW,
+    ),
+    Condition(
+        "keys that a program has, or nobody",
+        KEPT + PERSON.format(shell="/bin/bash") + f"sed -i '/^Include/a {PROGRAM}' {MAIN}",
+        f"userdel carol; {BACK}",
+        said=(
+            (
+                f"{PASSWORD}, and carol had no key in a file: see that authorizedkeyscommand /usr/bin/keys has one for them "
+                "(ssh -o PreferredAuthentications=publickey), or put one into ~/.ssh/authorized_keys there"
+            ),
+        ),
+        settings=FEW,
+    ),
+    Condition(
+        "a port that somebody's connection leads elsewhere",
+        LED,
+        "kill $(pgrep -f '^ssh -fN') && cp -p /run/authorized_keys /root/.ssh/authorized_keys && rm /run/led*",
+        said=(
+            (
+                "sshd: nobody gets a port here for what is elsewhere (ssh -R) from now on, as 2201 now: that ends with the "
+                "connection it is for, so reach what is behind it another way (a VPN)"
+            ),
+        ),
+        settings=FEW,
+    ),
+    Condition(
+        "users whom a directory knows",
+        "cp -p /etc/nsswitch.conf /run/nsswitch.conf && sed -i 's/^passwd:.*/& sss/' /etc/nsswitch.conf",
+        "cp -p /run/nsswitch.conf /etc/nsswitch.conf",
+        said=(
+            (
+                f"{PASSWORD}, nor anybody whom sss knows (/etc/nsswitch.conf) and sshd has no key of: they are not listed here"
             ),
         ),
         settings=FEW,

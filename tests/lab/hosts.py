@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import time
 from dataclasses import dataclass
+from io import BytesIO
+from struct import Struct
 
 from docker.client import DockerClient
 from docker.models.containers import Container
@@ -14,6 +16,8 @@ from tests.lab.state import State
 
 REBOOT_SECONDS = 60
 UP = ("running", "degraded")
+# What Docker sends before each piece of output: of which stream it is, and its length.
+_FRAME = Struct(">4xI")
 
 
 class HostError(Exception):
@@ -46,6 +50,22 @@ class LabHost:
             tail = (result.stdout + result.stderr)[-3000:]
             raise HostError(f"{self.name}: {command!r} exited with {result.returncode}:\n{tail}")
         return result
+
+    def inside(self, command: str) -> tuple[int, str]:
+        """Exit code and output, both streams together, of a shell command that comes there past SSH.
+
+        Not by exec_run, which loses what arrives together with the answer's headers.
+        """
+        api = self.client.api
+        made = api.exec_create(self.container().id, ["sh", "-c", command])["Id"]
+        with api.post(f"{api.base_url}/exec/{made}/start", json={"Tty": False}, stream=True) as answer:
+            frames = BytesIO(answer.raw.read())
+        output = b""
+        while header := frames.read(_FRAME.size):
+            output += frames.read(_FRAME.unpack(header)[0])
+        while (ended := api.exec_inspect(made))["Running"]:
+            time.sleep(0.05)
+        return int(ended["ExitCode"]), output.decode().strip()
 
     def ssh(self) -> list[str]:
         """The command that logs in; the user's own SSH settings do not count."""

@@ -22,6 +22,7 @@ def test_ports_networks_and_targets_are_written_as_their_programs_write_them() -
     assert settings.jump_to == ("10.0.0.5:22", "db-1.example:2222", "[2001:db8::5]:22", "*:22")
 
 
+NO_PROTOCOL = "is no protocol (tcp, udp, 6in4, ah, esp, gre, igmp, ipip, ospf, pim, vrrp, or a number)"
 NEITHER = 'is no port (8443) and no range of ports ("6000-6010")'
 
 
@@ -39,9 +40,17 @@ NEITHER = 'is no port (8443) and no range of ports ("6000-6010")'
         ({"protocol": "tcp"}, "open_ports.0.port: is required"),
         (
             {"port": 25, "protocol": "TCP"},
-            "open_ports.0.protocol: 'TCP' is not 'tcp' or 'udp' (did you mean 'tcp'?)",
+            f"open_ports.0.protocol: 'TCP' {NO_PROTOCOL} (did you mean 'tcp'?)",
         ),
-        ({"port": 25, "protocol": "sctp"}, "open_ports.0.protocol: 'sctp' is not 'tcp' or 'udp'"),
+        ({"port": 25, "protocol": "sctp"}, f"open_ports.0.protocol: 'sctp' {NO_PROTOCOL}"),
+        ({"protocol": "50"}, f"open_ports.0.protocol: '50' {NO_PROTOCOL} (did you mean 'esp'?)"),
+        ({"protocol": "IPsec"}, f"open_ports.0.protocol: 'IPsec' {NO_PROTOCOL} (did you mean 'esp'?)"),
+        ({"protocol": 6}, f"open_ports.0.protocol: 6 {NO_PROTOCOL} (did you mean 'tcp'?)"),
+        ({"protocol": 256}, f"open_ports.0.protocol: 256 {NO_PROTOCOL}"),
+        ({"protocol": "icmp"}, "open_ports.0.protocol: 'icmp' comes in anyway: leave it out"),
+        ({"protocol": 58}, "open_ports.0.protocol: 58 comes in anyway: leave it out"),
+        ({"port": 500, "protocol": "esp"}, "open_ports.0.port: esp is opened as a whole: leave it out"),
+        ({"protocol": "udp"}, "open_ports.0.port: is required"),
         ({"port": 25, "form": []}, "open_ports.0.form: unknown setting (did you mean 'from'?)"),
         ({"port": 25, "from": ["0.0.0.0/0"]}, "open_ports.0.from.0: '0.0.0.0/0' is everybody"),
         (
@@ -63,6 +72,8 @@ def test_what_is_open_already_or_listens_on_loopback_alone_is_said() -> None:
         {"port": "1024-65535"},
         {"port": 8443},
         {"port": 8443},
+        {"protocol": "esp"},
+        {"protocol": 50},
     ]
     assert refusals(open_ports=opened) == [
         "open_ports.0: tcp 443 is caddy's and open to everybody: leave it out",
@@ -70,6 +81,18 @@ def test_what_is_open_already_or_listens_on_loopback_alone_is_said() -> None:
         "open_ports.2: 8069 is odoo's, on 127.0.0.1 alone: nothing would open",
         "open_ports.3: 8200 is vault's, on 127.0.0.1 alone: nothing would open",
         "open_ports.6: tcp 8443 is listed twice",
+        "open_ports.8: esp is listed twice",
+    ]
+
+
+def test_guests_are_addresses_beside_dockers() -> None:
+    assert stack(guests=["192.0.2.8/29", "2001:DB8::/64"]).guests == ("192.0.2.8/29", "2001:db8::/64")
+    assert refusals(guests=["0.0.0.0/0"]) == ["guests.0: '0.0.0.0/0' is everybody"]
+    assert refusals(guests=["10.207.9.0/24"]) == [
+        (
+            "guests.0: 10.207.9.0/24 lies in 10.207.0.0/16 of network_pools, where containers of ours are: nobody reaches "
+            "them past Caddy"
+        ),
     ]
 
 

@@ -121,3 +121,49 @@ def test_where_no_range_is_left_it_is_said() -> None:
     assert str(refused.value) == (
         "network_pools: no range is left for networks that others make: name another private range"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "tried"),
+    [
+        ('{"bip": "10.207.127.1/24"}', True),
+        ('{"bip": "172.17.0.1/16"}', False),  # where it is
+        ('{"mtu": 1400}', False),
+        ('{"bip": "nonsense"}', False),
+        ("{", False),
+        ("", False),
+    ],
+)
+def test_a_new_range_of_docker0s_is_tried(text: str, tried: bool) -> None:
+    with fake({"/etc/os-release": [*MACHINE, "inet docker0 172.17.0.1/16"]}):
+        change = daemon_ranges.trial(text, known(MachineFact))
+    assert (change is not None) is tried
+    if change:
+        assert change.what == "docker0's range 10.207.127.0/24"
+        assert change.undo == change.proven == "ip link delete smarteros-try 2>/dev/null || true"
+
+
+@pytest.mark.parametrize(
+    ("around", "have", "holder"),
+    [
+        ([], OURS, ""),
+        (["ssh 10.9.9.9"], OURS, ""),
+        (["ssh 172.19.77.5"], OURS, "172.19.77.5, from where somebody is logged in over SSH"),
+        (["ssh 192.168.7.5"], OURS, "192.168.7.5, from where somebody is logged in over SSH"),
+        # Docker sees what the host's own network is, and takes none of it.
+        (["ssh 172.19.77.5", "inet eth0 172.19.77.2/24"], OURS, ""),
+        (["route 172.19.0.0/16 dev eth1"], OURS, ""),
+        (["route 172.17.0.0/24 dev tun0"], OURS, "the route to 172.17.0.0/24 over tun0"),
+        (["tunnel 172.30.0.0/24"], OURS, "the VPN's range 172.30.0.0/24"),
+        (["ssh 172.19.77.5"], POOLS, "172.19.77.5, from where somebody is logged in over SSH"),
+        (["ssh 172.19.77.5"], {}, ""),
+        (["ssh 172.19.77.5"], {"bip": "10.9.0.1/24"}, ""),
+        (["ssh 172.19.77.5"], {"bip": "nonsense"}, ""),
+    ],
+)
+def test_ranges_that_are_needed_stay_when_the_host_is_undone(
+    around: list[str], have: dict[str, Any], holder: str
+) -> None:
+    with fake({"/etc/os-release": [*THERE, *around], "docker ps -aq": [SMARTER]}):
+        found = known(MachineFact), known(DockerFact)
+        assert daemon_ranges.needed(have, *found, stack()) == holder

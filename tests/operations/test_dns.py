@@ -1,6 +1,7 @@
 """Dns: domains that lead elsewhere are found, and only those."""
 
 import subprocess
+from pathlib import Path
 
 from tasks.facts.names import Names, NamesFact
 from tasks.operations import dns
@@ -42,19 +43,44 @@ def test_the_question_is_one_command_that_this_machine_answers() -> None:
     command = NamesFact().command(("localhost", "no-such-name.invalid"))
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    leads = NamesFact().process(done.stdout.splitlines()).leads
-    assert set(leads) == {"localhost"}
-    assert leads["localhost"] <= {"127.0.0.1", "::1"}
+    found = NamesFact().process(done.stdout.splitlines())
+    assert set(found.leads) == {"localhost"}
+    assert found.leads["localhost"] <= {"127.0.0.1", "::1"}
+    assert found.unasked <= {"no-such-name.invalid"}  # where this machine has no resolver
+
+
+# What getaddrinfo says for EAI_NONAME and EAI_AGAIN, and a resolver that says nothing.
+SAYS = {"-2": frozenset(), "-3": frozenset({"a.cl"}), "-4": frozenset({"a.cl"}), "slow": frozenset({"a.cl"})}
+
+
+def test_a_resolver_that_does_not_answer_is_no_name_that_leads_nowhere(tmp_path: Path) -> None:
+    for said, unasked in SAYS.items():
+        answer = "sleep 9" if said == "slow" else f"return ({said})"
+        (tmp_path / "Socket.pm").write_text(
+            "package Socket; use base 'Exporter'; our @EXPORT_OK = qw(getaddrinfo getnameinfo NI_NUMERICHOST NIx_NOSERV "
+            "SOCK_STREAM EAI_AGAIN EAI_FAIL); our %EXPORT_TAGS = (addrinfo => [@EXPORT_OK]); sub NI_NUMERICHOST {1} "
+            f"sub NIx_NOSERV {{2}} sub SOCK_STREAM {{1}} sub EAI_AGAIN {{-3}} sub EAI_FAIL {{-4}} sub getaddrinfo {{{answer}}} 1;"
+        )
+        command = NamesFact().command(("a.cl",)).replace("timeout 5 perl", f"timeout 1 perl -I{tmp_path}")
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0
+        found = NamesFact().process(done.stdout.splitlines())
+        assert (found.leads, found.unasked) == ({}, unasked), done.stderr
+        assert dns.astray(["a.cl"], found, "") == {"a.cl": "" if unasked else "nowhere"}
 
 
 def test_the_host_is_asked_about_every_domain_once_and_about_none_never() -> None:
-    with fake({"getent ahosts": LINES}, services=["vault", "vault-auth-validator", "caddy"]) as host:
+    with fake({"perl -MSocket": LINES}, services=["vault", "vault-auth-validator", "caddy"]) as host:
         assert dns.domains() == ["api.smarterbot.cl", "api.smarterbot.store"]
         assert dns.elsewhere(["here.example.org", "there.example.org"]) == {
             "there.example.org": "198.51.100.1, 198.51.100.2"
         }
         assert dns.said("a.cl", "nowhere") == (
             f"a.cl leads to nowhere, not to {host.name}: it gets its certificate once its DNS record is right"
+        )
+        assert dns.said("a.cl", "") == (
+            "a.cl could not be asked for: the host's resolver gives no answer (see `getent ahosts a.cl`, "
+            "/etc/resolv.conf there); it gets no certificate before it does"
         )
     with fake({}):
         assert dns.elsewhere([]) == {}

@@ -13,6 +13,7 @@ from tasks.facts import Machine
 from tasks.facts.kept import QUESTION, SHELL, Before
 from tasks.operations import kept
 from tests.fake import fake
+from tests.samples import ROOT
 
 MINE, OURS = "mine\n", "# Written by the deploy.\nours\n"
 
@@ -65,7 +66,11 @@ def place(tmp_path: Path) -> Place:
 FOUND = {
     "an operator's file": ("/etc/issue", MINE, "kept"),
     "an operator's unit of our name": ("/etc/systemd/system/smarteros-firewall.service", "[Unit]\n", "kept"),
-    "a unit of an earlier release": ("/etc/systemd/system/smarteros-firewall.service", OURS, "earlier"),
+    "words of ours where we have never been": (
+        "/etc/systemd/system/smarteros-firewall.service",
+        OURS,
+        "kept",
+    ),
     "a script of an operator's": ("/root/sync-forks.sh", "#!/bin/sh\n", "kept"),
     "an operator's env file": ("/vault/secrets/n8n.env", "N8N_KEY=1\n", "kept"),
     "an env file of ours": ("/vault/secrets/n8n.env", 'A="1"\nSMARTEROS_SECRETS_DIGEST="x"\n', "earlier"),
@@ -89,12 +94,32 @@ def test_what_is_not_ours_is_kept_with_its_mode(place: Place, path: str, text: s
     assert stat.S_IMODE(place.before.stat().st_mode) == 0o700
 
 
-def test_a_daemon_json_of_an_earlier_release_is_ours(place: Place) -> None:
+# On a host that an earlier release has deployed.
+THERE = {
+    "its daemon.json": ("/etc/docker/daemon.json", "{}\n", "earlier"),
+    "its unit": ("/etc/systemd/system/smarteros-firewall.service", OURS, "earlier"),
+    "its settings of apt": ("/etc/apt/apt.conf.d/x", OURS.replace("#", "//"), "earlier"),
+    "its program": ("/usr/local/lib/smarteros/unseal", (ROOT / "files/boot/unseal").read_text(), "earlier"),
+    "its logins": ("/etc/login.defs", "PASS_MIN_DAYS 1\nSHA_CRYPT_MIN_ROUNDS 65536\n", "earlier"),
+    "words that are not quite ours": ("/etc/default/debsums", "# Written by the deployment team.\n", "kept"),
+    "words of ours further down": ("/etc/default/debsums", f"# mine\n{OURS}", "kept"),
+}
+
+
+@pytest.mark.parametrize(("path", "text", "kind"), THERE.values(), ids=THERE)
+def test_what_an_earlier_release_wrote_is_ours(place: Place, path: str, text: str, kind: str) -> None:
     (place.root / "opt/smarteros").mkdir()
     (place.root / "opt/smarteros/current").symlink_to("generations/0")
-    place.write("/etc/docker/daemon.json", "{}\n")
-    assert place.sh(kept.keep(["/etc/docker/daemon.json"])).returncode == 0
-    assert place.index() == ["earlier /etc/docker/daemon.json"]
+    place.write(path, text)
+    assert place.sh(kept.keep([path])).returncode == 0
+    assert place.index() == [f"{kind} {path}"]
+
+
+def test_a_host_whose_first_deploy_by_an_earlier_release_did_not_end_is_one_of_ours(place: Place) -> None:
+    place.write("/opt/smarteros/host", "rules 0\ndigest 0123\n")
+    place.write("/etc/default/debsums", OURS)
+    assert place.sh(kept.keep(["/etc/default/debsums"])).returncode == 0
+    assert place.index() == ["earlier /etc/default/debsums"]
 
 
 def test_a_link_is_kept_as_a_link_unless_it_leads_to_us(place: Place) -> None:

@@ -19,6 +19,8 @@ LINES = [
 ]
 RIGHT = [f"r|{kind} {bridge}" for kind in ("nat", "forward") for bridge in (CORE, TENANTS)]
 
+IDLE = "r|idle DOCKER-USER (iptables -t filter)"
+
 
 def state(*lines: str) -> DockerState:
     return DockerFact().process([*LINES, *lines])
@@ -31,12 +33,24 @@ def state(*lines: str) -> DockerState:
         ([*RIGHT, "r|"], []),
         (["r|"], [*NAMES]),
         (RIGHT[:3], ["tenants-net"]),
+        ([*RIGHT, IDLE], []),
         (RIGHT[1:], ["smarter-net"]),
         ([], []),  # no iptables-save: nobody knows
     ],
 )
 def test_a_network_needs_a_way_out_and_leave_to_take_it(lines: list[str], gone: list[str]) -> None:
     assert rules.missing(state(*lines), [*NAMES, "no-such-net"]) == gone
+
+
+def test_a_chain_that_nothing_leads_to_is_named_and_healed(caplog: pytest.LogCaptureFixture) -> None:
+    machine = ["system debian", "architecture x86_64", "memory_kb 1", "cpus 1", "disk_kb 1", "clock 1"]
+    answers = {"docker network ls": [*LINES, *RIGHT, IDLE], "/etc/os-release": machine}
+    assert rules.idle(state(*RIGHT, IDLE)) == ["DOCKER-USER (iptables -t filter)"]
+    assert rules.idle(state()) == []
+    with fake(answers), caplog.at_level("INFO"):
+        [restart] = commands(rules.written, NAMES)
+        assert "systemctl restart docker.service" in str(restart).splitlines()
+    assert "DOCKER-USER (iptables -t filter): Docker's rules are gone" in caplog.text
 
 
 def test_what_is_no_bridge_or_leads_nowhere_needs_none() -> None:
@@ -105,19 +119,71 @@ BOTH = [f"r|forward {CORE}", f"r|nat {CORE}"]
         (OLDER, ["r|", *BOTH]),
         (NEWER, ["r|", *BOTH]),
         ("", ["r|"]),
+        (
+            OLDER.replace("*nat\n", "*nat\n:DOCKER - [0:0]\n"),
+            ["r|", *BOTH, "r|idle DOCKER (iptables -t nat)"],
+        ),
+        (
+            OLDER.replace(
+                "*nat\n", "*nat\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
+            ),
+            ["r|", *BOTH],
+        ),
+        (
+            NEWER.replace("*filter\n", "*filter\n:DOCKER-USER - [0:0]\n").replace(
+                "-A FORWARD -j DOCKER-USER\n", ""
+            ),
+            ["r|", *BOTH, "r|idle DOCKER-USER (iptables -t filter)"],
+        ),
+        (NEWER.replace("*filter\n", "*filter\n:DOCKER-USER - [0:0]\n"), ["r|", *BOTH]),
         (OLDER.partition("*filter")[0], ["r|", BOTH[1]]),
         (OLDER.partition("*filter")[2].join(("*filter", "")), ["r|", BOTH[0]]),
         (NEWER.replace("-A FORWARD -j DOCKER-FORWARD\n", ""), ["r|", BOTH[1]]),
         ("# Table `nat' is incompatible, use 'nft' tool.\n", []),
     ],
-    ids=["Docker 26", "Docker 28", "flushed", "no filter", "no nat", "no jump", "cannot be read"],
+    ids=[
+        "Docker 26",
+        "Docker 28",
+        "flushed",
+        "no way to DOCKER",
+        "a way to DOCKER",
+        "no way to USER",
+        "a way to USER",
+        "no filter",
+        "no nat",
+        "no jump",
+        "cannot be read",
+    ],
 )
 def test_what_the_host_has_is_read(tmp_path: Path, saved: str, lines: list[str]) -> None:
     (tmp_path / "saved").write_text(saved)
-    for name, text in (("iptables-save", f"cat {tmp_path}/saved"), ("nft", "exit 1")):
+    for name, text in (
+        ("iptables-save", f"cat {tmp_path}/saved"),
+        ("ip6tables-save", "exit 1"),
+        ("nft", "exit 1"),
+    ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     done = subprocess.run(
         ["sh", "-c", f"PATH={tmp_path}:$PATH\n{QUESTION}\nwait"], capture_output=True, text=True, check=True
     )
-    assert sorted(done.stdout.splitlines()) == lines
+    assert sorted(done.stdout.splitlines()) == sorted(lines)
+
+
+def test_version_6_is_read_beside_it(tmp_path: Path) -> None:
+    saved = "*filter\n:DOCKER-USER - [0:0]\n-A FORWARD -i br-1 ! -o br-1 -j ACCEPT\nCOMMIT\n"
+    (tmp_path / "saved").write_text(saved)
+    for name, text in (
+        ("iptables-save", "exit 0"),
+        ("ip6tables-save", f"cat {tmp_path}/saved"),
+        ("nft", "exit 1"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", f"PATH={tmp_path}:$PATH\n{QUESTION}\nwait"], capture_output=True, text=True, check=True
+    )
+    assert sorted(done.stdout.splitlines()) == [
+        "r|",
+        "r|idle DOCKER-USER (ip6tables -t filter)",
+    ]

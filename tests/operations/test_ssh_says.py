@@ -1,12 +1,12 @@
-"""What sshd's files say beside ours: the order in which they count, second factors, passwords in Match blocks."""
+"""What sshd's files say beside ours: the order in which they count, second factors, what Match blocks let in by."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tasks.facts.ssh_says import MAIN, QUESTION, said
-from tasks.operations.ssh_says import problems
+from tasks.facts.ssh_says import COMMAND, MAIN, QUESTION, said
+from tasks.operations.ssh_says import methods, problems
 
 OURS = "PasswordAuthentication no\nAuthenticationMethods publickey\n"
 INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf"
@@ -14,9 +14,9 @@ TOP = f"put `{INCLUDE}` at its top"
 FOLDER = "/etc/ssh/sshd_config.d/*.conf"
 
 
-def lines(folder: Path, text: str, other: str = "") -> list[str]:
+def lines(folder: Path, text: str, other: str = "", *, second_factor: bool = False) -> list[str]:
     """The refusals of a host with this sshd_config, and this file in its folder."""
-    (folder / "sshd_config.d").mkdir()
+    (folder / "sshd_config.d").mkdir(exist_ok=True)
     (folder / "sshd_config").write_text(text)
     if other:
         (folder / "sshd_config.d" / "50-cloud-init.conf").write_text(other)
@@ -24,7 +24,11 @@ def lines(folder: Path, text: str, other: str = "") -> list[str]:
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     printed = done.stdout.replace(str(folder), "/etc/ssh").splitlines()
-    return list(problems(said([line.removeprefix("ssh_says ") for line in printed]), OURS))
+    return list(
+        problems(
+            said([line.removeprefix("ssh_says ") for line in printed]), OURS, second_factor=second_factor
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,24 +65,117 @@ def test_a_file_that_includes_ours_late_not_at_all_or_for_some_is_refused(tmp_pa
         assert lines(tmp_path / str(number), text) == [line]
 
 
-def test_a_second_factor_and_passwords_for_some_are_refused(tmp_path: Path) -> None:
-    text = (
-        f"{INCLUDE}\nMatch User ana\n  AuthenticationMethods publickey,keyboard-interactive\n"
-        "Match User old\n  PasswordAuthentication yes\n"
-    )
-    assert lines(tmp_path, text, "AuthenticationMethods publickey,password\n") == [
+AFTER = "and afterwards a key alone lets people in"
+GIVE = f"{AFTER}: give one to whom it is for, and take the line out"
+KEEP = f"{AFTER}: set second_factor = True, which keeps it, or take the line out"
+NOBODY = "and afterwards nobody gets in without a key: take the line out if that is what you want"
+PASSWORD = (
+    "and afterwards a password is no second factor either: let PAM ask for it (keyboard-interactive in its place, with "
+    "second_factor = True), or take the line out if that is what you want"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "why", "kept"),
+    [
+        ("AuthenticationMethods publickey,keyboard-interactive", KEEP, ""),
+        ("AuthenticationMethods publickey publickey,keyboard-interactive:pam", KEEP, ""),
+        ('AuthenticationMethods "publickey,publickey" # two keys', KEEP, ""),
+        ("AuthenticationMethods publickey,password publickey,keyboard-interactive", PASSWORD, PASSWORD),
+        ("AuthenticationMethods publickey keyboard-interactive", NOBODY, NOBODY),
+        ("AuthenticationMethods any", NOBODY, NOBODY),
+        ("PasswordAuthentication yes", GIVE, GIVE),
+        ("KbdInteractiveAuthentication yes", GIVE, ""),
+        ("ChallengeResponseAuthentication yes", GIVE, ""),
+        ("PubkeyAuthentication no", GIVE, GIVE),
+    ],
+)
+def test_what_a_match_block_lets_in_by(tmp_path: Path, line: str, why: str, kept: str) -> None:
+    text = f"{INCLUDE}\nMatch User ana\n  {line}\n"
+    (refusal,) = lines(tmp_path, text)
+    assert refusal.endswith(f" in a Match block, {why}")
+    (tmp_path / "kept").mkdir()
+    rest = lines(tmp_path / "kept", text, second_factor=True)
+    assert [text.endswith(kept) for text in rest] == ([True] if kept else [])
+
+
+def test_a_second_factor_for_all_is_refused_or_becomes_ours(tmp_path: Path) -> None:
+    both = "publickey,keyboard-interactive"
+    line = f"AuthenticationMethods {both}\n"
+    where = "sshd: /etc/ssh/sshd_config.d/50-cloud-init.conf says"
+    assert lines(tmp_path, f"{INCLUDE}\n", line) == [f"{where} `authenticationmethods {both}`, {KEEP}"]
+    found = said(["/etc/ssh/sshd_config plain authenticationmethods publickey"])
+    first = said([f"/etc/ssh/sshd_config.d/50-cloud-init.conf plain authenticationmethods {both}"])
+    assert methods([]) == "publickey"
+    assert methods(found) == "publickey"
+    assert methods([*found, *first]) == both
+    for other in ("publickey,password", "publickey keyboard-interactive", "any"):
+        assert methods(said([f"{MAIN} plain authenticationmethods {other}"])) == "publickey"
+
+
+def test_keys_that_others_could_write_are_refused_before_they_count_no_more(tmp_path: Path) -> None:
+    assert lines(tmp_path, f"{INCLUDE}\nStrictModes no\n") == [
         (
-            f"sshd: {MAIN} says `authenticationmethods publickey,keyboard-interactive` in a Match block, and afterwards a key "
-            "alone lets people in: a second factor would be gone, and who needs one locked out: take the line out if that is "
-            "what you want"
-        ),
-        (
-            f"sshd: {MAIN} says `passwordauthentication yes` in a Match block, which would go on letting people in without a "
-            "key: take the line out"
-        ),
-        (
-            "sshd: /etc/ssh/sshd_config.d/50-cloud-init.conf says `authenticationmethods publickey,password`, and afterwards a "
-            "key alone lets people in: a second factor would be gone, and who needs one locked out: take the line out if that "
-            "is what you want"
-        ),
+            f"sshd: {MAIN} says `strictmodes no`, and afterwards keys count no more that others could write: see `namei -l` of "
+            "each user's ~/.ssh/authorized_keys, take the right from them (chmod go-w), and take the line out"
+        )
     ]
+
+
+EC2 = (
+    "{ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D -o AuthorizedKeysCommand /usr/share/eic/keys %u %f "
+    "-o AuthorizedKeysCommandUser eic $SSHD_OPTS ; ignore_errors=no ; start_time=[n/a] }"
+)
+
+
+def started(folder: Path, unit: str, default: str) -> list[str]:
+    """What is known of the options of an sshd in this unit."""
+    (folder / "systemctl").write_text(f"#!/bin/sh\ncat <<'END'\n{unit}\nEND\n")
+    (folder / "systemctl").chmod(0o755)
+    (folder / "default").write_text(default)
+    script = COMMAND.replace("/etc/default/ssh", "default").replace("systemctl", "./systemctl")
+    done = subprocess.run(
+        ["sh", "-c", f"unit=ssh.service\n{script}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [line.removeprefix("ssh_says ") for line in done.stdout.splitlines()]
+
+
+def test_what_sshd_is_started_with_is_known(tmp_path: Path) -> None:
+    assert started(tmp_path, EC2, '# SSHD_OPTS="-o X=y"\nSSHD_OPTS=\n') == [
+        "ssh.service command authorizedkeyscommand /usr/share/eic/keys %u %f",
+        "ssh.service command authorizedkeyscommanduser eic",
+    ]
+    plain = "{ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D $SSHD_OPTS ; pid=0 }"
+    options = 'SSHD_OPTS="-4 -o PasswordAuthentication=yes -oUseDNS=no -p 22"\n'
+    assert started(tmp_path, plain, options) == [
+        "default command passwordauthentication yes",
+        "default command usedns no",
+    ]
+
+
+def test_an_option_that_counts_before_our_file_is_refused() -> None:
+    found = said(
+        [
+            "ssh.service command authorizedkeyscommand /usr/share/eic/keys %u %f",
+            "ssh.service command passwordauthentication yes",
+            "/etc/default/ssh command authenticationmethods any",
+            "/etc/default/ssh command passwordauthentication no",
+        ]
+    )
+    assert [*problems(found, OURS)] == [
+        (
+            "sshd: ssh.service starts it with `-o passwordauthentication=yes`, which counts before every file: take it out "
+            "(systemctl edit ssh.service)"
+        ),
+        "sshd: /etc/default/ssh starts it with `-o authenticationmethods=any`, which counts before every file: take it out",
+    ]
+
+
+def test_our_own_file_is_none_of_theirs(tmp_path: Path) -> None:
+    (tmp_path / "sshd_config.d").mkdir()
+    (tmp_path / "sshd_config.d" / "00-smarteros.conf").write_text("AuthenticationMethods any\n")
+    assert lines(tmp_path, f"{INCLUDE}\n") == []
