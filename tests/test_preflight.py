@@ -50,10 +50,10 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"init": "sh"}, ["system: process 1 is sh; a host booted by systemd is needed"]),
     ({"user": "admin"}, ["login: commands run as admin; log in as root, or set _sudo = True for the host"]),
     (
-        {"memory_mb": 4639},
-        [f"memory: 4639 MB, and the chosen services need 4640 MB{LARGER}"],
+        {"memory_mb": 4671},
+        [f"memory: 4671 MB, and the chosen services need 4672 MB{LARGER}"],
     ),
-    ({"memory_mb": 4640}, []),
+    ({"memory_mb": 4672}, []),
     ({"cpus": 1}, [f"cpus: 1, and the largest container needs 2{LARGER}"]),
     (
         {"disk_free_mb": 22230},
