@@ -64,6 +64,16 @@ def test_the_catalogues_limits_are_enough(profile: str, overrides: dict[str, Any
         assert container(name, profile=profile).size.memory_mb >= needed[word]
 
 
+def test_an_override_below_what_a_double_needs_is_refused_before_the_first_change(double: Any) -> None:
+    needed = {
+        "botpress": double("botpress").NEEDED_MB,
+        "smarteros-metabase": double("metabase").NEEDED_MB,
+        "chatwoot": double("chatwoot").NEEDED_MB["s"],
+        "dokploy": double("dokploy").MEMORY_MB,
+    }
+    assert {name: container(name).size.least for name in needed} == needed
+
+
 @pytest.mark.parametrize(
     ("options", "limit", "problem"),
     [

@@ -1,6 +1,5 @@
 """Overrides of one service that would only fail later: too little memory, no way to it, a secret in plain text."""
 
-import math
 from collections.abc import Iterator
 
 from tasks.model.catalogue import CORE, Describe, Service
@@ -13,8 +12,7 @@ _FIRST_PORT = 1024
 def mistakes(stack: Stack, service: Service, describe: Describe) -> Iterator[str]:
     """What the service cannot live with, and what would be in the files of a host that is in Vault for a reason."""
     change, path = stack.override(service.name), f"overrides.{service.name}"
-    size = describe(stack).main.size
-    least = math.ceil(size.used_mb / (1 - size.share))
+    least = describe(stack).main.size.least
     if change.memory_mb and change.memory_mb < least:
         yield f"{path}.memory_mb: {change.memory_mb} is less than the {least} MB that {service.title} takes: it would be killed"
     if change.port and change.port < _FIRST_PORT:

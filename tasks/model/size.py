@@ -10,6 +10,8 @@ class Size:
 
     used_mb: what the real program takes in ordinary use, its source in a comment; 0 where nobody knows, which counts as
     the limit. share: what it takes beside that of its limit, since its settings are made from it (a JVM's heap).
+    least_mb: the limit below which it does not start, where that is more than what it uses. image_gb: unpacked; an estimate
+    where no comment says how it was seen.
     """
 
     memory_mb: int
@@ -17,7 +19,13 @@ class Size:
     disk_gb: float = 0.1
     used_mb: int = 0
     share: float = 0.0
+    least_mb: int = 0
     image_gb: float = 0.0
+
+    @property
+    def least(self) -> int:
+        """MB below which a limit kills it."""
+        return max(self.least_mb, math.ceil(self.used_mb / (1 - self.share)))
 
     @property
     def used(self) -> int:

@@ -103,7 +103,7 @@ def describe(stack: Stack) -> Service:
                 health=Health(("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/status"), seconds=240),
                 # Five processes and Duckling: 0.7 to 1.0 GB without a bot is an estimate, nothing was measured; upstream asks
                 # for 2 GB and advises 4 (docs/going-to-production/requirements).
-                size=Size(memory_mb=2048, cpus=1, disk_gb=5, used_mb=900, image_gb=1.6),
+                size=Size(memory_mb=2048, cpus=1, disk_gb=5, used_mb=900, least_mb=1536, image_gb=1.6),
                 stop_seconds=30,
             ),
         ),

@@ -84,7 +84,9 @@ def describe(stack: Stack) -> Service:
                 ),
                 # v0.64.1.5 with -Xmx1g, settled and asked nothing: 1412 MB (docker stats, a public course of October 2026);
                 # 1 GB with one core no longer started 0.60 (metabase/metabase#72942). Unpacked 1.9 GB.
-                size=Size(memory_mb=2048, cpus=1, disk_gb=1, used_mb=400, share=_HEAP, image_gb=1.9),
+                size=Size(
+                    memory_mb=2048, cpus=1, disk_gb=1, used_mb=400, share=_HEAP, least_mb=1200, image_gb=1.9
+                ),
                 stop_seconds=30,
             ),
         ),

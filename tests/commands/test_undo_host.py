@@ -10,6 +10,7 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.commands import undo_host
 from tasks.commands.undo_host import Undoing
+from tasks.facts import swap
 from tasks.facts.before import BeforeFact, Index
 from tasks.operations.kept import keep
 from tests.facts.test_facts import MACHINE
@@ -51,6 +52,16 @@ def test_what_was_there_comes_back_and_what_is_ours_alone_goes() -> None:
 def test_a_line_that_is_none_of_ours_is_an_error(line: str) -> None:
     with pytest.raises(FactProcessError, match=r"^cannot read what was kept of the host: '"):
         BeforeFact().process([line])
+
+
+def test_our_swap_goes_with_its_unit() -> None:
+    what = undo_host.undoing(BeforeFact().process([f"new {swap.UNIT}"]))
+    assert what.gone == (swap.UNIT,)
+    lines = undo_host.script(what).splitlines()
+    off = lines.index("systemctl disable --quiet --now var-lib-smarteros-swap.swap 2>/dev/null || true")
+    # What the memory has no room for stays where it is.
+    gone = lines.index(f"grep -qs '^{swap.FILE} ' /proc/swaps || rm -f {swap.FILE}")
+    assert off < lines.index(f"rm -f {swap.UNIT}") < gone
 
 
 def test_an_operator_reads_all_of_it_before_the_yes() -> None:

@@ -14,8 +14,8 @@ LATE: list[tuple[dict[str, Any], str]] = [
         "overrides.n8n.memory_mb: 649 is less than the 650 MB that n8n Workflows takes: it would be killed",
     ),
     (
-        {"overrides": {"metabase": {"memory_mb": 799}}},
-        "overrides.metabase.memory_mb: 799 is less than the 800 MB that Metabase KPI takes: it would be killed",
+        {"overrides": {"metabase": {"memory_mb": 1199}}},
+        "overrides.metabase.memory_mb: 1199 is less than the 1200 MB that Metabase KPI takes: it would be killed",
     ),
     (
         {"overrides": {"n8n": {"port": 25}}},

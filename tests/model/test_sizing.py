@@ -50,6 +50,7 @@ def test_what_follows_the_limit_grows_with_it() -> None:
     assert (size.used, replace(size, memory_mb=4096).used) == (1424, 2448)
     assert replace(size, memory_mb=500).used == 500  # it cannot take more
     assert Size(memory_mb=300, cpus=1).used == 300  # nobody knows
+    assert (size.least, replace(size, least_mb=1200).least) == (800, 1200)
 
 
 @pytest.mark.parametrize(("profile", "factor"), [("recommended", 1.5), ("production", 3)])
