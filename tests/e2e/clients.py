@@ -161,11 +161,11 @@ def secrets(deployment: Deployment, service: str) -> dict[str, str]:
 
 
 @contextmanager
-def n8n_owner(deployment: Deployment) -> Iterator[httpx.Client]:
-    """A browser that has logged in to n8n as its owner, with the password from Vault."""
+def n8n_owner(deployment: Deployment, token: str = "") -> Iterator[httpx.Client]:
+    """A browser that has logged in to n8n as its owner, with the password from Vault; token: for the guard before it."""
     password = secrets(deployment, "n8n")["N8N_OWNER_PASSWORD"]
     login = {"emailOrLdapLoginId": "ops@smarterbot.cl", "password": password}
     with browser(deployment) as session:
-        session.headers["browser-id"] = "test"
+        session.headers.update({"browser-id": "test"} | ({"x-vault-token": token} if token else {}))
         session.post("https://n8n.smarterbot.cl/rest/login", json=login).raise_for_status()
         yield session
