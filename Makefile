@@ -7,7 +7,7 @@ export SMARTEROS_LAB ?= default
 EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTORY)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status undo-host give-secrets test-mail lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host give-secrets test-mail lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -69,6 +69,10 @@ give-secrets: $(VENV)/ready ## asks for the secrets that only you know, like the
 test-mail: $(VENV)/ready ## TO=you@example.com: sends a mail as the services do, and says what the server answers
 	@$(EXISTS)
 	@TO="$(TO)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.test_mail.run
+
+check: $(VENV)/ready ## what users do, done once for each service (or for SERVICE=n8n), leaving nothing behind
+	@$(EXISTS)
+	@SMARTEROS_CHECK="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.check.run
 
 undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks
 	@$(BIN)/pyinfra $(INVENTORY) tasks.commands.undo_host.run

@@ -15,7 +15,7 @@ ROOMS = {
     "connection": "the way to a host",
     "facts": "what the host is, in few, wide facts",
     "run": "what a run shares: stack, services, facts read once, clean failures",
-    "clients": "Vault's and Dokploy's APIs",
+    "clients": "Vault's and Dokploy's APIs, and a visitor of any service",
     "operations": "read the fact, compare, change the difference",
     "phases": "what deploy.py names, in its order",
     "commands": "what a person runs alone",

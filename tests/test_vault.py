@@ -14,7 +14,7 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
 from tasks import boot, vault
-from tasks.clients import vault_session
+from tasks.clients import vault_session, vault_token
 from tasks.clients.vault_session import Kept, foreseen, keep, kept
 from tasks.model.catalogue import Service
 from tasks.operations import vault_policies
@@ -80,8 +80,8 @@ def unsealed(bao: OpenBao) -> hvac.Client:
 
 
 def test_an_empty_vault_is_initialised_configured_and_then_left_alone(bao: OpenBao, tmp_path: Path) -> None:
-    # init, unseal, bootstrap, a policy and a role for each service, the root token's end
-    assert perform(tmp_path) == 4 + 2 * len(load(stack()))
+    # init, unseal, bootstrap, a policy and a role for each service and for the check, the root token's end
+    assert perform(tmp_path) == 4 + 2 * len(load(stack())) + 2
     found = stored(tmp_path)
     assert (len(found.keys), found.root_token) == (5, "")
     file = tmp_path / "state" / "fake" / "one" / "vault.json"
@@ -152,7 +152,7 @@ def test_a_host_with_other_keys_is_stopped_before_a_run_unseals(bao: OpenBao, tm
 def test_edited_policies_and_roles_are_mended_and_a_new_service_gets_its_own(
     bao: OpenBao, tmp_path: Path
 ) -> None:
-    assert perform(tmp_path, services=["vault", "postgres", "caddy"]) == 10
+    assert perform(tmp_path, services=["vault", "postgres", "caddy"]) == 12
     found = stored(tmp_path)
     client = unsealed(bao)
     client.auth.approle.login(found.role_id, found.secret_id)
@@ -306,3 +306,39 @@ def test_an_external_vault_needs_a_credential(tmp_path: Path, monkeypatch: pytes
         "the Vault at https://vault.example:8200 needs a credential: set VAULT_TOKEN, "
         "or VAULT_ROLE_ID and VAULT_SECRET_ID, in the environment"
     )
+
+
+def test_who_checks_the_host_gets_a_token_for_a_minute_that_may_do_nothing(
+    bao: OpenBao, tmp_path: Path
+) -> None:
+    few = ["vault", "postgres"]
+    perform(tmp_path, services=few)
+    with run(tmp_path, services=few):
+        client = unsealed(bao)
+        with vault_token.minute() as token:
+            client.token = token
+            mine = client.auth.token.lookup_self()["data"]
+            assert (mine["policies"], 0 < mine["ttl"] <= 60, mine["explicit_max_ttl"]) == (
+                ["smarteros-check"],
+                True,
+                0,
+            )
+            for path in ("secret/data/postgres", "secret/data/smarteros", "sys/policies/acl/smarteros-check"):
+                with pytest.raises(hvac.exceptions.Forbidden):
+                    client.read(path)
+        with pytest.raises(hvac.exceptions.Forbidden):
+            client.auth.token.lookup_self()
+        with vault_token.minute() as token:
+            client.token = token
+            client.auth.token.revoke_self()
+
+
+def test_a_vault_that_was_configured_before_there_was_a_check_says_what_to_do(
+    bao: OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ["vault", "postgres"]
+    perform(tmp_path, services=few)
+    monkeypatch.setattr(vault_token, "CHECKER", "smarteros-later")
+    with run(tmp_path, services=few), pytest.raises(Refused) as refused, vault_token.minute():
+        pass
+    assert str(refused.value) == "Vault has no AppRole smarteros-later yet: `make deploy` makes it"

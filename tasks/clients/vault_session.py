@@ -29,6 +29,10 @@ else:
 PORT = 8200
 DEPLOYER = "smarteros-deployer"
 
+# The AppRole of `make check`, and how long its tokens live.
+CHECKER = "smarteros-check"
+MINUTE = 60
+
 # Seconds to connect, and for one answer. Generous: an answer to the initialisation that came too late would be lost keys.
 _PATIENCE = (10, 120)
 

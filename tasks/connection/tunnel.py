@@ -34,6 +34,15 @@ def connect(host: Host, port: int, timeout: float = 10, address: str = "127.0.0.
     return ours
 
 
+def outside(host: Host) -> str:
+    """The address at which this machine reaches the host by itself, "" where it is reached through another one."""
+    client = getattr(host.connector, "client", None)
+    if client is None:
+        return "127.0.0.1"
+    found = client.get_transport().sock
+    return str(found.getpeername()[0]) if isinstance(found, socket.socket) else ""
+
+
 def _pump(receive: Any, send: Any, end: Any) -> None:
     """Copies one direction until it ends; TLS needs a real socket, which a channel is not."""
     with suppress(OSError):  # the other direction has closed: the end of a connection, no fault

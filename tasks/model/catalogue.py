@@ -11,6 +11,8 @@ from typing import Any, Literal
 from tasks.model.folder import Folder
 from tasks.model.size import Size as Size  # noqa: PLC0414  a word of this vocabulary
 from tasks.model.stack import Stack
+from tasks.model.visitor import Admin as Admin  # noqa: PLC0414  a word of this vocabulary, too
+from tasks.model.visitor import Users
 
 CORE = "smarter-net"
 TENANTS = "tenants-net"
@@ -144,17 +146,6 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Admin:
-    """The first login of a service that would else give itself to its first visitor."""
-
-    login: str
-    secret: str  # the service's secret that is the password
-    owned: (
-        str  # SQL in the service's own database: has a row once somebody is its admin, whoever that is by now
-    )
-
-
-@dataclass(frozen=True)
 class Metrics:
     """Where Prometheus scrapes the service."""
 
@@ -169,6 +160,7 @@ class Service:
 
     composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
     mails: what its users miss without the setting ``mail``; empty where that changes nothing.
+    users: what its users do, for ``make check``.
     """
 
     name: str
@@ -186,6 +178,7 @@ class Service:
     admin: Admin | None = None
     metrics: tuple[Metrics, ...] = ()
     mails: str = ""
+    users: Users | None = None
 
     @property
     def main(self) -> Container:

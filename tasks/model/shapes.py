@@ -5,6 +5,8 @@ be a secret.
 """
 
 import json
+import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -43,6 +45,13 @@ def shown(text: str) -> str:
     """One line of it that moves no cursor; of a long one both ends."""
     line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
+
+
+def masked(text: str, secrets: Mapping[str, str]) -> str:
+    """One line of it, without what is secret."""
+    for value in sorted(filter(None, secrets.values()), key=len, reverse=True):
+        text = text.replace(value, "***")
+    return shown(re.sub(r"\s+", " ", text).strip())
 
 
 @cache

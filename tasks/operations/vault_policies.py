@@ -18,7 +18,7 @@ from pyinfra.api.command import FunctionCommand
 from tasks.clients import vault_answers as answers
 from tasks.clients import vault_session
 from tasks.clients.lazily import lazily
-from tasks.clients.vault_session import DEPLOYER, Kept, foreseen, keep, kept
+from tasks.clients.vault_session import CHECKER, DEPLOYER, MINUTE, Kept, foreseen, keep, kept
 from tasks.model.catalogue import Service
 from tasks.model.given import given
 from tasks.model.shapes import shaped
@@ -48,6 +48,11 @@ path "auth/token/revoke-self" {{ capabilities = ["update"] }}
 """
 # What it shares with others and a person has given, like the mail server's password.
 _SHARED_POLICY = """path "{mount}/data/{name}" {{ capabilities = ["read"] }}
+"""
+# Whoever checks the host: a token that proves that Vault gives them and takes them back, and opens guarded routes.
+_CHECK_POLICY = """
+path "auth/token/lookup-self" { capabilities = ["read"] }
+path "auth/token/revoke-self" { capabilities = ["update"] }
 """
 _PATIENCE = 600  # tenths of a second: a busy host's Vault took one of them
 _ROLE = {"token_ttl": 1200, "token_max_ttl": 3600, "token_no_default_policy": True}
@@ -112,25 +117,29 @@ def _deployer_policy() -> str:
 
 def _differences(client: hvac.Client) -> Iterator[FunctionCommand]:
     """Policies and roles that are not as described, all read at once."""
-    described = {service.name: _service_policy(service) for service in services()}
-    names = list(described)
-    policies = together(*(partial(_policy, client, f"smarteros-{name}") for name in names))
-    roles = together(*(partial(_role, client, name, _role_of(name)) for name in names))
-    for name, policy, role in zip(names, policies, roles, strict=True):
-        if policy != described[name]:
-            yield step(partial(_write_policy, client, f"smarteros-{name}", described[name]))
-        if role != _role_of(name):
-            yield step(partial(_write_role, client, name, _role_of(name)))
+    wanted = list(_described())
+    policies = together(*(partial(_policy, client, name) for _, name, _, _ in wanted))
+    roles = together(*(partial(_role, client, approle, said) for approle, _, _, said in wanted))
+    for (approle, name, text, said), policy, role in zip(wanted, policies, roles, strict=True):
+        if policy != text:
+            yield step(partial(_write_policy, client, name, text))
+        if role != said:
+            yield step(partial(_write_role, client, approle, said))
+
+
+def _described() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Each AppRole with its policy's name and text, and what the role itself says."""
+    for service in services():
+        name = f"smarteros-{service.name}"
+        yield service.name, name, _service_policy(service), {"token_policies": [name], **_ROLE}
+    minute = {"token_ttl": MINUTE, "token_max_ttl": MINUTE}
+    yield CHECKER, CHECKER, _CHECK_POLICY, {"token_policies": [CHECKER], **_ROLE, **minute}
 
 
 def _service_policy(service: Service) -> str:
     shared = (path for path, _ in given([service]) if path != service.name)
     readable = "".join(_SHARED_POLICY.format(mount=stack().vault_mount, name=path) for path in shared)
     return _SERVICE_POLICY.format(mount=stack().vault_mount, name=service.name) + readable
-
-
-def _role_of(name: str) -> dict[str, Any]:
-    return {"token_policies": [f"smarteros-{name}"], **_ROLE}
 
 
 def _policy(client: hvac.Client, name: str) -> str:

@@ -1,5 +1,9 @@
 """Botpress v12: bots. Community edition cannot cluster, so there is one, stopped before it is started anew."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from secrets import token_hex
+
 from tasks.model.catalogue import (
     Admin,
     Container,
@@ -13,6 +17,7 @@ from tasks.model.catalogue import (
     domains,
 )
 from tasks.model.stack import Stack
+from tasks.model.visitor import Failed, Visitor
 
 # The image starts Duckling, which finds dates and amounts in texts, from a shell that forwards no signals. Here bp stays the
 # process that gets them. Duckling writes a folder beside itself, and takes PORT for its own.
@@ -108,4 +113,48 @@ def describe(stack: Stack) -> Service:
             ),
         ),
         admin=admin,
+        users=users,
     )
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """A bot of upstream's template: Studio is a process of its own, NLU another, which needs a language server."""
+    yield "sign in"
+    login = {"email": visitor.login, "password": visitor.secret("BP_ADMIN_PASSWORD")}
+    signed = visitor.post("/api/v1/auth/login/basic/default", login, denied=(400, 401)).json()
+    session = {"Authorization": f"Bearer {signed['payload']['jwt']}", "X-BP-Workspace": "default"}
+    with ExitStack() as leaving:
+        yield "make a bot"
+        bot = f"smarteros-check-{token_hex(4)}"
+        wanted = {"id": bot, "name": bot, "template": {"moduleId": "builtin", "id": "welcome-bot"}}
+        bots = "/api/v2/admin/workspace/bots"
+        visitor.post(bots, wanted, headers=session)
+        leaving.callback(visitor.post, f"{bots}/{bot}/delete", {}, headers=session)
+        yield "open it in Studio"
+        page = visitor.get(f"/studio/{bot}/")
+        if "<html" not in page.text.lower():
+            raise Failed(f"Studio's page is no page: {page.text[:200]}")
+        visitor.get(f"/api/v1/studio/{bot}/nlu/intents", headers=session)
+        yield "find a language server"
+        nlu = f"/api/v1/bots/{bot}/mod/nlu"
+        health = visitor.get(f"{nlu}/health", headers=session, expect=(200, 404))
+        if health.status == 404 or "en" not in health.json()["validLanguages"]:
+            raise Failed("no language server answers, so no bot can be trained: see the README")
+        yield "train it"
+        visitor.post(f"{nlu}/train/en", {}, headers=session)
+        visitor.until(
+            lambda: _trained(visitor, f"{nlu}/training/en", session), "the training is not done", 90
+        )
+        yield "get an answer to a message"
+        message = {"type": "text", "text": "hello"}
+        said = visitor.post(f"/api/v1/bots/{bot}/converse/{token_hex(8)}", message).json()
+        if not said["responses"]:
+            raise Failed("the bot says nothing")
+        yield "remove it"
+
+
+def _trained(visitor: Visitor, path: str, session: dict[str, str]) -> bool:
+    status = visitor.get(path, headers=session).json()["status"]
+    if status in ("errored", "canceled"):
+        raise Failed(f"the training has ended otherwise: {status}")
+    return bool(status == "done")

@@ -1,8 +1,11 @@
 """Caddy: the single proxy. Everything it serves comes from the routes of the other services."""
 
+from collections.abc import Iterator
+
 from tasks.model.catalogue import Container, Health, Service, Size, Volume
 from tasks.model.policy import FILE_CAPABILITY
 from tasks.model.stack import Stack
+from tasks.model.visitor import Failed, Over, Visitor
 
 
 def describe(stack: Stack) -> Service:
@@ -12,6 +15,7 @@ def describe(stack: Stack) -> Service:
         title="Caddy",
         phase="proxy",
         role="proxies",
+        users=users,
         containers=(
             Container(
                 name="caddy-proxy",
@@ -44,3 +48,24 @@ def describe(stack: Stack) -> Service:
             ),
         ),
     )
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """What browsers are served with, under every domain, whatever the service behind it says."""
+    protocols: tuple[Over, ...] = ("HTTP/2", "HTTP/3")
+    yield "be led from http to https"
+    for domain in visitor.domains:
+        led = visitor.get("/a?b=1", domain=domain, over="plain", expect=(308,)).headers.get("location")
+        if led != f"https://{domain}/a?b=1":
+            raise Failed(f"http://{domain}/a?b=1 leads to {led}")
+    for protocol in protocols:
+        yield f"use {protocol}"
+        for domain in visitor.domains:
+            spoken = visitor.get("/", domain=domain, over=protocol, expect=()).protocol
+            if spoken != protocol:
+                raise Failed(f"https://{domain}/ is served over {spoken}")
+    yield "get a page compressed"
+    packed = {"Accept-Encoding": "gzip"}
+    pages = (visitor.get("/", domain=domain, headers=packed, expect=()) for domain in visitor.domains)
+    if not any(page.headers.get("content-encoding") == "gzip" for page in pages):
+        raise Failed("no page comes with gzip")

@@ -1,5 +1,11 @@
 """Chatwoot: CRM and inboxes. A prepare job, the web process, and sidekiq for what runs behind."""
 
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from secrets import token_hex
+from typing import Any
+
 from tasks.model.catalogue import (
     Admin,
     Container,
@@ -15,6 +21,7 @@ from tasks.model.catalogue import (
 )
 from tasks.model.mail import password
 from tasks.model.stack import Stack
+from tasks.model.visitor import Visitor
 
 # The newest patch of 4.15 in public use, November 2026.
 IMAGE = "chatwoot/chatwoot:v4.15.1"
@@ -30,35 +37,13 @@ _TMPFS = ("/tmp", "/app/tmp", "/app/log")
 # What customers and their channels reach (config/routes.rb of v4.15): the widget with its API and WebSocket, the help centre, surveys,
 # webhooks, OAuth's way back, attachments, and the files that these pages load. Not the agents' API, on which /app stands.
 _PUBLIC = (
-    "/widget",
-    "/api/v1/widget/*",
-    "/public/api/*",
-    "/cable",
-    "/survey/*",
-    "/hc/*",
-    "/webhooks/*",
-    "/enterprise/webhooks/*",
-    "/api/v1/integrations/webhooks",
-    "/bot",
-    "/twilio/*",
-    "/twitter/callback",
-    "/microsoft/callback",
-    "/google/callback",
-    "/instagram/callback",
-    "/tiktok/callback",
-    "/notion/callback",
-    "/linear/callback",
-    "/shopify/callback",
-    "/rails/active_storage/*",
-    "/slack_uploads",
-    "/.well-known/*",
-    "/vite/*",
-    "/packs/*",
-    "/assets/*",
-    "/audio/*",
-    "/brand-assets/*",
-    "/favicon*",
-)
+    "/widget", "/api/v1/widget/*", "/public/api/*", "/cable", "/survey/*", "/hc/*", "/webhooks/*",
+    "/enterprise/webhooks/*", "/api/v1/integrations/webhooks", "/bot", "/twilio/*", "/twitter/callback",
+    "/microsoft/callback", "/google/callback", "/instagram/callback", "/tiktok/callback",
+    "/notion/callback", "/linear/callback", "/shopify/callback", "/rails/active_storage/*",
+    "/slack_uploads", "/.well-known/*", "/vite/*", "/packs/*", "/assets/*", "/audio/*",
+    "/brand-assets/*", "/favicon*",
+)  # fmt: skip
 
 
 def describe(stack: Stack) -> Service:
@@ -111,6 +96,7 @@ def describe(stack: Stack) -> Service:
             ),
         ),
         admin=Admin(login=environment["ADMIN_EMAIL"], secret="ADMIN_PASSWORD", owned="SELECT FROM users"),
+        users=users,
     )
 
 
@@ -187,3 +173,45 @@ def _mail(stack: Stack) -> dict[str, str]:
         "SMTP_TLS": "true" if stack.mail.security == "tls" else "false",
         "SMTP_OPENSSL_VERIFY_MODE": "peer",
     }
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """An inbox, a conversation in it, and a message that arrives at an open page: through sidekiq and Redis."""
+    yield "sign in"
+    login = {"email": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
+    # 206: a second factor is asked for.
+    signed = visitor.post("/auth/sign_in", login, denied=(401, 206))
+    session = {name: signed.headers[name] for name in ("access-token", "client", "uid", "token-type")}
+    user = signed.json()["data"]
+    account = f"/api/v1/accounts/{user['account_id']}"
+    with ExitStack() as leaving:
+        leaving.callback(visitor.delete, "/auth/sign_out", headers=session)
+        yield "make an inbox"
+        wanted = {"name": "SmarterOS check", "channel": {"type": "api", "webhook_url": ""}}
+        inbox = visitor.post(f"{account}/inboxes", wanted, headers=session).json()["id"]
+        leaving.callback(visitor.delete, f"{account}/inboxes/{inbox}", headers=session)
+        yield "make a conversation"
+        person = {"inbox_id": inbox, "name": "SmarterOS check"}
+        made = visitor.post(f"{account}/contacts", person, headers=session).json()["payload"]
+        contact = made["contact"]["id"]
+        leaving.callback(visitor.delete, f"{account}/contacts/{contact}", headers=session)
+        begun = {"source_id": made["contact_inbox"]["source_id"], "inbox_id": inbox, "contact_id": contact}
+        conversation = visitor.post(f"{account}/conversations", begun, headers=session).json()["id"]
+        yield "see a message through the WebSocket"
+        room = {"channel": "RoomChannel", "pubsub_token": user["pubsub_token"],
+                "account_id": user["account_id"], "user_id": user["id"]}  # fmt: skip
+        with visitor.websocket("/cable") as page:
+            page.send({"command": "subscribe", "identifier": json.dumps(room)})
+            page.until(lambda heard: heard.get("type") == "confirm_subscription", "the subscription")
+            message = {"content": token_hex(8), "message_type": "outgoing"}
+            visitor.post(f"{account}/conversations/{conversation}/messages", message, headers=session)
+            page.until(lambda heard: _new(heard) == message["content"], "the message")
+        yield "remove them"
+
+
+def _new(heard: dict[str, Any]) -> str:
+    """The text of a new message, if that is what was heard."""
+    said = heard.get("message")
+    if not isinstance(said, dict) or said.get("event") != "message.created":
+        return ""
+    return str(said["data"].get("content"))

@@ -1,5 +1,8 @@
 """Dokploy: the panel, without its Traefik and without its installer (which would take ports and the swarm)."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from tasks.model.catalogue import (
     CORE,
     Admin,
@@ -14,6 +17,7 @@ from tasks.model.catalogue import (
 )
 from tasks.model.folder import Folder
 from tasks.model.stack import Stack
+from tasks.model.visitor import Denied, Failed, Visitor
 
 
 def describe(stack: Stack) -> Service:
@@ -87,4 +91,33 @@ def describe(stack: Stack) -> Service:
             ),
         ),
         admin=Admin(login=login, secret="ADMIN_PASSWORD", owned="SELECT FROM member WHERE role = 'owner'"),
+        users=users,
     )
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """As a page of each of its domains signs in; a request's Origin is what Dokploy looks at."""
+    login = {"email": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
+    for domain in visitor.domains:
+        page = {"Origin": f"https://{domain}"}
+        yield f"sign in at {domain}"
+        sign_in = "/api/auth/sign-in/email"
+        signed = visitor.post(sign_in, login, domain=domain, headers=page, denied=(401,)).json()
+        if signed.get("twoFactorRedirect"):
+            raise Denied("a second factor is asked for")
+        try:
+            if domain == visitor.domains[0]:
+                yield "find the stack files"
+                projects = visitor.get("/api/project.all", domain=domain).json()
+                if missing := sorted(set(visitor.services) - set(_listed(projects))):
+                    raise Failed(f"the project smarteros does not list: {', '.join(missing)}")
+        finally:
+            visitor.post("/api/auth/sign-out", {}, domain=domain, headers=page)
+
+
+def _listed(projects: list[dict[str, Any]]) -> Iterator[str]:
+    """The names of the compose entries in the project of ours (tasks/dokploy.py)."""
+    for project in projects:
+        if project["name"] == "smarteros":
+            for environment in project["environments"]:
+                yield from (entry["name"] for entry in environment["compose"])

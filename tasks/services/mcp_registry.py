@@ -1,8 +1,13 @@
 """MCP registry: a page and the registry's read API (GET /v0/servers), static, from the settings."""
 
+import html
+import re
+from collections.abc import Iterator
+
 from tasks.model.catalogue import Container, Health, Route, Service, Size
 from tasks.model.policy import FILE_CAPABILITY
 from tasks.model.stack import Stack
+from tasks.model.visitor import Failed, Visitor
 
 
 def describe(stack: Stack) -> Service:
@@ -11,6 +16,7 @@ def describe(stack: Stack) -> Service:
         name="mcp-registry",
         title="MCP Registry",
         rollout="rolling",
+        users=users,
         routes=(Route("mcp", "mcp-registry-web", 80, mirrored=True),),
         containers=(
             Container(
@@ -27,3 +33,15 @@ def describe(stack: Stack) -> Service:
             ),
         ),
     )
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """What people and programs are shown."""
+    for domain in visitor.domains:
+        yield f"compare page and API at {domain}"
+        listed = visitor.get("/v0/servers", domain=domain).json()
+        served = [entry["server"]["name"] for entry in listed["servers"]]
+        page = visitor.get("/", domain=domain).text
+        shown = [html.unescape(name) for name in re.findall(r"<h2>(.*?)</h2>", page)]
+        if shown != served or listed["metadata"]["count"] != len(served):
+            raise Failed(f"the page lists {len(shown)} servers, the API {len(served)}, or others")

@@ -1,5 +1,8 @@
 """Metabase: KPI dashboards. It migrates its database at boot, so there is one at a time."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 from tasks.model.catalogue import (
     Admin,
     Container,
@@ -14,6 +17,7 @@ from tasks.model.catalogue import (
 )
 from tasks.model.mail import password
 from tasks.model.stack import Stack
+from tasks.model.visitor import Failed, Visitor
 
 # Shares of the container's limit, whoever sets that, where -Xmx would be of the catalogue's alone; what is beside the heap was
 # seen to be 0.4 GB. uid 2000 is nobody in the image, so that its home would be /, which is read-only; what Truffle (charts in
@@ -96,6 +100,7 @@ def describe(stack: Stack) -> Service:
             secret="ADMIN_PASSWORD",
             owned="SELECT FROM core_user WHERE is_superuser",
         ),
+        users=users,
     )
 
 
@@ -113,3 +118,25 @@ def _mail(stack: Stack) -> dict[str, str]:
         "MB_EMAIL_SMTP_SECURITY": _SECURITY[stack.mail.security],
         "MB_EMAIL_FROM_ADDRESS": stack.mail.sender,
     }
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """A query of its own database, connected for that: who has connected none has no other, the examples are left out."""
+    yield "sign in"
+    login = {"username": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
+    session = {"X-Metabase-Session": visitor.post("/api/session", login, denied=(401,)).json()["id"]}
+    with ExitStack() as leaving:
+        leaving.callback(visitor.delete, "/api/session", headers=session, expect=(204,))
+        yield "connect a database"
+        details = {"host": "postgres", "port": 5432, "dbname": "metabase", "user": "metabase",
+                   "password": visitor.secret("MB_DB_PASS"), "ssl": False,
+                   "schema-filters-type": "inclusion", "schema-filters-patterns": "none"}  # fmt: skip
+        database = {"name": "SmarterOS check", "engine": "postgres", "details": details}
+        number = visitor.post("/api/database", database, headers=session).json()["id"]
+        leaving.callback(visitor.delete, f"/api/database/{number}", headers=session, expect=(204,))
+        yield "run a query"
+        question = {"database": number, "type": "native", "native": {"query": "SELECT 6 * 7"}}
+        answer = visitor.post("/api/dataset", question, headers=session, expect=(200, 202)).json()
+        if answer["status"] != "completed" or answer["data"]["rows"] != [[42]]:
+            raise Failed(f"the query {answer['status']}: {str(answer.get('error'))[:200]}")
+        yield "remove it"

@@ -1,5 +1,9 @@
 """n8n: workflows. Data in Postgres, encryption key from Vault, owner made before the first visitor."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from secrets import token_hex
+
 from tasks.model.catalogue import (
     CORE,
     TENANTS,
@@ -17,6 +21,7 @@ from tasks.model.catalogue import (
 )
 from tasks.model.mail import password
 from tasks.model.stack import Stack
+from tasks.model.visitor import Failed, Visitor
 
 # What workflows offer to others, those that wait for an answer and those being tested too, and what says who may by itself: OAuth's way
 # back, signed files (n8n 2.30's endpoints.config and abstract-server). Not /mcp-server, which changes workflows.
@@ -92,7 +97,9 @@ def describe(stack: Stack) -> Service:
             login=stack.acme_email or f"admin@{stack.zone}",
             secret="N8N_OWNER_PASSWORD",
             owned='SELECT FROM "user" WHERE email IS NOT NULL AND password IS NOT NULL',
+            restored="`docker restart n8n` on the host writes the owner of Vault again",
         ),
+        users=users,
     )
 
 
@@ -135,3 +142,44 @@ def _mail(stack: Stack) -> dict[str, str]:
         "N8N_SMTP_SSL": "true" if stack.mail.security == "tls" else "false",
         "N8N_SMTP_STARTTLS": "true" if stack.mail.security == "starttls" else "false",
     }
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """A workflow of one webhook, called as the world calls it. Sessions are one browser's."""
+    browser = {"browser-id": "smarteros"}
+    yield "sign in"
+    login = {"emailOrLdapLoginId": visitor.login, "password": visitor.secret("N8N_OWNER_PASSWORD")}
+    visitor.post("/rest/login", login, headers=browser, denied=(401,))
+    with ExitStack() as leaving:
+        leaving.callback(visitor.post, "/rest/logout", {}, headers=browser)
+        yield "make a workflow"
+        word = token_hex(8)
+        made = visitor.post("/rest/workflows", _workflow(word), headers=browser).json()["data"]
+        workflow = f"/rest/workflows/{made['id']}"
+        leaving.callback(visitor.delete, workflow, headers=browser)
+        leaving.callback(visitor.post, f"{workflow}/archive", {}, headers=browser)
+        yield "activate it"
+        visitor.post(f"{workflow}/activate", {"versionId": made["versionId"]}, headers=browser)
+        yield "call its webhook by its public URL"
+        webhook = f"/webhook/smarteros-{word}?word={word}"
+        # Newer versions publish a workflow behind the request's back.
+        visitor.until(
+            lambda: visitor.get(webhook, expect=(200, 404)).status == 200, "the webhook is not there", 15
+        )
+        said = visitor.get(webhook).text
+        if f'"word":"{word}"' not in said.replace(" ", ""):
+            raise Failed(f"the webhook's answer is not what it was sent: {said[:200]}")
+        yield "remove it"
+
+
+def _workflow(word: str) -> dict[str, object]:
+    webhook = {
+        "id": word,
+        "webhookId": word,
+        "name": "Webhook",
+        "type": "n8n-nodes-base.webhook",
+        "typeVersion": 2,
+        "position": [0, 0],
+        "parameters": {"path": f"smarteros-{word}", "responseMode": "lastNode", "options": {}},
+    }
+    return {"name": "SmarterOS check", "nodes": [webhook], "connections": {}, "settings": {}, "active": False}

@@ -1,5 +1,9 @@
 """Odoo: ERP. The image's line 16.0 is frozen upstream; one override moves it."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
 from tasks.model.catalogue import (
     CORE,
     TENANTS,
@@ -15,6 +19,7 @@ from tasks.model.catalogue import (
 )
 from tasks.model.mail import password
 from tasks.model.stack import Stack
+from tasks.model.visitor import Denied, Failed, Missing, Visitor
 
 # The last that upstream built of 16.0 (docker-library's list; odoo/docker has dropped the line since).
 IMAGE = "odoo:16.0-20250909"
@@ -120,6 +125,7 @@ def describe(stack: Stack) -> Service:
             ),
         ),
         admin=admin,
+        users=users,
     )
 
 
@@ -139,3 +145,42 @@ def _mail(stack: Stack) -> dict[str, str]:
         "MAIL_FROM": stack.mail.sender,
         "MAIL_SECURITY": stack.mail.security,
     }
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """A partner, and a report that every Odoo has, printed as PDF."""
+    yield "sign in"
+    login = {"db": "odoo", "login": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
+    if not _call(visitor, "/web/session/authenticate", **login)["uid"]:
+        raise Denied("no session")  # without an error: a second factor is asked for
+    with ExitStack() as leaving:
+        leaving.callback(_call, visitor, "/web/session/destroy")
+        yield "make a partner"
+        partner = _method(visitor, "res.partner", "create", {"name": "SmarterOS check"})
+        with ExitStack() as made:
+            made.callback(_method, visitor, "res.partner", "unlink", [partner])
+            [seen] = _method(visitor, "res.partner", "read", [partner], ["name"])
+            if seen["name"] != "SmarterOS check":
+                raise Failed(f"the partner is called {seen['name']!r}")
+            yield "remove it"
+        yield "print a PDF"
+        if _call(visitor, "/report/check_wkhtmltopdf") == "install":
+            raise Missing("it has no wkhtmltopdf")
+        [model] = _method(visitor, "ir.model", "search", [["model", "=", "res.partner"]])
+        printed = visitor.get(f"/report/pdf/base.report_irmodeloverview/{model}")
+        if not printed.body.startswith(b"%PDF-"):
+            raise Failed(f"the report is no PDF: {printed.text[:200]}")
+
+
+def _method(visitor: Visitor, model: str, method: str, *args: Any) -> Any:
+    return _call(visitor, "/web/dataset/call_kw", model=model, method=method, args=args, kwargs={})
+
+
+def _call(visitor: Visitor, path: str, **params: Any) -> Any:
+    """One of Odoo's JSON-RPC requests, whose errors have status 200."""
+    answer = visitor.post(path, {"jsonrpc": "2.0", "method": "call", "params": params}).json()
+    if "error" not in answer:
+        return answer.get("result")  # None is left out
+    error = answer["error"].get("data") or answer["error"]
+    said = f"{path}: {str(error.get('message') or error.get('name'))[:200]}"
+    raise Denied(said) if str(error.get("name")).endswith("AccessDenied") else Failed(said)

@@ -1,11 +1,12 @@
 """Vault (or OpenBao): the only source of secrets. Same API, a few lines of configuration apart."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tasks.model.catalogue import Container, Health, Metrics, Service, Size, Volume
 from tasks.model.policy import FILE_CAPABILITY
 from tasks.model.stack import Stack
+from tasks.model.visitor import Failed, Visitor
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ def describe(stack: Stack) -> Service:
         title="Vault",
         phase="vault",
         role="data",
+        users=users,
         metrics=(Metrics("vault", 8200, "/v1/sys/metrics"),),
         containers=(
             Container(
@@ -73,3 +75,17 @@ def describe(stack: Stack) -> Service:
             ),
         ),
     )
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """Through the host's loopback, where operators ask it."""
+    yield "make a token that lives a minute"
+    with visitor.token() as token:
+        yield "see it"
+        mine = {"X-Vault-Token": token}
+        left = visitor.get("/v1/auth/token/lookup-self", headers=mine).json()["data"]["ttl"]
+        if not 0 < left <= 60:
+            raise Failed(f"the token has {left} s left")
+        yield "revoke it, and see it refused"
+        visitor.post("/v1/auth/token/revoke-self", headers=mine, expect=(204,))
+        visitor.get("/v1/auth/token/lookup-self", headers=mine, expect=(403,))

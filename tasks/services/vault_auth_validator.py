@@ -1,7 +1,10 @@
 """vault-auth-validator: answers whether a request carries a live Vault token; ours, built on the host."""
 
+from collections.abc import Iterator
+
 from tasks.model.catalogue import Container, Health, Route, Secret, Service, Size
 from tasks.model.stack import Stack
+from tasks.model.visitor import Visitor
 
 
 def describe(stack: Stack) -> Service:
@@ -11,6 +14,7 @@ def describe(stack: Stack) -> Service:
         title="Vault Auth API",
         rollout="rolling",
         needs=("vault",),
+        users=users,
         routes=(Route("api", "vault-auth-validator", 8080, mirrored=True, check="/health"),),
         secrets=(Secret("SESSION_KEY", kind="hex", length=64),),
         containers=(
@@ -30,3 +34,14 @@ def describe(stack: Stack) -> Service:
             ),
         ),
     )
+
+
+def users(visitor: Visitor) -> Iterator[str]:
+    """What Caddy asks for each visitor of a guarded route."""
+    yield "be refused without a token"
+    visitor.get("/validate", expect=(401,))
+    yield "be let in with a token"
+    with visitor.token() as token:
+        visitor.get("/validate", headers={"X-Vault-Token": token})
+    yield "be refused with a revoked one"
+    visitor.get("/validate", headers={"X-Vault-Token": token}, expect=(401,))

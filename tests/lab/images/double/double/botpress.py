@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from double.botpress_bots import Bots
 from double.contract import BOOLEAN, NUMBER, POSTGRES_URL, URL, Environment, Refused, Rule, demand, writable
 from double.needs import executable, memory
 from double.passwords import hashed, matches
@@ -119,6 +120,7 @@ class Botpress:
             "GET /version": lambda _request: Response(200, b"12.31.10", {"Content-Type": "text/html"}),
             "GET /": lambda _request: redirect(f"{root}/admin"),
             "GET /admin(/.*)?": lambda _request: page("Botpress Admin Panel"),
+            **Bots(self.database, self.identify, studio=self.studio).routes(),
             "GET /(.*/)?studio/.+": self.editor,
             "GET /api/v1/auth/config": self.config,
             "POST /api/v1/auth/register/basic/default": self.register,
@@ -195,11 +197,16 @@ class Botpress:
 
     def ping(self, request: Request) -> Response:
         """Who holds a token is answered."""
+        self.identify(request)
+        return _success("Pong", {"serverId": "double"})
+
+    def identify(self, request: Request) -> str:
+        """Whose token a request carries; one without fails."""
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         email, _, signature = token.rpartition(".")
         if not signature or not hmac.compare_digest(signature, self._sign(email)):
             raise Failure(401, {"statusCode": 401, "message": "Unauthorized"})
-        return _success("Pong", {"serverId": "double"})
+        return email
 
     def converse(self, _request: Request) -> Response:
         """A message for a bot. The double has none (core/security/router-security.ts, checkBotVisibility)."""

@@ -21,6 +21,13 @@ CREATE TABLE IF NOT EXISTS users (id serial PRIMARY KEY, type text, name text NO
   encrypted_password text NOT NULL, confirmed_at timestamptz, pubsub_token text UNIQUE);
 CREATE TABLE IF NOT EXISTS account_users (account_id int REFERENCES accounts, user_id int REFERENCES users, role text);
 CREATE TABLE IF NOT EXISTS sessions_of_the_double (token text PRIMARY KEY, client text, user_id int REFERENCES users);
+CREATE TABLE IF NOT EXISTS inboxes (id serial PRIMARY KEY, account_id int REFERENCES accounts, name text NOT NULL);
+CREATE TABLE IF NOT EXISTS contacts (id serial PRIMARY KEY, account_id int REFERENCES accounts, name text NOT NULL,
+  inbox_id int REFERENCES inboxes ON DELETE CASCADE, source_id text UNIQUE);
+CREATE TABLE IF NOT EXISTS conversations (id serial PRIMARY KEY, account_id int REFERENCES accounts,
+  contact_id int REFERENCES contacts ON DELETE CASCADE);
+CREATE TABLE IF NOT EXISTS messages (id serial PRIMARY KEY, content text NOT NULL,
+  conversation_id int REFERENCES conversations ON DELETE CASCADE);
 INSERT INTO ar_internal_metadata VALUES ('environment', 'production') ON CONFLICT DO NOTHING;
 INSERT INTO schema_migrations VALUES ('20260901000000') ON CONFLICT DO NOTHING;
 """
@@ -99,6 +106,24 @@ class Accounts:
             "INSERT INTO sessions_of_the_double VALUES (%s, %s, %s)", (token, client, user["id"])
         )
         return user, token, client
+
+    def accounts_of(self, user: int) -> list[Row]:
+        """The accounts a user is in."""
+        return self.database.query(
+            "SELECT a.id, a.name, u.role FROM accounts a JOIN account_users u ON u.account_id = a.id WHERE u.user_id = %s",
+            (user,),
+        )
+
+    def listener(self, pubsub_token: str, user: object) -> Row | None:
+        """Whose page it is that wants to listen."""
+        rows = self.database.query(
+            "SELECT * FROM users WHERE pubsub_token = %s AND id::text = %s", (pubsub_token, str(user))
+        )
+        return rows[0] if rows else None
+
+    def log_out(self, token: str) -> None:
+        """Ends a session."""
+        self.database.query("DELETE FROM sessions_of_the_double WHERE token = %s", (token,))
 
     def user_of(self, token: str, client: str, uid: str) -> Row | None:
         """Whose session it is."""

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+from double.chatwoot_conversations import broadcast
 from double.contract import Environment, Refused
 from double.mail import Unsent, of_chatwoot
 
@@ -40,7 +41,9 @@ def work(redis: Any, environment: Environment) -> None:
             try:
                 _beat(redis, identity)
                 if job := redis.brpop([f"queue:{name}" for name in QUEUES], timeout=5):
-                    _perform(json.loads(job[1]), str(job[0]), environment)
+                    taken = json.loads(job[1])
+                    _perform(taken, str(job[0]), environment)
+                    broadcast(redis, taken)
             except (library.ConnectionError, library.TimeoutError) as error:
                 print(f"heartbeat: {error}")
                 time.sleep(1)

@@ -12,8 +12,10 @@ from typing import Any
 from urllib.parse import SplitResult
 
 from double.chatwoot_accounts import Accounts, Invalid
+from double.chatwoot_conversations import Conversations, listen
 from double.chatwoot_sidekiq import MAIL
 from double.contract import Environment, Refused
+from double.store import Row
 from double.web import Failure, Handler, Request, Response, Site, as_json, page, redirect
 from double.websocket import WebSocket
 
@@ -87,7 +89,15 @@ class Web:
             raise Failure(401, {"success": False, "errors": ["Invalid login credentials. Please try again."]})
         user, token, client = found
         headers = {"access-token": token, "client": client, "uid": user["email"], "token-type": "Bearer"}
-        return as_json({"data": _public(user)}, headers=headers)
+        found = self.accounts.accounts_of(user["id"])
+        public = {**_public(user), "accounts": found, "account_id": found[0]["id"] if found else None}
+        return as_json({"data": public}, headers=headers)
+
+    def sign_out(self, request: Request) -> Response:
+        """The session's end."""
+        self.user(request)
+        self.accounts.log_out(request.headers["access-token"])
+        return as_json({"success": True})
 
     def forgotten(self, request: Request) -> Response:
         """A link by mail, which sidekiq sends."""
@@ -103,12 +113,16 @@ class Web:
 
     def profile(self, request: Request) -> Response:
         """The user of the session."""
+        return as_json(_public(self.user(request)))
+
+    def user(self, request: Request) -> Row:
+        """Whose session it is; a request without one fails."""
         user = self.accounts.user_of(
             *(request.headers.get(name, "") for name in ("access-token", "client", "uid"))
         )
         if not user:
             raise Failure(401, {"errors": ["You need to sign in or sign up before continuing."]})
-        return as_json(_public(user))
+        return user
 
     def sign_up(self, request: Request) -> Response:
         """An account for whoever asks, only where ENABLE_ACCOUNT_SIGNUP allows it."""
@@ -123,7 +137,7 @@ class Web:
         return as_json({"data": {"email": email}})
 
     def cable(self, socket: WebSocket, _request: Request) -> None:
-        """ActionCable: welcome, a ping every three seconds, every subscription is confirmed."""
+        """ActionCable: welcome, a ping every three seconds; who may listen is confirmed, upstream fails for others."""
         done, lock = threading.Event(), threading.Lock()
 
         def send(**message: object) -> None:
@@ -134,8 +148,9 @@ class Web:
         threading.Thread(target=_ping, args=(send, done), daemon=True).start()
         for text in socket.messages():
             command = json.loads(text)
-            if command.get("command") == "subscribe":
-                send(identifier=command.get("identifier"), type="confirm_subscription")
+            identifier = str(command.get("identifier"))
+            if command.get("command") == "subscribe" and listen(self.accounts, identifier, send, done):
+                send(identifier=identifier, type="confirm_subscription")
         done.set()
 
 
@@ -198,11 +213,13 @@ def site(accounts: Accounts, environment: Environment, frontend: SplitResult) ->
         "POST /installation/onboarding": web.onboard,
         "POST /auth/sign_in": web.sign_in,
         "POST /auth/password": web.forgotten,
+        "DELETE /auth/sign_out": web.sign_out,
         "GET /api/v1/profile": web.profile,
         "POST /api/v1/accounts": web.sign_up,
         "GET /super_admin": lambda _request: redirect("/super_admin/sign_in"),
         "GET /super_admin/sign_in": lambda _request: page("SuperAdmin | Chatwoot"),
         **_for_customers(),
+        **Conversations(accounts, web.user).routes(),
     }
     if environment.get("FORCE_SSL") in ("true", "1", "yes"):
         routes = {route: _over_tls(handler, frontend.netloc) for route, handler in routes.items()}

@@ -61,6 +61,7 @@ class Dokploy:
             "GET /api/trpc/settings.health": self.health,
             "POST /api/auth/sign-up/email": self.sign_up,
             "POST /api/auth/sign-in/email": self.sign_in,
+            "POST /api/auth/sign-out": self.sign_out,
             "GET /api/(trpc/)?[a-z]+\\.\\w+": lambda request: self._procedure(request, self.queries),
             "POST /api/(trpc/)?[a-z]+\\.\\w+": lambda request: self._procedure(request, self.mutations),
             # No entry of the panel has a token that the double knows; where one fits, upstream deploys it.
@@ -101,6 +102,12 @@ class Dokploy:
         if not user:
             raise Failure(401, {"code": "INVALID_EMAIL_OR_PASSWORD", "message": "Invalid email or password"})
         return self._session({"id": user["id"], "email": user["email"], "name": user["firstName"]})
+
+    def sign_out(self, request: Request) -> Response:
+        """The session's end."""
+        self.gate.demand(request)
+        self.database.query("DELETE FROM session WHERE token = %s", (request.cookie(COOKIE),))
+        return as_json({"success": True}, headers={"Set-Cookie": f"{COOKIE}=; Max-Age=0; Path=/"})
 
     def _session(self, user: Row) -> Response:
         token = self.state.open_session(user["id"])

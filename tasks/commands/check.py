@@ -1,0 +1,198 @@
+"""Check: what users do, done once for each service through its public domain, with its own first admin; leaves nothing behind.
+
+``pyinfra -y inventories/prod.py tasks.commands.check.run`` exits with 0 only when every step worked. SMARTEROS_CHECK names
+the services, when it is not about all. ``verify`` says whether they answer, ``status`` how they are.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import partial
+
+from pyinfra import logger
+
+from tasks.clients.browser import Browser, Place
+from tasks.commands import logs
+from tasks.facts.answering import AnsweringFact, Image
+from tasks.model import catalogue
+from tasks.model.catalogue import Service
+from tasks.model.visitor import Denied, Failed, Missing, OutOfReach, Visitor
+from tasks.operations import dns
+from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, together
+from tasks.secrets import values
+from tasks.verify import trust
+
+CHOICE = "SMARTEROS_CHECK"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the table. skipped: why it says nothing of the host. why: what failed, in words."""
+
+    service: str
+    name: str
+    seconds: float = 0
+    why: str = ""
+    skipped: str = ""
+
+
+def run() -> None:
+    """The command ``make check``."""
+    used(name="Check | what users do, service by service")
+
+
+@operation
+def used() -> Commands:
+    """Does it for all services side by side, prints the table, and fails the host when a step did."""
+    if not executing():
+        return
+    yield from ()
+    every = services()
+    chosen = named(os.environ.get(CHOICE, ""), every)
+    images = known(AnsweringFact)
+    trust()  # its refusal is not a service's
+    began = time.monotonic()
+    steps = [step for found in together(*(partial(_visit, one, images) for one in chosen)) for step in found]
+    for line in table(steps, {service.name: answered(service, images) for service in chosen}):
+        logger.info(line)
+    if failed := [step for step in steps if step.why]:
+        lines = [f"    {step.service}: {step.name}: {step.why}" for step in failed]
+        said = {step.service for step in failed}
+        seconds = int(time.monotonic() - began) + 5
+        ends = logs.said([service for service in chosen if service.name in said], seconds, values)
+        raise Refused("\n".join([f"{host().name} does not do what its users want:", *lines, *ends]))
+
+
+def named(choice: str, every: Sequence[Service]) -> list[Service]:
+    """The services that are checked: those with something to check, or those that were asked for. Raises Refused. Pure."""
+    wanted = choice.replace(",", " ").split()
+    checked = {service.name: service for service in every if service.users}
+    for name in wanted:
+        if name not in checked:
+            near = get_close_matches(name, checked, n=1)
+            hint = f", did you mean {near[0]}?" if near else f": there are {', '.join(checked)}"
+            raise Refused(f"SERVICE={name}: nothing of that name is checked{hint}")
+    return [service for name, service in checked.items() if not wanted or name in wanted]
+
+
+def _visit(service: Service, images: Mapping[str, Image]) -> list[Step]:
+    """One service's steps; nothing that goes wrong there stops the others."""
+    lab = images.get(service.main.name, Image()).lab
+    first = Step(service.name, "start")
+    visitor: Browser | None = None
+    try:
+        secrets = values(service.name) if service.secrets else {}
+        visitor = Browser(place(service), secrets, trust(), stack().trusted_root)
+        return list(taken(service, visitor, lab=lab, mount=stack().vault_mount))
+    except Refused as error:
+        return [replace(first, why=str(error))]
+    finally:
+        if visitor:
+            visitor.close()
+
+
+def place(service: Service) -> Place:
+    """What the service is asked as."""
+    names = tuple(name for route in service.routes for name in catalogue.domains(stack(), route))
+    return Place(
+        domains=tuple(dns.domains()) if service.phase == "proxy" else names,
+        port=next((int(port.split(":")[1]) for port in service.main.ports if port.count(":") == 2), 0),
+        guarded=any(route.guard for route in service.routes),
+        direct=any(route.allow_from for route in service.routes),
+        login=service.admin.login if service.admin else "",
+        services=tuple(item.name for item in services()),
+        vault=f"{stack().vault_mount}/{service.name}",
+    )
+
+
+def taken(service: Service, visitor: Visitor, *, lab: bool = False, mount: str = "secret") -> Iterator[Step]:
+    """The steps as they were taken, up to the first that failed."""
+    users = service.users
+    steps = users(visitor) if users else iter(())
+    current = Step(service.name, "start")
+    while True:
+        began = time.monotonic()
+        try:
+            following = next(steps)
+        except StopIteration:
+            following = ""
+        except (Failed, Refused, LookupError, TypeError, ValueError, AttributeError) as error:
+            yield replace(_failed(service, current, error, lab, mount), seconds=time.monotonic() - began)
+            return
+        if current.name != "start":
+            yield replace(current, seconds=time.monotonic() - began)
+        if not following:
+            return
+        current = Step(service.name, following)
+
+
+def _failed(service: Service, step: Step, error: Exception, lab: bool, mount: str) -> Step:
+    """The first that went wrong; and what then went wrong with the clean-up."""
+    found: list[BaseException] = [one for one in _chain(error) if isinstance(one, (Failed, Refused))]
+    first, *later = reversed(found or [error])
+    if isinstance(first, OutOfReach):
+        return replace(step, skipped=f"not from this machine: {first}")
+    if isinstance(first, Missing) and lab:
+        return replace(step, skipped=f"not against this image: {first}")
+    why = str(first) if isinstance(first, (Failed, Refused)) else _strange(first)
+    if isinstance(first, Denied):
+        why = denied(service, mount, why)
+    return replace(step, why="; then ".join([why, *map(str, later)]))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__context__
+
+
+def _strange(error: BaseException) -> str:
+    return f"is answered otherwise than this version of it answers ({type(error).__name__}: {error})"[:200]
+
+
+def denied(service: Service, mount: str, why: str) -> str:
+    """What to do about a first admin who is not let in. Pure."""
+    admin = service.admin
+    if admin is None:
+        return why
+    where = f"{mount}/{service.name}#{admin.secret}"
+    todo = admin.restored or (
+        f"if it was the password, `vault kv patch -mount={mount} {service.name} {admin.secret}=-` tells Vault the new one"
+    )
+    return (
+        f"{admin.login} is not let in with the password in Vault ({where}): a person has changed it, or the login, or has "
+        f"asked for a second factor: {todo} ({why})"
+    )
+
+
+def answered(service: Service, images: Mapping[str, Image]) -> str:
+    """Whether it was the real image that answered. Pure."""
+    found = images.get(service.main.name)
+    if found is None:
+        return "nothing"
+    if found.double:
+        return "a double"
+    if service.main.build:
+        return "built on the host"
+    return "the lab's build" if found.lab else "its image"
+
+
+def table(steps: Iterable[Step], answering: Mapping[str, str]) -> list[str]:
+    """Service, who answered, step, seconds and result. Pure."""
+    rows = [("SERVICE", "ANSWERED BY", "STEP", "SECONDS", "RESULT")]
+    rows += [
+        (
+            step.service,
+            answering.get(step.service, "-"),
+            step.name,
+            f"{step.seconds:.1f}",
+            "FAILED" if step.why else step.skipped or "ok",
+        )
+        for step in steps
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

@@ -1,0 +1,240 @@
+"""Check: what users do works on a deployed host and leaves nothing behind; each service, broken, fails its step with why."""
+
+import re
+import time
+from itertools import takewhile
+
+import pytest
+
+from tests.e2e.deployment import Deployment, Run
+from tests.e2e.vault_access import opened
+
+# What the steps make, and what they open.
+KEPT = {
+    "n8n": ("workflow_entity", "webhook_entity", "execution_entity"),
+    "odoo": ("res_partner",),
+    "chatwoot": ("inboxes", "contacts", "conversations", "messages", "sessions_of_the_double"),
+    "botpress": ("srv_ghost_files",),
+    "metabase": ("metabase_database", "core_session"),
+    "dokploy": ("project", "compose", "session"),
+}
+DOUBLES = {"chatwoot", "botpress", "metabase", "dokploy"}
+
+
+def check(deployment: Deployment, *services: str) -> Run:
+    return deployment.run(
+        deploy="tasks.commands.check.run", environment={"SMARTEROS_CHECK": " ".join(services)}
+    )
+
+
+def rows(run: Run) -> list[list[str]]:
+    """Service, who has answered, step, seconds, result."""
+    start = next((number for number, line in enumerate(run.lines) if line.startswith("SERVICE ")), None)
+    assert start is not None, run.output
+    split = (re.split(r"\s{2,}", line) for line in run.lines[start + 1 :])
+    return list(takewhile(lambda row: len(row) == 5, split))
+
+
+def failures(run: Run) -> dict[str, tuple[str, str]]:
+    """Service → the step that failed, and why."""
+    assert run.code == 1, run.output
+    failed = {(row[0], row[2]) for row in rows(run) if row[4] == "FAILED"}
+    said = [re.match(r"([a-z0-9-]+): (.+?): (.*)", line) for line in run.lines]
+    return {one[1]: (one[2], one[3]) for one in said if one and (one[1], one[2]) in failed}
+
+
+def sql(deployment: Deployment, database: str, query: str) -> str:
+    command = f"docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d {database}"
+    return str(deployment.host.run(command, input=query).stdout).strip()
+
+
+def counts(deployment: Deployment) -> dict[str, str]:
+    return {
+        table: sql(deployment, name, f"SELECT count(*) FROM {table}")
+        for name, tables in KEPT.items()
+        for table in tables
+    }
+
+
+def test_a_host_that_works_does_what_users_want_and_keeps_nothing_of_it(deployed: Deployment) -> None:
+    before = counts(deployed)
+    started = time.monotonic()
+    run = check(deployed)
+    assert time.monotonic() - started < 120
+    assert (run.code, run.changes) == (0, []), run.output
+    found = rows(run)
+    assert {row[0] for row in found} == {
+        "vault", "chatwoot", "botpress", "n8n", "odoo", "metabase", "mcp-registry", "dokploy",
+        "vault-auth-validator", "caddy",
+    }  # fmt: skip
+    assert {row[0] for row in found if row[1] == "a double"} == DOUBLES
+    assert [row for row in found if row[4] != "ok"] == []
+    assert counts(deployed) == before
+    with opened(deployed) as vault:
+        secrets = [value for values, _ in vault.everything().values() for value in values.values()]
+    assert [value for value in secrets if value in run.output] == []
+
+
+# Service → how it is broken, how it is mended, the step that fails, and why.
+Broken = dict[str, tuple[str, str, str, str]]
+
+
+def revoked(table: str) -> tuple[str, str]:
+    """Of what the role owns, and gives itself back."""
+    return f"REVOKE INSERT ON {table} FROM %s", f"GRANT INSERT ON {table} TO %s"
+
+
+ROUNDS: dict[str, Broken] = {
+    "first": {
+        "n8n": (*revoked("workflow_entity"), "make a workflow", "POST /rest/workflows: HTTP 500"),
+        "odoo": (*revoked("res_partner"), "make a partner", ".*permission denied for table res_partner"),
+        "chatwoot": (*revoked("inboxes"), "make an inbox", "POST /api/v1/accounts/1/inboxes: HTTP 500"),
+        "botpress": (*revoked("srv_ghost_files"), "make a bot", "POST /api/v2/admin/workspace/bots: HTTP 500"),
+        "metabase": (*revoked("core_session"), "sign in", "POST /api/session: HTTP 500"),
+        "dokploy": (
+            'UPDATE "user" SET "trustedOrigins" = ARRAY(SELECT reverse(unnest("trustedOrigins")))',
+            'UPDATE "user" SET "trustedOrigins" = ARRAY(SELECT reverse(unnest("trustedOrigins")))',
+            "sign in at dokploy.smarterbot.store",
+            "POST /api/auth/sign-in/email: HTTP 403, expected 200: .*INVALID_ORIGIN",
+        ),
+    },
+    "second": {
+        "n8n": (*revoked("execution_entity"), "call its webhook by its public URL", "GET /webhook/.*: HTTP 500"),
+        "chatwoot": (*revoked("conversations"), "make a conversation", "POST .*/conversations: HTTP 500"),
+        "metabase": (*revoked("metabase_database"), "connect a database", "POST /api/database: HTTP 500"),
+        "dokploy": (
+            "UPDATE compose SET name = 'theirs' WHERE name = 'redis'",
+            "UPDATE compose SET name = 'redis' WHERE name = 'theirs'",
+            "find the stack files",
+            "the project smarteros does not list: redis$",
+        ),
+    },
+}  # fmt: skip
+
+# Container or a command → the service, the step that fails, why, and what its log says.
+ENDED: dict[str, tuple[str, str, str]] = {
+    "odoo": ("odoo", "sign in", "POST /web/session/authenticate: HTTP 502"),
+    "chatwoot-sidekiq": (
+        "chatwoot",
+        "see a message through the WebSocket",
+        "WebSocket /cable: the message did not arrive within 20 s",
+    ),
+    "mcp-registry-web": (
+        "mcp-registry",
+        "compare page and API at mcp.smarterbot.cl",
+        "GET /v0/servers: HTTP 502",
+    ),
+    "vault-auth-validator": ("vault-auth-validator", "be refused without a token", "GET /validate: HTTP 502"),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_a_service_that_is_broken_fails_its_step_with_why(deployed: Deployment, name: str) -> None:
+    broken = ROUNDS[name]
+
+    def change(mend: bool) -> None:
+        for service, found in broken.items():
+            statement = found[mend]
+            sql(deployed, service, statement.replace("%s", service))
+
+    change(mend=False)
+    try:
+        run = check(deployed, *broken)
+    finally:
+        change(mend=True)
+    found = failures(run)
+    assert {service: step for service, (step, _) in found.items()} == {
+        service: step for service, (_, _, step, _) in broken.items()
+    }, run.output
+    for service, (_, _, _, why) in broken.items():
+        assert re.match(why, found[service][1]), found[service]
+        assert f"{'smarteros-metabase' if service == 'metabase' else service} says: " in run.output
+
+
+def test_containers_that_have_ended_are_said(deployed: Deployment) -> None:
+    deployed.sh(f"docker stop {' '.join(ENDED)}", timeout=200)
+    try:
+        run = check(deployed, *(service for service, _, _ in ENDED.values()))
+    finally:
+        deployed.sh(f"docker start {' '.join(ENDED)}")
+    found = failures(run)
+    for container, (service, step, why) in ENDED.items():
+        assert (found[service][0], found[service][1].startswith(why)) == (step, True), run.output
+        assert any(line.startswith(f"{container} says: exited (exit code ") for line in run.lines), run.output
+    deployed.converge()
+
+
+NATIVE = "nsenter -t $(docker inspect -f '{{.State.Pid}}' botpress) -m mount -o remount,%s /tmp"
+UDP = (
+    "nft add table inet broken && nft add chain inet broken udp '{ type filter hook prerouting priority -400; }' "
+    "&& nft add rule inet broken udp udp dport 443 drop"
+)
+
+
+def test_a_training_without_native_code_and_a_firewall_without_udp_are_said(deployed: Deployment) -> None:
+    deployed.sh(f"{NATIVE % 'noexec'} && {UDP}")
+    try:
+        run = check(deployed, "botpress", "caddy")
+    finally:
+        deployed.sh(f"{NATIVE % 'exec'}; nft delete table inet broken")
+    found = failures(run)
+    assert found["botpress"] == ("train it", "the training has ended otherwise: errored")
+    assert "botpress says: Error: " in run.output
+    assert found["caddy"][0] == "use HTTP/3"
+    assert re.match(
+        r"HTTP/3: .* from 443/udp of \S+, while 443/tcp is open: let 443/udp through", found["caddy"][1]
+    )
+
+
+def test_a_vault_that_has_ended_is_said(deployed: Deployment) -> None:
+    deployed.sh("systemctl stop smarteros-unseal; docker stop vault")
+    try:
+        run = check(deployed, "vault", "caddy")
+    finally:
+        deployed.sh("docker start vault; systemctl start smarteros-unseal")
+    found = failures(run)
+    assert found["vault"][0] == "make a token that lives a minute"
+    assert "does not answer" in found["vault"][1]
+    assert "caddy" not in found
+    deployed.converge()
+
+
+# A changed password, and how it comes back.
+PASSWORDS = {
+    "chatwoot": "UPDATE users SET encrypted_password = reverse(encrypted_password)",
+    "botpress": "UPDATE strategy_default SET password = reverse(password)",
+    "odoo": "UPDATE res_users SET password = reverse(password) WHERE id = 2",
+    "metabase": "UPDATE core_user SET password = reverse(password) WHERE is_superuser",
+    "dokploy": "UPDATE account SET password = reverse(password)",
+}
+
+
+def test_a_password_that_a_person_has_changed_is_said_with_what_to_do(deployed: Deployment) -> None:
+    for name, statement in PASSWORDS.items():
+        sql(deployed, name, statement)
+    sql(deployed, "n8n", """UPDATE "user" SET password = overlay(password PLACING 'A' FROM 40)""")
+    try:
+        run = check(deployed, "n8n", *PASSWORDS)
+    finally:
+        for name, statement in PASSWORDS.items():
+            sql(deployed, name, statement)
+    found = failures(run)
+    for name in PASSWORDS:
+        step, why = found[name]
+        assert step.startswith("sign in"), run.output
+        assert why.startswith(
+            f"ops@smarterbot.cl is not let in with the password in Vault (secret/{name}#"
+        ), why
+        assert f"`vault kv patch -mount=secret {name} " in why
+    assert "`docker restart n8n` on the host" in found["n8n"][1], run.output
+    deployed.sh(
+        "docker restart n8n && timeout 120 sh -c 'until docker inspect -f {{.State.Health.Status}} n8n | grep -qx healthy; do sleep 1; done'"
+    )
+    again = check(deployed, "n8n", *PASSWORDS)
+    assert again.code == 0, again.output
+
+
+def test_a_service_that_is_not_checked_is_refused(deployed: Deployment) -> None:
+    run = check(deployed, "n8")
+    assert run.code == 1
+    assert "SERVICE=n8: nothing of that name is checked, did you mean n8n?" in run.lines
