@@ -10,7 +10,7 @@ from tasks.facts import Machine
 from tasks.facts.listeners import Listener
 from tasks.model import sizing
 from tasks.operations import apt, daemon
-from tasks.run import Refused
+from tasks.run import Refused, services
 from tasks.services import load
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, texts
@@ -158,3 +158,14 @@ def test_what_the_run_goes_on_with_is_said(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(host, "log_styled", lambda text, **_: said.append(text))
         assert texts(preflight.checked) == []
     assert len(said) == 2
+
+
+def test_a_first_deploy_says_once_who_sends_no_mail() -> None:
+    with fake({}):
+        assert list(preflight.unsent(services())) == [
+            "mail: not set, so Chatwoot CRM, n8n Workflows, Odoo ERP, Metabase KPI send no invitation and no password reset (README, Mail)"
+        ]
+    with fake({}, services=["vault", "postgres", "caddy"]):
+        assert list(preflight.unsent(services())) == []
+    with fake({}, mail={"host": "smtp.example.com", "from": "ops@example.com"}):
+        assert list(preflight.unsent(services())) == []
