@@ -32,6 +32,7 @@ LONGEST = (
     "test_rebuild.py",
     "test_sudo.py",
     "test_secrets.py",
+    "test_mail.py",
     "test_takeover.py",
     "test_external_vault.py",
     "test_bad_image.py",

@@ -47,7 +47,7 @@ class Deployment:
     lab: Lab
     host: LabHost
 
-    def run(
+    def run(  # noqa: PLR0913
         self,
         *arguments: str,
         inventory: str = "inventories/lab.py",
@@ -55,18 +55,19 @@ class Deployment:
         yes: bool = True,
         environment: dict[str, str] | None = None,
         timeout: float = 600,
+        typed: str = "",
         **settings: Any,
     ) -> Run:
         """``pyinfra inventories/lab.py deploy.py``, limited to our host; keywords are settings (--data).
 
-        yes: whether it goes ahead without asking (-y); else Enter is what it is answered.
+        yes: whether it goes ahead without asking (-y); else Enter is what it is answered. typed: what it reads.
         """
         flags = ["-y"] if yes else []
         done = subprocess.run(
             self.argv(*flags, *arguments, inventory=inventory, deploy=deploy, **settings),
             cwd=ROOT,
             env={**os.environ, "SMARTEROS_LAB": self.lab.name, **(environment or {})},
-            input="" if yes else "\n",
+            input=typed if yes else "\n",
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -86,7 +86,7 @@ def test_an_image(deployed: Deployment, bad: Bad) -> None:
 def publish(lab: Lab, good: str, reference: str, lines: list[str]) -> None:
     """The registry has an image like the good one under that reference, but for these lines."""
     recipe, tag = recipe_for(good), "smarteros-lab/bad:latest"
-    base = ensure(lab.client, recipe, stage_files=stage_files(recipe, lab.authority))
+    base = ensure(lab.client, recipe, stage_files=stage_files(lab.authority))
     text = "\n".join([f"FROM {base}", *lines])
     lab.client.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, network_mode="host", rm=True)
     Registry(lab.client, lab.state.key).push(tag, target(lab.state.key, reference))

@@ -108,7 +108,12 @@ def test_make_up_again_changes_nothing(copy: Copy) -> None:
 
 def test_every_command_of_the_readme_works(copy: Copy) -> None:
     run_by_ci = {"make up", "make test"}
-    commands = [command for command in documented("$") if command not in run_by_ci]
+    # The lab's own settings name no server for mails (test_mail.py).
+    commands = [
+        command
+        for command in documented("$")
+        if command not in run_by_ci and not command.startswith("make test-mail")
+    ]
     assert {"make plan INVENTORY=inventories/prod.py", "make deploy INVENTORY=inventories/prod.py"} < set(
         commands
     )

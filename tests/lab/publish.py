@@ -145,7 +145,7 @@ def _publish(lab: str, reference: str, authority: Authority, progress: Progress)
     place = target(lab, reference)
     client = machine.docker(progress)
     recipe = images.recipe_for(reference)
-    tag = images.ensure(client, recipe, progress, stage_files(recipe, authority))
+    tag = images.ensure(client, recipe, progress, stage_files(authority))
     image, registry = client.images.get(tag).id, Registry(client, lab)
     if registry.holds(image, place):
         return
@@ -158,6 +158,6 @@ def _publish(lab: str, reference: str, authority: Authority, progress: Progress)
     registry.link(shared, place)
 
 
-def stage_files(recipe: str, authority: Authority) -> dict[str, bytes]:
-    """Of all the images only the proxy talks to names that the lab's authority vouches for."""
-    return {"lab-ca.crt": authority.certificate} if recipe == "caddy" else {}
+def stage_files(authority: Authority) -> dict[str, bytes]:
+    """For the images that talk to names which the lab's authority vouches for, as their Dockerfiles say."""
+    return {"lab-ca.crt": authority.certificate}
