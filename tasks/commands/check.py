@@ -14,7 +14,7 @@ from functools import partial
 from pyinfra import logger
 
 from tasks.clients.browser import Browser, Place
-from tasks.commands import logs
+from tasks.commands import logs, test_mail
 from tasks.facts.answering import AnsweringFact, Image
 from tasks.model import catalogue
 from tasks.model.catalogue import Service
@@ -51,10 +51,12 @@ def used() -> Commands:
     yield from ()
     every = services()
     chosen = named(os.environ.get(CHOICE, ""), every)
+    mailing = [] if os.environ.get(CHOICE) or stack().mail is None else [_mailed]
     images = known(AnsweringFact)
     trust()  # its refusal is not a service's
     began = time.monotonic()
-    steps = [step for found in together(*(partial(_visit, one, images) for one in chosen)) for step in found]
+    visits = [partial(_visit, one, images) for one in chosen]
+    steps = [step for found in together(*visits, *mailing) for step in found]
     for line in table(steps, {service.name: answered(service, images) for service in chosen}):
         logger.info(line)
     if failed := [step for step in steps if step.why]:
@@ -91,6 +93,17 @@ def _visit(service: Service, images: Mapping[str, Image]) -> list[Step]:
     finally:
         if visitor:
             visitor.close()
+
+
+def _mailed() -> list[Step]:
+    """The mail server takes a message from the services' network; it is for whom the first admins' mails are for."""
+    step = Step("mail", "one message is delivered")
+    began = time.monotonic()
+    try:
+        test_mail.delivered(stack().acme_email or "")
+    except Refused as error:
+        step = replace(step, why=str(error))
+    return [replace(step, seconds=time.monotonic() - began)]
 
 
 def place(service: Service) -> Place:

@@ -41,12 +41,12 @@ def sent() -> Commands:
 
 
 def delivered(to: str) -> client.Outcome:
-    """The message is with the server. Raises Refused with what to do where it is not."""
+    """The message is with the server; it goes to the sender where it is for nobody. Raises Refused with what to do."""
     if missing := lost():
         raise Refused(to_be_given(missing))
     password = values(PATH)[NAME] if _mail().user else ""
     program = (HOME / "files" / "send_mail.py").read_text()
-    outcome = client.send(image(_with_python()), program, _mail(), password, to)
+    outcome = client.send(image(_with_python()), program, _mail(), password, to or _mail().sender)
     if problem := client.problem(_mail(), outcome):
         raise Refused(problem)
     return outcome

@@ -267,3 +267,18 @@ def test_a_failed_step_fails_the_host_with_its_words_and_the_logs(monkeypatch: p
 def test_a_plan_asks_nobody() -> None:
     with fake({}, executing=False):
         assert commands(check.used) == []
+
+
+def test_a_mail_server_is_a_step_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(to: str) -> None:
+        asked.append(to)
+        if len(asked) > 1:
+            raise Refused("mail.user: smtp.example.com:587 refuses the login 'ops': 535")
+
+    asked: list[str] = []
+    monkeypatch.setattr("tasks.commands.test_mail.delivered", refused)
+    with fake({}, mail={"host": "smtp.example.com", "from": "ops@example.com"}):
+        first, second = [step for _ in range(2) for step in check._mailed()]
+    assert asked == ["ops@smarterbot.cl"] * 2
+    assert (first.service, first.name, first.why) == ("mail", "one message is delivered", "")
+    assert second.why == "mail.user: smtp.example.com:587 refuses the login 'ops': 535"

@@ -22,6 +22,7 @@ FROM = "smarteros@example.net"
 PASSWORD = SMTP_LOGIN["PASSWORD"]
 MAIL = {"host": SMTP_NAME, "user": SMTP_LOGIN["USER"], "from": FROM}
 GIVE = "tasks.commands.give_secrets.run"
+CHECK = "tasks.commands.check.run"
 TEST = "tasks.commands.test_mail.run"
 N8N = "https://n8n.smarterbot.cl/rest"
 ODOO = "https://erp.smarterbot.cl"
@@ -221,9 +222,12 @@ def test_a_wrong_password_is_said_and_never_shown(mailing: Deployment) -> None:
     assert give(mailing, "wrong-One-9").code == 0
     try:
         run = ran_test(mailing)
+        check = mailing.run(deploy=CHECK, mail=MAIL)
     finally:
         assert give(mailing, PASSWORD).code == 0
-    assert (run.code, "wrong-One-9" in run.output) == (1, False)
+    assert (run.code, "wrong-One-9" in run.output + check.output) == (1, False)
+    assert check.code == 1
+    assert "mail: one message is delivered: mail.user: " in check.output
     assert (
         f"mail.user: {SMTP_NAME}:587 refuses the login 'relay@example.net': 535 5.7.8 Authentication credentials invalid. "
         "`make give-secrets` writes another password, and the next deploy brings it to the services"
