@@ -158,6 +158,7 @@ def users(visitor: Visitor) -> Iterator[str]:
         made = visitor.post("/rest/workflows", _workflow(word), headers=browser).json()["data"]
         workflow = f"/rest/workflows/{made['id']}"
         leaving.callback(_remove, visitor, workflow, browser)
+        leaving.callback(visitor.post, f"{workflow}/archive", {}, headers=browser)
         yield "activate it"
         visitor.post(f"{workflow}/activate", {"versionId": made["versionId"]}, headers=browser)
         yield "call its webhook by its public URL"
@@ -173,7 +174,6 @@ def users(visitor: Visitor) -> Iterator[str]:
 
 
 def _remove(visitor: Visitor, workflow: str, browser: dict[str, str]) -> None:
-    visitor.post(f"{workflow}/archive", {}, headers=browser)
     gone = partial(visitor.delete, workflow, headers=browser, expect=(200, 409))
     visitor.until(lambda: gone().status == 200, "the workflow is not removed", 15)
 
