@@ -46,7 +46,7 @@ if [ ! -e {CURRENT} ]; then
     done
     [ ! -x /usr/sbin/nft ] || /usr/sbin/nft -s list ruleset 2>/dev/null | awk '
         /^table / {{table = $2 " " $3}}
-        /[ \t](dnat|redirect)( |$)/ || table ~ /io[.]systemd[.]nat/ && / (tcp|udp) [.] / {{sub(/^[ \t]+/, ""); print "nft " table "|" $0; fflush()}}' &
+        /[ \t](dnat|redirect)( |$)/ || table ~ /io[.]systemd[.]nat/ && / (tcp|udp) [.] / {{sub(/^[ \t]+/, ""); print "nft_rule " table "|" $0; fflush()}}' &
     ip -d -o link show 2>/dev/null |
         sed -un 's/^[0-9]*: \([^:@]*\)[@:].* \(gre\|gretap\|erspan\|ip6gre\|ip6gretap\|sit\|ipip\|ip6tnl\) \(.* \)\{{0,1\}}remote \([^ ]*\) .*/tunnel_in \2 \1 \4/p' &
     ip xfrm state 2>/dev/null | awk '
@@ -89,7 +89,7 @@ def behind(values: Mapping[str, Sequence[str]]) -> Behind:
             bridges[bridge] = (*bridges.get(bridge, ()), port)
     return Behind(
         forwards=tuple(
-            dict.fromkeys(forwards(values.get("nat4", ()), values.get("nat6", ()), values.get("nft", ())))
+            dict.fromkeys(forwards(values.get("nat4", ()), values.get("nat6", ()), values.get("nft_rule", ())))
         ),
         tunnels=tuple(
             dict.fromkeys(

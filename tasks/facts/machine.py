@@ -75,8 +75,7 @@ class MachineFact(FactBase[Machine]):
 
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
-        others = (STARTED, unsealer.QUESTION, kept.QUESTION, QUESTION, listeners.QUESTION)
-        return "\n".join((*others, AROUND, WALLS, BEHIND, SWAP, _APT, _MACHINE))
+        return "\n".join((STARTED, *QUESTIONS.values()))
 
     @staticmethod
     def default() -> Machine:
@@ -154,6 +153,20 @@ fi
 wait
 true
 """.strip()
+
+# What is asked about → shell. The last waits for all the others.
+QUESTIONS = {
+    "unsealer": unsealer.QUESTION,
+    "kept": kept.QUESTION,
+    "access": QUESTION,
+    "listeners": listeners.QUESTION,
+    "surroundings": AROUND,
+    "walls": WALLS,
+    "behind": BEHIND,
+    "swap": SWAP,
+    "apt": _APT,
+    "machine": _MACHINE,
+}
 
 
 def _machine(values: dict[str, list[str]]) -> Machine:

@@ -96,18 +96,18 @@ def test_other_chains_are_followed_and_dockers_is_not() -> None:
     ],
 )
 def test_a_rule_of_nft_is_read_or_named_as_it_is(rule: str, forwards: tuple[Forward, ...]) -> None:
-    assert read(f"nft inet mine|{rule}").forwards == forwards
+    assert read(f"nft_rule inet mine|{rule}").forwards == forwards
 
 
 def test_systemds_map_is_read_and_dockers_and_what_iptables_has_printed_is_not() -> None:
     where = "nft's table ip io.systemd.nat"
     lines = [
-        "nft ip io.systemd.nat|elements = { tcp . 8081 : 192.168.77.2 . 80,",
-        "nft ip io.systemd.nat|udp . 8082 : 192.168.77.2 . 81 }",
-        "nft ip io.systemd.nat|fib daddr type local dnat ip to meta l4proto . th dport map @map_port_ipport",
-        "nft ip docker-bridges|tcp dport 80 dnat ip to 172.17.0.2:80",
-        "nft ip nat|tcp dport 2222 counter dnat to 192.168.122.10:22",
-        "nft ip6 nat|tcp dport 2223 dnat to [fd00::2]:22",
+        "nft_rule ip io.systemd.nat|elements = { tcp . 8081 : 192.168.77.2 . 80,",
+        "nft_rule ip io.systemd.nat|udp . 8082 : 192.168.77.2 . 81 }",
+        "nft_rule ip io.systemd.nat|fib daddr type local dnat ip to meta l4proto . th dport map @map_port_ipport",
+        "nft_rule ip docker-bridges|tcp dport 80 dnat ip to 172.17.0.2:80",
+        "nft_rule ip nat|tcp dport 2222 counter dnat to 192.168.122.10:22",
+        "nft_rule ip6 nat|tcp dport 2223 dnat to [fd00::2]:22",
         "nat4 -A POSTROUTING -s 192.168.122.0/24 -j MASQUERADE",
     ]
     assert read(*lines).forwards == (

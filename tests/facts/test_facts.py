@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import re
 import subprocess
 from ipaddress import IPv4Address, IPv4Network
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tasks.facts import (
     NetworkState,
     TreeFact,
 )
+from tasks.facts import machine as room
 from tasks.facts.listeners import Listener, Published
 from tasks.facts.proxy import UNKNOWN
 from tasks.facts.stores import Store
@@ -409,3 +412,46 @@ def test_a_folder_that_is_open_to_others_shows_as_one_file_too_many(tmp_path: Pa
 
 def test_a_tree_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert TreeFact().process(run(TreeFact().command(str(tmp_path / "absent")))) == {}
+
+
+# How shell, awk and sed print a line's key.
+PRINTED = re.compile(r'(?:echo "|print "|\^[/|])([a-z_0-9]+)(?: |",)|[/|]([a-z_0-9]+) [\\&]')
+
+
+class Read(dict[str, list[str]]):
+    """Notes which keys are asked for."""
+
+    def __init__(self, values: dict[str, list[str]]) -> None:
+        super().__init__(values)
+        self.keys_read: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Asked for."""
+        self.keys_read.add(key)
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> list[str]:
+        """Asked for."""
+        self.keys_read.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        """Asked for."""
+        self.keys_read.add(str(key))
+        return super().__contains__(key)
+
+
+def test_each_key_is_printed_by_one_question() -> None:
+    values: dict[str, list[str]] = {}
+    for key, _, value in (line.partition(" ") for line in MACHINE):
+        values.setdefault(key, []).append(value)
+    read = Read(values)
+    room._machine(read)
+    printed: dict[str, set[str]] = {}
+    for name, question in room.QUESTIONS.items():
+        for key in read.keys_read.intersection(chain(*PRINTED.findall(question))):
+            printed.setdefault(key, set()).add(name)
+    assert {key: names for key, names in printed.items() if len(names) > 1} == {}
+    # The rest is put together in the shell.
+    left = {key for key in read.keys_read.difference(printed) if not key.startswith("before_")}
+    assert left == {"buildx", "compose", "nat4", "nat6", "ssh_port"}
