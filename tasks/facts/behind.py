@@ -89,7 +89,9 @@ def behind(values: Mapping[str, Sequence[str]]) -> Behind:
             bridges[bridge] = (*bridges.get(bridge, ()), port)
     return Behind(
         forwards=tuple(
-            dict.fromkeys(forwards(values.get("nat4", ()), values.get("nat6", ()), values.get("nft_rule", ())))
+            dict.fromkeys(
+                forwards(values.get("nat4", ()), values.get("nat6", ()), values.get("nft_rule", ()))
+            )
         ),
         tunnels=tuple(
             dict.fromkeys(
