@@ -15,7 +15,7 @@ from pyinfra.connectors.sshuserclient.client import get_ssh_config
 from tasks.clients import dokploy_api
 from tasks.connection import jumps
 from tasks.facts import MachineFact
-from tasks.facts.access import DROP_IN, EFFECTIVE, Access
+from tasks.facts.access import DROP_IN, EFFECTIVE, OURS, Access
 from tasks.facts.kept import SHELL
 from tasks.operations import armed, shut_out, ssh_says
 from tasks.rendering.templates import jinja
@@ -38,8 +38,12 @@ _KEY = "/etc/ssh/ssh_host_ed25519_key"
 _CHECK = f"""
 /usr/sbin/sshd -t
 {{ {EFFECTIVE}; }} || {{
-    echo 'sshd: another file says otherwise than {DROP_IN}; change it there, or set login_users:' >&2
-    grep -rHiE "^[[:blank:]]*($ours)[[:blank:]]" /etc/ssh/sshd_config /etc/ssh/sshd_config.d | grep -v '^{DROP_IN}:' >&2
+    echo 'sshd: another file says otherwise than {DROP_IN}: take these lines out of it, or have it sort after ours:' >&2
+    differs=$({{ printf '%s\n' "$all"; {OURS}; }} | sort | uniq -u | cut -d' ' -f1 | sort -u | paste -sd'|')
+    case $differs in *kbdinteractive*) differs="$differs|ChallengeResponseAuthentication" ;; esac
+    grep -rHinE "^[[:blank:]]*(${{differs:-$ours}})([[:blank:]]|=)" /etc/ssh/sshd_config /etc/ssh/sshd_config.d |
+        grep -v '^{DROP_IN}:' >&2
+    case $differs in *allowusers*) echo 'AllowUsers adds up over all files: login_users has to name everybody' >&2 ;; esac
     exit 1
 }}
 """.strip()
@@ -120,6 +124,8 @@ def refusals() -> Iterator[str]:
     # Where what PAM asks is let through, a line that came later could let in by that alone.
     if access.ssh_says and (second or not access.ssh_file):
         yield from ssh_says.problems(access.ssh_says, text(access, client), second_factor=second)
+    elif access.ssh_says and not access.ssh_live:
+        yield from ssh_says.overruled(access.ssh_says, text(access, client))
     if stack().strict_ssh and access.sshd:
         left = key_exchanges(access.ssh_kex)
         if not set(left) & set(transport.get_security_options().kex):

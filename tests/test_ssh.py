@@ -225,8 +225,8 @@ def test_a_second_factor_is_kept_as_the_host_has_it_and_a_key_is_asked_for_besid
 @pytest.mark.parametrize(
     ("line", "after"),
     [
-        ("match authenticationmethods keyboard-interactive", "nobody gets in without a key"),
-        ("match passwordauthentication yes", "a key alone lets people in"),
+        ("match 1 authenticationmethods keyboard-interactive", "nobody gets in without a key"),
+        ("match 1 passwordauthentication yes", "a key alone lets people in"),
     ],
 )
 def test_where_pam_may_ask_what_lets_in_by_that_alone_is_refused_later_too(line: str, after: str) -> None:
@@ -427,6 +427,44 @@ SSHD = '#!/bin/sh\ncase $* in *-f*) cat ours ;; "-T -C lport="*) cat all ;; *) e
 def test_a_file_that_overrides_ours_is_seen(tmp_path: Path, everything: str, counts: bool) -> None:
     ours = "port 22\nallowusers root\npermitrootlogin without-password\nhostkey /a\n"
     assert effective(tmp_path, everything, ours) is counts
+
+
+@pytest.mark.parametrize(
+    ("everything", "named"),
+    [
+        ("passwordauthentication yes\nusedns no\n", ["50-own.conf:2:PasswordAuthentication=yes"]),
+        (
+            "passwordauthentication no\nusedns no\nallowusers ana\n",
+            [
+                "50-own.conf:3:AllowUsers ana",
+                "AllowUsers adds up over all files: login_users has to name everybody",
+            ],
+        ),
+    ],
+)
+def test_a_late_refusal_names_the_lines_that_differ_and_no_others(
+    tmp_path: Path, everything: str, named: list[str]
+) -> None:
+    (tmp_path / "sshd").write_text(SSHD)
+    (tmp_path / "sshd").chmod(0o755)
+    (tmp_path / "drop-in").write_text("PasswordAuthentication no\nUseDNS no\nAllowUsers root\n")
+    (tmp_path / "50-own.conf").write_text("UseDNS no\nPasswordAuthentication=yes\nAllowUsers ana\n")
+    (tmp_path / "ours").write_text("passwordauthentication no\nusedns no\nallowusers root\n")
+    (tmp_path / "all").write_text(f"{everything}allowusers root\n")
+    script = ssh._CHECK.replace("/usr/sbin/sshd -t", "").replace(DROP_IN, "drop-in")
+    script = script.replace("/usr/sbin/sshd", "./sshd").replace("/etc/ssh/sshd_config.d", "50-own.conf")
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False, capture_output=True, text=True)
+    said = [line for line in done.stderr.splitlines()[1:] if not line.startswith("grep: ")]
+    assert (done.returncode, said) == (1, named)
+
+
+def test_a_file_that_comes_later_before_ours_is_refused_before_it_fails() -> None:
+    line = "ssh_says /etc/ssh/sshd_config.d/0-x.conf above 1 passwordauthentication yes"
+    for live in (True, False):
+        answer = [text for text in lines(DEBIAN_13, client(), line) if live or text != "ssh_effective yes"]
+        with fake({"/etc/os-release": answer}) as host:
+            reached(host, client())
+            assert len([*ssh.refusals()]) == (0 if live else 1)
 
 
 def test_an_sshd_that_says_nothing_goes_by_nothing(tmp_path: Path) -> None:

@@ -58,12 +58,14 @@ _TABLE_NOW = f"{{ sha256sum <{FIREWALL}; /usr/sbin/nft -s list table {TABLE}; }}
 # Exit code 0 when it is what it was when it was loaded.
 STANDS = f'[ "$({_TABLE_NOW})" = "$(cat {LOADED} 2>/dev/null)" ]'
 
+# What sshd makes of our drop-in alone, when $ours names its settings.
+OURS = f'/usr/sbin/sshd -T -f {DROP_IN} 2>/dev/null | grep -iE "^($ours) " | sort'
 # Exit code 0 when sshd, with all its files, has for every setting of ours exactly our value. Of several lines for one
 # setting the first counts, unless they add up (AllowUsers): sshd itself says what it makes of both.
 EFFECTIVE = f"""
 ours=$(sed -n 's/^\\([A-Za-z]*\\) .*/\\1/p' {DROP_IN} | grep -vix hostkey | sort -u | paste -sd'|')
 all=$({SAYS} 2>/dev/null | grep -iE "^($ours) " | sort)
-[ -n "$all" ] && [ "$all" = "$(/usr/sbin/sshd -T -f {DROP_IN} 2>/dev/null | grep -iE "^($ours) " | sort)" ]
+[ -n "$all" ] && [ "$all" = "$({OURS})" ]
 """.strip()
 
 QUESTION = f"""

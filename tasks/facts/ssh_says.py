@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 MAIN = "/etc/ssh/sshd_config"
 _OURS = "00-smarteros.conf"
-_WATCHED = (
-    "authenticationmethods|(password|pubkey|kbdinteractive|challengeresponse)authentication|strictmodes"
-)
+_WATCHED = "allowusers|authenticationmethods|(password|pubkey|kbdinteractive|challengeresponse)authentication|strictmodes"
 
 # As older releases call it.
 _TODAY = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
@@ -15,30 +13,34 @@ _TODAY = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
 
 @dataclass(frozen=True)
 class Says:
-    """A line. place: ``above`` our drop-ins' Include (key ``*``: there is none), ``match``: in a Match block, ``plain``, or
-    ``command``: an option that sshd is started with.
+    """A line. place: ``above`` ours, so that it counts first (key ``*``: nothing includes ours), ``match``: in a Match block,
+    ``plain``, or ``command``: an option that sshd is started with. line: its number.
     """
 
     file: str
     place: str
     key: str
     value: str = ""
+    line: int = 0
 
 
-# mawk as well as gawk. Of the other files only what lets people in matters: ours comes first of them.
+# mawk as well as gawk. Of the files after ours only what lets people in matters. sshd sets no locale: it reads its folder
+# in the order of bytes.
 QUESTION = rf"""
 for file in {MAIN} /etc/ssh/sshd_config.d/*.conf; do
-    [ -f "$file" ] && [ "${{file##*/}}" != {_OURS} ] && awk -v file="$file" -v main={MAIN} '
+    [ -f "$file" ] && [ "${{file##*/}}" != {_OURS} ] && LC_ALL=C awk -v file="$file" -v main={MAIN} -v ours={MAIN}.d/{_OURS} '
+        BEGIN {{ above = file == main || file < ours }}
         /^[ \t]*(#|$)/ {{ next }}
-        {{ key = tolower($1); $1 = ""; value = substr($0, 2) }}
-        key == "include" && value ~ /sshd_config\.d\/\*\.conf/ {{ included = 1; next }}
-        file == main && !included {{ print "ssh_says", file, "above", key, value; fflush() }}
+        {{ sub(/^[ \t]+/, ""); sub(/[ \t]*=[ \t]*|[ \t]+/, " "); key = tolower($1); $1 = ""; value = substr($0, 2) }}
+        key == "include" && value ~ /sshd_config\.d\/\*\.conf/ {{ above = 0; included = 1; next }}
+        key == "match" && file != main {{ above = 0 }}
+        above {{ print "ssh_says", file, "above", NR, key, value; fflush() }}
         key == "match" {{ inside = 1 }}
         key ~ /^({_WATCHED})$/ {{
-            print "ssh_says", file, inside ? "match" : "plain", key, value
+            print "ssh_says", file, inside ? "match" : "plain", NR, key, value
             fflush()
         }}
-        END {{ if (file == main && !included) print "ssh_says", file, "above", "*" }}' "$file"
+        END {{ if (file == main && !included) print "ssh_says", file, "above", 0, "*" }}' "$file"
 done
 """.strip()
 
@@ -52,7 +54,7 @@ for file in "$unit" /etc/default/ssh; do
                 sub(/[;"\047].*| [$-].*/, "", options[i])
                 sub(/[ =]+/, " ", options[i])
                 split(options[i], words, " ")
-                print "ssh_says", file, "command", tolower(words[1]) substr(options[i], length(words[1]) + 1)
+                print "ssh_says", file, "command", 0, tolower(words[1]) substr(options[i], length(words[1]) + 1)
                 fflush()
             }
         }'
@@ -66,7 +68,7 @@ def said(lines: Sequence[str]) -> tuple[Says, ...]:
 
 
 def _says(line: str) -> Says:
-    file, place, rest = line.split(" ", 2)
+    file, place, number, rest = line.split(" ", 3)
     key, _, value = rest.partition(" ")
     value = value.partition(" #")[0].replace('"', "")
-    return Says(file, place, _TODAY.get(key, key), value.strip())
+    return Says(file, place, _TODAY.get(key, key), value.strip(), int(number))

@@ -9,6 +9,11 @@ from tasks.facts.ssh_says import MAIN, Says
 
 _FOLDER = "/etc/ssh/sshd_config.d/*.conf"
 _TOP = f"put `Include {_FOLDER}` at its top"
+_OURS = "00-smarteros.conf"
+# Of these each line adds to the others, wherever it stands; more host keys do no harm, and another word means the same.
+_ADD_UP = ("allowusers",)
+_HARMLESS = ("hostkey",)
+_SAME = {"without-password": "prohibit-password"}
 _KEY = {"publickey"}
 _SECOND = {"publickey", "keyboard-interactive"}
 _ELSE = "take the line out if that is what you want"
@@ -25,9 +30,8 @@ _IN_BLOCKS = {
 def problems(found: Iterable[Says], ours: str, *, second_factor: bool = False) -> Iterator[str]:
     """Each reason, with what to do. ours: the text of our drop-in. Pure."""
     lines = tuple(found)
-    wanted = {key.lower(): value for key, value in re.findall(r"^(\w+) (.+)$", ours, re.MULTILINE)}
-    yield from _order(lines, wanted)
-    yield from _options(lines, wanted)
+    yield from overruled(lines, ours)
+    yield from _options(lines, _wanted(ours))
     for item in lines:
         where = f"sshd: {item.file} says `{item.key} {item.value}`{' in a Match block' if item.place == 'match' else ''}"
         if item.place in ("above", "command"):
@@ -46,6 +50,23 @@ def problems(found: Iterable[Says], ours: str, *, second_factor: bool = False) -
                 f"{where}, and afterwards keys count no more that others could write: see `namei -l` of each user's "
                 "~/.ssh/authorized_keys, take the right from them (chmod go-w), and take the line out"
             )
+
+
+def overruled(found: Iterable[Says], ours: str) -> Iterator[str]:
+    """Of the reasons those that sshd would not go by our drop-in. Pure."""
+    lines, wanted = tuple(found), _wanted(ours)
+    yield from _order(lines, wanted)
+    for item in lines:
+        if item.place == "plain" and item.key in _ADD_UP and item.key in wanted:
+            yield (
+                f"sshd: {item.file}, line {item.line}, says `{item.key} {item.value}`, and such lines add up: name in login_users "
+                "who may log in, and take the line out"
+            )
+
+
+def _wanted(ours: str) -> dict[str, str]:
+    """Ours: key → value."""
+    return {key.lower(): value for key, value in re.findall(r"^(\w+) (.+)$", ours, re.MULTILINE)}
 
 
 def methods(found: Iterable[Says]) -> str:
@@ -99,8 +120,20 @@ def _order(lines: tuple[Says, ...], wanted: Mapping[str, str]) -> Iterator[str]:
     for item in above:
         if item.key == "match":
             yield f"sshd: {MAIN} includes {_FOLDER} within a Match block: {_TOP}"
-        elif item.key in wanted and wanted[item.key].lower() != item.value.lower():
+        elif item.key in _ADD_UP + _HARMLESS or _same(item, wanted):
+            continue
+        elif item.file == MAIN:
             yield (
                 f"sshd: {MAIN} says `{item.key} {item.value}` before it includes {_FOLDER}, and the first counts: "
                 f"{_TOP}, or take the line out"
             )
+        else:
+            yield (
+                f"sshd: {item.file}, line {item.line}, says `{item.key} {item.value}`, and is read before our {_OURS}, and the first "
+                f"counts: rename it so that it sorts after {_OURS}, or take the line out"
+            )
+
+
+def _same(item: Says, wanted: Mapping[str, str]) -> bool:
+    value = item.value.lower()
+    return _SAME.get(value, value) == wanted.get(item.key, value).lower()

@@ -152,7 +152,7 @@ def test_keys_that_a_program_has_are_not_known_to_be_missing(root: Path) -> None
 
 def test_a_program_for_keys_that_sshd_is_started_with_counts_too(root: Path) -> None:
     program = "authorizedkeyscommand /usr/share/eic/keys %u %f"
-    more = [f"ssh_says ssh.service command {program}"]
+    more = [f"ssh_says ssh.service command 0 {program}"]
     known = found(root, f"{OPEN}authorizedkeyscommand none\n", more=more)
     assert (known.unsure, known.sources) == ({"carol": program}, (program,))
 

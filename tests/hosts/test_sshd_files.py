@@ -36,6 +36,19 @@ CONDITIONS = [
         settings=FEW,
     ),
     Condition(
+        "a file of theirs that is read before ours",
+        "mkdir -p /etc/ssh/sshd_config.d && printf 'Port 22\\nPasswordAuthentication yes\\n' >/etc/ssh/sshd_config.d/0-x.conf",
+        "rm /etc/ssh/sshd_config.d/0-x.conf",
+        refused=(
+            (
+                "sshd: /etc/ssh/sshd_config.d/0-x.conf, line 2, says `passwordauthentication yes`, and is read before our "
+                "00-smarteros.conf, and the first counts: rename it so that it sorts after 00-smarteros.conf, or take the line "
+                "out"
+            ),
+        ),
+        settings=FEW,
+    ),
+    Condition(
         "no Include at all, as an older release or a hand has left it",
         KEPT + f"sed -i '/^Include/d' {MAIN}",
         BACK,

@@ -14,21 +14,25 @@ TOP = f"put `{INCLUDE}` at its top"
 FOLDER = "/etc/ssh/sshd_config.d/*.conf"
 
 
-def lines(folder: Path, text: str, other: str = "", *, second_factor: bool = False) -> list[str]:
+def lines(
+    folder: Path,
+    text: str,
+    other: str = "",
+    *,
+    name: str = "50-cloud-init.conf",
+    ours: str = OURS,
+    **kept: bool,
+) -> list[str]:
     """The refusals of a host with this sshd_config, and this file in its folder."""
     (folder / "sshd_config.d").mkdir(exist_ok=True)
     (folder / "sshd_config").write_text(text)
     if other:
-        (folder / "sshd_config.d" / "50-cloud-init.conf").write_text(other)
+        (folder / "sshd_config.d" / name).write_text(other)
     script = QUESTION.replace("/etc/ssh", str(folder))
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     printed = done.stdout.replace(str(folder), "/etc/ssh").splitlines()
-    return list(
-        problems(
-            said([line.removeprefix("ssh_says ") for line in printed]), OURS, second_factor=second_factor
-        )
-    )
+    return list(problems(said([line.removeprefix("ssh_says ") for line in printed]), ours, **kept))
 
 
 @pytest.mark.parametrize(
@@ -104,13 +108,13 @@ def test_a_second_factor_for_all_is_refused_or_becomes_ours(tmp_path: Path) -> N
     line = f"AuthenticationMethods {both}\n"
     where = "sshd: /etc/ssh/sshd_config.d/50-cloud-init.conf says"
     assert lines(tmp_path, f"{INCLUDE}\n", line) == [f"{where} `authenticationmethods {both}`, {KEEP}"]
-    found = said(["/etc/ssh/sshd_config plain authenticationmethods publickey"])
-    first = said([f"/etc/ssh/sshd_config.d/50-cloud-init.conf plain authenticationmethods {both}"])
+    found = said(["/etc/ssh/sshd_config plain 1 authenticationmethods publickey"])
+    first = said([f"/etc/ssh/sshd_config.d/50-cloud-init.conf plain 1 authenticationmethods {both}"])
     assert methods([]) == "publickey"
     assert methods(found) == "publickey"
     assert methods([*found, *first]) == both
     for other in ("publickey,password", "publickey keyboard-interactive", "any"):
-        assert methods(said([f"{MAIN} plain authenticationmethods {other}"])) == "publickey"
+        assert methods(said([f"{MAIN} plain 1 authenticationmethods {other}"])) == "publickey"
 
 
 def test_keys_that_others_could_write_are_refused_before_they_count_no_more(tmp_path: Path) -> None:
@@ -118,6 +122,49 @@ def test_keys_that_others_could_write_are_refused_before_they_count_no_more(tmp_
         (
             f"sshd: {MAIN} says `strictmodes no`, and afterwards keys count no more that others could write: see `namei -l` of "
             "each user's ~/.ssh/authorized_keys, take the right from them (chmod go-w), and take the line out"
+        )
+    ]
+
+
+EARLY = ("00-own.conf", "0-x.conf", "-a.conf", "00-S.conf", "00-smarteros-own.conf")
+
+
+@pytest.mark.parametrize("name", EARLY)
+@pytest.mark.parametrize("line", ["PasswordAuthentication yes", "  passwordauthentication=yes # for all"])
+def test_a_file_that_sorts_before_ours_is_refused(tmp_path: Path, name: str, line: str) -> None:
+    value = line.strip().lower().replace("=", " ").partition(" #")[0]
+    found = lines(tmp_path, f"{INCLUDE}\n", f"# ours\nPort 2222\nHostKey /x\n{line}\n", name=name)
+    assert found == [
+        (
+            f"sshd: /etc/ssh/sshd_config.d/{name}, line 4, says `{value}`, and is read before our 00-smarteros.conf, and the first "
+            "counts: rename it so that it sorts after 00-smarteros.conf, or take the line out"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("00-own.conf", "PasswordAuthentication no\nPort 2222\nPermitRootLogin without-password\n"),
+        ("00-own.conf", "Match User ana\n  X11Forwarding yes\n"),
+        ("00-smarteross.conf", "PasswordAuthentication yes\n"),
+        ("01-own.conf", "PasswordAuthentication yes\n"),
+        ("a.conf", "PasswordAuthentication yes\nAllowUsers ana\n"),
+    ],
+)
+def test_what_says_the_same_or_comes_later_is_fine(tmp_path: Path, name: str, text: str) -> None:
+    ours = f"{OURS}PermitRootLogin prohibit-password\nX11Forwarding no\n"
+    assert lines(tmp_path, f"{INCLUDE}\n", text, name=name, ours=ours) == []
+
+
+@pytest.mark.parametrize("name", ["00-own.conf", "90-own.conf"])
+def test_users_whom_another_file_names_add_up_with_ours(tmp_path: Path, name: str) -> None:
+    assert lines(
+        tmp_path, f"{INCLUDE}\n", "AllowUsers ana\n", name=name, ours=f"AllowUsers root\n{OURS}"
+    ) == [
+        (
+            f"sshd: /etc/ssh/sshd_config.d/{name}, line 1, says `allowusers ana`, and such lines add up: name in login_users who "
+            "may log in, and take the line out"
         )
     ]
 
@@ -146,24 +193,24 @@ def started(folder: Path, unit: str, default: str) -> list[str]:
 
 def test_what_sshd_is_started_with_is_known(tmp_path: Path) -> None:
     assert started(tmp_path, EC2, '# SSHD_OPTS="-o X=y"\nSSHD_OPTS=\n') == [
-        "ssh.service command authorizedkeyscommand /usr/share/eic/keys %u %f",
-        "ssh.service command authorizedkeyscommanduser eic",
+        "ssh.service command 0 authorizedkeyscommand /usr/share/eic/keys %u %f",
+        "ssh.service command 0 authorizedkeyscommanduser eic",
     ]
     plain = "{ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D $SSHD_OPTS ; pid=0 }"
     options = 'SSHD_OPTS="-4 -o PasswordAuthentication=yes -oUseDNS=no -p 22"\n'
     assert started(tmp_path, plain, options) == [
-        "default command passwordauthentication yes",
-        "default command usedns no",
+        "default command 0 passwordauthentication yes",
+        "default command 0 usedns no",
     ]
 
 
 def test_an_option_that_counts_before_our_file_is_refused() -> None:
     found = said(
         [
-            "ssh.service command authorizedkeyscommand /usr/share/eic/keys %u %f",
-            "ssh.service command passwordauthentication yes",
-            "/etc/default/ssh command authenticationmethods any",
-            "/etc/default/ssh command passwordauthentication no",
+            "ssh.service command 0 authorizedkeyscommand /usr/share/eic/keys %u %f",
+            "ssh.service command 0 passwordauthentication yes",
+            "/etc/default/ssh command 0 authenticationmethods any",
+            "/etc/default/ssh command 0 passwordauthentication no",
         ]
     )
     assert [*problems(found, OURS)] == [
