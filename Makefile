@@ -74,7 +74,8 @@ check: $(VENV)/ready ## what users do, done once for each service (or for SERVIC
 	@$(EXISTS)
 	@SMARTEROS_CHECK="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.check.run
 
-undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks
+undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks for the word yes
+	@$(EXISTS)
 	@$(BIN)/pyinfra $(INVENTORY) tasks.commands.undo_host.run
 
 lock: $(VENV)/ready ## pins what pyproject.toml asks for, with hashes

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tasks.connection import confirm
+
 # pyinfra as it was tested; a paramiko before this one knows no key exchange that strict_ssh leaves.
 _VERSIONS = {"pyinfra": "3.10", "paramiko": "5.1"}
 _PACKAGES = (
@@ -104,6 +106,7 @@ def shown_briefly() -> None:
     kind.show = show
     main: Any = sys.modules.get("pyinfra_cli.cli")
     if main is not None:
+        confirm.lay(main)
         main.make_inventory = _explained(main.make_inventory, (command_line.CliError, kind))
 
 

@@ -67,7 +67,7 @@ class Deployment:
             self.argv(*flags, *arguments, inventory=inventory, deploy=deploy, **settings),
             cwd=ROOT,
             env={**os.environ, "SMARTEROS_LAB": self.lab.name, **(environment or {})},
-            input=typed if yes else "\n",
+            input=typed if yes else typed or "\n",
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -120,7 +120,7 @@ def test_every_command_of_the_readme_works(copy: Copy) -> None:
     for command in commands:
         here = command.replace("inventories/prod.py", "inventories/lab.py")
         bench = f' BENCH="--pairs 1 --first 0 --lab {copy.lab} --host lab-1"' if here == "make bench" else ""
-        copy.shell(here + bench, given="\n")
+        copy.shell(here + bench, given="yes\n")
         if here.startswith("make undo-host"):
             copy.make("deploy", "INVENTORY=inventories/lab.py", given="\n")
 

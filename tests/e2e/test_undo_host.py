@@ -82,7 +82,7 @@ def test_a_host_with_files_of_its_own_gets_all_of_them_back(bare: Deployment) ->
         == "Authorized users only. Access to this system is monitored and recorded.\n"
     )
 
-    assert bare.run(yes=False, deploy=UNDO, **CORE).changes == [UNDONE]
+    assert bare.run(yes=False, typed="yes\n", deploy=UNDO, **CORE).changes == [UNDONE]
     assert sorted(before - look(bare)) == []
     assert bare.sh(OURS).splitlines() == [
         "/etc/credstore.encrypted/smarteros-unseal",

@@ -1,0 +1,55 @@
+"""Confirm: pyinfra's question before it changes anything, answered without a traceback where nobody can, and by the word
+alone where what goes cannot be had back by a second run.
+"""
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+_YES = ("", "y", "yes")
+_DESTRUCTIVE = ("tasks.commands.undo_host.run",)
+
+
+def meant(answer: str | None, argv: Sequence[str]) -> str:
+    """Why the answer is no yes, empty where it is one; None: nobody answered. Pure."""
+    if answer is None:
+        command = shlex.join([*argv[:1], "-y", *argv[1:]])
+        return (
+            f"nobody answered (no terminal, as in cron or CI), and nothing was done: {command} does not ask"
+        )
+    if answer.strip().lower() in (_YES[2:] if _destructive(argv) else _YES):
+        return ""
+    return f"the answer was {answer.strip()!r}, and nothing was done: {_wanted(argv)} would have gone on"
+
+
+def _destructive(argv: Sequence[str]) -> bool:
+    return not {*_DESTRUCTIVE}.isdisjoint(argv)
+
+
+def _wanted(argv: Sequence[str]) -> str:
+    return "the word yes" if _destructive(argv) else "Enter, or yes,"
+
+
+def lay(command_line: Any) -> None:
+    """From now on pyinfra's command line (pyinfra_cli.cli) asks so."""
+    command_line._do_confirm = asking(sys.argv, input)  # noqa: SLF001  it has no other place for it
+
+
+def asking(argv: Sequence[str], ask: Callable[[], str]) -> Callable[[str], bool]:
+    """In the place of pyinfra's: the changes refused end the program with exit code 1, a question in between is a no."""
+
+    def confirmed(message: str) -> bool:
+        sys.stderr.write(f"\n    {message}\n    {_wanted(argv).rstrip(',')} goes on, anything else ends it: ")
+        sys.stderr.flush()
+        try:
+            answer: str | None = ask()
+        except EOFError:
+            answer = None
+        if why := meant(answer, argv):
+            if message.startswith("Detected changes"):
+                sys.exit(f"\n{why}" if answer is None else why)
+            return False
+        return True
+
+    return confirmed

@@ -1,0 +1,78 @@
+"""pyinfra's question: who answers it how, and what a run says that nobody could answer."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tasks.connection.confirm import asking, meant
+from tests.samples import ROOT
+
+DEPLOY = (".venv/bin/pyinfra", "inventories/prod.py", "deploy.py")
+UNDO = (".venv/bin/pyinfra", "inventories/prod.py", "tasks.commands.undo_host.run")
+DETECTED = "Detected changes displayed above, skip this step with -y"
+
+
+@pytest.mark.parametrize("answer", ["", "y", "Y", "yes", " yes "])
+def test_a_deploy_goes_on_at_enter_and_at_a_yes(answer: str) -> None:
+    assert meant(answer, DEPLOY) == ""
+
+
+@pytest.mark.parametrize("answer", ["n", "no", "x"])
+def test_another_answer_is_said(answer: str) -> None:
+    end = "Enter, or yes, would have gone on"
+    assert meant(answer, DEPLOY) == f"the answer was {answer!r}, and nothing was done: {end}"
+
+
+@pytest.mark.parametrize("answer", ["", "y", "n"])
+def test_what_takes_away_wants_the_whole_word(answer: str) -> None:
+    said = f"the answer was {answer!r}, and nothing was done: the word yes would have gone on"
+    assert meant(answer, UNDO) == said
+    assert meant("yes", UNDO) == ""
+
+
+def test_who_cannot_be_asked_is_told_the_command() -> None:
+    assert meant(None, DEPLOY) == (
+        "nobody answered (no terminal, as in cron or CI), and nothing was done: "
+        ".venv/bin/pyinfra -y inventories/prod.py deploy.py does not ask"
+    )
+
+
+def nobody() -> str:
+    raise EOFError
+
+
+@pytest.mark.parametrize("ask", [nobody, lambda: "n"])
+def test_what_is_not_wanted_ends_with_exit_code_1(ask: Callable[[], str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        asking(DEPLOY, ask)(DETECTED)
+    assert "nothing was done" in str(raised.value.code)
+    assert asking(DEPLOY, ask)("One of more hosts failed, continue?") is False
+
+
+@pytest.mark.parametrize(
+    ("stdin", "code", "said"),
+    [("", 1, "does not ask"), ("n\n", 1, "the answer was 'n'"), ("y\n", 0, "Beginning operation run")],
+)
+def test_pyinfra_itself_asks_so(stdin: str, code: int, said: str) -> None:
+    program = """
+import sys
+from pyinfra_cli import cli
+from tasks.connection import footing
+footing.shown_briefly()
+if cli._do_confirm("Detected changes displayed above"):
+    print("--> Beginning operation run...")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=os.environ,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert said in done.stderr + done.stdout
