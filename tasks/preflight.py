@@ -82,6 +82,7 @@ def checked() -> Commands:
         machine = known(MachineFact)
     held = takeover.accepted() | adoption.accepted()
     reasons = list(problems(machine, services(), time.time(), held, survey.images()))
+    reasons += dns.shared()
     reasons += survey.refusals()
     reasons += takeover.refusals()
     reasons += adoption.refusals()

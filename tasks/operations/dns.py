@@ -1,11 +1,17 @@
 """Dns: domains that lead elsewhere. No certificate is to be had for them until their name leads to this host."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
+from pyinfra import context
+
+from tasks.connection.said import Said
 from tasks.facts.names import Names, NamesFact
 from tasks.model import catalogue
 from tasks.run import host, known, services, stack
+
+_NAMED = 3
 
 
 def domains() -> list[str]:
@@ -13,6 +19,25 @@ def domains() -> list[str]:
     return [
         name for item in services() for route in item.routes for name in catalogue.domains(stack(), route)
     ]
+
+
+def shared() -> Iterator[str]:
+    """Other hosts of this run that would answer under the same names: a name leads to one of them, as does its certificate."""
+    target, mine = host(), {*_served()}
+    for other in target.state.inventory:
+        if other is target or not target.state.is_host_in_limit(other):
+            continue
+        with context.ctx_host.use(other), suppress(Said):  # it refuses its own settings itself
+            if both := [name for name in _served() if name in mine]:
+                more = f" and {len(both) - _NAMED} more" if len(both) > _NAMED else ""
+                yield (
+                    f"domains: {', '.join(both[:_NAMED])}{more}: also deployed to the host {other.name}: give each host its own zone, "
+                    "or deploy one (--limit)"
+                )
+
+
+def _served() -> list[str]:
+    return domains() if any(item.phase == "proxy" for item in services()) else []
 
 
 def elsewhere(names: Iterable[str]) -> dict[str, str]:

@@ -2,10 +2,15 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
+
+from pyinfra.api import Config, Inventory, State
+from pyinfra.context import ctx_host, ctx_state
 
 from tasks.facts.names import Names, NamesFact
 from tasks.operations import dns
 from tests.fake import fake
+from tests.samples import settings
 
 LINES = [
     "own 10.0.0.7",
@@ -84,3 +89,28 @@ def test_the_host_is_asked_about_every_domain_once_and_about_none_never() -> Non
         )
     with fake({}):
         assert dns.elsewhere([]) == {}
+
+
+def shared(*others: dict[str, Any], limit: bool = False) -> list[str]:
+    """What is said on the first of these hosts."""
+    data = [settings(), *(settings(**changes) for changes in others)]
+    names = [(f"@fake/{number}", each) for number, each in enumerate(data)]
+    state = State(Inventory((names, {})), Config())
+    first = state.inventory.get_host("@fake/0")
+    if limit:
+        state.limit_hosts = [first]
+    with ctx_state.use(state), ctx_host.use(first):
+        return [*dns.shared()]
+
+
+def test_two_hosts_of_a_run_have_no_domain_in_common() -> None:
+    assert shared() == []
+    assert shared({"zone": "other.cl", "mirror_zones": []}) == []
+    assert shared({"services": ["vault", "postgres"]}) == []
+    assert shared({"zone": "no zone"}) == []
+    assert shared({}, limit=True) == []
+    (line,) = shared({})
+    assert line.startswith("domains: ")
+    assert line.endswith(
+        " more: also deployed to the host @fake/1: give each host its own zone, or deploy one (--limit)"
+    )
