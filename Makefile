@@ -5,6 +5,8 @@ INVENTORY ?= inventories/prod.py
 export SMARTEROS_LAB ?= default
 # pyinfra takes a file that is not there for the name of a host.
 EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTORY)" >&2; exit 1; }
+# Exit code 0 where this checkout has a lab.
+LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host give-secrets test-mail lock
@@ -18,11 +20,11 @@ $(VENV)/ready: requirements.lock
 up: $(VENV)/ready ## a throwaway bare host here, the whole deploy on it, and a table of what answers where
 	@$(BIN)/python -m tests.lab up --smarteros
 	@$(BIN)/pyinfra -y inventories/lab.py deploy.py
-	@$(BIN)/pyinfra -y inventories/lab.py tasks.commands.verify.run 2>&1 | sed -n '/SERVICE /,/^ *\[/{/^ *\[/!p}'
 
-down: ## removes everything that `up` made
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tests.lab down --purge; fi
-	@rm -rf $(VENV)
+down: ## removes the lab that SMARTEROS_LAB names (default), and with the last one all that `up` made; names the others
+	@$(LABS) || [ -x $(BIN)/python ] || { echo "no lab of this checkout is up"; exit 0; }; \
+	[ -x $(BIN)/python ] || .ci/venv $(VENV); $(BIN)/python -m tests.lab down --purge
+	@$(LABS) || rm -rf $(VENV)
 
 test: $(VENV)/ready ## lint, types, unit, golden files, and the lab end to end
 	@.ci/test $(BIN)

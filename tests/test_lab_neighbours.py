@@ -87,3 +87,12 @@ def test_an_image_without_a_tag_cannot_be_served() -> None:
         PublishError, match="localhost:5000/a has no tag: the lab cannot tell which image it is"
     ):
         target("default.1", "localhost:5000/a")
+
+
+def test_the_other_labs_of_a_checkout_are_known_by_name(tmp_path: Path) -> None:
+    for name in ("one", "two", "authority"):
+        (tmp_path / name).mkdir()
+    for name in ("one", "two"):
+        (tmp_path / name / "ssh_key").touch()
+    assert State("one", tmp_path).others() == ["two"]
+    assert State("gone", tmp_path).others() == ["one", "two"]

@@ -244,6 +244,23 @@ def test_a_name_that_leads_elsewhere_and_has_no_certificate_is_a_warning(
         assert len(said) == (1 if fails else 2)
 
 
+def test_a_takeover_of_which_no_domain_answers_is_put_back(
+    answered: Caddy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "_PATIENCE", 0.3)
+    few = ["vault", "vault-auth-validator", "caddy"]
+    away = [f"name {name} 203.0.113.9" for name in ("api.smarterbot.cl", "api.smarterbot.store")]
+    for state, fails in (["u|"], True), ([], False):
+        answers = {"takeover/unverified": state, "docker ps -aq": [], "perl -MSocket": away}
+        with fake(answers, services=few, takeover="traefik") as host:
+            monkeypatch.setattr(host, "log_styled", lambda *_, **__: None)
+            done = [str(command) for command in commands(verify.verified)]
+        assert [line for line in done if "undo-takeover.sh" in line] == (
+            ["bash /root/undo-takeover.sh || true"] if fails else []
+        )
+        assert bool(done) == fails
+
+
 def test_a_plan_asks_nobody() -> None:
     with fake({}, executing=False):
         assert commands(verify.verified) == []

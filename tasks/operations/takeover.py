@@ -157,9 +157,14 @@ def stands() -> Commands:
         yield StringCommand(f"rm -f {STATE}/unverified")
 
 
+def unproven() -> bool:
+    """Whether an old proxy has made way, and nobody has verified yet that ours answers in its place."""
+    return _found().unverified
+
+
 def put_back() -> Generator[StringCommand, None, str]:
     """Part of an operation: undoes a takeover that is not verified; returns lines that say so, or nothing."""
-    if not _found().unverified:
+    if not unproven():
         return ""
     yield StringCommand(f"bash {UNDO} || true")
     found = known(TakeoverFact)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -88,8 +89,9 @@ def documented(sign: str) -> list[str]:
 def test_make_up_deploys_to_a_bare_host_and_ends_with_the_table(copy: Copy) -> None:
     output = copy.make("up")
     assert re.search(r"images: (local|upstream|.*registry.*)", output)
-    *_, last = output.rstrip().split("SERVICE ")
-    rows = [line.split() for line in last.splitlines()[1:]]
+    _, last = output.rstrip().split("SERVICE ")
+    table = takewhile(lambda line: line.strip() and "[" not in line, last.splitlines()[1:])
+    rows = [line.split() for line in table]
     assert sorted((row[0], row[1]) for row in rows) == sorted(
         [(name, "-") for name in ("vault", "postgres", "redis", "caddy")]
         + [(name, f"https://{domain}/") for domain, name in DOMAINS.items()]
@@ -141,10 +143,13 @@ def test_make_down_removes_a_lab_and_no_other(copy: Copy, lab: Lab) -> None:
     kinds = (docker.containers, docker.volumes, docker.networks)
     assert all(kind.list(filters=label) for kind in kinds)
     assert (state.FOLDER / "doomed").exists()
-    doomed.make("down")
+    said = doomed.make("down")
     assert docker.containers.list(all=True, filters=label) == []
     assert docker.volumes.list(filters=label) == []
     assert docker.networks.list(filters=label) == []
     assert not (state.FOLDER / "doomed").exists()
-    assert not (copy.folder / ".venv").exists()
+    # It is what the others are removed with.
+    assert f"still up: lab {lab.name}; to remove it: SMARTEROS_LAB={lab.name} make down\n" in said
+    assert (copy.folder / ".venv").exists()
+    assert "lab doomed was not up\n" in doomed.make("down")
     assert lab.host("lab-1").run("docker exec caddy-proxy true").returncode == 0

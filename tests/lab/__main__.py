@@ -51,8 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
                 neighbours.remove(machine.docker(say), given.name, given.checkout)
                 say(f"lab {given.name} of {given.checkout} is down")
             case "down":
+                was = lab.state.folder.exists()
                 lab.down(purge=given.purge)
-                say(f"lab {lab.name} is down")
+                say(f"lab {lab.name} {'is down' if was else 'was not up'}")
+                for name in lab.state.others():
+                    say(f"still up: lab {name}; to remove it: SMARTEROS_LAB={name} make down")
             case "publish":
                 lab.publish(given.images)
             case "status":

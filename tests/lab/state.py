@@ -120,6 +120,12 @@ class State:
         """To be done when the machine has none any more."""
         shutil.rmtree(self.authority.parent, ignore_errors=True)
 
+    def others(self) -> list[str]:
+        """The names of this checkout's other labs."""
+        return sorted(
+            path.parent.name for path in self.root.glob("*/ssh_key") if path.parent.name != self.name
+        )
+
     def remove(self) -> None:
         """Forget the lab."""
         shutil.rmtree(self.folder, ignore_errors=True)
