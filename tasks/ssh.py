@@ -17,7 +17,7 @@ from tasks.connection import jumps
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, OURS, Access
 from tasks.facts.kept import SHELL
-from tasks.operations import armed, shut_out, ssh_says
+from tasks.operations import armed, pending, shut_out, ssh_says
 from tasks.rendering.templates import jinja
 from tasks.run import Commands, Refused, host, known, operation, services, stack
 
@@ -66,7 +66,7 @@ def hardened() -> Commands:
     if not access.ssh_keywords:
         raise Refused(f"sshd on {host().name} cannot read its own configuration: `sshd -t` there says why")
     wanted = text(access, client)
-    if access.ssh_file != f"{sha256(wanted.encode()).hexdigest()} 644 root:root" or not access.ssh_live:
+    if _changes(access, wanted):
         if not access.ssh_file:
             led = shut_out.tunnels(known(MachineFact).listeners, access.ssh_ports)
             for line in (*shut_out.named(access.logins, stack().login_users), *led):
@@ -78,6 +78,18 @@ def hardened() -> Commands:
         yield f"[ -s {_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {_KEY}"
         make, undo = restarts(access)
         yield from armed.proven(armed.Change("sshd", {DROP_IN: wanted}, f"{_CHECK}\n{make}", undo))
+
+
+def _changes(access: Access, wanted: str) -> bool:
+    """Whether there is something to write, or to load."""
+    return access.ssh_file != f"{sha256(wanted.encode()).hexdigest()} 644 root:root" or not access.ssh_live
+
+
+def would_shut_out() -> Iterator[str]:
+    """Why a restart of sshd, with what its files say now, would not let this run's own login in again."""
+    machine, client = known(MachineFact), getattr(host().connector, "client", None)
+    if client is not None:
+        yield from pending.problems(machine.access, machine.listeners, client.get_transport().get_username())
 
 
 def restarts(access: Access) -> tuple[str, str]:
@@ -112,7 +124,8 @@ def refusals() -> Iterator[str]:
     if client is None:
         return
     users, transport = stack().login_users, client.get_transport()
-    if getattr(transport.auth_handler, "auth_method", "") in ("password", "keyboard-interactive"):
+    password = getattr(transport.auth_handler, "auth_method", "") in ("password", "keyboard-interactive")
+    if password:
         yield (
             f"ssh_password: this run logs in with a password, and afterwards only keys count: give "
             f"{transport.get_username()!r} one (ssh-copy-id), and take ssh_password out of the inventory"
@@ -126,6 +139,8 @@ def refusals() -> Iterator[str]:
         yield from ssh_says.problems(access.ssh_says, text(access, client), second_factor=second)
     elif access.ssh_says and not access.ssh_live:
         yield from ssh_says.overruled(access.ssh_says, text(access, client))
+    if access.sshd and not password and _changes(access, text(access, client)):
+        yield from would_shut_out()
     if stack().strict_ssh and access.sshd:
         left = key_exchanges(access.ssh_kex)
         if not set(left) & set(transport.get_security_options().kex):

@@ -61,6 +61,8 @@ def undone() -> Commands:
     if not (what.back or what.gone or what.modes):
         return
     if DROP_IN in (*what.back, *what.gone):
+        if reasons := [*ssh.would_shut_out()]:
+            raise Refused("\n".join(reasons))
         yield from armed.proven(ssh.taken_back())
         what = undoing(known(BeforeFact), what.ranges)  # with the units that this has brought
     yield StringCommand(script(what))

@@ -29,7 +29,7 @@ class Access:
     loaded. ssh_ports: where sshd and ssh.socket listen. ways: ports that this run came in by, or an earlier one → the
     interface, empty where it is not known. ssh_keywords, ssh_kex: what this sshd knows. ssh_unit: whose the daemon is. ssh_socket: systemd
     listens for it (``daemon``), or starts one for each connection (``each``). logins: before our first run. ssh_live: nothing overrides our
-    drop-in, and the daemon is newer than it.
+    drop-in, and the daemon is newer than it. came: this run's connection as SSH_CONNECTION has it.
     """
 
     armed: bool = False
@@ -50,6 +50,7 @@ class Access:
     ssh_file: str = ""
     ssh_live: bool = False
     ssh_says: tuple[Says, ...] = ()
+    came: tuple[str, ...] = ()
 
 
 # The kernel's rules as this nft prints them, and the file that they came from: files/units/smarteros-firewall.service
@@ -154,6 +155,7 @@ def access(values: Mapping[str, Sequence[str]], listening: Sequence[Listener] = 
         ssh_file=files.get(DROP_IN, ""),
         ssh_live="ssh_effective" in values and fresh,
         ssh_says=said(values.get("ssh_says", ())),
+        came=tuple(next(iter(values.get("way", ())), "").split()),
     )
 
 

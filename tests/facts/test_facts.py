@@ -29,6 +29,7 @@ from tasks.facts import (
 )
 from tasks.facts import machine as room
 from tasks.facts.listeners import Listener, Published
+from tasks.facts.pending import PendingFact
 from tasks.facts.proxy import UNKNOWN
 from tasks.facts.stores import Store
 from tasks.facts.surroundings import Route, Surroundings
@@ -310,6 +311,7 @@ COMMANDS = [
     TreeFact().command("/opt/smarteros/current/", ("/root/Caddyfile", "/root/it's")),
     DatabasesFact().command(),
     DatabasesFact().command(("crm", "erp")),
+    PendingFact().command("ssh.service", "it's", ("192.0.2.9", "1", "203.0.113.7", "22")),
 ]
 
 

@@ -22,6 +22,13 @@ ssh -fN -i /run/led -R 2201:127.0.0.1:22 -oStrictHostKeyChecking=no -oUserKnownH
 """
 PASSWORD = "sshd: a password logs nobody in from now on"
 
+PENDING = "/etc/ssh/sshd_config.d/50-own.conf"
+NOT_AGAIN = (
+    "sshd: with what its files say now it would not let this run in once it restarts, which the change needs, and taking "
+    "the change back would not help"
+)
+MEND = "mend that first, `systemctl reload ssh.service`, and see that a new login comes in before the old one ends"
+
 CONDITIONS = [
     Condition(
         "a line of theirs before the Include",
@@ -152,6 +159,48 @@ CONDITIONS = [
         "mkdir -p /etc/ssh/sshd_config.d && echo 'PasswordAuthentication yes' >/etc/ssh/sshd_config.d/50-cloud-init.conf",
         "rm /etc/ssh/sshd_config.d/50-cloud-init.conf",
         settings=FEW,
+    ),
+    *(
+        Condition(
+            f"written and not loaded yet: {name}",
+            f"printf '{text}\\n' >{PENDING}",
+            f"rm {PENDING}",
+            refused=(f"{NOT_AGAIN}: {why} ({PENDING}:{lines}): {MEND}",),
+            values={"to": "hostname -I | cut -d' ' -f1"},
+            settings=FEW,
+        )
+        for name, text, why, lines in (
+            (
+                "others alone may log in",
+                "AllowUsers ops",
+                "User root not allowed because not listed in AllowUsers",
+                "1:AllowUsers ops",
+            ),
+            (
+                "no user of a group",
+                "DenyGroups root",
+                "User root not allowed because a group is listed in DenyGroups",
+                "1:DenyGroups root",
+            ),
+            (
+                "keys somewhere else",
+                "AuthorizedKeysFile /etc/ssh/none/%%u",
+                "it takes none of this run's keys",
+                "1:AuthorizedKeysFile /etc/ssh/none/%u",
+            ),
+            (
+                "a block for where this run comes from",
+                "Match Address *\\n  DenyUsers root",
+                "denyusers root",
+                f"1:Match Address *; {PENDING}:2:  DenyUsers root",
+            ),
+            (
+                "another port",
+                "Port 2222",
+                "it would listen on [::]:2222, 0.0.0.0:2222 alone, and this run comes in by {to}, port 22",
+                "1:Port 2222",
+            ),
+        )
     ),
 ]
 
