@@ -31,7 +31,8 @@ class Engine:
     packages: name → version, those installed of PACKAGES. programs: docker and dockerd → (file, package that has it).
     rootless: users with an engine of their own. agents: units of other orchestrators that run. unit: what systemd says
     of docker.service. flags: what dockerd is started with. words: what a dockerd that failed said last.
-    swarm: its state, empty where it is none.
+    root, driver, images: where and by what it stores now, ``containerd`` for images where that does. reload: systemd has not loaded
+    what the unit's files say. swarm: its state, empty where it is none.
     """
 
     packages: Mapping[str, str] = field(default_factory=dict)
@@ -43,7 +44,9 @@ class Engine:
     flags: tuple[str, ...] = ()
     words: str = ""
     root: str = ""
+    driver: str = ""
     images: str = ""
+    reload: bool = False
     live_restore: bool = False
     swarm: str = ""
     swarm_services: tuple[str, ...] = ()
@@ -52,7 +55,8 @@ class Engine:
 
 _INFO = (
     "info {{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Swarm.ControlAvailable}}|{{.DockerRootDir}}|"
-    "{{range .DriverStatus}}{{range .}}{{if eq . `io.containerd.snapshotter.v1`}}containerd{{end}}{{end}}{{end}}"
+    "{{range .DriverStatus}}{{range .}}{{if eq . `io.containerd.snapshotter.v1`}}containerd{{end}}{{end}}{{end}}\n"
+    "driver {{.Driver}}"
 )
 _OTHER = (
     f'{{{{if not (index .Config.Labels "{SERVICE_LABEL}")}}}}other {{{{.HostConfig.RestartPolicy.Name}}}}|'
@@ -75,7 +79,8 @@ done
 systemctl list-units --plain --no-legend --state=active k3s.service k3s-agent.service rke2-server.service \\
     rke2-agent.service kubelet.service snap.microk8s.daemon-kubelite.service nomad.service 2>/dev/null |
     sed -un 's/^\\([^ ]*\\) .*/agent \\1/p'
-systemctl show docker.service -p LoadState -p ActiveState -p UnitFileState -p FragmentPath 2>/dev/null |
+systemctl show docker.service -p LoadState -p ActiveState -p UnitFileState -p FragmentPath \\
+    -p NeedDaemonReload 2>/dev/null |
     sed -u 's/^/unit /'
 files=$(systemctl show docker.service -p EnvironmentFiles --value 2>/dev/null | sed 's/ (.*//')
 set -f
@@ -100,18 +105,22 @@ fi
 
 def engine(values: Mapping[str, Sequence[str]]) -> Engine:
     """What SurveyFact's lines say of it: key → values. Raises ValueError for lines that no host prints."""
-    live, state, manages, root, images = (values.get("info") or ["||||"])[0].split("|")
+    live, state, manages, rest = (values.get("info") or ["||||"])[0].split("|", 3)
+    root, _, images = rest.rpartition("|")
+    unit = dict(line.split("=", 1) for line in values.get("unit", ()))
     return Engine(
         packages=dict(_pair(line) for line in values.get("package", ())),
         programs={name: _pair(rest) for name, rest in map(_pair, values.get("program", ()))},
         snap=(values.get("snap") or [""])[0],
         rootless=tuple(values.get("rootless", ())),
         agents=tuple(values.get("agent", ())),
-        unit=dict(line.split("=", 1) for line in values.get("unit", ())),
+        unit=unit,
         flags=tuple(values.get("flag", ())),
         words=(values.get("words") or [""])[0],
         root=root,
+        driver=(values.get("driver") or [""])[0],
         images=images[:10],
+        reload=unit.get("NeedDaemonReload") == "yes",
         live_restore=live == "true",
         swarm="" if state in ("", "inactive") else ("manager" if manages == "true" else state),
         swarm_services=tuple(values.get("swarm_service", ())),

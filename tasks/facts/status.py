@@ -134,7 +134,7 @@ def _vault(lines: Any) -> Mapping[str, Any] | None:
 
 
 def _room(line: str) -> Room:
-    path, free_kb, used, files_used = line.split()
+    path, free_kb, used, files_used = line.rsplit(maxsplit=3)
     return Room(
         path, int(free_kb) // 1024, int(used.rstrip("%")), int(files_used.rstrip("%").strip("-") or 0)
     )

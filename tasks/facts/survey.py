@@ -71,8 +71,25 @@ done
 
 
 def _mount(line: str) -> Mount:
-    path, device, kind, options = line.split()
+    path, device, kind, options = line.rsplit(maxsplit=3)
     return Mount(path, kind, tuple(options.split(",")), device)
+
+
+class RealFact(FactBase[str]):
+    """The path that another one leads to, there or not yet."""
+
+    def command(self, path: str) -> str:
+        """Follows links."""
+        return f"readlink -m -- {quote(path)}"
+
+    @staticmethod
+    def default() -> str:
+        """Nothing is known."""
+        return ""
+
+    def process(self, output: list[str]) -> str:
+        """The line."""
+        return output[0] if output else ""
 
 
 class ValidFact(FactBase[str]):

@@ -22,6 +22,7 @@ LINES = [
     "flag fd://",
     "words failed to start daemon: no",
     "info true|active|true|/srv/docker|containerdcontainerd",
+    "driver overlayfs",
     "swarm_service shop",
     "other |false|web",
     "other on-failure|true|job",
@@ -51,6 +52,7 @@ def test_a_host_that_people_have_used_is_read() -> None:
             flags=("-H", "fd://"),
             words="failed to start daemon: no",
             root="/srv/docker",
+            driver="overlayfs",
             images="containerd",
             live_restore=True,
             swarm="manager",
@@ -67,6 +69,14 @@ def test_a_host_that_people_have_used_is_read() -> None:
         (Mount("/srv/docker", "ext4", ("rw", "noexec"), "2049"),),
         Pulling(("http://127.0.0.1:9|/etc/docker/daemon.json",), ("|desktop|/root/.docker/config.json",)),
     )
+
+
+def test_a_folder_may_have_any_name() -> None:
+    found = SurveyFact().process(
+        ["info false|inactive|false|/srv/my |docker|", "mount /srv/my docker 2049 ext4   rw,relatime"]
+    )
+    assert found.engine.root == "/srv/my |docker"
+    assert found.mounts == (Mount("/srv/my docker", "ext4", ("rw", "relatime"), "2049"),)
 
 
 def test_a_bare_host_had_nothing() -> None:

@@ -69,6 +69,19 @@ CONDITIONS = [
         said=(f"docker: {FILE} keeps its own icc, log-driver, log-opts",),
     ),
     Condition(
+        "another folder, which Docker does not use yet",
+        "docker run --name shop -v orders:/data redis:7.4.11-alpine true && "
+        f"""printf '{{"data-root": "/srv/my docker"}}' >{FILE}""",
+        f"rm {FILE} && docker rm shop >/dev/null && docker volume rm orders >/dev/null",
+        refused=(
+            (
+                f'docker: "data-root" is /srv/my docker by {FILE}, and Docker has /var/lib/docker until it restarts: the restart '
+                "that this run needs would leave its containers, images and volumes behind: make it what Docker has, or move "
+                "them and restart Docker yourself before the next run"
+            ),
+        ),
+    ),
+    Condition(
         "containers of others that a restart would stop",
         "docker run --detach --name shop-db redis:7.4.11-alpine >/dev/null",
         "docker rm --force --volumes shop-db >/dev/null",

@@ -111,6 +111,87 @@ def test_a_restart_that_would_remove_a_container_is_refused() -> None:
     ]
 
 
+NOW = ["info false|inactive|false|/var/lib/docker|", "driver overlay2"]
+ASIDE = "make it what Docker has, or move them and restart Docker yourself before the next run"
+
+
+@pytest.mark.parametrize(
+    ("have", "flags", "line"),
+    [
+        ({}, (), ""),
+        ({"data-root": "/var/lib/docker/", "storage-driver": "overlay2"}, (), ""),
+        ({"features": {"containerd-snapshotter": False}}, (), ""),
+        (
+            {"data-root": "/srv/docker"},
+            (),
+            (
+                'docker: "data-root" is /srv/docker by /etc/docker/daemon.json, and Docker has /var/lib/docker until it restarts: '
+                "{when} would leave its containers, images and volumes behind: " + ASIDE
+            ),
+        ),
+        (
+            {},
+            ("-H", "fd://", "-g", "/srv/my docker"),
+            (
+                'docker: "data-root" is /srv/my docker by the command line of docker.service, and Docker has /var/lib/docker '
+                "until it restarts: {when} would leave its containers, images and volumes behind: " + ASIDE
+            ),
+        ),
+        (
+            {},
+            ("--storage-driver=vfs",),
+            (
+                'docker: "storage-driver" is vfs by the command line of docker.service, and Docker has overlay2 until it '
+                "restarts: {when} would leave its containers and images behind: " + ASIDE
+            ),
+        ),
+        (
+            {"features": {"containerd-snapshotter": True}},
+            (),
+            (
+                'docker: "containerd-snapshotter" is containerd\'s image store by /etc/docker/daemon.json, and Docker has '
+                "Docker's own image store until it restarts: {when} would leave its containers and images behind: "
+            )
+            + ASIDE,
+        ),
+    ],
+)
+def test_a_restart_that_would_have_docker_store_elsewhere_is_refused_and_a_boot_is_warned_of(
+    have: dict[str, Any], flags: tuple[str, ...], line: str
+) -> None:
+    lines = [*HERE, *NOW, *(f"flag {word}" for word in flags)]
+    for deployed in (["deployed yes", "stale yes"], []):
+        refused, _ = judged([*USED, *deployed, settings({**OURS, **have})], lines)
+        when = "the restart that this run needs"
+        assert refused == ([line.format(when=when)] if line and deployed else []), deployed
+    _, said = judged([*USED, settings({**OURS, **have})], lines)
+    assert said == ([line.format(when="the next boot, or restart of Docker,")] if line else [])
+
+
+def test_a_first_deploy_restarts_too() -> None:
+    refused, _ = judged([*USED, settings({"data-root": "/srv/docker"})], [*HERE, *NOW])
+    assert ["/srv/docker by" in item for item in refused] == [True]
+
+
+def test_a_link_to_where_docker_stores_moves_nothing() -> None:
+    lines = [*HERE, "info false|inactive|false|/mnt/disk/docker|"]
+    answers = {
+        "/etc/os-release": [*USED, "deployed yes", "stale yes", settings(OURS)],
+        "cat /etc/apt/preferences": lines,
+        "readlink -m -- /var/lib/docker": ["/mnt/disk/docker"],
+        "--validate": [],
+    }
+    with fake(answers):
+        assert list(survey.refusals()) == []
+
+
+def test_a_unit_that_systemd_has_not_loaded_is_refused_where_docker_restarts() -> None:
+    refused, _ = judged(STALE, [*HERE, *NOW, "unit NeedDaemonReload=yes"])
+    assert [line.partition(",")[0] for line in refused] == [
+        "docker: files of docker.service have changed and systemd has not loaded them"
+    ]
+
+
 @pytest.mark.parametrize(
     ("found", "lines"),
     [
