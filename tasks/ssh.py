@@ -1,4 +1,4 @@
-"""SSH: keys only, with algorithms of today; live only once a new login has come through it.
+"""SSH: keys only; live only once a new login has come through it.
 
 The tunnels of this program to what listens on the host's loopback go on working, and so does every host key, or with
 strict_ssh the one that the operator's known_hosts has, be it of an older type. Clients that could log in before still can.
@@ -21,10 +21,9 @@ from tasks.operations import armed, pending, shut_out, ssh_says
 from tasks.rendering.templates import jinja
 from tasks.run import Commands, Refused, host, known, operation, services, stack
 
-# The first that both sides know is used. Those of the second line an attacker who records today may read one day, and
-# most clients of today know no others: OpenSSH before 9.0, PuTTY before 0.78, libraries in file managers, panels, CI.
+# What of those that others agree on is recorded today, an attacker may read one day; and many clients of today know no
+# others than those (OpenSSH before 9.0, PuTTY before 0.78, libraries in file managers, panels, CI), so strict_ssh is a choice.
 _KEX = ("mlkem768x25519-sha256", "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com")
-_OLDER_KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org")
 
 # Type of key as it is named in known_hosts → its file's name, and the signatures that it can make.
 _HOST_KEYS = {
@@ -51,7 +50,7 @@ _CHECK = f"""
 
 def run() -> None:
     """The phase."""
-    hardened(name="SSH | keys only, named users, algorithms of today")
+    hardened(name="SSH | keys only, named users")
 
 
 @operation
@@ -69,7 +68,8 @@ def hardened() -> Commands:
     if _changes(access, wanted):
         if not access.ssh_file:
             led = shut_out.tunnels(known(MachineFact).listeners, access.ssh_ports)
-            for line in (*shut_out.named(access.logins, stack().login_users), *led):
+            own = ssh_says.remarks(access.ssh_says, _full(access, client))
+            for line in (*shut_out.named(access.logins, stack().login_users), *led, *own):
                 host().log_styled(line, fg="yellow", log_func=logger.warning)
             host().log(
                 f"sshd: leads on to {', '.join(('loopback', *jumps_to()))} alone: who gets through this host to others "
@@ -152,7 +152,11 @@ def refusals() -> Iterator[str]:
 
 
 def text(access: Access, client: Any) -> str:
-    """The drop-in, for what this sshd knows and for whom and by what key it knows us."""
+    """The drop-in, for what this sshd knows and for whom and by what key it knows us, without what its own files may say."""
+    return ssh_says.without(_full(access, client), access.ssh_says)
+
+
+def _full(access: Access, client: Any) -> str:
     kept = older_host_key(client) if stack().strict_ssh else ""
     keys = [_HOST_KEYS[name] for name in (_BEST, kept) if name in _HOST_KEYS]
     if kept:
@@ -184,9 +188,8 @@ def jumps_to() -> list[str]:
 
 
 def key_exchanges(offered: frozenset[str]) -> list[str]:
-    """Those that sshd may offer, the best first; with strict_ssh none that a quantum computer breaks."""
-    chosen = _KEX if stack().strict_ssh else (*_KEX, *_OLDER_KEX)
-    return [name for name in chosen if name in offered]
+    """Those that a strict sshd may offer: none that a quantum computer breaks."""
+    return [name for name in _KEX if name in offered]
 
 
 def older_host_key(client: Any) -> str:

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 
 MAIN = "/etc/ssh/sshd_config"
 _OURS = "00-smarteros.conf"
-_WATCHED = "allowusers|authenticationmethods|(password|pubkey|kbdinteractive|challengeresponse)authentication|strictmodes"
+# What an operator may settle: nothing of it lets anybody in, or past our firewall.
+THEIRS = (
+    *("maxsessions", "logingracetime", "maxstartups", "persourcemaxstartups"),
+    *("clientaliveinterval", "clientalivecountmax", "tcpkeepalive", "compression"),
+    *("allowagentforwarding", "allowstreamlocalforwarding", "x11forwarding"),
+    *("loglevel", "usedns", "banner", "debianbanner"),
+)
+# What stays ours: where connections lead to, and what would let others run programs.
+OURS = ("allowtcpforwarding", "permitopen", "gatewayports", "permittunnel", "permituserenvironment")
+_WATCHED = (
+    "allowusers|authenticationmethods|(password|pubkey|kbdinteractive|challengeresponse)authentication|strictmodes|"
+    f"{'|'.join((*THEIRS, *OURS))}"
+)
 
 # As older releases call it.
 _TODAY = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
@@ -24,7 +36,7 @@ class Says:
     line: int = 0
 
 
-# mawk as well as gawk. Of the files after ours only what lets people in matters. sshd sets no locale: it reads its folder
+# mawk as well as gawk. Of the files after ours only what is watched matters. sshd sets no locale: it reads its folder
 # in the order of bytes.
 QUESTION = rf"""
 for file in {MAIN} /etc/ssh/sshd_config.d/*.conf; do

@@ -5,7 +5,7 @@ start would tell, and a login proves nothing for other users.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from tasks.facts.ssh_says import MAIN, Says
+from tasks.facts.ssh_says import MAIN, OURS, THEIRS, Says
 
 _FOLDER = "/etc/ssh/sshd_config.d/*.conf"
 _TOP = f"put `Include {_FOLDER}` at its top"
@@ -67,6 +67,51 @@ def overruled(found: Iterable[Says], ours: str) -> Iterator[str]:
 def _wanted(ours: str) -> dict[str, str]:
     """Ours: key → value."""
     return {key.lower(): value for key, value in re.findall(r"^(\w+) (.+)$", ours, re.MULTILINE)}
+
+
+def without(ours: str, found: Iterable[Says]) -> str:
+    """Our drop-in without what the host's own files may settle, and do. Pure."""
+    left = {item.key for item in _own(found, _wanted(ours)) if _counts(item, _wanted(ours))}
+    return "".join(
+        line for line in ours.splitlines(keepends=True) if line.partition(" ")[0].lower() not in left
+    )
+
+
+def remarks(found: Iterable[Says], ours: str) -> Iterator[str]:
+    """What of the host's own files stays, and what does not count any more. ours: all that we would say. Pure."""
+    wanted = _wanted(ours)
+    own = [*_own(found, wanted)]
+    if kept := [_said(item) for item in own if _counts(item, wanted)]:
+        yield f"sshd: its own settings count: {', '.join(kept)}"
+    if gone := [_said(item) for item in own if not _counts(item, wanted)]:
+        yield f"sshd: ours count from now on, and not {', '.join(gone)}"
+
+
+def _own(found: Iterable[Says], wanted: Mapping[str, str]) -> Iterator[Says]:
+    """What the host says otherwise than ours, for everybody: the line that would count, in the order of the keys."""
+    lines = [item for item in found if item.place in ("above", "plain") and not _stock(item)]
+    # Above ours the main file comes first, below it last.
+    lines.sort(key=lambda item: (item.place != "above", (item.file == MAIN) == (item.place != "above")))
+    first = {item.key: item for item in reversed(lines)}
+    for key in (*THEIRS, *OURS):
+        if key in first and key in wanted and first[key].value.lower() != wanted[key].lower():
+            yield first[key]
+
+
+def _stock(item: Says) -> bool:
+    """What Debian and Ubuntu ship, and no operator has written."""
+    return (item.file, item.key, item.value.lower()) == (MAIN, "x11forwarding", "yes")
+
+
+def _counts(item: Says, wanted: Mapping[str, str]) -> bool:
+    """A run itself needs as many sessions as ours says."""
+    if item.key == "maxsessions":
+        return item.value.isdecimal() and int(item.value) >= int(wanted[item.key])
+    return item.key in THEIRS
+
+
+def _said(item: Says) -> str:
+    return f"{item.key} {item.value} ({item.file})"
 
 
 def methods(found: Iterable[Says]) -> str:

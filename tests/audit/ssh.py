@@ -13,9 +13,12 @@ POLICY = "Hardened Debian 13 (version 1)"
 _PROGRAM = Path(sys.executable).with_name("ssh-audit")
 # What an sshd is asked for; a report that lacks one of them has not seen it.
 _KINDS = {"kex", "key", "enc", "mac"}
-# What strict_ssh = False adds. It comes last, so that who knows better never uses it.
+# What strict_ssh = False leaves to sshd's own lists (Debian 13). A client that knows better never uses it.
 OLDER = {
-    *("curve25519-sha256", "curve25519-sha256@libssh.org", "hmac-sha2-512", "hmac-sha2-256"),
+    *("curve25519-sha256", "curve25519-sha256@libssh.org"),
+    *(f"ecdh-sha2-nistp{size}" for size in (256, 384, 521)),
+    *("hmac-sha2-512", "hmac-sha2-256", "hmac-sha1", "hmac-sha1-etm@openssh.com"),
+    *("umac-64-etm@openssh.com", "umac-64@openssh.com", "umac-128@openssh.com"),
     *("rsa-sha2-512", "rsa-sha2-256", "ecdsa-sha2-nistp256"),
 }
 _LISTS = re.compile(r"^ +- Expected: (.*)\n +- Actual: +(.*)$", re.MULTILINE)
@@ -64,12 +67,11 @@ def verdicts(policy: str, audit: str) -> list[Verdict]:
 
 
 def _only_older(policy: str) -> bool:
-    """Whether all that the policy finds wrong is what is there for older clients, behind all that it expects."""
+    """Whether all that the policy finds wrong is what is there for older clients, beside all that it expects."""
     lists = [[re.sub(r"ext-info-s|kex-strict-\S+", "", text).replace(",", " ").split() for text in found]
              for found in _LISTS.findall(policy)]  # fmt: skip
     return len(lists) == policy.count("\n  * ") > 0 and all(
-        actual[: len(expected)] == expected and OLDER.issuperset(actual[len(expected) :])
-        for expected, actual in lists
+        set(expected) <= set(actual) <= OLDER.union(expected) for expected, actual in lists
     )
 
 

@@ -20,6 +20,11 @@ cp -p /root/.ssh/authorized_keys /run/authorized_keys
 ssh-keygen -q -t ed25519 -N '' -f /run/led && cat /run/led.pub >>/root/.ssh/authorized_keys
 ssh -fN -i /run/led -R 2201:127.0.0.1:22 -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null 127.0.0.1 >/dev/null 2>&1
 """
+OWN = "/etc/ssh/sshd_config.d/own.conf"
+OWN_LINES = (
+    "AllowAgentForwarding yes\\nBanner /etc/issue.net\\nMaxSessions 100\\nClientAliveInterval=300\\n"
+    "GatewayPorts yes\\nPermitTunnel yes\\n"
+)
 PASSWORD = "sshd: a password logs nobody in from now on"
 
 PENDING = "/etc/ssh/sshd_config.d/50-own.conf"
@@ -151,6 +156,19 @@ CONDITIONS = [
             (
                 f"{PASSWORD}, nor anybody whom sss knows (/etc/nsswitch.conf) and sshd has no key of: they are not listed here"
             ),
+        ),
+        settings=FEW,
+    ),
+    Condition(
+        "a file of an operator's that forwards agents, shows a banner and has tunnels",
+        f"printf '{OWN_LINES}' >{OWN}",
+        f"rm {OWN}",
+        said=(
+            (
+                f"sshd: its own settings count: maxsessions 100 ({OWN}), clientaliveinterval 300 ({OWN}), "
+                f"allowagentforwarding yes ({OWN}), banner /etc/issue.net ({OWN})"
+            ),
+            f"sshd: ours count from now on, and not gatewayports yes ({OWN}), permittunnel yes ({OWN})",
         ),
         settings=FEW,
     ),

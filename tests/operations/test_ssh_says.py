@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.facts.ssh_says import COMMAND, MAIN, QUESTION, said
-from tasks.operations.ssh_says import methods, problems
+from tasks.facts.ssh_says import COMMAND, MAIN, QUESTION, Says, said
+from tasks.operations.ssh_says import methods, problems, remarks, without
 
 OURS = "PasswordAuthentication no\nAuthenticationMethods publickey\n"
 INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf"
@@ -226,3 +226,58 @@ def test_our_own_file_is_none_of_theirs(tmp_path: Path) -> None:
     (tmp_path / "sshd_config.d").mkdir()
     (tmp_path / "sshd_config.d" / "00-smarteros.conf").write_text("AuthenticationMethods any\n")
     assert lines(tmp_path, f"{INCLUDE}\n") == []
+
+
+DROP_IN = """# How much
+MaxSessions 20
+ClientAliveInterval 60
+X11Forwarding no
+Banner none
+AllowAgentForwarding no
+PermitTunnel no
+"""
+OWN = "/etc/ssh/sshd_config.d/own.conf"
+
+
+def found(folder: Path, text: str, other: str) -> list[Says]:
+    """What a host with this sshd_config, and this file in its folder, says."""
+    (folder / "sshd_config.d").mkdir()
+    (folder / "sshd_config").write_text(text)
+    (folder / "sshd_config.d" / "own.conf").write_text(other)
+    words = ["sh", "-c", QUESTION.replace("/etc/ssh", str(folder))]
+    printed = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    printed = printed.replace(str(folder), "/etc/ssh")
+    return [*said([line.removeprefix("ssh_says ") for line in printed.splitlines()])]
+
+
+STOCK = f"{INCLUDE}\nX11Forwarding yes\n#Banner none\n"
+
+
+def test_what_a_distribution_ships_is_nobodys_word(tmp_path: Path) -> None:
+    own = found(tmp_path, STOCK, "Banner none\nClientAliveInterval 60\n")
+    assert (without(DROP_IN, own), [*remarks(own, DROP_IN)]) == (DROP_IN, [])
+
+
+def test_what_is_no_door_is_left_to_the_hosts_own_files_and_what_is_one_is_not(tmp_path: Path) -> None:
+    own = found(
+        tmp_path,
+        f"{STOCK}ClientAliveInterval 300\nMatch User git\n  Banner /etc/git\n",
+        "AllowAgentForwarding yes\nbanner = /etc/issue.net # ours\nPermitTunnel yes\nClientAliveInterval 120\nX11Forwarding yes\n",
+    )
+    assert without(DROP_IN, own) == "# How much\nMaxSessions 20\nPermitTunnel no\n"
+    assert [*remarks(own, DROP_IN)] == [
+        (
+            f"sshd: its own settings count: clientaliveinterval 120 ({OWN}), allowagentforwarding yes ({OWN}), "
+            f"x11forwarding yes ({OWN}), banner /etc/issue.net ({OWN})"
+        ),
+        f"sshd: ours count from now on, and not permittunnel yes ({OWN})",
+    ]
+
+
+@pytest.mark.parametrize(("number", "counts"), [("100", True), ("2", False)])
+def test_a_run_has_the_sessions_that_it_needs(tmp_path: Path, number: str, counts: bool) -> None:
+    own = found(tmp_path, STOCK, f"MaxSessions {number}\n")
+    assert ("MaxSessions" not in without(DROP_IN, own)) is counts
+    assert [line.split(" (")[0] for line in remarks(own, DROP_IN)] == [
+        f"sshd: {'its own settings count:' if counts else 'ours count from now on, and not'} maxsessions {number}"
+    ]
