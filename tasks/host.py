@@ -128,9 +128,7 @@ def differences(found: HostState, done: str) -> Iterator[str]:
     for path, text in wanted_files(found).items():
         if found.files.get(path) != f"{sha256(text.encode()).hexdigest()} 644 root:root":
             yield path
-    for path, mode in CLOSED.items():
-        if path in found.files and found.files[path].split()[-2:] != [mode, "root:root"]:
-            yield path
+    yield from _open(found)
     yield from (path for path, digest in RETIRED.items() if found.files.get(path, "").startswith(digest))
     yield from (key for key, value in LOGINS.items() if found.logins.get(key) != value)
     yield from (path for path in _other_values(found) if path not in refused)
@@ -139,6 +137,18 @@ def differences(found: HostState, done: str) -> Iterator[str]:
         yield "audit rules"
     if f"digest {done}" not in found.noted:
         yield NOTE
+
+
+def _closed(found: HostState) -> dict[str, str]:
+    """Path → mode. A mode would take away what an access list gives."""
+    return {path: mode for path, mode in CLOSED.items() if path not in found.shared}
+
+
+def _open(found: HostState) -> Iterator[str]:
+    """What others than root can still read, or is another's."""
+    for path, mode in _closed(found).items():
+        if path in found.files and found.files[path].split()[-2:] != [mode, "root:root"]:
+            yield path
 
 
 def _other_values(found: HostState) -> Iterator[str]:
@@ -180,6 +190,10 @@ def shortcomings(found: HostState) -> Iterator[str]:
 def remarks(found: HostState) -> Iterator[str]:
     """What of the host's own stays, where ours is something else."""
     yield from theirs.said(found.theirs, files(found.container), found.container)
+    if closing := [f"{path} ({' '.join(found.files[path].split()[-2:])})" for path in _open(found)]:
+        yield f"for root alone from now on: {', '.join(closing)}"
+    if shared := [path for path in CLOSED if path in found.shared]:
+        yield f"{', '.join(shared)} stays open to whom its access list names (getfacl)"
 
 
 def install(names: list[str]) -> str:
@@ -192,7 +206,7 @@ def settle(texts: Mapping[str, str], found: HostState, active: list[str]) -> str
     until all of it has succeeded.
     """
     names: dict[str, Any] = {
-        "closed": CLOSED,
+        "closed": _closed(found),
         "logins": LOGINS,
         "settings": theirs.kernel(texts),
         "units": active,

@@ -395,6 +395,20 @@ def test_what_is_known_of_programs_is_not_forgotten_by_a_later_run(folder: Folde
     assert folder.read("var/lib/aide/smarteros.db") == "before"
 
 
+SHARED = ["shared /etc/cron.d", "stat 770 root:root /etc/cron.d", "stat 644 root:cronops /etc/crontab"]
+
+
+def test_what_has_an_access_list_stays_as_it_is_and_what_is_closed_is_named(folder: Folder) -> None:
+    (folder.root / "etc/cron.d").chmod(0o770)
+    found = HostFact().process([*MACHINE, *SHARED])
+    assert list(host.remarks(found)) == [
+        "for root alone from now on: /etc/crontab (644 root:cronops)",
+        "/etc/cron.d stays open to whom its access list names (getfacl)",
+    ]
+    assert folder.run(settle([*MACHINE, *SHARED])) == 0
+    assert (folder.mode("etc/cron.d"), folder.mode("etc/crontab")) == (0o770, 0o600)
+
+
 def index(folder: Folder) -> list[str]:
     """Its lines about what is no file of ours alone."""
     lines = folder.read("var/lib/smarteros/before/index").replace(str(folder.root), "").splitlines()

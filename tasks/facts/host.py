@@ -18,13 +18,14 @@ NOTE = "/opt/smarteros/host"
 class HostState:
     """What the phase ``host`` compares.
 
-    files: path → SHA-256, mode and owner, for a folder without the first. kernel: file below /proc/sys → value.
+    files: path → SHA-256, mode and owner, for a folder without the first. shared: those with an access list. kernel: file below /proc/sys → value.
     logins: key → value in /etc/login.defs.
     packages: those installed. units: those active. noted: the lines of NOTE. audit_rules: how many of ours are loaded.
     container: the kind, empty on a machine. synchronised: the clock follows a time server.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
     kernel: Mapping[str, str] = field(default_factory=dict)
     logins: Mapping[str, str] = field(default_factory=dict)
     packages: frozenset[str] = frozenset()
@@ -64,6 +65,7 @@ dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {" ".join(packages)} 2>
 command -v auditctl >/dev/null && echo "rules $(auditctl -l 2>/dev/null | grep -c 'key=smarteros-')"
 sha256sum {paths} 2>/dev/null | sed -u 's/^/sum /'
 stat -c '%a %U:%G %n' {paths} 2>/dev/null | sed -u 's/^/stat /'
+ls -d -l {paths} 2>/dev/null | sed -un 's/^[^ ]*+ .* \\(\\/[^ ]*\\)$/shared \\1/p'
 grep -s '' /dev/null {" ".join(kernel)} | sed -u 's/^/kernel /'
 awk '$1 ~ /^({"|".join(logins)})$/ {{ print "login", $1, $2 }}' /etc/login.defs 2>/dev/null
 {theirs.question(modules, updates)}
@@ -100,6 +102,7 @@ def _state(found: Mapping[str, list[str]]) -> HostState:
     container = found.get("container", [""])[0]
     return HostState(
         files={path: f"{sums.get(path, '')} {rest}".strip() for path, rest in stats.items()},
+        shared=frozenset(found.get("shared", ())),
         kernel={path: " ".join(value.split()) for path, value in values.items()},
         logins=dict(line.split(" ", 1) for line in found.get("login", ())),
         packages=frozenset(found.get("package", ())),

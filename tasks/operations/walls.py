@@ -23,9 +23,34 @@ _SAID = {
     ),
 }
 
+# What Docker names bridges by itself; a packet has to be let through by every chain of its hook.
+_HOOKS = {
+    "forward": (
+        "what is passed on, and stays so: containers have no way out, and nobody a way to their ports 80 and 443, without",
+        ("iifname 'br-*' accept", "ct status dnat accept", "ct state established,related accept"),
+    ),
+    "input": (
+        "what it does not name, and stays so: neither visitors nor containers reach 80 and 443 of the host itself without",
+        ("tcp dport '{ 80, 443 }' accept", "udp dport 443 accept"),
+    ),
+}
+
 
 def lines(walls: Iterable[str]) -> Iterator[str]:
     """One line for each."""
-    for wall in walls:
+    found = tuple(walls)
+    for wall in found:
+        kind, _, chain = wall.partition(" ")
         if wall in _SAID:
             yield f"firewall: {_SAID[wall]}"
+        elif kind == "chain":
+            yield from _chain(*chain.split(" ", 1), ufw="ufw" in found)
+
+
+def _chain(hook: str, name: str, *, ufw: bool) -> Iterator[str]:
+    # What ufw refuses is said, and so is what opens it.
+    if name.split()[1:] == ["filter", "INPUT"] and ufw:
+        return
+    said, needed = _HOOKS[hook]
+    rules = ", ".join(f"`nft insert rule {name} {rule}`" for rule in needed)
+    yield f"firewall: nft's chain `{name}` drops {said}: {rules}, and the same in the file that it comes from"

@@ -8,6 +8,7 @@ from tests.hosts.conditions import Condition, check
 FEW = {"services": ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]}
 # As Ubuntu has it: the program itself has no part in what a plan asks.
 UFW = "/etc/systemd/system/ufw.service"
+TABLE = "table inet own { chain forward { type filter hook forward priority 0; policy drop; }\\n}\\n"
 LATE = "/etc/systemd/system/nftables.service.d"
 
 CONDITIONS = [
@@ -33,6 +34,20 @@ CONDITIONS = [
                 "firewall: nftables.service is enabled, flushes all rules and waits for the network, so that systemd "
                 "cannot load ours after it and before the network is there: take that out of its unit (`systemctl cat "
                 "nftables` shows where it stands)"
+            ),
+        ),
+        settings=FEW,
+    ),
+    Condition(
+        "a table of an operator's that passes nothing on",
+        f"printf '{TABLE}' | nft -f -",
+        "nft delete table inet own",
+        said=(
+            (
+                "firewall: nft's chain `inet own forward` drops what is passed on, and stays so: containers have no way out, "
+                "and nobody a way to their ports 80 and 443, without: `nft insert rule inet own forward iifname 'br-*' "
+                "accept`, `nft insert rule inet own forward ct status dnat accept`, `nft insert rule inet own forward ct "
+                "state established,related accept`, and the same in the file that it comes from"
             ),
         ),
         settings=FEW,

@@ -11,7 +11,32 @@ SYSCTL, MODULES, APT = (
     "/etc/apt/apt.conf.d/51-own",
 )
 
+# As `setfacl -m u:33:rwx` writes it, which a bare host does not have.
+ACCESS = (
+    'python3 -c \'import os, struct; os.setxattr("/etc/cron.d", "system.posix_acl_access", struct.pack("<I", 2) + b"".join('
+    'struct.pack("<HHI", *item) for item in ((1, 7, 2**32 - 1), (2, 7, 33), (4, 5, 2**32 - 1), (16, 7, 2**32 - 1), '
+    "(32, 5, 2**32 - 1))))'"
+)
+WAS = (
+    "for path in /etc/crontab /etc/ssh/sshd_config /etc/cron.d /etc/cron.hourly /etc/cron.daily /etc/cron.weekly /etc/cron.monthly; do "
+    "stat -c '%n (%a %U:%G)' $path 2>/dev/null; done | paste -sd, | sed 's/,/, /g'"
+)
+TIMES = ("hourly", "daily", "weekly", "monthly")
+
 CONDITIONS = [
+    Condition(
+        "a folder of jobs that somebody else may write, too",
+        ACCESS,
+        'python3 -c \'import os; os.removexattr("/etc/cron.d", "system.posix_acl_access")\'',
+        said=("host: /etc/cron.d stays open to whom its access list names (getfacl)",),
+    ),
+    Condition(
+        "modes that become ours",
+        f"mkdir -p {' '.join(f'/etc/cron.{time}' for time in TIMES)}; chown root:33 /etc/cron.daily",
+        "chown root:root /etc/cron.daily",
+        said=("host: for root alone from now on: {was}",),
+        values={"was": WAS},
+    ),
     Condition(
         "kernel settings for a VPN",
         f"printf 'net.ipv4.conf.all.rp_filter = 0\\nnet.ipv4.ip_forward = 1\\n' >{SYSCTL}",

@@ -69,3 +69,106 @@ def test_each_is_said_in_one_line() -> None:
         )
     ]
     assert list(walls.lines([])) == []
+
+
+# As `nft -s list ruleset` prints them (nftables 1.1.3).
+RULESET = """table inet own {
+\tset admins {
+\t\ttype ipv4_addr
+\t\telements = { 10.0.0.1 }
+\t}
+
+\tchain input {
+\t\ttype filter hook input priority filter; policy drop;
+\t\tct state established,related accept
+\t\ttcp dport 22 accept
+\t}
+
+\tchain forward {
+\t\ttype filter hook forward priority filter; policy drop;
+\t\tip saddr @admins drop
+\t}
+
+\tchain output {
+\t\ttype filter hook output priority filter; policy drop;
+\t}
+}
+table ip late {
+\tchain fwd {
+\t\ttype filter hook forward priority filter + 10; policy accept;
+\t\tct state established accept
+\t\tcounter log prefix "dropped: " reject with icmp port-unreachable
+\t}
+
+\tchain named {
+\t\tdrop
+\t}
+}
+table inet web {
+\tchain input {
+\t\ttype filter hook input priority filter; policy drop;
+\t\ttcp dport { 22, 80, 443 } accept
+\t}
+}
+table ip filter {
+\tchain FORWARD {
+\t\ttype filter hook forward priority filter; policy drop;
+\t\tcounter jump DOCKER-USER
+\t}
+}
+table ip f2b {
+\tchain input {
+\t\ttype filter hook input priority filter - 1; policy accept;
+\t\tip saddr 192.0.2.1 drop
+\t}
+}
+table inet firewalld {
+\tchain filter_FORWARD {
+\t\ttype filter hook forward priority filter + 10; policy accept;
+\t\treject with icmpx admin-prohibited
+\t}
+}
+"""
+
+
+def chains(folder: Path, *, first: bool = True) -> list[str]:
+    """What the question says where the kernel has these rules."""
+    (folder / "systemctl").write_text("#!/bin/sh\n")
+    (folder / "nft").write_text("#!/bin/sh\ncat " + str(folder / "rules") + "\n")
+    (folder / "rules").write_text(RULESET)
+    for name in ("systemctl", "nft"):
+        (folder / name).chmod(0o755)
+    if not first:
+        (folder / "firewall.nft").touch()
+    question = QUESTION.replace("/usr/sbin/nft", "nft").replace("/etc/smarteros/", f"{folder}/")
+    words = ["sh", "-c", f"PATH={folder}:$PATH\n{question}\nwait"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_chains_of_others_that_drop_are_found_before_the_first_run(tmp_path: Path) -> None:
+    assert chains(tmp_path) == [
+        "wall chain input inet own input",
+        "wall chain forward inet own forward",
+        "wall chain forward ip late fwd",
+    ]
+    assert chains(tmp_path, first=False) == []
+
+
+def test_what_such_a_chain_needs_is_said() -> None:
+    assert list(walls.lines(["chain forward inet own forward", "chain input ip filter INPUT", "ufw"]))[0] == (
+        "firewall: nft's chain `inet own forward` drops what is passed on, and stays so: containers have no way out, and "
+        "nobody a way to their ports 80 and 443, without: `nft insert rule inet own forward iifname 'br-*' accept`, `nft "
+        "insert rule inet own forward ct status dnat accept`, `nft insert rule inet own forward ct state "
+        "established,related accept`, and the same in the file that it comes from"
+    )
+    found = ["chain input inet own input", "chain input ip filter INPUT"]
+    said = (
+        "drops what it does not name, and stays so: neither visitors nor containers reach 80 and 443 of the host itself "
+        "without: `nft insert rule {0} tcp dport '{{ 80, 443 }}' accept`, `nft insert rule {0} udp dport 443 accept`, and "
+        "the same in the file that it comes from"
+    )
+    assert list(walls.lines(found)) == [
+        f"firewall: nft's chain `{name}` {said.format(name)}"
+        for name in ("inet own input", "ip filter INPUT")
+    ]
+    assert len([*walls.lines([*found, "ufw"])]) == 2
