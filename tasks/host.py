@@ -14,7 +14,7 @@ from pyinfra.api import StringCommand
 from tasks.facts.host import NOTE, HostFact, HostState
 from tasks.facts.kept import BEFORE, LOGIN_DEFS
 from tasks.facts.theirs import SYSCTL
-from tasks.operations import apt, theirs
+from tasks.operations import apt, closed, survey, theirs
 from tasks.operations.files import archive
 from tasks.operations.kept import keep
 from tasks.operations.needed import PACKAGES
@@ -35,12 +35,6 @@ MACHINE_FILES = (f"{SYSCTL}kernel.conf", "/etc/audit/rules.d/60-smarteros.rules"
 # Whichever is installed keeps the clock; on a host without any, the last.
 CLOCKS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
 
-# Where these are, nobody but root has to read them.
-CLOSED = {
-    "/etc/crontab": "600",
-    "/etc/ssh/sshd_config": "600",
-    **{f"/etc/cron.{name}": "700" for name in ("d", "hourly", "daily", "weekly", "monthly")},
-}
 # In /etc/login.defs, which holds much more. Not UMASK (a package's or a key's file that only root can read breaks apt)
 # and no maximum age (it would lock out whoever logs in with a key).
 LOGINS = {"PASS_MIN_DAYS": "1", "SHA_CRYPT_MIN_ROUNDS": "65536"}
@@ -70,7 +64,7 @@ def question() -> tuple[Any, ...]:
     units = (*UNITS, *MACHINE_UNITS, *(f"{name}.service" for name in CLOCKS))
     texts = files()
     words = (tuple(LOGINS), tuple(theirs.modules(texts)), tuple(theirs.updates(texts)))
-    return HostFact, (*texts, *CLOSED, *RETIRED), tuple(theirs.kernel(texts)), packages, units, words
+    return HostFact, (*texts, *closed.CLOSED, *RETIRED), tuple(theirs.kernel(texts)), packages, units, words
 
 
 @operation
@@ -128,7 +122,7 @@ def differences(found: HostState, done: str) -> Iterator[str]:
     for path, text in wanted_files(found).items():
         if found.files.get(path) != f"{sha256(text.encode()).hexdigest()} 644 root:root":
             yield path
-    yield from _open(found)
+    yield from closed.still_open(found)
     yield from (path for path, digest in RETIRED.items() if found.files.get(path, "").startswith(digest))
     yield from (key for key, value in LOGINS.items() if found.logins.get(key) != value)
     yield from (path for path in _other_values(found) if path not in refused)
@@ -137,18 +131,6 @@ def differences(found: HostState, done: str) -> Iterator[str]:
         yield "audit rules"
     if f"digest {done}" not in found.noted:
         yield NOTE
-
-
-def _closed(found: HostState) -> dict[str, str]:
-    """Path → mode. A mode would take away what an access list gives."""
-    return {path: mode for path, mode in CLOSED.items() if path not in found.shared}
-
-
-def _open(found: HostState) -> Iterator[str]:
-    """What others than root can still read, or is another's."""
-    for path, mode in _closed(found).items():
-        if path in found.files and found.files[path].split()[-2:] != [mode, "root:root"]:
-            yield path
 
 
 def _other_values(found: HostState) -> Iterator[str]:
@@ -190,15 +172,15 @@ def shortcomings(found: HostState) -> Iterator[str]:
 def remarks(found: HostState) -> Iterator[str]:
     """What of the host's own stays, where ours is something else."""
     yield from theirs.said(found.theirs, files(found.container), found.container)
-    if closing := [f"{path} ({' '.join(found.files[path].split()[-2:])})" for path in _open(found)]:
-        yield f"for root alone from now on: {', '.join(closing)}"
-    if shared := [path for path in CLOSED if path in found.shared]:
-        yield f"{', '.join(shared)} stays open to whom its access list names (getfacl)"
+    yield from closed.said(found)
 
 
 def install(names: list[str]) -> str:
-    """Shell that installs the packages, waiting up to ten minutes for another apt to end."""
-    return apt.script(names, apt.KEEP)
+    """Shell that installs the packages, waiting up to ten minutes for another apt to end; nothing is changed where those of
+    later phases cannot be had.
+    """
+    later = survey.installs()
+    return apt.script(names, apt.KEEP, *([apt.tried(later)] if later else []))
 
 
 def settle(texts: Mapping[str, str], found: HostState, active: list[str]) -> str:
@@ -206,7 +188,7 @@ def settle(texts: Mapping[str, str], found: HostState, active: list[str]) -> str
     until all of it has succeeded.
     """
     names: dict[str, Any] = {
-        "closed": _closed(found),
+        "closed": closed.modes(found),
         "logins": LOGINS,
         "settings": theirs.kernel(texts),
         "units": active,

@@ -97,7 +97,7 @@ def checked() -> Commands:
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
         )
     remember("warned", lambda: _warn(warnings(machine)))
-    if machine.broken_packages:
+    if machine.broken_packages or survey.survey().packages.unmet:
         yield StringCommand(apt.MEND)
 
 
@@ -118,6 +118,9 @@ def warnings(machine: Machine) -> Iterator[str]:
     """What the run goes on with."""
     if machine.apt:
         yield f"apt is at work, {', '.join(machine.apt)}: what has to be installed waits up to ten minutes for it"
+    if machine.broken_packages:
+        broken = ", ".join(machine.broken_packages)
+        yield f"apt: {broken}: not configured, or installed by halves: finished first (dpkg --audit), and a run stops where that fails"
     yield from kept.warnings(machine, {*survey.left_alone()})
     yield from adoption.warnings()
     yield from networks.warnings()

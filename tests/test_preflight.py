@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tasks import preflight
-from tasks.facts import Machine
+from tasks.facts import Machine, MachineFact
 from tasks.facts.listeners import Listener
 from tasks.model import sizing
 from tasks.operations import apt, daemon
-from tasks.run import Refused, services
+from tasks.run import Refused, known, services
 from tasks.services import load
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, texts
@@ -120,6 +120,12 @@ def test_an_interrupted_dpkg_is_finished(monkeypatch: pytest.MonkeyPatch) -> Non
     with fake({"/etc/os-release": MACHINE[:9]}):
         assert texts(preflight.checked) == []
     with fake({"/etc/os-release": [*MACHINE[:9], "broken libc6"]}):
+        assert texts(preflight.checked) == [apt.MEND]
+        assert next(preflight.warnings(known(MachineFact))) == (
+            "apt: libc6: not configured, or installed by halves: finished first (dpkg --audit), and a run stops where that fails"
+        )
+    unmet = {"cat /etc/apt/preferences": ["unmet shop : Depends: tree but it is not installed", "mended yes"]}
+    with fake({"/etc/os-release": MACHINE[:9], **unmet}):
         assert texts(preflight.checked) == [apt.MEND]
 
 

@@ -7,6 +7,7 @@ what is needed can be had without them.
 from collections.abc import Iterable
 
 from tasks.facts.machine import HOLDERS
+from tasks.facts.packages import PINNING
 
 PATIENCE = 600
 GET = f"apt-get -q -o DPkg::Lock::Timeout={PATIENCE}"
@@ -34,9 +35,19 @@ left=$(dpkg --audit)
 [ -z "$left" ] || {{ echo "$left" >&2; exit 1; }}
 """.strip()
 
-# Why an install failed, for the operator: what would have had to go, and which sources could not be read.
+# Why an install failed, for the operator: what would have had to go, what is pinned, which program that apt starts first
+# may have refused (those of packages say so themselves), and which sources could not be read.
 _WHY = f"""
+{PINNING}
 why() {{
+    for name; do
+        apt-cache policy "$name" 2>/dev/null | grep -q 'Candidate: (none)' || continue
+        file=$(pinning "$name")
+        [ -z "$file" ] || echo "apt: $name is kept from being installed by $file: take that out"
+    done
+    for file in $(grep -lsE '(Pre-Install-Pkgs|Pre-Invoke)' /etc/apt/apt.conf /etc/apt/apt.conf.d/*); do
+        dpkg -S "$file" >/dev/null 2>&1 || echo "apt starts a program of the host's own before it changes anything: $file says which"
+    done
     gone=$(apt-get -s install --no-install-recommends "$@" 2>/dev/null | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p' | paste -sd' ')
     [ -z "$gone" ] || echo "apt would have to remove: $gone; nothing was removed: remove or upgrade it yourself, or take another host"
     grep -E '^(Err:|[EW]:)' {_SAID} 2>/dev/null | grep -oE "[a-z+]+://[^ ']+" |
@@ -61,6 +72,17 @@ def script(names: Iterable[str], options: str = "", *before: str) -> str:
             f"{install} || {{ why {packages} >&2; exit 1; }}",
         )
     )
+
+
+def tried(names: Iterable[str]) -> str:
+    """A line for ``script``: apt is asked whether all of these that it knows can be had, before the first is."""
+    return f"""
+later=
+for name in {" ".join(names)}; do [ -z "$(apt-cache policy $name)" ] || later="$later $name"; done
+[ -z "$later" ] || {{
+    said=$({INSTALL} -s $later 2>&1) || {{ echo "$said" >&2; why $later >&2; exit 1; }}
+}}
+""".strip()
 
 
 def install(*names: str) -> str:

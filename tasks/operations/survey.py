@@ -28,6 +28,14 @@ def survey() -> Survey:
     return known(SurveyFact, tuple(names), tuple(item.path for item in machine.stores[1:]))
 
 
+def installs() -> list[str]:
+    """Packages that a run may have to install after those of the host."""
+    machine = known(MachineFact)
+    there = survey().packages.installed
+    needed = (*_TOOLS, *engine.missing(machine, survey().engine, stack().docker_source))
+    return [] if settled(machine) else [name for name in needed if name not in there]
+
+
 def settled(machine: Machine) -> bool:
     """A host of ours whose Docker is as it has to be."""
     try:
@@ -149,6 +157,11 @@ def apt_problems(found: Packages, names: Iterable[str]) -> Iterator[str]:
     """What keeps apt from installing what is needed. Pure."""
     needed = [name for name in dict.fromkeys(names) if name not in found.installed]
     yield from (f"apt: {line}: mend it (`apt-get update` has to read every source)" for line in found.sources)
+    for line in () if found.mended else found.unmet:
+        yield (
+            f"apt: {line}, and nothing else can be installed until that is mended: `apt-get --fix-broken install` says how, or "
+            f"remove {line.partition(' ')[0]}"
+        )
     for name in needed:
         if name in found.held:
             yield f"apt: {name} is on hold and not installed: `apt-mark unhold {name}`"
@@ -165,6 +178,7 @@ def remarks() -> Iterator[str]:
     machine, found = known(MachineFact), survey().engine
     if settled(machine):
         return
+    yield from (f"apt: {line}: apt gets what is missing first" for line in survey().packages.unmet)
     if not machine.deployed:
         yield from engine.remarks(found, stack().docker_source)
     text, theirs = settings()

@@ -1,12 +1,13 @@
 """Survey: what a host had, from the lines that it prints; and shell that a host can run."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts.engine import Engine, Other
-from tasks.facts.packages import Packages
+from tasks.facts.packages import PINNING, Packages
 from tasks.facts.pulling import Pulling
 from tasks.facts.survey import Mount, Survey, SurveyFact, ValidFact
 
@@ -30,6 +31,8 @@ LINES = [
     "held docker.io",
     "pinned nftables /etc/apt/preferences.d/x",
     "pinned iptables ",
+    "unmet shop : Depends: libold but it is not installable",
+    "mended yes",
     "sources Malformed entry 1 in list file /etc/apt/sources.list.d/x.list (Suite)",
     "proxy http://127.0.0.1:9|/etc/apt/apt.conf.d/01proxy",
     "mount /srv/docker 2049 ext4 rw,noexec",
@@ -63,6 +66,8 @@ def test_a_host_that_people_have_used_is_read() -> None:
             held=frozenset(["docker.io"]),
             installed=frozenset(["nftables"]),
             pinned={"nftables": "/etc/apt/preferences.d/x", "iptables": ""},
+            unmet=("shop : Depends: libold but it is not installable",),
+            mended=True,
             sources=("Malformed entry 1 in list file /etc/apt/sources.list.d/x.list (Suite)",),
             proxies=("http://127.0.0.1:9|/etc/apt/apt.conf.d/01proxy",),
         ),
@@ -105,3 +110,39 @@ def test_dockerd_is_asked_with_its_flags() -> None:
     )
     assert ValidFact().process([]) == ""
     assert ValidFact().process(["unknown: a"]) == "unknown: a"
+
+
+def pinning(folder: Path, text: str, name: str, *unknown: str) -> str:
+    """The file that keeps a package out, where this is one of the preferences."""
+    folder = folder / "preferences.d"
+    folder.mkdir(exist_ok=True)
+    (folder / "a-fine").write_text("Package: *\nPin: release a=unstable\nPin-Priority: 100\n")
+    (folder / "own").write_text(text)
+    script = PINNING.replace("/etc/apt/", f"{folder.parent}/")
+    words = ["sh", "-c", f"{script}\npinning {name} {' '.join(unknown)}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.strip().rpartition("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Package: docker.io\nPin: release *\nPin-Priority: -1\n", "own"),
+        (
+            "# no\nPackage: src:docker.io:any\nPin: release *\nPin-Priority: -1\n\nPackage: *\nPin: version *\nPin-Priority: -10\n",
+            "own",
+        ),
+        ('Package: nano docker*\nPin-Priority: -1\nPin: origin "*"\n', "own"),
+        ("Package: dockerXio docker docker.io-doc\nPin: release *\nPin-Priority: -1\n", ""),
+        ("Package: docker.io\nPin: release *\nPin-Priority: 990\n", ""),
+    ],
+)
+def test_a_file_that_keeps_a_package_out_is_found(tmp_path: Path, text: str, found: str) -> None:
+    assert pinning(tmp_path, text, "docker.io", "unknown") == found
+
+
+def test_where_apt_has_no_lists_only_what_keeps_out_every_version_counts(tmp_path: Path) -> None:
+    text = "Package: *\nPin: release a=unstable\nPin-Priority: -10\n"
+    assert pinning(tmp_path, text, "docker.io", "unknown") == ""
+    assert pinning(tmp_path, text, "docker.io") == "own"

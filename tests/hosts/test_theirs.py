@@ -26,9 +26,9 @@ TIMES = ("hourly", "daily", "weekly", "monthly")
 CONDITIONS = [
     Condition(
         "a folder of jobs that somebody else may write, too",
-        ACCESS,
-        'python3 -c \'import os; os.removexattr("/etc/cron.d", "system.posix_acl_access")\'',
-        said=("host: /etc/cron.d stays open to whom its access list names (getfacl)",),
+        f"mkdir -p /etc/cron.d; {ACCESS}",
+        "rmdir /etc/cron.d",
+        said=("host: /etc/cron.d: open to whom an access list names, as before (getfacl)",),
     ),
     Condition(
         "modes that become ours",

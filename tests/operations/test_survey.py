@@ -203,6 +203,16 @@ def test_a_unit_that_systemd_has_not_loaded_is_refused_where_docker_restarts() -
             ["apt: b is kept from being installed by /etc/apt/preferences.d/x: take that out"],
         ),
         (
+            {"unmet": ("shop : Depends: libold but it is not installable",)},
+            [
+                (
+                    "apt: shop : Depends: libold but it is not installable, and nothing else can be installed until that is mended: "
+                    "`apt-get --fix-broken install` says how, or remove shop"
+                )
+            ],
+        ),
+        ({"unmet": ("shop : Depends: tree but it is not installed",), "mended": True}, []),
+        (
             {"sources": ("Malformed entry 1 in list file /x.list (URI)",)},
             [
                 "apt: Malformed entry 1 in list file /x.list (URI): mend it (`apt-get update` has to read every source)"
@@ -227,3 +237,17 @@ def test_containerd_stores_the_images_of_a_new_docker_from_docker_com() -> None:
     for lines in (MACHINE[:9], OURS_WHOLE):
         with fake({"/etc/os-release": lines}):
             assert survey.images() == ""
+
+
+def test_what_others_packages_lack_is_said_where_apt_can_get_it() -> None:
+    lines = ["unmet shop : Depends: tree but it is not installed", "mended yes"]
+    assert judged(MACHINE[:9], lines)[1] == [
+        "apt: shop : Depends: tree but it is not installed: apt gets what is missing first"
+    ]
+
+
+def test_what_later_phases_install_is_known_before_and_is_nothing_on_a_host_of_ours() -> None:
+    with fake({"/etc/os-release": MACHINE[:9], "cat /etc/apt/preferences": ["installed nftables"]}):
+        assert survey.installs()[:3] == ["ca-certificates", "iptables", "docker.io"]
+    with fake({"/etc/os-release": OURS_WHOLE}):
+        assert survey.installs() == []

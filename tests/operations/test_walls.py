@@ -155,12 +155,14 @@ def test_chains_of_others_that_drop_are_found_before_the_first_run(tmp_path: Pat
 
 
 def test_what_such_a_chain_needs_is_said() -> None:
-    assert list(walls.lines(["chain forward inet own forward", "chain input ip filter INPUT", "ufw"]))[0] == (
-        "firewall: nft's chain `inet own forward` drops what is passed on, and stays so: containers have no way out, and "
-        "nobody a way to their ports 80 and 443, without: `nft insert rule inet own forward iifname 'br-*' accept`, `nft "
-        "insert rule inet own forward ct status dnat accept`, `nft insert rule inet own forward ct state "
-        "established,related accept`, and the same in the file that it comes from"
-    )
+    assert list(walls.lines(["chain forward inet own forward"])) == [
+        (
+            "firewall: nft's chain `inet own forward` drops what is passed on, and stays so: containers have no way out, and "
+            "nobody a way to their ports 80 and 443, without: `nft insert rule inet own forward iifname 'br-*' accept`, `nft "
+            "insert rule inet own forward ct status dnat accept`, `nft insert rule inet own forward ct state "
+            "established,related accept`, and the same in the file that it comes from"
+        )
+    ]
     found = ["chain input inet own input", "chain input ip filter INPUT"]
     said = (
         "drops what it does not name, and stays so: neither visitors nor containers reach 80 and 443 of the host itself "
