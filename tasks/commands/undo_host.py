@@ -7,7 +7,7 @@ itself away (containers, volumes, secrets, packages) is named with its commands 
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyinfra.api import StringCommand
@@ -15,13 +15,13 @@ from pyinfra.api import StringCommand
 from tasks import lock, ssh
 from tasks.facts import DockerFact, MachineFact
 from tasks.facts.access import ARMED, DROP_IN, FIREWALL_UNIT, TABLE
-from tasks.facts.before import BeforeFact, Index
+from tasks.facts.before import BeforeFact, DaemonBeforeFact, Index
 from tasks.facts.host import NOTE
 from tasks.facts.kept import BEFORE, DAEMON_JSON, DOCKER_SOURCE, SHELL
 from tasks.facts.swap import FILE as SWAP
 from tasks.facts.unsealer import CREDENTIAL, NAME, PROGRAM, UNIT
 from tasks.host import MACHINE_PACKAGES
-from tasks.operations import armed, daemon, daemon_ranges
+from tasks.operations import armed, daemon, daemon_moves, daemon_ranges
 from tasks.operations.needed import PACKAGES
 from tasks.rendering.render import ROOT, SECRETS
 from tasks.rendering.templates import jinja
@@ -60,6 +60,8 @@ def undone() -> Commands:
     remember("said", lambda: _say(said(what)))
     if not (what.back or what.gone or what.modes):
         return
+    if DAEMON_JSON in (*what.back, *what.gone) and (moves := _moves()):
+        raise Refused("\n".join(moves))
     if DROP_IN in (*what.back, *what.gone):
         if reasons := [*ssh.would_shut_out()]:
             raise Refused("\n".join(reasons))
@@ -78,6 +80,14 @@ def _ranges() -> str:
     with suppress(Refused):
         return daemon_ranges.needed(daemon.parsed(machine.daemon_json), machine, known(DockerFact), stack())
     return ""
+
+
+def _moves() -> list[str]:
+    """What a Docker with its settings of before would leave behind."""
+    text, found = known(DaemonBeforeFact)
+    moves = daemon_moves.certain(daemon.parsed(text), found)
+    kept = f"{BEFORE}/files{DAEMON_JSON}"
+    return [daemon_moves.moved(replace(move, where=kept), "the restart with it") for move in moves]
 
 
 def undoing(index: Index, ranges: str = "") -> Undoing:

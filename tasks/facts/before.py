@@ -1,11 +1,14 @@
 """Before: what ``files/keep.sh`` has noted of the host as it was before us, for who undoes it."""
 
+from base64 import b64decode
 from dataclasses import dataclass
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts.kept import BEFORE
+from tasks.facts import engine
+from tasks.facts.engine import Engine
+from tasks.facts.kept import BEFORE, DAEMON_JSON
 
 
 @dataclass(frozen=True)
@@ -61,3 +64,27 @@ true
             modes=tuple(modes),
             lost=lost,
         )
+
+
+class DaemonBeforeFact(FactBase[tuple[str, Engine]]):
+    """The daemon.json of before, and the Docker that would restart with it."""
+
+    def command(self) -> str:
+        """Prints ``text`` in base64, and Docker's lines."""
+        return f'echo "text $(base64 -w0 2>/dev/null <{BEFORE}/files{DAEMON_JSON})"\n{engine.QUESTION}\ntrue'
+
+    @staticmethod
+    def default() -> tuple[str, Engine]:
+        """Nothing is known."""
+        return "", Engine()
+
+    def process(self, output: list[str]) -> tuple[str, Engine]:
+        """Lines → both. Raises FactProcessError for a line that is cut."""
+        values: dict[str, list[str]] = {}
+        for key, _, value in (line.partition(" ") for line in output):
+            values.setdefault(key, []).append(value.strip())
+        try:
+            text = b64decode((values.get("text") or [""])[0]).decode(errors="replace")
+            return text, engine.engine(values)
+        except (ValueError, IndexError) as error:
+            raise FactProcessError(f"cannot read what Docker had before: {error}") from None

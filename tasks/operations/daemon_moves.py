@@ -9,7 +9,9 @@ from itertools import pairwise
 from typing import Any
 
 from tasks.facts.engine import Engine
+from tasks.facts.survey import RealFact
 from tasks.operations.daemon import FILE, flagged
+from tasks.run import known
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ def moves(have: Mapping[str, Any], found: Engine) -> Iterator[Move]:
     if isinstance(snapshotter, bool) and snapshotter != (found.images == "containerd"):
         names = ("Docker's own image store", "containerd's image store")
         yield Move("containerd-snapshotter", FILE, names[not snapshotter], names[snapshotter])
+
+
+def certain(have: Mapping[str, Any], found: Engine) -> list[Move]:
+    """Without those where a link leads to what Docker has."""
+    return [
+        move
+        for move in moves(have, found)
+        if move.setting != "data-root" or known(RealFact, move.then) != move.now
+    ]
 
 
 def _valued(flags: Iterable[str]) -> dict[str, str]:

@@ -1,15 +1,14 @@
 """Survey: what a host had before ours, judged: asked for only while something of Docker or of our packages is missing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
 
 from tasks.facts import DockerFact, MachineFact
 from tasks.facts.engine import Engine
 from tasks.facts.kept import DOCKER_SOURCE
 from tasks.facts.machine import Machine
 from tasks.facts.packages import Packages
-from tasks.facts.survey import RealFact, Survey, SurveyFact, ValidFact
+from tasks.facts.survey import Survey, SurveyFact, ValidFact
 from tasks.operations import daemon, daemon_moves, daemon_ranges, disk, engine, pulling
 from tasks.operations.needed import PACKAGES
 from tasks.rendering import render
@@ -129,7 +128,8 @@ def _daemon(machine: Machine, found: Survey) -> Iterator[str]:
         yield f"docker: dockerd does not take {daemon.FILE} with what this run adds: {said}"
     if restarts(text):
         yield from (
-            daemon_moves.moved(move, "the restart that this run needs") for move in _moves(have, found)
+            daemon_moves.moved(move, "the restart that this run needs")
+            for move in daemon_moves.certain(have, found.engine)
         )
         if found.engine.reload:
             yield (
@@ -142,15 +142,6 @@ def _daemon(machine: Machine, found: Survey) -> Iterator[str]:
             f"docker: {daemon.FILE} changes, and the restart of Docker that it needs would remove {', '.join(gone)} "
             "(started with --rm): stop it, or start it without"
         )
-
-
-def _moves(have: Mapping[str, Any], found: Survey) -> list[daemon_moves.Move]:
-    """Without those where a link leads to what Docker has."""
-    return [
-        move
-        for move in daemon_moves.moves(have, found.engine)
-        if move.setting != "data-root" or known(RealFact, move.then) != move.now
-    ]
 
 
 def apt_problems(found: Packages, names: Iterable[str]) -> Iterator[str]:
@@ -190,7 +181,7 @@ def remarks() -> Iterator[str]:
         have = daemon.parsed(machine.daemon_json)
         yield from (
             daemon_moves.moved(move, "the next boot, or restart of Docker,")
-            for move in _moves(have, survey())
+            for move in daemon_moves.certain(have, survey().engine)
         )
     stopped, _ = daemon.stopped(found)
     if restarts(text) and found.others and not found.live_restore:

@@ -10,6 +10,7 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.commands import undo_host
 from tasks.commands.undo_host import Undoing
+from tasks.connection.said import Said
 from tasks.facts import swap
 from tasks.facts.before import BeforeFact, Index
 from tasks.operations.kept import keep
@@ -108,6 +109,21 @@ def test_ranges_that_somebody_would_miss_stay_with_what_was_there_beside_them() 
     assert "docker.service" not in script
     rest = [line for line in INDEX if "daemon.json" not in line]
     assert undo_host.undoing(BeforeFact().process(rest), "somebody").ranges == ""
+
+
+def test_settings_of_before_that_would_have_docker_store_elsewhere_are_refused() -> None:
+    answers = {
+        "uname -m": MACHINE,
+        "/before/index": INDEX,
+        "/before/files": ["info false|inactive|false|/srv/docker|"],
+    }
+    with fake(answers, executing=False), pytest.raises(Said) as error:
+        commands(undo_host.undone)
+    assert str(error.value) == (
+        '@fake/one: docker: "data-root" is /var/lib/docker by /var/lib/smarteros/before/files/etc/docker/daemon.json, and Docker has '
+        "/srv/docker until it restarts: the restart with it would leave its containers, images and volumes behind: make it "
+        "what Docker has, or move them and restart Docker yourself before the next run"
+    )
 
 
 def test_docker_goes_on_where_its_settings_were_not_ours() -> None:
