@@ -28,6 +28,16 @@ def fake(responses: Responses, *, executing: bool = True, **changes: Any) -> Ite
         yield host
 
 
+@contextmanager
+def several(*changes: Mapping[str, Any]) -> Iterator[Host]:
+    """The host ``@fake/0`` as the current one, beside others with these settings; none of them answers anything."""
+    entries = [(f"@fake/{number}", settings(**each)) for number, each in enumerate(changes)]
+    state = State(Inventory((entries, {})), Config())
+    host = state.inventory.get_host("@fake/0")
+    with ctx_state.use(state), ctx_host.use(host):
+        yield host
+
+
 def _answer(lookup: Any, command: str) -> tuple[bool, CommandOutput]:
     """Between the marks that a question of ours asks for, unless the command as a whole fails."""
     succeeded, output = lookup(command)
@@ -58,4 +68,4 @@ def stdin(command: StringCommand) -> str:
     return str(command.connector_arguments["_stdin"])
 
 
-__all__ = ["Responses", "commands", "fake", "stdin", "texts"]
+__all__ = ["Responses", "commands", "fake", "several", "stdin", "texts"]

@@ -1,15 +1,11 @@
 """Dns: domains that lead elsewhere. No certificate is to be had for them until their name leads to this host."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Any
 
-from pyinfra import context
-
-from tasks.connection.said import Said
 from tasks.facts.names import Names, NamesFact
 from tasks.model import catalogue
-from tasks.run import host, known, services, stack
+from tasks.run import host, known, on_others, services, stack
 
 _NAMED = 3
 
@@ -23,17 +19,14 @@ def domains() -> list[str]:
 
 def shared() -> Iterator[str]:
     """Other hosts of this run that would answer under the same names: a name leads to one of them, as does its certificate."""
-    target, mine = host(), {*_served()}
-    for other in target.state.inventory:
-        if other is target or not target.state.is_host_in_limit(other):
-            continue
-        with context.ctx_host.use(other), suppress(Said):  # it refuses its own settings itself
-            if both := [name for name in _served() if name in mine]:
-                more = f" and {len(both) - _NAMED} more" if len(both) > _NAMED else ""
-                yield (
-                    f"domains: {', '.join(both[:_NAMED])}{more}: also deployed to the host {other.name}: give each host its own zone, "
-                    "or deploy one (--limit)"
-                )
+    mine = {*_served()}
+    for other, names in on_others(_served).items():
+        if both := [name for name in names if name in mine]:
+            more = f" and {len(both) - _NAMED} more" if len(both) > _NAMED else ""
+            yield (
+                f"domains: {', '.join(both[:_NAMED])}{more}: also deployed to the host {other}: give each host its own zone, or "
+                "deploy one (--limit)"
+            )
 
 
 def _served() -> list[str]:

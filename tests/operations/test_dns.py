@@ -4,13 +4,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from pyinfra.api import Config, Inventory, State
-from pyinfra.context import ctx_host, ctx_state
-
 from tasks.facts.names import Names, NamesFact
 from tasks.operations import dns
-from tests.fake import fake
-from tests.samples import settings
+from tests.fake import fake, several
 
 LINES = [
     "own 10.0.0.7",
@@ -93,13 +89,9 @@ def test_the_host_is_asked_about_every_domain_once_and_about_none_never() -> Non
 
 def shared(*others: dict[str, Any], limit: bool = False) -> list[str]:
     """What is said on the first of these hosts."""
-    data = [settings(), *(settings(**changes) for changes in others)]
-    names = [(f"@fake/{number}", each) for number, each in enumerate(data)]
-    state = State(Inventory((names, {})), Config())
-    first = state.inventory.get_host("@fake/0")
-    if limit:
-        state.limit_hosts = [first]
-    with ctx_state.use(state), ctx_host.use(first):
+    with several({}, *others) as first:
+        if limit:
+            first.state.limit_hosts = [first]
         return [*dns.shared()]
 
 
