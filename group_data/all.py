@@ -34,7 +34,8 @@ profile = "minimum"
 # 2 on hosts below 8 GB of memory, else 0. Vault's memory never goes there.
 swap_gb = None
 
-# What the MCP registry lists: {"name": "io.github.owner/server", "description": …, "version": …, "remote": url}.
+# What the MCP registry lists: {"name": "io.github.owner/server", "description": …, "version": …, "remote": url}; all but remote
+# are required.
 mcp_servers = []
 
 # Per service: image, build (a commit or tag of its fork), domain, port (on loopback), guard (only with a Vault
@@ -44,7 +45,7 @@ overrides = {}
 
 # Repositories of your own that `bash /root/sync-forks.sh` keeps in /root/repos/<service>; an override's build
 # names the commit or tag to run: {"chatwoot": {"fork": "https://github.com/SmarterCL/chatwoot.git", "upstream":
-# "https://github.com/chatwoot/chatwoot.git", "branch": "main", "dockerfile": "docker/Dockerfile"}}.
+# "https://github.com/chatwoot/chatwoot.git", "branch": "main", "dockerfile": "docker/Dockerfile"}}; fork and upstream are required.
 forks = {}
 
 # The contact of the account at the certificate authority, which warns of no expiry (Let's Encrypt ended that in June
@@ -108,7 +109,7 @@ jump_to = []
 # Lets in only SSH clients that know a key exchange which a quantum computer does not break (OpenSSH 9.0, PuTTY 0.78, few
 # libraries) and the host's ed25519 key; what ssh-audit asks for.
 strict_ssh = False
-# Seconds after which the host takes back a change of sshd, firewall or networks, unless a new SSH connection has come in.
+# Seconds after which the host takes back a change of sshd, firewall or networks, unless a new SSH connection has come in; 20 to 100.
 revert_seconds = 90
 
 # Of every container: a name of the tz database, like America/Santiago.

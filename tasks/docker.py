@@ -34,7 +34,7 @@ def engine() -> Commands:
         yield from armed.proven(change)
     if kept := sorted(theirs - set(machine.docker_left)):
         yield StringCommand(daemon.note({*theirs, *machine.docker_left}))
-        host().log(f"docker: {daemon.FILE} keeps its own {', '.join(kept)}")
+        host().log(was.keeping(kept, machine))
     if settings:
         yield StringCommand(daemon.write(found.flags), _stdin=settings)
     elif machine.daemon_loose:

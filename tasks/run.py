@@ -5,7 +5,6 @@ fact until an operation of ours is about to change something; that makes a run w
 """
 
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -67,16 +66,6 @@ def _stack() -> Stack:
     except BadSettings as error:
         lines = "\n".join(f"    {line}" for line in error.lines)
         raise Said(f"the settings of {host().name} cannot be deployed:\n{lines}") from None
-
-
-def on_others(make: Callable[[], T]) -> dict[str, T]:
-    """What that is for each other host of this run; one whose settings are bad says so itself."""
-    found, target = {}, host()
-    for other in target.state.inventory:
-        if other is not target and target.state.is_host_in_limit(other):
-            with context.ctx_host.use(other), suppress(Said):
-                found[other.name] = make()
-    return found
 
 
 def remember(key: Any, make: Callable[[], T]) -> T:
@@ -221,7 +210,6 @@ __all__ = [
     "guard",
     "host",
     "known",
-    "on_others",
     "operation",
     "remember",
     "services",

@@ -77,6 +77,8 @@ def guards_table() -> str:
 def settings_table() -> str:
     """Every setting of group_data/all.py with its default, as Markdown."""
     text = (ROOT / "group_data" / "all.py").read_text()
+    # A list with a line for each item is one row as well.
+    text = re.sub(r"\[\n(.*?),\n\]", lambda found: f"[{' '.join(found[1].split())}]", text, flags=re.DOTALL)
     rows = ["| Setting | Default | What for |", "|---|---|---|"]
     for block in re.findall(r"((?:^# .*\n)+)((?:^\w+ = .*\n)+)", text, re.MULTILINE):
         why = " ".join(

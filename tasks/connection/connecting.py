@@ -34,6 +34,13 @@ _BY_TEXT = (
     ("protocol banner", _CLOSES),
     ("ncompatible", "it has no algorithm in common with this machine's SSH library ({said})"),
     ("o acceptable", "it has no algorithm in common with this machine's SSH library ({said})"),
+    (
+        "o authentication methods available",
+        (
+            "this machine has no key to offer for the user {user}: name one (ssh_key), or ssh-add it to an agent that runs here "
+            "(ssh-add -l lists them)"
+        ),
+    ),
     ("gent", "the SSH agent does not sign ({said}): see ssh-add -l, or name a key file (ssh_key)"),
     (
         "existing session",
@@ -83,7 +90,9 @@ def why(error: Exception, user: str, *, connected: bool) -> str:
     if isinstance(error, OSError):
         return _network(error, said)
     text = next((text for part, text in _BY_TEXT if part in said), "SSH fails ({said})")
-    return text.format(said=said if isinstance(error, SSHException) else f"{type(error).__name__}: {said}")
+    return text.format(
+        said=said if isinstance(error, SSHException) else f"{type(error).__name__}: {said}", user=user
+    )
 
 
 def _network(error: OSError, said: str) -> str:

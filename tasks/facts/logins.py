@@ -80,7 +80,7 @@ denygroups '*) echo "ssh_groups $name $(id -Gn "$name")" ;; esac
 class Logins:
     """keys, commands: users with a key, those whose keys may run one command. passwords: those who have only a password that
     sshd takes → the file for their keys. unsure: of these, whose keys sshd may have from elsewhere → where. sources: all
-    of that kind. others: what sshd lets people in by beside keys and passwords. directories: where users come from that no file of the host lists.
+    of that kind. names: everybody, as long as no directory may know more. others: what sshd lets people in by beside keys and passwords. directories: where users come from that no file of the host lists.
     """
 
     keys: tuple[str, ...] = ()
@@ -90,6 +90,7 @@ class Logins:
     sources: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    names: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 _Said = Mapping[str, Sequence[str]]
@@ -132,6 +133,9 @@ def logins(values: Mapping[str, Sequence[str]]) -> Logins:
         tuple(sorted({*sources})),
         tuple(key for key in _OTHERS if _one(everybody, key) == "yes"),
         tuple(values.get("ssh_directory", ())) if _takes_password("", everybody) else (),
+        frozenset(
+            () if "ssh_directory" in values else (line.split(" ")[0] for line in values.get("ssh_user", ()))
+        ),
     )
 
 

@@ -63,7 +63,7 @@ class Override(_Settings):
     build: Revision | None = None
     domain: Domain | None = None
     port: Port | None = None
-    guard: bool | None = None
+    guard: Annotated[bool, Field(strict=True)] | None = None
     allow_from: Annotated[tuple[Visitor, ...], Listed, Field(min_length=1)] | None = None
     memory_mb: Megabytes | None = None
     cpus: Cores | None = None

@@ -1,11 +1,11 @@
 """Dns: domains that lead elsewhere. No certificate is to be had for them until their name leads to this host."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tasks.facts.names import Names, NamesFact
 from tasks.model import catalogue
-from tasks.run import host, known, on_others, services, stack
+from tasks.run import host, known, services, stack
 
 _NAMED = 3
 
@@ -17,10 +17,10 @@ def domains() -> list[str]:
     ]
 
 
-def shared() -> Iterator[str]:
-    """Other hosts of this run that would answer under the same names: a name leads to one of them, as does its certificate."""
-    mine = {*_served()}
-    for other, names in on_others(_served).items():
+def shared(others: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """What other hosts of this run would answer under as well, since a name leads to one. others: each → its domains."""
+    mine = {*served()}
+    for other, names in others.items():
         if both := [name for name in names if name in mine]:
             more = f" and {len(both) - _NAMED} more" if len(both) > _NAMED else ""
             yield (
@@ -29,7 +29,8 @@ def shared() -> Iterator[str]:
             )
 
 
-def _served() -> list[str]:
+def served() -> list[str]:
+    """Those that lead to a proxy of ours."""
     return domains() if any(item.phase == "proxy" for item in services()) else []
 
 

@@ -11,6 +11,9 @@ from tasks.operations.described import links
 from tasks.rendering.render import SECRETS
 from tasks.run import services, stack
 
+# What stands there by then, by the package that a run installs first (needed.py).
+_BROUGHT = ("/etc/default/debsums",)
+
 
 def keep(paths: Iterable[str]) -> str:
     """Shell, for a script under ``set -e``: keeps what stands at these paths, unless it did so before."""
@@ -32,7 +35,9 @@ def refusals(machine: Machine, left_alone: Collection[str] = ()) -> Iterator[str
 
 def warnings(machine: Machine, left_alone: Collection[str] = ()) -> Iterator[str]:
     """Which files of somebody else's ours will replace or change."""
-    if coming := [*_coming(machine.before.replaced, left_alone)]:
+    coming = [*_coming(machine.before.replaced, left_alone)]
+    if coming:
+        coming += [path for path in _BROUGHT if not machine.deployed and path not in coming]
         yield (
             f"changed by us, and kept as they are now in {BEFORE} (`make undo-host` puts them back): "
             f"{', '.join(coming)}"

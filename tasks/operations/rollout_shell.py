@@ -8,6 +8,9 @@ from tasks.rendering import docker_calls, render
 
 # A container that has ended so often does not come to life by waiting.
 _RESTARTS = 5
+# Of the last minute, in percent, that all of a container has stood still for want of memory.
+_PRESSED = 10
+_CGROUPS = "/sys/fs/cgroup"
 
 UP = "up -d --no-build --quiet-pull"
 
@@ -50,9 +53,22 @@ _STATE = "{{.State.Status}}/{{if .State.Health}}{{.State.Health.Status}}{{end}}/
 
 def _gate(service: Service, host_name: str) -> str:
     """The function ``gate``: container, seconds, the state to wait for, a hopeless one, what else is said."""
-    where = f"{service.name}: container"
+    where, main = f"{service.name}: container", service.main
+    short = (
+        f"{service.name}: it has come to the end of its {main.size.memory_mb} MB of memory: raise "
+        f"overrides.{service.name}.memory_mb"
+    )
     return f"""
 state() {{ docker inspect --type container --format '{_STATE}' "$@" 2>/dev/null | grep .; }}
+squeezed() {{
+    found=$(docker inspect --type container --format '{{{{.State.OOMKilled}}}} {{{{.Id}}}}' "$1" 2>/dev/null) || return
+    case $found in true*) return 0 ;; esac
+    for folder in {_CGROUPS}/system.slice/docker-"${{found#* }}".scope {_CGROUPS}/docker/"${{found#* }}"; do
+        cat "$folder/memory.events" "$folder/memory.pressure" 2>/dev/null
+    done | awk '$1 == "oom_kill" && $2 > 0 {{ hit = 1 }}
+        $1 == "full" {{ sub(/.*=/, "", $3); if ($3 + 0 >= {_PRESSED}) hit = 1 }}
+        END {{ exit !hit }}'
+}}
 gate() {{
     deadline=$(($(date +%s) + $2)) first= looks=0
     while :; do
@@ -67,6 +83,7 @@ gate() {{
             echo {quote(where)} "$1 on {host_name} ${{5:-is not healthy after $2 s}} (${{state%/*}}); its last 50 log lines:" >&2
             ! state "$1-next" >/dev/null || set -- "$1-next"
             docker logs --tail 50 "$1" >&2 2>&1 || true
+            case $1 in {quote(main.name)} | {quote(main.name)}-next) ! squeezed "$1" || echo {quote(short)} >&2 ;; esac
             return 1
         fi
         looks=$((looks + 1))

@@ -30,6 +30,8 @@ def named(found: Logins, users: tuple[str, ...]) -> Iterator[str]:
         yield f"sshd: {other} logs nobody in from now on, only a key does: who came by it needs one"
     if users:
         yield from _not_among(found, users)
+    if strange := [name for name in users if found.names and name not in found.names]:
+        yield f"login_users: no user {', '.join(strange)} there, so nobody logs in by that name: see how it is written, or add it"
 
 
 def tunnels(listeners: Iterable[Listener], ports: Iterable[int]) -> Iterator[str]:

@@ -164,6 +164,14 @@ def apt_problems(found: Packages, names: Iterable[str]) -> Iterator[str]:
         yield f"apt: its proxy {proxy} ({file or 'apt-config dump says where it is set'}) does not answer: start it, or take it out"
 
 
+def keeping(theirs: Iterable[str], machine: Machine) -> str:
+    """Which settings of ours are left to the host, in words. Pure."""
+    names = ", ".join(sorted(theirs))
+    if machine.daemon_json.strip():
+        return f"docker: {daemon.FILE} keeps its own {names}"
+    return f"docker: {names} stay as they are (there is no {daemon.FILE} yet)"
+
+
 def remarks() -> Iterator[str]:
     """What the run goes on with, and what it does to what is not ours."""
     machine, found = known(MachineFact), survey().engine
@@ -176,7 +184,7 @@ def remarks() -> Iterator[str]:
     names = ", ".join(item.name for item in found.others)
     if theirs - set(machine.docker_left) and machine.engine:
         why = f" while others' containers run here ({names})" if found.others else ""
-        yield f"docker: {daemon.FILE} keeps its own {', '.join(sorted(theirs))}{why}"
+        yield f"{keeping(theirs, machine)}{why}"
     if machine.engine and not restarts(text):
         have = daemon.parsed(machine.daemon_json)
         yield from (

@@ -19,6 +19,14 @@ from pyinfra.api.exceptions import PyinfraError
 from tasks.connection.connecting import why
 from tests.samples import ROOT
 
+
+def test_a_machine_without_any_key_is_told_to_name_one() -> None:
+    assert why(paramiko.SSHException("No authentication methods available"), "ann", connected=True) == (
+        "this machine has no key to offer for the user ann: name one (ssh_key), or ssh-add it to an agent that runs here "
+        "(ssh-add -l lists them)"
+    )
+
+
 INVENTORY = """
 import json, os
 from tasks.connection.inventory import hosts

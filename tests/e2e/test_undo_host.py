@@ -7,6 +7,7 @@ from tests.e2e.deployment import Deployment
 
 CORE: dict[str, Any] = {"services": ["vault", "postgres", "redis", "vault-auth-validator", "caddy"]}
 UNDO = "tasks.commands.undo_host.run"
+BROUGHT = "/etc/default/debsums"  # by its package
 UNDONE = "Undo | what stood on the host before comes back"
 
 # What its operator has there, with modes, owners and times of its own.
@@ -65,8 +66,10 @@ def test_a_host_with_files_of_its_own_gets_all_of_them_back(bare: Deployment) ->
 
     run = bare.converge(**CORE)
     where = "/var/lib/smarteros/before (`make undo-host` puts them back)"
-    assert f"changed by us, and kept as they are now in {where}: {', '.join(KEPT)}" in run.lines, run.output
-    assert logged(bare) == [sorted([*KEPT, "/etc/default/debsums"], key=logged(bare)[0].index)]
+    assert (
+        f"changed by us, and kept as they are now in {where}: {', '.join([*KEPT, BROUGHT])}" in run.lines
+    ), run.output
+    assert logged(bare) == [sorted([*KEPT, BROUGHT], key=logged(bare)[0].index)]
     assert bare.sh("fail2ban-client get sshd bantime") == "3600\n"
     assert "theirs" in bare.sh("cat /opt/smarteros/notes.txt")
     bare.sh("systemctl start smarteros-first-logins.service")

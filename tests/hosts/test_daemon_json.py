@@ -87,8 +87,8 @@ CONDITIONS = [
         "docker rm --force --volumes shop-db >/dev/null",
         said=(
             (
-                f"docker: {FILE} keeps its own default-ulimits, icc, log-driver, log-opts, no-new-privileges while "
-                "others' containers run here (shop-db)"
+                f"docker: default-ulimits, icc, log-driver, log-opts, no-new-privileges stay as they are (there is no {FILE} yet) "
+                "while others' containers run here (shop-db)"
             ),
         ),
     ),

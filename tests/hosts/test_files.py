@@ -16,7 +16,14 @@ IN_THE_WAY = "is not ours and stands where ours has to come: move it away"
 
 def named(*paths: str, early: str = "") -> tuple[str]:
     """What a plan says of a bare host's files with these besides."""
-    found = ["/etc/issue", "/etc/issue.net", *filter(None, [early]), "/etc/login.defs", *paths]
+    found = [
+        "/etc/issue",
+        "/etc/issue.net",
+        *filter(None, [early]),
+        "/etc/login.defs",
+        *paths,
+        "/etc/default/debsums",
+    ]
     where = "/var/lib/smarteros/before (`make undo-host` puts them back)"
     return (f"changed by us, and kept as they are now in {where}: {', '.join(found)}",)
 

@@ -187,6 +187,10 @@ TYPES: list[tuple[dict[str, Any], str]] = [
     ({"overrides": {"n8n": None}}, "overrides.n8n: has to be a table like {…: …}, and is None"),
     ({"vault_shares": "5"}, "vault_shares: has to be a whole number, and is text (did you mean 5?)"),
     ({"unseal_at_boot": "no"}, "unseal_at_boot: has to be True or False, and is text (did you mean False?)"),
+    (
+        {"overrides": {"n8n": {"guard": "yes"}}},
+        "overrides.n8n.guard: has to be True or False, and is text (did you mean True?)",
+    ),
     ({"unseal_at_boot": 1}, "unseal_at_boot: has to be True or False, and is a number"),
     (
         {"profile": "Minimum"},

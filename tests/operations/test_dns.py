@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tasks import preflight
 from tasks.facts.names import Names, NamesFact
 from tasks.operations import dns
 from tests.fake import fake, several
@@ -92,7 +93,7 @@ def shared(*others: dict[str, Any], limit: bool = False) -> list[str]:
     with several({}, *others) as first:
         if limit:
             first.state.limit_hosts = [first]
-        return [*dns.shared()]
+        return [*dns.shared(preflight._elsewhere_served())]
 
 
 def test_two_hosts_of_a_run_have_no_domain_in_common() -> None:

@@ -304,7 +304,7 @@ def test_what_is_in_the_way_is_refused_and_what_is_replaced_is_named() -> None:
     assert warned == [
         (
             "changed by us, and kept as they are now in /var/lib/smarteros/before (`make undo-host` puts them back): "
-            "/etc/issue, /root/dkcompose/n8n-deploy.yaml"
+            "/etc/issue, /root/dkcompose/n8n-deploy.yaml, /etc/default/debsums"
         )
     ]
 
@@ -327,5 +327,5 @@ def test_a_caddyfile_is_named_where_a_proxy_of_ours_comes() -> None:
 def test_files_of_what_the_settings_name_are_named() -> None:
     found = Before(replaced=("/etc/apt/keyrings/docker.asc", "/vault/secrets/odoo.env"))
     assert said(found, docker_source="docker.com")[1][0].endswith(
-        ": /etc/apt/keyrings/docker.asc, /vault/secrets/odoo.env"
+        ": /etc/apt/keyrings/docker.asc, /vault/secrets/odoo.env, /etc/default/debsums"
     )

@@ -80,6 +80,7 @@ case "$*" in
 "compose -f "*" --profile job up "*) ;;
 "compose -f "*" up "*) echo "$3" >file; [ "$3" != home/dkcompose/site-deploy.yaml ] || exit ${COMPOSE:-0} ;;
 "compose -f "*" start") ;;
+"inspect --type container --format {{.State.OOMKilled}} {{.Id}} "*) echo "${KILLED:-false} 12ab" ;;
 "inspect --type container --format {{.State.Status}} web") echo created ;;
 "inspect --type container --format {{.State.Status}}/"*)
     case $last in *-next) [ -e hidden ] || exit 1 ;; esac
@@ -121,7 +122,13 @@ class Box:
         exports = [f"export {name}={quote(value)}\n" for name, value in env.items() if name != "PATH"]
         (self.root / "environment").write_text("".join(exports))
         done = subprocess.run(
-            ["sh", "-c", script.replace("/opt/smarteros", "opt").replace("/root/", "home/")],
+            [
+                "sh",
+                "-c",
+                script.replace("/sys/fs/cgroup", "cgroup")
+                .replace("/opt/smarteros", "opt")
+                .replace("/root/", "home/"),
+            ],
             env={"COMPOSE_PROJECT_NAME": "shop", **env},
             cwd=self.root,
             capture_output=True,
@@ -215,6 +222,36 @@ def test_compose_gets_no_environment_but_its_own(box: Box) -> None:
 def test_the_gate_names_service_host_and_last_log_lines(box: Box) -> None:
     said = [*gate("web", "is not healthy after 0 s (running/starting/0)"), "log of web"]
     assert box.run(script(), STARTING) == (1, said)
+
+
+PSI = "some avg10=0.00 avg60=40.00 avg300=9.00 total=1\nfull avg10=0.00 avg60={}.50 avg300=0.00 total=1\n"
+
+
+@pytest.mark.parametrize(
+    ("killed", "events", "pressure", "hit"),
+    [
+        ("false", "max 900\noom 0\noom_kill 0\n", PSI.format(9), False),
+        ("false", "", "", False),
+        ("true", "", "", True),
+        ("false", "max 900\noom 1\noom_kill 1\n", PSI.format(0), True),
+        ("false", "max 900\noom 0\noom_kill 0\n", PSI.format(38), True),
+    ],
+)
+def test_who_has_run_out_of_memory_is_told_the_setting(
+    box: Box, killed: str, events: str, pressure: str, hit: bool
+) -> None:
+    if events:
+        group = box.root / "cgroup/system.slice/docker-12ab.scope"
+        group.mkdir(parents=True)
+        (group / "memory.events").write_text(events)
+        (group / "memory.pressure").write_text(pressure)
+    _, said = box.run(script(), STARTING, KILLED=killed)
+    memory = SITE.main.size.memory_mb
+    assert said[2:] == (
+        [f"site: it has come to the end of its {memory} MB of memory: raise overrides.site.memory_mb"]
+        if hit
+        else []
+    )
 
 
 def test_who_ends_again_and_again_is_not_waited_for(box: Box) -> None:

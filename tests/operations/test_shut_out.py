@@ -20,6 +20,14 @@ def test_who_is_shut_out_is_named() -> None:
     assert [*named(FOUND, ("root",))] == [OTHERS.format("ann, carol, git")]
 
 
+def test_a_user_whom_the_host_does_not_have_is_named() -> None:
+    found = Logins(keys=("root",), names=frozenset(("root", "alice")))
+    assert [*named(found, ("root", "alcie"))] == [
+        "login_users: no user alcie there, so nobody logs in by that name: see how it is written, or add it"
+    ]
+    assert [*named(Logins(keys=("root",)), ("root", "alcie"))] == []
+
+
 def test_keys_are_to_come_where_sshd_looks_for_them() -> None:
     found = Logins(passwords={"carol": HOME, "files": "/etc/ssh/keys/files", "more": "/etc/ssh/keys/more"})
     assert [*named(found, ())] == [

@@ -83,7 +83,7 @@ def test_settings_that_cannot_be_read_are_a_reason() -> None:
 def test_containers_of_others_keep_their_settings_and_that_is_said() -> None:
     keys = "default-ulimits, icc, log-driver, log-opts, no-new-privileges"
     assert judged(USED, [*HERE, HOST])[1] == [
-        f"docker: /etc/docker/daemon.json keeps its own {keys} while others' containers run here (shop-db)"
+        f"docker: {keys} stay as they are (there is no /etc/docker/daemon.json yet) while others' containers run here (shop-db)"
     ]
     assert judged([*USED, settings({"icc": True})], HERE)[1] == [
         "docker: /etc/docker/daemon.json keeps its own icc"
