@@ -35,6 +35,7 @@ from tasks.operations import (
     disk,
     dns,
     first_run,
+    images,
     kept,
     networks,
     ports,
@@ -139,6 +140,7 @@ def warnings(machine: Machine) -> Iterator[str]:
     yield from survey.remarks()
     if not machine.deployed:
         yield from unsent(services())
+        yield from images.remarks()
         yield from (f"host: {line}" for line in hardening.remarks(known(*hardening.question())))
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
 

@@ -35,7 +35,7 @@ class DockerState:
     """Containers of ours by name, networks by name, images present, the digests of the env files; containers that are
     not ours, volumes by name, those that a container of ours uses, and what was adopted (kind:name).
 
-    rules: ``nat br-0123456789ab`` and ``forward …`` for each bridge whose traffic the host's firewall lets out as
+    local: images that no registry has given by that name. rules: ``nat br-0123456789ab`` and ``forward …`` for each bridge whose traffic the host's firewall lets out as
     Docker writes it; None where nothing can be asked.
     """
 
@@ -48,6 +48,7 @@ class DockerState:
     volumes: dict[str, VolumeState] = field(default_factory=dict)
     used: frozenset[str] = frozenset()
     adopted: frozenset[str] = frozenset()
+    local: frozenset[str] = frozenset()
 
 
 class DockerFact(FactBase[DockerState]):
@@ -79,6 +80,7 @@ class DockerFact(FactBase[DockerState]):
             images = frozenset(
                 name for row in rows if row[0] == "i" for name in _names(row[1], row[2], row[3])
             )
+            local = frozenset(f"{row[1]}:{row[2]}" for row in rows if row[0] == "i" and row[3] == "<none>")
             envs = {row[1]: row[2] for row in rows if row[0] == "e"}
             written = [row[1] for row in rows if row[0] == "r"]
             others = objects.others(line[2:] for line in output if line.startswith("x|"))
@@ -96,6 +98,7 @@ class DockerFact(FactBase[DockerState]):
             volumes,
             used,
             adopted,
+            local,
         )
 
 

@@ -1,6 +1,6 @@
 """Images: pulled or built in the background from the run's beginning, waited for where they are needed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from shlex import quote
 
 from pyinfra.api import StringCommand
@@ -9,7 +9,7 @@ from tasks.facts import DockerFact
 from tasks.model import forks, image_names
 from tasks.model.catalogue import Container, Service
 from tasks.rendering import docker_calls, render
-from tasks.run import Commands, known, operation
+from tasks.run import Commands, known, operation, services, stack
 
 _UNIT = "smarteros-images"
 # A registry that has stopped to send would be waited for without end.
@@ -17,12 +17,12 @@ _PULL_SECONDS = 1800
 
 
 @operation
-def fetch(services: Iterable[Service]) -> Commands:
+def fetch(chosen: Iterable[Service]) -> Commands:
     """Starts to pull and build every missing image in the background, all at once; ``wait`` waits for one."""
     present = known(DockerFact).images
     missing = {
         render.image(container): container
-        for service in services
+        for service in chosen
         for container in service.containers
         if image_names.present(render.image(container)) not in present
     }
@@ -33,6 +33,22 @@ def fetch(services: Iterable[Service]) -> Commands:
         yield StringCommand(
             f"systemctl is-active --quiet {_UNIT} || "
             f"systemd-run --quiet --collect --unit {_UNIT} sh -c {quote(f'{docker_calls.EXPORT}; {script}')}"
+        )
+
+
+def remarks() -> Iterator[str]:
+    """Images that somebody else has made under a name of ours, which no override of the settings gives."""
+    local = known(DockerFact).local
+    found = {
+        render.image(container): service.name
+        for service in reversed(services())
+        for container in service.containers
+        if not (container.build or container.fork or container.image == stack().override(service.name).image)
+    }
+    for image in sorted(local & found.keys()):
+        yield (
+            f"docker: {image} is on the host and came from no registry (built, loaded or tagged there), and it runs as ours: if "
+            f"that is not meant, `docker image rm {image}`, or name another in overrides.{found[image]}.image"
         )
 
 

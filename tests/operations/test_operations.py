@@ -43,6 +43,22 @@ def test_missing_images_are_fetched_at_once_in_the_background() -> None:
         assert texts(images.fetch, [service]) == []
 
 
+def test_an_image_of_somebody_elses_under_a_name_of_ours_is_said() -> None:
+    image = "redis:7.4.11-alpine"
+    local, pulled = "i|redis|7.4.11-alpine|<none>", f"i|redis|7.4.11-alpine|{A_DIGEST}"
+    with fake(docker(local, "i|smarteros/vault-auth-validator|1|<none>", "i|own|1|<none>")):
+        assert list(images.remarks()) == [
+            (
+                f"docker: {image} is on the host and came from no registry (built, loaded or tagged there), and it runs as ours: "
+                f"if that is not meant, `docker image rm {image}`, or name another in overrides.redis.image"
+            )
+        ]
+    with fake(docker(pulled)):
+        assert list(images.remarks()) == []
+    with fake(docker("i|own/redis|1|<none>"), overrides={"redis": {"image": "own/redis:1"}}):
+        assert list(images.remarks()) == []
+
+
 def test_an_image_that_came_by_its_digest_is_there_without_a_tag() -> None:
     tagged, bare = container("a", image=f"ex/a:1@{A_DIGEST}"), container("b", image=f"ex/b@{A_DIGEST}")
     service = Service("x", "X", (tagged, bare))
