@@ -28,7 +28,7 @@ def _destructive(argv: Sequence[str]) -> bool:
 
 
 def _wanted(argv: Sequence[str]) -> str:
-    return "the word yes" if _destructive(argv) else "Enter, or yes,"
+    return "the word yes" if _destructive(argv) else "Enter or yes"
 
 
 def lay(command_line: Any) -> None:
@@ -40,7 +40,7 @@ def asking(argv: Sequence[str], ask: Callable[[], str]) -> Callable[[str], bool]
     """In the place of pyinfra's: the changes refused end the program with exit code 1, a question in between is a no."""
 
     def confirmed(message: str) -> bool:
-        sys.stderr.write(f"\n    {message}\n    {_wanted(argv).rstrip(',')} goes on, anything else ends it: ")
+        sys.stderr.write(f"\n    {message}\n    {_wanted(argv)} goes on, anything else ends it: ")
         sys.stderr.flush()
         try:
             answer: str | None = ask()
