@@ -15,7 +15,7 @@ CONDITIONS = [
         f"{SETTINGS}; mount -t tmpfs -o size=100M,nr_inodes=1000k tmpfs /srv/small",
         BACK,
         refused=(
-            f"disk: 100 MB free below /srv/small, and 2765 MB are needed: {LARGER}",
+            f"disk: 100 MB free below /srv/small, and 5222 MB are needed: {LARGER}",
             "disk: /srv/small is in memory (tmpfs), so that a boot would empty it: mount a disk there",
         ),
         settings={"services": ["vault", "redis"]},
