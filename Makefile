@@ -3,13 +3,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INVENTORY ?= inventories/prod.py
 export SMARTEROS_LAB ?= default
+# Some shells have a NAME of their own (WSL).
+WHICH = $(if $(findstring command,$(origin NAME)),$(NAME))
 # pyinfra takes a file that is not there for the name of a host.
 EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTORY)" >&2; exit 1; }
 # Exit code 0 where this checkout has a lab.
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host give-secrets test-mail lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -64,9 +66,17 @@ status: $(VENV)/ready ## how every service is, and why it is not well
 	@$(EXISTS)
 	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.status.run
 
-give-secrets: $(VENV)/ready ## asks for the secrets that only you know, like the mail server's password, and writes them into Vault
+token: $(VENV)/ready ## HOURS=8: a token of Vault's for guarded pages, shown once
 	@$(EXISTS)
-	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.give_secrets.run
+	@HOURS="$(HOURS)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.token.run
+
+secret: $(VENV)/ready ## NAME=chatwoot#ADMIN_PASSWORD: shows one secret of Vault's
+	@$(EXISTS)
+	@SMARTEROS_SECRET="$(WHICH)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.secret.run
+
+give-secrets: $(VENV)/ready ## asks for the secrets that only you know, like the mail server's password, or for NAME=…, and writes them into Vault
+	@$(EXISTS)
+	@SMARTEROS_SECRET="$(WHICH)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.give_secrets.run
 
 test-mail: $(VENV)/ready ## TO=you@example.com: sends a mail as the services do, and says what the server answers
 	@$(EXISTS)

@@ -8,7 +8,7 @@ import hashlib
 
 from pyinfra.api import StringCommand
 
-from tasks.clients.vault_session import kept
+from tasks.clients.vault_kept import kept
 from tasks.facts import MachineFact
 from tasks.facts.unsealer import CREDENTIAL, NAME, NOTE, PROGRAM, SUM, UNIT
 from tasks.operations.kept import keep

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from pyinfra.api import StringCommand
@@ -19,6 +20,7 @@ from tasks.model.catalogue import Database, Service
 from tasks.operations import containers
 from tasks.operations.described import digests, mounted
 from tasks.run import Commands, Refused, executing, known, operation, services
+from tasks.secrets import coming
 
 _ITERATIONS = 4096
 SUPERUSER = "postgres"
@@ -28,7 +30,13 @@ def run() -> None:
     """The phase."""
     for service in services():
         if service.phase == "data":
-            containers.start(service, digests(service), mounted(service), name=f"Data | {service.title}")
+            containers.start(
+                service,
+                digests(service),
+                mounted(service),
+                partial(coming, service),
+                name=f"Data | {service.title}",
+            )
     if any(service.name == "postgres" for service in services()):
         databases(name="Data | roles, databases and extensions")
 

@@ -11,7 +11,7 @@ from pyinfra.api import StringCommand
 
 from tasks import firewall, ssh, verify
 from tasks import host as hardening
-from tasks.clients import vault_session, vault_values
+from tasks.clients import vault_access, vault_session, vault_values
 from tasks.connection.said import Said
 from tasks.facts import (
     DatabasesFact,
@@ -93,8 +93,7 @@ def checked() -> Commands:
     reasons += kept.refusals(machine, {*survey.left_alone()})
     reasons += _networks(reasons)
     reasons += firewall.refusals(machine, stack())
-    reasons += vault_session.refusals()
-    reasons += vault_values.refusals()
+    reasons += _vault()
     if reasons:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
@@ -112,6 +111,15 @@ def _elsewhere_served() -> dict[str, list[str]]:
             with context.ctx_host.use(other), suppress(Said):
                 found[other.name] = dns.served()
     return found
+
+
+def _vault() -> list[str]:
+    """What speaks against Vault, else against what it holds. That Docker does not answer is said elsewhere."""
+    running = False
+    with suppress(Refused):
+        ours = known(DockerFact).containers.get("vault")
+        running = ours is not None and ours.status == "running"
+    return list(vault_access.refusals(running=running)) or list(vault_values.refusals())
 
 
 def _networks(reasons: list[str]) -> list[str]:
@@ -138,6 +146,7 @@ def warnings(machine: Machine) -> Iterator[str]:
     yield from adoption.warnings()
     yield from networks.warnings()
     yield from survey.remarks()
+    yield from vault_access.warnings()
     if not machine.deployed:
         yield from unsent(services())
         yield from images.remarks()

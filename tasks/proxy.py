@@ -1,9 +1,12 @@
 """Proxy: Caddy runs, and has loaded the Caddyfile of the active generation."""
 
+from functools import partial
+
 from tasks.operations import containers, takeover
 from tasks.operations.described import digests, mounted, tree
 from tasks.rendering import render
 from tasks.run import services, stack
+from tasks.secrets import coming
 
 
 def run() -> None:
@@ -12,7 +15,13 @@ def run() -> None:
         if service.phase == "proxy":
             if stack().takeover:
                 takeover.taken(service, name=f"Proxy | {service.title} takes over from another proxy")
-            containers.start(service, digests(service), mounted(service), name=f"Proxy | {service.title}")
+            containers.start(
+                service,
+                digests(service),
+                mounted(service),
+                partial(coming, service),
+                name=f"Proxy | {service.title}",
+            )
             digest = render.caddyfile_digest(tree()["caddy/Caddyfile"])
             path = f"{render.CURRENT}/caddy/Caddyfile"
             containers.caddyfile(

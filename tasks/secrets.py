@@ -15,8 +15,10 @@ from functools import partial
 from urllib.parse import quote
 
 import bcrypt
+from pyinfra import logger
 
 from tasks.clients import vault_session, vault_values
+from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
 from tasks.model.catalogue import Secret, Service
 from tasks.model.given import place
@@ -27,8 +29,11 @@ from tasks.run import (
     Commands,
     Refused,
     executing,
+    host,
+    known,
     operation,
     recall,
+    remember,
     services,
     stack,
     step,
@@ -131,18 +136,48 @@ def rendered() -> Commands:
         yield "true"
         return
     texts = {f"{item.name}.env": env_text(item) for item in services() if item.secrets}
+    remember("not told", lambda: _warn_of_untold(texts))
     yield from files.secret_files(texts)
+
+
+def _warn_of_untold(texts: Mapping[str, str]) -> None:
+    """A file that differs, and not in what its containers are made of, differs in its first admin's password."""
+    found, digests = known(TreeFact, SECRETS, (), "077"), known(DockerFact).env_digests
+    differ = {name for name, state in files.expected(texts, mode="600").items() if found.get(name) != state}
+    for item in services():
+        if item.admin and f"{item.name}.env" in differ and digests.get(item.name) == digest(item):
+            place = f"{item.name}#{item.admin.secret}"
+            line = f"{place} has changed in Vault, and {item.title} keeps the password that it has: change it there, too"
+            host().log_styled(line, fg="yellow", log_func=logger.warning)
+
+
+def coming(service: Service) -> str:
+    """The digest of its secrets that containers will have to show; empty where this is no plan or Vault tells nothing yet."""
+    told = service.secrets and not executing() and not to_come()
+    return digest(service) if told else ""
+
+
+def digest(service: Service) -> str:
+    """Tells whether a container was made from these secrets. It need not be made anew for what only its first admin is made with."""
+    counted = _all(service)
+    if service.admin and not service.admin.restored:
+        counted.pop(service.admin.secret, None)
+    return keyed_digest(counted)
+
+
+def _all(service: Service) -> dict[str, str]:
+    return {**values(service.name), **_given(service), **_composed(service), **_redis_users(service)}
 
 
 def env_text(service: Service) -> str:
     """The service's env file: all its secrets and their keyed digest. Raises Refused for impossible values."""
-    present = {**values(service.name), **_given(service), **_composed(service), **_redis_users(service)}
+    present = _all(service)
     where = f"{stack().vault_mount}/{service.name}"
     for name in present:
         if not _NAME.fullmatch(name):
             raise Refused(f"{where}#{shown(name)} is no name of a variable: use letters, digits and _")
     try:
-        return envfile.encode({**present, SECRETS_VARIABLE: keyed_digest(present)})
+        return envfile.encode({**present, SECRETS_VARIABLE: digest(service)})
     except envfile.Impossible as error:
         raise Refused(f"{where}#{error}") from None
 
@@ -173,8 +208,7 @@ def _redis_users(service: Service) -> dict[str, str]:
 
 def keyed_digest(present: Mapping[str, str]) -> str:
     """Tells whether a container was made from these values, and says nothing about them to who reads it."""
-    text = json.dumps(sorted(present.items()))
-    return hmac.new(_key(), text.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(_key(), json.dumps(sorted(present.items())).encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def keyed_bytes(*parts: str) -> bytes:

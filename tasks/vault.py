@@ -15,8 +15,9 @@ from pyinfra.api import StringCommand
 
 from tasks import boot
 from tasks.clients import vault_answers as answers
-from tasks.clients import vault_session
-from tasks.clients.vault_session import Kept, foreseen, keep, kept
+from tasks.clients import vault_kept, vault_session
+from tasks.clients.vault_kept import Kept, keep, kept
+from tasks.clients.vault_session import foreseen
 from tasks.facts import DockerFact
 from tasks.model.catalogue import Service
 from tasks.model.shapes import shaped
@@ -106,7 +107,7 @@ def _start_anew(service: Service) -> str:
 def _refuse_a_lost_volume() -> None:
     if kept() not in (None, _ASKED):
         raise Refused(
-            f"Vault on {host().name} is empty, but {vault_session.state_file()} holds keys of it: its volume "
+            f"Vault on {host().name} is empty, but {vault_kept.state_file()} holds keys of it: its volume "
             "vault_data is lost. Restore the volume, or move that file away to begin with new secrets"
         )
 
@@ -127,7 +128,5 @@ def _unseal(client: hvac.Client) -> None:
         said = client.sys.submit_unseal_keys(list(stored.keys[: stack().vault_threshold]))
         status = shaped(answers.Seal, said)
         if status["sealed"]:
-            raise Refused(
-                f"Vault on {host().name} stays sealed: {vault_session.state_file()} holds other keys"
-            )
+            raise Refused(f"Vault on {host().name} stays sealed: {vault_kept.state_file()} holds other keys")
     _health(client)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tasks.model import catalogue, sizing
 from tasks.model.catalogue import Service
+from tasks.model.rotation import places
+from tasks.model.stack import Mail
 from tasks.rendering.render import image
 from tasks.services import load
 from tests.lab.smarteros import ROOT, settings
@@ -98,6 +100,41 @@ def mails_table() -> str:
     return "\n".join(rows)
 
 
+_WAYS = {
+    "deploy": "`make give-secrets NAME=…`, deploy: the containers that read it are made anew",
+    "signs": "the same, and everybody signs in again",
+    "first": "in the application; then `make give-secrets NAME=…` tells Vault, which `make check` needs",
+    "owner": "`make give-secrets NAME=…`, deploy: the application takes it at each start, and forgets what was changed in it",
+    "lasting": "never: it would cost",
+}
+
+
+def rotations_table() -> str:
+    """How each secret is changed, as Markdown."""
+    mail = {"host": "smtp.example.com", "user": "ops", "from": "ops@example.com"}
+    stack = settings().model_copy(update={"mail": Mail.model_validate(mail)})
+    found = places(load(stack)).values()
+    rows = ["| Secrets | How they are changed |", "|---|---|"]
+    for way, words in _WAYS.items():
+        for lost in dict.fromkeys(one.lost for one in found if one.way == way):
+            names = ", ".join(f"`{one}`" for one in found if (one.way, one.lost) == (way, lost))
+            rows.append(f"| {names} | {words} {lost}".rstrip() + " |")
+    return "\n".join(rows)
+
+
+def volumes_table() -> str:
+    """What has to be copied away, as Markdown."""
+    rows = ["| Service | Databases | Volumes |", "|---|---|---|"]
+    for service in load(settings()):
+        volumes = dict.fromkeys(v.name for one in service.containers for v in one.volumes if v.backup)
+        databases = ", ".join(f"`{one.name}`" for one in service.databases)
+        if databases or volumes:
+            rows.append(
+                f"| {service.title} | {databases or '-'} | {', '.join(f'`{name}`' for name in volumes) or '-'} |"
+            )
+    return "\n".join(rows)
+
+
 def expected(text: str) -> str:
     """The README with its generated parts as they have to be."""
     parts = {
@@ -106,6 +143,8 @@ def expected(text: str) -> str:
         "guards": guards_table,
         "settings": settings_table,
         "mails": mails_table,
+        "rotations": rotations_table,
+        "volumes": volumes_table,
         "rooms": drawing,
     }
     for name, made in parts.items():

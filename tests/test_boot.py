@@ -17,7 +17,7 @@ import pytest
 from pyinfra.api.host import Host
 
 from tasks import boot
-from tasks.clients.vault_session import Kept, keep
+from tasks.clients.vault_kept import Kept, keep
 from tasks.facts.unsealer import QUESTION
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, stdin

@@ -388,7 +388,7 @@ def test_an_owner_who_cannot_sign_in_is_told_what_to_do(
         f"secret/dokploy-import#API_KEY {problem}, and Dokploy on @fake/one does not let ops@smarterbot.cl in with "
         "secret/dokploy#ADMIN_PASSWORD: somebody has changed the password or asked for a second factor. Make an "
         "API key in Dokploy (Settings, Profile; without a rate limit), and store it: "
-        "vault kv put -mount=secret dokploy-import API_KEY=-"
+        "`make give-secrets NAME=dokploy-import#API_KEY`"
     ) in caplog.text
     assert "spoilt" not in caplog.text
     assert OWNER["password"] not in caplog.text

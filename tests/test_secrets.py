@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import bcrypt
@@ -18,7 +19,7 @@ from tasks import secrets
 from tasks.clients import vault_values
 from tasks.commands import give_secrets
 from tasks.model.catalogue import Container, Health, Secret, Service, Size
-from tasks.run import Refused, remember
+from tasks.run import Refused, remember, services
 from tests.fake import commands, fake
 from tests.openbao import OpenBao, running_openbao
 
@@ -162,7 +163,7 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
 def external(bao: OpenBao, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Settings of a run against that server, as an external Vault, with nothing in it yet."""
     monkeypatch.setenv("VAULT_TOKEN", bao.root_token)
-    for path in ("smarteros", "redis", "mail", "n8n", "postgres"):
+    for path in ("smarteros", "redis", "mail", "n8n", "postgres", "metabase"):
         try:
             bao.call("DELETE", f"secret/metadata/{path}")
         except httpx.HTTPStatusError as error:
@@ -219,3 +220,109 @@ def test_a_value_added_by_hand_is_kept_when_a_missing_one_is_generated(
         assert [perform(host, step) for step in planned()] == [True, True]
     found = stored(bao, "redis")
     assert (sorted(found), found["EXTRA"]) == (["EXTRA", "REDIS_PASSWORD"], '"\\u00e9$"')
+
+
+CHOSEN = ["postgres", "n8n", "metabase"]
+
+
+def test_one_that_is_named_is_asked_for_and_what_is_made_of_it_is_made_anew(
+    bao: OpenBao,
+    external: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    settings = {**external, "services": CHOSEN}
+    with fake({}, **settings) as host:
+        assert all(perform(host, step) for step in planned())
+    first = stored(bao, "n8n")
+    for name in ("n8n#N8N_OWNER_PASSWORD", "metabase#ADMIN_PASSWORD"):
+        monkeypatch.setenv("SMARTEROS_SECRET", name)
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"new of {name}\n"))
+        give_secrets._asked.cache_clear()
+        with fake({}, **settings) as host:
+            assert [perform(host, step) for step in commands(give_secrets.written)] == [True]
+    assert (
+        "secret/n8n#N8N_OWNER_PASSWORD is written; the next deploy brings it to its services" in caplog.text
+    )
+    assert (
+        "secret/metabase#ADMIN_PASSWORD is written; Metabase KPI itself is not told: only its first admin is made with "
+        "it; change it there, too" in caplog.text
+    )
+    with fake({}, **settings) as host:
+        assert [perform(host, step) for step in planned()] == [True]
+    second = stored(bao, "n8n")
+    assert {name for name in first if first[name] != second[name]} == {
+        "N8N_OWNER_PASSWORD",
+        "N8N_INSTANCE_OWNER_PASSWORD_HASH",
+    }
+    assert bcrypt.checkpw(
+        b"new of n8n#N8N_OWNER_PASSWORD", second["N8N_INSTANCE_OWNER_PASSWORD_HASH"].encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("n8n#N8N_ENCRYPTION_KEY", "NAME=n8n#N8N_ENCRYPTION_KEY is never changed: it would cost stored credentials"),
+        ("n8n#OWNER_PASSWORD", "NAME=n8n#OWNER_PASSWORD: Vault holds nothing of that name; did you mean n8n#N8N_OWNER_PASSWORD"),
+    ],
+)  # fmt: skip
+def test_what_may_not_change_and_what_is_not_there_are_refused(name: str, said: str) -> None:
+    with fake({}), pytest.raises(Refused, match=said):
+        give_secrets.wanted(name)
+
+
+METABASE = {"MB_DB_PASS": "a", "MB_ENCRYPTION_SECRET_KEY": "b", "ADMIN_PASSWORD": "c"}
+
+
+@contextmanager
+def metabase(
+    values: Mapping[str, str], responses: Mapping[str, list[str]], *, executing: bool
+) -> Iterator[Service]:
+    """A run that has read these values of Metabase's."""
+    with fake(
+        responses,
+        executing=executing,
+        vault_address="https://vault.example",
+        services=["postgres", "metabase"],
+    ):
+        held = {**KEY, "postgres": {"POSTGRES_PASSWORD": "p"}, "metabase": values}
+        for path, each in held.items():
+            remember(("secrets", path), partial(tuple, (each, 1)))
+        remember("vault", lambda: (None, float("inf")))
+        yield next(item for item in services() if item.name == "metabase")
+
+
+def test_a_plan_knows_the_digest_that_containers_will_have_to_show() -> None:
+    with metabase(METABASE, {}, executing=False) as service:
+        before = secrets.coming(service)
+    with metabase({**METABASE, "MB_DB_PASS": "new"}, {}, executing=False) as service:
+        after = secrets.coming(service)
+        assert f'SMARTEROS_SECRETS_DIGEST="{after}"' in secrets.env_text(service)
+    assert before
+    assert after not in ("", before)
+    with metabase(METABASE, {}, executing=True) as service:
+        assert secrets.coming(service) == ""  # the file on the host says it by then
+
+
+@pytest.mark.parametrize(
+    ("changed", "warned"), [({"ADMIN_PASSWORD": "new"}, True), ({"MB_DB_PASS": "new"}, False), ({}, False)]
+)
+def test_a_first_admins_password_makes_no_container_anew_and_a_run_says_that_it_does_not_reach_it(
+    changed: dict[str, str], *, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with metabase(METABASE, {}, executing=True) as service:
+        digest = secrets.digest(service)
+        texts = {f"{item.name}.env": secrets.env_text(item) for item in services() if item.secrets}
+    present = [
+        line
+        for name, text in texts.items()
+        for line in (f"s|{sha256(text.encode()).hexdigest()}  ./{name}", f"m|600|root:root||{name}")
+    ]
+    responses = {"docker ps -aq": [f"e|metabase|{digest}"], "/vault/secrets": present}
+    with metabase({**METABASE, **changed}, responses, executing=True) as service:
+        assert (secrets.digest(service) == digest) is (not changed or warned)
+        list(secrets.rendered._inner())  # type: ignore[attr-defined]
+    said = "metabase#ADMIN_PASSWORD has changed in Vault, and Metabase KPI keeps the password that it has: change it there, too"
+    assert (said in caplog.text) is warned

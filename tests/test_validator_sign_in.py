@@ -181,9 +181,10 @@ def test_a_sealed_vault_is_said_on_a_page(bao: OpenBao, validator: Validator) ->
 def test_signing_out_deletes_the_cookie_and_spares_the_token(bao: OpenBao, validator: Validator) -> None:
     token = bao.token()
     cookie = session(validator, token)
-    assert (
-        "<h1>You are signed in to smarterbot.cl</h1>" in validator.ask("/sign-out", **OWN, cookie=cookie).text
-    )
+    page = validator.ask("/sign-out", **OWN, cookie=cookie).text
+    assert "<h1>You are signed in to smarterbot.cl</h1>" in page
+    assert "The token itself counts until it expires" in page
+    assert "<code>make token</code>" in validator.ask("/sign-in", **OWN).text
     response = validator.send("/sign-out", {}, **OWN, cookie=cookie)
     assert "<h1>You are signed out</h1>" in response.text
     assert response.headers["set-cookie"] == f"__Secure-smarteros={ATTRIBUTES.format(0)}"

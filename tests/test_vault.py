@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -14,8 +15,9 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
 from tasks import boot, vault
-from tasks.clients import vault_session, vault_token
-from tasks.clients.vault_session import Kept, foreseen, keep, kept
+from tasks.clients import vault_kept, vault_session, vault_token
+from tasks.clients.vault_kept import Kept, keep, kept
+from tasks.clients.vault_session import foreseen
 from tasks.model.catalogue import Service
 from tasks.operations import vault_policies
 from tasks.rendering.docker_calls import compose
@@ -80,8 +82,8 @@ def unsealed(bao: OpenBao) -> hvac.Client:
 
 
 def test_an_empty_vault_is_initialised_configured_and_then_left_alone(bao: OpenBao, tmp_path: Path) -> None:
-    # init, unseal, bootstrap, a policy and a role for each service and for the check, the root token's end
-    assert perform(tmp_path) == 4 + 2 * len(load(stack())) + 2
+    # init, unseal, bootstrap, a policy and a role for each service, for the check and for guards, the root token's end
+    assert perform(tmp_path) == 4 + 2 * len(load(stack())) + 4
     found = stored(tmp_path)
     assert (len(found.keys), found.root_token) == (5, "")
     file = tmp_path / "state" / "fake" / "one" / "vault.json"
@@ -152,7 +154,7 @@ def test_a_host_with_other_keys_is_stopped_before_a_run_unseals(bao: OpenBao, tm
 def test_edited_policies_and_roles_are_mended_and_a_new_service_gets_its_own(
     bao: OpenBao, tmp_path: Path
 ) -> None:
-    assert perform(tmp_path, services=["vault", "postgres", "caddy"]) == 12
+    assert perform(tmp_path, services=["vault", "postgres", "caddy"]) == 14
     found = stored(tmp_path)
     client = unsealed(bao)
     client.auth.approle.login(found.role_id, found.secret_id)
@@ -244,7 +246,7 @@ def test_lost_keys_are_an_error_and_never_a_second_initialisation(bao: OpenBao, 
         with pytest.raises(Refused) as refused:
             vault._unseal(vault_session.client())
     assert str(refused.value) == (
-        "Vault on @fake/one is initialised, but its keys are not on this machine: restore "
+        "Vault is initialised, but its keys are not on this machine: restore "
         f"{elsewhere}/state/fake/one/vault.json from where it was first deployed (settings: state_dir). "
         "It is never initialised a second time, since that would lose every secret"
     )
@@ -289,7 +291,7 @@ def test_what_is_kept_is_read_back_and_a_broken_file_is_refused(tmp_path: Path) 
         assert kept() is None
         keep(value)
         assert kept() == value
-        vault_session.state_file().write_text("{")
+        vault_kept.state_file().write_text("{")
         with pytest.raises(
             Refused, match=r"vault\.json cannot be read .*: restore it from your backup of it"
         ):
@@ -342,3 +344,35 @@ def test_a_vault_that_was_configured_before_there_was_a_check_says_what_to_do(
     with run(tmp_path, services=few), pytest.raises(Refused) as refused, vault_token.minute():
         pass
     assert str(refused.value) == "Vault has no AppRole smarteros-later yet: `make deploy` makes it"
+
+
+@pytest.mark.parametrize("hours", [8, 1, 24])
+def test_a_person_gets_a_token_for_guarded_pages_that_may_do_nothing_else(
+    bao: OpenBao, tmp_path: Path, hours: int
+) -> None:
+    few = ["vault", "postgres"]
+    perform(tmp_path, services=few)
+    with run(tmp_path, services=few):
+        client = unsealed(bao)
+        client.token = vault_token.lasting(hours)
+        mine = client.auth.token.lookup_self()["data"]
+        assert (mine["policies"], hours * 3600 - 60 < mine["ttl"] <= hours * 3600) == (
+            ["smarteros-guard"],
+            True,
+        )
+        forbidden: list[Any] = [
+            client.auth.token.renew_self,
+            partial(client.auth.token.create, policies=["smarteros-guard"]),
+            partial(client.auth.approle.generate_secret_id, "smarteros-guard"),
+            *(
+                partial(client.read, path)
+                for path in ("secret/data/postgres", "secret/metadata/postgres", "auth/approle/role/postgres")
+            ),
+        ]
+        for call in forbidden:
+            with pytest.raises(hvac.exceptions.Forbidden):
+                call()
+        client.auth.token.revoke_self()
+        with pytest.raises(hvac.exceptions.Forbidden):
+            client.auth.token.lookup_self()
+    assert perform(tmp_path, services=few) == 0  # the role's own lifetime is back

@@ -1,22 +1,21 @@
-"""A session with Vault from this machine: the way to it, who we are there, and what we keep of it here.
+"""A session with Vault from this machine: the way to it, and who we are there.
 
 Errors of the network and of Vault come out as Refused, naming Vault's address and what to do.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.clients import vault_answers as answers
 from tasks.clients.lazily import lazily
-from tasks.model.shapes import Misshapen, parsed, shaped, shown
-from tasks.run import Refused, host, remember, stack
+from tasks.clients.vault_kept import kept, state_file
+from tasks.model.shapes import Misshapen, shaped, shown
+from tasks.run import Refused, host, recall, remember, stack
 
 if TYPE_CHECKING:
     import hvac
@@ -29,68 +28,17 @@ else:
 PORT = 8200
 DEPLOYER = "smarteros-deployer"
 
-# The AppRole of `make check`, and how long its tokens live.
+# The AppRole of `make check`, and that of `make token`, with the seconds that their tokens live.
 CHECKER = "smarteros-check"
 MINUTE = 60
+GUARD = "smarteros-guard"
+GUARD_HOURS = 8
+
+# Seconds after which the deployer's token is made anew: Vault's own end for it comes after 1200.
+_FRESH = 600
 
 # Seconds to connect, and for one answer. Generous: an answer to the initialisation that came too late would be lost keys.
 _PATIENCE = (10, 120)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What this machine keeps of one Vault: unseal keys, the deployer's AppRole, and, only until the
-    first run has configured it, the root token.
-    """
-
-    keys: tuple[str, ...] = ()
-    root_token: str = ""
-    role_id: str = ""
-    secret_id: str = ""
-    asked: bool = False  # it was told to initialise, and its answer has not arrived yet
-
-
-def state_file() -> Path:
-    """Where Kept is stored: one file for each host."""
-    return Path(stack().state_dir).expanduser() / host().name.lstrip("@") / "vault.json"
-
-
-def refusals() -> Iterator[str]:
-    """Why Vault's keys could not be kept here, or not for this login alone: asked before Vault makes them."""
-    if stack().vault_address is None:
-        yield from unfit(state_file().parent)
-
-
-def unfit(folder: Path) -> Iterator[str]:
-    """What is wrong with the folder, or with the nearest one above it that there is."""
-    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        yield f"state_dir: nothing can be stored in {there} on this machine: choose another folder, or make that one yours"
-    elif there == folder and there.stat().st_mode & 0o022:
-        yield f"state_dir: others may write into {there} on this machine, where Vault's keys are: chmod go-w {there}"
-
-
-def kept() -> Kept | None:
-    """What is stored here, None when nothing is. Raises Refused for a file that cannot be read."""
-    path = state_file()
-    if not path.exists():
-        return None
-    try:
-        return parsed(Kept, path.read_text())
-    except (OSError, ValueError) as error:
-        raise Refused(f"{path} cannot be read ({error}): restore it from your backup of it") from None
-
-
-def keep(value: Kept) -> None:
-    """Stores it durably (0600, renamed into place) before Vault relies on it."""
-    path = state_file()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(asdict(value), file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def client() -> hvac.Client:
@@ -112,20 +60,51 @@ def warm() -> None:
 
 
 def deployer() -> hvac.Client:
-    """The run's client, logged in with the least it needs; made once a run. Raises Refused."""
-    return remember("vault", _login)
+    """The run's client, logged in with the least it needs; anew where a question or a package has taken long. Raises Refused."""
+    found, until = remember("vault", _logged_in)
+    if time.monotonic() < until:
+        return found
+    recall("vault")
+    return remember("vault", _logged_in)[0]
+
+
+def _logged_in() -> tuple[hvac.Client, float]:
+    return _login(), time.monotonic() + _FRESH
 
 
 def _login() -> hvac.Client:
     found = client()
     with foreseen("logging in to Vault"):
-        if token := os.environ.get("VAULT_TOKEN") if stack().vault_address else None:
-            found.token = token
-            found.auth.token.lookup_self()
-            return found
-        role_id, secret_id = _approle()
-        found.auth.approle.login(role_id, secret_id)
+        try:
+            if token := os.environ.get("VAULT_TOKEN") if stack().vault_address else None:
+                found.token = token
+                found.auth.token.lookup_self()
+            else:
+                found.auth.approle.login(*_approle())
+        except (hvac.exceptions.Forbidden, hvac.exceptions.InvalidRequest) as error:
+            raise Refused(_unknown(str(error).partition(", on ")[0])) from None
     return found
+
+
+def _unknown(why: str) -> str:
+    """A credential that Vault does not take, and where to get one that it takes."""
+    names = "VAULT_ROLE_ID and VAULT_SECRET_ID"
+    given = bool(os.environ.get("VAULT_ROLE_ID") and os.environ.get("VAULT_SECRET_ID"))
+    if not stack().vault_address:
+        todo = (
+            f"unset {names}, so that {state_file()} counts"
+            if given
+            else f"restore {state_file()} from your backup of it"
+        )
+        return f"Vault refuses {names if given else state_file()} ({shown(why)}): {todo}"
+    token = bool(os.environ.get("VAULT_TOKEN"))
+    todo = (
+        "set a live one"
+        if token
+        else "set those of a live secret id (vault write -f auth/approle/role/<role>/secret-id), or VAULT_TOKEN"
+    )
+    what = "VAULT_TOKEN, which is mistyped, has expired or was revoked" if token else names
+    return f"the Vault at {stack().vault_address} refuses {what} ({shown(why)}): {todo}"
 
 
 def _approle() -> tuple[str, str]:
@@ -146,7 +125,7 @@ def lost_state() -> str:
             "or VAULT_ROLE_ID and VAULT_SECRET_ID, in the environment"
         )
     return (
-        f"Vault on {host().name} is initialised, but its keys are not on this machine: restore {state_file()} "
+        f"Vault is initialised, but its keys are not on this machine: restore {state_file()} "
         "from where it was first deployed (settings: state_dir). It is never initialised a second time, "
         "since that would lose every secret"
     )

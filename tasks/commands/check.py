@@ -172,7 +172,7 @@ def denied(service: Service, mount: str, why: str) -> str:
         return why
     where = f"{mount}/{service.name}#{admin.secret}"
     todo = admin.restored or (
-        f"if it was the password, `vault kv patch -mount={mount} {service.name} {admin.secret}=-` tells Vault the new one"
+        f"if it was the password, `make give-secrets NAME={service.name}#{admin.secret}` tells Vault the new one"
     )
     return (
         f"{admin.login} is not let in with the password in Vault ({where}): a person has changed it, or the login, or has "

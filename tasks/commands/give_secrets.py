@@ -2,6 +2,7 @@
 
 ``pyinfra -y inventories/prod.py tasks.commands.give_secrets.run``, with the access to Vault that a deploy has. On a terminal
 nothing of it shows; else standard input has a line for each, in the order of the questions. An empty one changes nothing.
+SMARTEROS_SECRET=path#name is about that one alone, whoever made it.
 """
 
 import sys
@@ -11,8 +12,10 @@ from getpass import getpass
 from tasks import lock
 from tasks.clients import vault_session
 from tasks.clients.vault_values import versioned
+from tasks.commands.named import asked, known_places, unknown
 from tasks.model.envfile import Impossible, encode
 from tasks.model.given import given
+from tasks.model.rotation import Place
 from tasks.run import Commands, Refused, executing, host, operation, recall, services, stack, step
 
 
@@ -27,23 +30,42 @@ def written() -> Commands:
     """One write for each value that is new, and the others of its path stay."""
     if not executing():
         return
-    if not given(services()):
+    chosen = wanted(asked())
+    if not chosen:
         host().log("nothing to give: these settings need no secret that only you know")
-    for path, name in given(services()):
-        present, version = versioned(path)
-        where = f"{stack().vault_mount}/{path}#{name}"
-        value = _asked(where, there=bool(present.get(name)))
-        _check(where, name, value)
-        if value and value != present.get(name):
-            yield step(partial(_write, path, {**present, name: value}, version))
-        elif not present.get(name):
+    for place in chosen:
+        present, version = versioned(place.path)
+        where = f"{stack().vault_mount}/{place}"
+        value = _asked(where, there=bool(present.get(place.name)))
+        _check(where, place.name, value)
+        if value and value != present.get(place.name):
+            kept = {name: text for name, text in present.items() if name not in place.made}
+            yield step(partial(_write, place, {**kept, place.name: value}, version))
+        elif not present.get(place.name):
             raise Refused(f"{where} is still missing: nothing was given")
 
 
-def _write(path: str, full: dict[str, str], version: int) -> None:
-    vault_session.write(path, full, version)
-    recall(("secrets", path))
-    host().log(f"{stack().vault_mount}/{path} is written; the next deploy brings it to its services")
+def wanted(name: str) -> list[Place]:
+    """The one that is named, or all that only a person knows. Raises Refused for what may not change."""
+    known = known_places()
+    if not name:
+        return [known[f"{path}#{key}"] for path, key in given(services())]
+    if name not in known:
+        raise unknown(name)
+    if lost := known[name].lost:
+        raise Refused(f"NAME={name} is never changed: it would cost {lost}")
+    return [known[name]]
+
+
+def _write(place: Place, full: dict[str, str], version: int) -> None:
+    vault_session.write(place.path, full, version)
+    recall(("secrets", place.path))
+    then = "the next deploy brings it to its services"
+    if place.way == "first":
+        then = (
+            f"{place.service} itself is not told: only its first admin is made with it; change it there, too"
+        )
+    host().log(f"{stack().vault_mount}/{place} is written; {then}")
 
 
 @cache

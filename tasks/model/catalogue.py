@@ -29,12 +29,15 @@ class Secret:
     token: ``length`` random letters and digits; password: the same with every class of character that sign-up
     forms ask for; hex: ``length`` hexadecimal digits; bcrypt: the bcrypt hash of the secret named ``of``; given: never
     made, a person writes it into Vault, at ``of`` (path#name) where several services share it.
+    lasting: what is lost when it changes, where that cannot be undone. signs: whether people's sessions end with it.
     """
 
     name: str
     kind: Literal["token", "password", "hex", "bcrypt", "given"] = "token"
     length: int = 40
     of: str = ""
+    lasting: str = ""
+    signs: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """Containers: what runs is compared with what should run, by digest."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from shlex import quote
 from types import MappingProxyType
 
 from pyinfra.api import StringCommand
 
-from tasks.facts import ContainerState, DockerFact, LoadedCaddyfileFact
+from tasks.facts import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact
 from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
 from tasks.operations import adoption, jobs
@@ -21,15 +21,16 @@ def start(
     service: Service,
     digests: Mapping[str, str],
     files: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    coming: Callable[[], str] = str,
 ) -> Commands:
     """Brings the service's containers to their described state and waits until all are healthy.
 
-    digests: container → digest of all it is made from. files: container → the files it has to see. The reason
-    of every change is shown. A container that is not healthy in its time fails the host, with its last 50 log
-    lines; what ran before is back then.
+    digests: container → digest of all it is made from. files: container → the files it has to see. coming: in a plan, the
+    digest of its secrets by then. Every change's reason is shown. One that is not healthy in its time fails the host, with
+    its last 50 log lines; what ran before is back then.
     """
     state = known(DockerFact)
-    secrets = state.env_digests.get(service.name, "")
+    secrets = coming() or state.env_digests.get(service.name, "")
     done = jobs.done(service, digests, secrets)
     reasons = {
         container.name: reason
@@ -47,9 +48,7 @@ def start(
     }
     for name, reason in reasons.items():
         host().log(f"{name}: {reason}")
-    # Compose cannot start a container that somebody has paused.
-    found = state.containers.values()
-    if paused := [item.name for item in found if item.name in reasons and item.status == "paused"]:
+    if paused := _paused(state, reasons):
         yield StringCommand(f"docker unpause {' '.join(paused)}")
     if reasons:
         anew = any(reason.startswith(_ANEW) for reason in reasons.values())
@@ -62,6 +61,11 @@ def start(
         old = replaced(service, state.containers, digests, proxy)
         old = replace(old, moved=adoption.making_room(service), carried=adoption.carried(service))
         yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
+
+
+def _paused(state: DockerState, names: Collection[str]) -> list[str]:
+    """Compose cannot start a container that somebody has paused."""
+    return [name for name, item in state.containers.items() if name in names and item.status == "paused"]
 
 
 # What compose does not see, so that it has to be told to make the containers anew.

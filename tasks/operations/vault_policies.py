@@ -18,7 +18,8 @@ from pyinfra.api.command import FunctionCommand
 from tasks.clients import vault_answers as answers
 from tasks.clients import vault_session
 from tasks.clients.lazily import lazily
-from tasks.clients.vault_session import CHECKER, DEPLOYER, MINUTE, Kept, foreseen, keep, kept
+from tasks.clients.vault_kept import Kept, keep, kept
+from tasks.clients.vault_session import CHECKER, DEPLOYER, GUARD, GUARD_HOURS, MINUTE, foreseen
 from tasks.model.catalogue import Service
 from tasks.model.given import given
 from tasks.model.shapes import shaped
@@ -49,8 +50,8 @@ path "auth/token/revoke-self" {{ capabilities = ["update"] }}
 # What it shares with others and a person has given, like the mail server's password.
 _SHARED_POLICY = """path "{mount}/data/{name}" {{ capabilities = ["read"] }}
 """
-# Whoever checks the host: a token that proves that Vault gives them and takes them back, and opens guarded routes.
-_CHECK_POLICY = """
+# Whoever checks the host, and whoever comes to guarded pages: a token that opens them, and is good for nothing else.
+_OPENING_POLICY = """
 path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }
 """
@@ -132,8 +133,9 @@ def _described() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     for service in services():
         name = f"smarteros-{service.name}"
         yield service.name, name, _service_policy(service), {"token_policies": [name], **_ROLE}
-    minute = {"token_ttl": MINUTE, "token_max_ttl": MINUTE}
-    yield CHECKER, CHECKER, _CHECK_POLICY, {"token_policies": [CHECKER], **_ROLE, **minute}
+    for name, seconds in ((CHECKER, MINUTE), (GUARD, GUARD_HOURS * 3600)):
+        lifetime = {"token_ttl": seconds, "token_max_ttl": seconds, "secret_id_num_uses": 1}
+        yield name, name, _OPENING_POLICY, {"token_policies": [name], **_ROLE, **lifetime}
 
 
 def _service_policy(service: Service) -> str:

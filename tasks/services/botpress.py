@@ -64,7 +64,7 @@ def describe(stack: Stack) -> Service:
         databases=(Database("botpress", secret="DATABASE_PASSWORD"),),
         secrets=(
             Secret("DATABASE_PASSWORD"),
-            Secret("APP_SECRET", length=48),
+            Secret("APP_SECRET", length=48, signs=True),
             Secret(admin.secret, kind="password", length=24),
         ),
         composed={

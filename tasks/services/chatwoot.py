@@ -23,6 +23,9 @@ from tasks.model.mail import password
 from tasks.model.stack import Stack
 from tasks.model.visitor import Visitor
 
+# Active Record Encryption keeps these under its keys.
+_ENCRYPTED = "second factors and access tokens of channels"
+
 # The newest patch of 4.15 in public use, November 2026.
 IMAGE = "chatwoot/chatwoot:v4.15.1"
 _STORAGE = (
@@ -74,12 +77,12 @@ def describe(stack: Stack) -> Service:
             ),
         ),
         secrets=(
-            Secret("SECRET_KEY_BASE", length=64),
+            Secret("SECRET_KEY_BASE", length=64, signs=True),
             Secret("POSTGRES_PASSWORD"),
             Secret("REDIS_PASSWORD"),
-            Secret("ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY", length=32),
-            Secret("ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY", length=32),
-            Secret("ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT", length=32),
+            Secret("ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY", length=32, lasting=_ENCRYPTED),
+            Secret("ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY", length=32, lasting=_ENCRYPTED),
+            Secret("ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT", length=32, lasting=_ENCRYPTED),
             Secret("ADMIN_PASSWORD", kind="password", length=24),
             *password(stack, "SMTP_PASSWORD"),
         ),

@@ -41,7 +41,7 @@ def describe(stack: Stack) -> Service:
         databases=(Database("dokploy", secret="DATABASE_PASSWORD"),),
         secrets=(
             Secret("DATABASE_PASSWORD"),
-            Secret("BETTER_AUTH_SECRET", length=48),
+            Secret("BETTER_AUTH_SECRET", length=48, lasting="second factors"),
             Secret("ADMIN_PASSWORD", kind="password", length=24),
         ),
         composed={"DATABASE_URL": "postgres://dokploy:{DATABASE_PASSWORD}@postgres:5432/dokploy"},

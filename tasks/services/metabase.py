@@ -54,7 +54,7 @@ def describe(stack: Stack) -> Service:
         mails="invitations, password resets, alerts and subscriptions are not sent",
         secrets=(
             Secret("MB_DB_PASS"),
-            Secret("MB_ENCRYPTION_SECRET_KEY", length=48),
+            Secret("MB_ENCRYPTION_SECRET_KEY", length=48, lasting="connections to databases"),
             Secret("ADMIN_PASSWORD", kind="password", length=24),
             *password(stack, "MB_EMAIL_SMTP_PASSWORD"),
         ),

@@ -62,7 +62,7 @@ def describe(stack: Stack) -> Service:
         metrics=(Metrics("n8n", 5678),),
         mails="people are invited by a link that the owner hands on, and a forgotten password is reset by nobody",
         secrets=(
-            Secret("N8N_ENCRYPTION_KEY", length=48),
+            Secret("N8N_ENCRYPTION_KEY", length=48, lasting="stored credentials, and n8n does not start"),
             Secret("DB_POSTGRESDB_PASSWORD"),
             Secret("N8N_OWNER_PASSWORD", length=24),
             Secret("N8N_INSTANCE_OWNER_PASSWORD_HASH", kind="bcrypt", of="N8N_OWNER_PASSWORD"),

@@ -16,7 +16,7 @@ def describe(stack: Stack) -> Service:
         needs=("vault",),
         users=users,
         routes=(Route("api", "vault-auth-validator", 8080, mirrored=True, check="/health"),),
-        secrets=(Secret("SESSION_KEY", kind="hex", length=64),),
+        secrets=(Secret("SESSION_KEY", kind="hex", length=64, signs=True),),
         containers=(
             Container(
                 name="vault-auth-validator",

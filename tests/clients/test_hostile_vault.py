@@ -18,8 +18,9 @@ from pyinfra.api.command import FunctionCommand
 from requests.adapters import BaseAdapter
 
 from tasks import data, secrets, vault
-from tasks.clients import vault_session
-from tasks.clients.vault_session import Kept, foreseen, keep, kept
+from tasks.clients import vault_kept, vault_session
+from tasks.clients.vault_kept import Kept, keep, kept
+from tasks.clients.vault_session import foreseen
 from tasks.connection import tunnel_http
 from tasks.model.catalogue import Service
 from tasks.operations import vault_policies
@@ -277,7 +278,7 @@ def test_secrets_that_vault_has_not_kept_are_refused(tmp_path: Path) -> None:
 )
 def test_keys_that_are_spoilt_on_this_machine_are_refused(text: str, tmp_path: Path) -> None:
     with talking(tmp_path, CONFIGURED):
-        vault_session.state_file().write_text(text)
+        vault_kept.state_file().write_text(text)
         assert refused(kept).endswith(": restore it from your backup of it")
 
 

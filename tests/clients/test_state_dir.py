@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tasks.clients.vault_session import unfit
+from tasks.clients.vault_access import unfit
 
 
 def test_a_folder_that_is_to_be_made_is_fine(tmp_path: Path) -> None:

@@ -113,8 +113,8 @@ def test_an_admin_who_is_not_let_in_is_said_with_what_to_do() -> None:
     (step,) = steps(users)
     assert step.why == (
         "ops@smarterbot.cl is not let in with the password in Vault (secret/helpdesk#PASSWORD): a person has changed it, or "
-        "the login, or has asked for a second factor: if it was the password, `vault kv patch -mount=secret helpdesk "
-        "PASSWORD=-` tells Vault the new one (POST /login: HTTP 401)"
+        "the login, or has asked for a second factor: if it was the password, `make give-secrets "
+        "NAME=helpdesk#PASSWORD` tells Vault the new one (POST /login: HTTP 401)"
     )
     assert "`docker restart n8n` on the host" in check.denied(SERVICES["n8n"], "secret", "")
 

@@ -156,16 +156,17 @@ def test_a_missing_or_wrong_credential_is_told(spare: Deployment, external: Exte
         "in the environment"
     )
     assert missing in spare.refused(**external.settings()).lines
-    wrong = (
-        f"logging in to Vault: {address} refuses the credential (403): it may have expired or been revoked"
-    )
     run = spare.refused(**external.settings(), environment={"VAULT_TOKEN": "s.wrong"})
-    assert wrong in run.lines
+    (said,) = [line for line in run.lines if line.startswith("the Vault at")]
+    assert said.startswith(
+        f"the Vault at {address} refuses VAULT_TOKEN, which is mistyped, has expired or was revoked ("
+    )
+    assert said.endswith("): set a live one")
     run = spare.refused(**external.settings(), environment={**external.role, "VAULT_SECRET_ID": "wrong"})
-    (said,) = [line for line in run.lines if line.startswith("logging in to Vault")]
-    assert (
-        said
-        == f"logging in to Vault: {address} says: invalid role or secret ID, on post {address}/v1/auth/approle/login"
+    (said,) = [line for line in run.lines if line.startswith("the Vault at")]
+    assert said == (
+        f"the Vault at {address} refuses VAULT_ROLE_ID and VAULT_SECRET_ID (invalid role or secret ID): set those of a live "
+        "secret id (vault write -f auth/approle/role/<role>/secret-id), or VAULT_TOKEN"
     )
 
 

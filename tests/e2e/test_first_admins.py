@@ -168,7 +168,7 @@ def test_the_scripts_by_hand_change_nothing_and_show_no_password(deployed: Deplo
         assert time.monotonic() - started < 5
         shown = deployed.sh(script)
         assert f"    login     {LOGIN}\n" in shown
-        assert f"vault kv get -mount=secret -field={field} {name}\n    state     there is an admin" in shown
+        assert f"make secret NAME={name}#{field}\n    state     there is an admin" in shown
         password = secrets(deployed, name)[field]
         logs = f"docker logs {MAIN[name]} 2>&1"
         found = deployed.host.run(f"({script}; {logs}) | grep -cF -f /dev/stdin", check=False, input=password)

@@ -1,5 +1,6 @@
 """Sign-in: a person with a real browser comes to a guarded route of the deployed host, and gets in."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,7 @@ from selenium.webdriver.support.expected_conditions import title_is
 
 from tests.chromium import alert, arrive, console, press, running_chromium, send_token, wait
 from tests.e2e.clients import browser as client
-from tests.e2e.clients import service_token
 from tests.e2e.deployment import Deployment
-from tests.e2e.vault_access import opened
 
 ASKED = "https://mcp.smarterbot.cl/?a=1&b=%2Fx%20y"
 FORM = (
@@ -40,9 +39,10 @@ def guarded(deployed: Deployment) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def token(deployed: Deployment) -> str:
-    """A live token: one of n8n's AppRole."""
-    with opened(deployed) as found:
-        return service_token(found.client, "n8n")
+    """The one that `make token` shows."""
+    run = deployed.run(deploy="tasks.commands.token.run", environment={"HOURS": "1"})
+    (found,) = [line for line in run.lines if re.fullmatch(r"(s|hvs)\.\S+", line)]
+    return found
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_without_its_keys_it_is_left_as_it_is(spare: Deployment, tmp_path: Path)
     file = kept_file(spare)
     shutil.move(file, tmp_path / "vault.json")
     lost = (
-        f"Vault on {spare.host.name} is initialised, but its keys are not on this machine: restore {file} from "
+        f"Vault is initialised, but its keys are not on this machine: restore {file} from "
         "where it was first deployed (settings: state_dir). It is never initialised a second time, since that "
         "would lose every secret"
     )

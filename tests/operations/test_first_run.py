@@ -214,7 +214,7 @@ def test_without_an_argument_it_applies_and_shows_what_a_person_needs(host: Host
         "    address   https://kpi.smarterbot.cl\n"
         "    address   https://kpi.smarterbot.store\n"
         "    login     ops@smarterbot.cl\n"
-        "    password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD metabase\n"
+        "    password  in Vault; where you deploy from: make secret NAME=metabase#ADMIN_PASSWORD\n"
         "    state     there is an admin; changes made in Metabase KPI itself are kept\n"
         "    mail      none (settings: mail): invitations, password resets, alerts and subscriptions are not sent\n"
         "    note      no database is connected: its own role reads no other service's; "
@@ -230,8 +230,10 @@ def test_show_changes_nothing_and_names_each_services_own_secret(host: Host) -> 
         admin = OWNED[name].admin
         assert admin
         assert code == 0
-        where = f"vault kv get -mount=secret -field={admin.secret} {name}"
-        assert f"    password  in Vault: {where}\n    state     nobody's yet: " in output
+        where = f"make secret NAME={name}#{admin.secret}"
+        assert (
+            f"    password  in Vault; where you deploy from: {where}\n    state     nobody's yet: " in output
+        )
     assert host.calls() == []
 
 

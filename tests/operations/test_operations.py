@@ -180,6 +180,12 @@ def test_a_service_that_differs_is_brought_up_in_one_command(line: str, env: str
     assert ("back() {" in command) == ("|d0|" in line)
 
 
+def test_a_plan_names_what_the_secrets_make_anew_before_their_file_is_there() -> None:
+    with fake(docker(LINE, "e|site|s1"), executing=False):
+        assert texts(containers.start, SITE, {"web": "d1"}, coming=lambda: "s1") == []
+        assert len(texts(containers.start, SITE, {"web": "d1"}, coming=lambda: "s2")) == 1
+
+
 # Caddyfile
 
 

@@ -35,8 +35,8 @@ def sign_in(zone: str, way_back: str, status: int = 200, error: str = "") -> HTM
 <input id="token" name="token" type="password" autocomplete="off" spellcheck="false" required autofocus{invalid}>
 <button>Sign in</button>
 </form>
-<p>Get a token on a terminal with <code>vault login</code> and <code>vault print token</code>, or in Vault's
-own web page: user menu, <q>Copy token</q>. Who has no account there asks the operator.</p>"""
+<p>Whoever deploys this host gets one with <code>make token</code> for you: ask there. With an account of your own at
+its Vault, <code>vault login</code> and <code>vault print token</code> give one, too.</p>"""
     return _page(f"Sign in to {zone}", body, zone, status)
 
 
@@ -44,8 +44,9 @@ def session(zone: str, *, signed_in: bool) -> HTMLResponse:
     """Whether this browser has a session here, and the button that ends it."""
     if not signed_in:
         return _page("You are signed out", f'<p><a href="/sign-in">Sign in to {escape(zone)}</a></p>', zone)
-    button = '<form method="post" action="/sign-out"><button>Sign out</button></form>'
-    return _page(f"You are signed in to {zone}", button, zone)
+    body = """<form method="post" action="/sign-out"><button>Sign out</button></form>
+<p>This browser forgets the session. The token itself counts until it expires, here and elsewhere.</p>"""
+    return _page(f"You are signed in to {zone}", body, zone)
 
 
 def message(zone: str, title: str, text: str, status: int) -> HTMLResponse:

@@ -67,7 +67,7 @@ show() {
 Dokploy Panel
     address   https://dokploy.smarterbot.cl
     login     ops@smarterbot.cl
-    password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD dokploy
+    password  in Vault; where you deploy from: make secret NAME=dokploy#ADMIN_PASSWORD
     state     $state
 TEXT
 }

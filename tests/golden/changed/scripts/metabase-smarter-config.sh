@@ -71,7 +71,7 @@ show() {
 Metabase KPI
     address   https://kpi.smarterbot.cl
     login     ops@smarterbot.cl
-    password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD metabase
+    password  in Vault; where you deploy from: make secret NAME=metabase#ADMIN_PASSWORD
     state     $state
     mail      none (settings: mail): invitations, password resets, alerts and subscriptions are not sent
     note      no database is connected: its own role reads no other service's; connect one with a role for it

@@ -48,7 +48,7 @@ show() {
 Botpress Bot
     address   https://bot.smarterbot.cl
     login     ops@smarterbot.cl
-    password  in Vault: vault kv get -mount=secret -field=BP_ADMIN_PASSWORD botpress
+    password  in Vault; where you deploy from: make secret NAME=botpress#BP_ADMIN_PASSWORD
     state     $state
 TEXT
 }

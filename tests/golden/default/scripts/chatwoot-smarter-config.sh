@@ -65,7 +65,7 @@ show() {
 Chatwoot CRM
     address   https://crm.smarterbot.cl
     login     ops@smarterbot.cl
-    password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD chatwoot
+    password  in Vault; where you deploy from: make secret NAME=chatwoot#ADMIN_PASSWORD
     state     $state
     mail      none (settings: mail): agents' invitations, confirmations, password resets and answers of e-mail inboxes are lost
 TEXT

@@ -68,7 +68,7 @@ Dokploy Panel
     address   https://dokploy.smarterbot.cl
     address   https://dokploy.smarterbot.store
     login     ops@smarterbot.cl
-    password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD dokploy
+    password  in Vault; where you deploy from: make secret NAME=dokploy#ADMIN_PASSWORD
     state     $state
 TEXT
 }

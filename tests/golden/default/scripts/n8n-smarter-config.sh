@@ -40,7 +40,7 @@ apply() {
 
 show() {
     if check; then
-        state="there is an admin; changes made in n8n Workflows itself are kept"
+        state="there is an admin; its login and password are those of Vault again at each start"
     else
         state="nobody's yet: $0 apply"
     fi
@@ -48,11 +48,11 @@ show() {
 n8n Workflows
     address   https://n8n.smarterbot.cl
     login     ops@smarterbot.cl
-    password  in Vault: vault kv get -mount=secret -field=N8N_OWNER_PASSWORD n8n
+    password  in Vault; where you deploy from: make secret NAME=n8n#N8N_OWNER_PASSWORD
     state     $state
     mail      none (settings: mail): people are invited by a link that the owner hands on, and a forgotten password is reset by nobody
-    note      n8n takes its owner from there at every start; to change the password, change
-              N8N_OWNER_PASSWORD in Vault, remove N8N_INSTANCE_OWNER_PASSWORD_HASH there, deploy
+    note      n8n writes its owner of Vault at each of its starts: what is changed in n8n itself does not last; to
+              change the password: make give-secrets NAME=n8n#N8N_OWNER_PASSWORD, then deploy. Other people and workflows stay
 TEXT
 }
 

@@ -56,7 +56,7 @@ show() {
 Odoo ERP
     address   https://erp.smarterbot.cl
     login     ops@smarterbot.cl
-    password  in Vault: vault kv get -mount=secret -field=ADMIN_PASSWORD odoo
+    password  in Vault; where you deploy from: make secret NAME=odoo#ADMIN_PASSWORD
     state     $state
     mail      none (settings: mail): no app sends anything: invitations, password resets, quotations and invoices wait in its queue and fail
 TEXT

@@ -4,7 +4,7 @@
 # generate-secrets.sh show   prints the first logins and removes their file (/root/GENERATED-SECRETS-<date>.txt).
 #
 # Vault's credential is taken from the environment: VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, which
-# the machine that deploys keeps as role_id and secret_id in its vault.json (settings: state_dir).
+# the machine that deploys keeps as role_id and secret_id in <state_dir>/<host>/vault.json (~/.local/state/smarteros).
 # Values only pass through pipes, variables of this shell and its builtins: no process list shows them.
 set -eu
 umask 077

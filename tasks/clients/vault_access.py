@@ -1,0 +1,75 @@
+"""Whether this machine can get into Vault, asked before the first change: its keys, its credential, its address."""
+
+import os
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tasks.clients import vault_session
+from tasks.clients.vault_kept import Kept, kept, state_file
+from tasks.clients.vault_session import foreseen
+from tasks.run import Refused, stack
+
+_UNSEALED, _SEALED = 200, 503
+
+
+def refusals(*, running: bool) -> Iterator[str]:
+    """Why a run could not go on with Vault. running: whether the host has a Vault of ours that runs."""
+    if stack().vault_address is None:
+        yield from unfit(state_file().parent)
+    if stack().vault_address or running:
+        try:
+            yield from _shut_out()
+        except Refused as error:
+            yield str(error)
+
+
+def _shut_out() -> Iterator[str]:
+    """An empty Vault has nobody's keys yet, and a sealed one lets nobody in: there only the keys count."""
+    stored = None if stack().vault_address else kept()
+    if stored and not stored.role_id and (stored.asked or stored.root_token):
+        return  # a first run has ended in the middle
+    try:
+        vault_session.deployer()
+    except Refused as error:
+        health = _UNSEALED if stack().vault_address else _health()
+        if health == _UNSEALED:
+            yield str(error)
+        elif health == _SEALED and not (stored or Kept()).keys:
+            yield vault_session.lost_state()
+
+
+def _health() -> int:
+    """0: it does not answer, which the phase of Vault mends or says."""
+    try:
+        with foreseen("asking for its health"):
+            return int(vault_session.client().sys.read_health_status(method="HEAD").status_code)
+    except Refused:
+        return 0
+
+
+def warnings() -> Iterator[str]:
+    """What the run goes on with."""
+    address = urlsplit(stack().vault_address or "")
+    if address.scheme == "http" and not _loopback(address.hostname or ""):
+        yield (
+            f"vault_address: {stack().vault_address} is not encrypted: whoever is on the way reads every secret and the "
+            "credential; use https://"
+        )
+
+
+def _loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+def unfit(folder: Path) -> Iterator[str]:
+    """What is wrong with the folder, or with the nearest one above it that there is."""
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        yield f"state_dir: nothing can be stored in {there} on this machine: choose another folder, or make that one yours"
+    elif there == folder and there.stat().st_mode & 0o022:
+        yield f"state_dir: others may write into {there} on this machine, where Vault's keys are: chmod go-w {there}"
