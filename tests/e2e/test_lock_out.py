@@ -19,7 +19,7 @@ def host(lab: Lab) -> Iterator[Deployment]:
     deployment = Deployment(lab, lab.add_host("lockout"))
     assert deployment.converge(deploy="tests/e2e/deploys/access.py").changes == [
         "Firewall | our table, loaded at boot",
-        "SSH | keys only, named users, algorithms of today",
+        "SSH | keys only, named users",
     ]
     yield deployment
     lab.remove_host("lockout")

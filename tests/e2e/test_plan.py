@@ -10,7 +10,7 @@ CHANGES = [
     "Host | packages, updates, kernel, logs, audit, clock",
     "Host | changed programs and settings are noted every day",
     "Firewall | our table, loaded at boot",
-    "SSH | keys only, named users, algorithms of today",
+    "SSH | keys only, named users",
     "Docker | engine, compose, buildx, daemon settings",
     "Networks | smarter-net, tenants-net, dokploy-network",
     "Generation | rendered files and their links",

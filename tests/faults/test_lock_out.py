@@ -73,7 +73,7 @@ def test_a_run_in_the_meantime_starts_from_the_old_state_and_its_own_change_stan
         run.send_signal(signal.SIGKILL)
     assert host.converge(deploy="tests/e2e/deploys/access.py", **users).changes == [
         "Firewall | an unproven change is taken back",
-        "SSH | keys only, named users, algorithms of today",
+        "SSH | keys only, named users",
     ]
     time.sleep(SECONDS + 5)
     host.unchanged(deploy="tests/e2e/deploys/access.py", **users)

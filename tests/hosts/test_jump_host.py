@@ -11,7 +11,7 @@ from tests.e2e.deployment import Deployment
 from tests.lab.lab import Lab
 
 ACCESS = "tests/e2e/deploys/access.py"
-SSH = "SSH | keys only, named users, algorithms of today"
+SSH = "SSH | keys only, named users"
 TABLE = "Firewall | our table, loaded at boot"
 WAYS = {
     "ProxyJump": "ProxyJump root@{edge}",

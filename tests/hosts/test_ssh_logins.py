@@ -14,7 +14,7 @@ from tests.hosts.test_ssh_clients import logged_in
 from tests.lab.lab import Lab
 
 ACCESS = "tests/e2e/deploys/access.py"
-SSH = "SSH | keys only, named users, algorithms of today"
+SSH = "SSH | keys only, named users"
 SAYS = "sshd -T | grep -E '^(trustedusercakeys|authorizedprincipalsfile|pubkeyacceptedalgorithms|casignaturealgorithms) '"
 AUTHORITY = """
 echo '{ca}' >/etc/ssh/ca.pub

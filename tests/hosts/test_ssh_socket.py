@@ -13,7 +13,7 @@ from tests.lab.lab import Lab
 ACCESS = "tests/e2e/deploys/access.py"
 PORT = 2222
 DROP_IN = "/etc/ssh/sshd_config.d/00-smarteros.conf"
-SSH = "SSH | keys only, named users, algorithms of today"
+SSH = "SSH | keys only, named users"
 TABLE = "Firewall | our table, loaded at boot"
 # As Ubuntu has it from 22.10 on; its generator, or an operator, writes the port into a drop-in.
 DAEMON = f"""
