@@ -88,23 +88,18 @@ def _login() -> hvac.Client:
 
 def _unknown(why: str) -> str:
     """A credential that Vault does not take, and where to get one that it takes."""
-    names = "VAULT_ROLE_ID and VAULT_SECRET_ID"
+    pair, address = "VAULT_ROLE_ID and VAULT_SECRET_ID", stack().vault_address
     given = bool(os.environ.get("VAULT_ROLE_ID") and os.environ.get("VAULT_SECRET_ID"))
-    if not stack().vault_address:
-        todo = (
-            f"unset {names}, so that {state_file()} counts"
-            if given
-            else f"restore {state_file()} from your backup of it"
-        )
-        return f"Vault refuses {names if given else state_file()} ({shown(why)}): {todo}"
-    token = bool(os.environ.get("VAULT_TOKEN"))
-    todo = (
-        "set a live one"
-        if token
-        else "set those of a live secret id (vault write -f auth/approle/role/<role>/secret-id), or VAULT_TOKEN"
-    )
-    what = "VAULT_TOKEN, which is mistyped, has expired or was revoked" if token else names
-    return f"the Vault at {stack().vault_address} refuses {what} ({shown(why)}): {todo}"
+    if address and os.environ.get("VAULT_TOKEN"):
+        what, todo = "VAULT_TOKEN, which is mistyped, has expired or was revoked", "set a live one"
+    elif address:
+        what = pair
+        todo = "set those of a live secret id (vault write -f auth/approle/role/<role>/secret-id), or VAULT_TOKEN"
+    elif given:
+        what, todo = pair, f"unset them, so that {state_file()} counts"
+    else:
+        what, todo = f"the credential in {state_file()}", "restore that file from your backup of it"
+    return f"{f'the Vault at {address}' if address else 'Vault'} refuses {what} ({shown(why)}): {todo}"
 
 
 def _approle() -> tuple[str, str]:

@@ -82,14 +82,14 @@ def test_a_credential_that_vault_does_not_know_is_refused(
         keep(replace(kept() or Kept(), secret_id="stale"))
         file = state_file()
     assert said(tmp_path / "state") == [
-        f"Vault refuses {file} (invalid role or secret ID): restore {file} from your backup of it"
+        f"Vault refuses the credential in {file} (invalid role or secret ID): restore that file from your backup of it"
     ]
     monkeypatch.setenv("VAULT_ROLE_ID", "other")
     monkeypatch.setenv("VAULT_SECRET_ID", "other")
     assert said(tmp_path / "state") == [
         (
             "Vault refuses VAULT_ROLE_ID and VAULT_SECRET_ID (invalid role or secret ID): "
-            f"unset VAULT_ROLE_ID and VAULT_SECRET_ID, so that {file} counts"
+            f"unset them, so that {file} counts"
         )
     ]
 
