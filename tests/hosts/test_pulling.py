@@ -16,19 +16,6 @@ def config(text: str) -> tuple[str, str]:
 
 CONDITIONS = [
     Condition(
-        "an image of somebody's own under a name of ours",
-        "docker tag redis:7.4.11-alpine caddy:2.11.7-alpine",
-        "docker image rm caddy:2.11.7-alpine >/dev/null",
-        said=(
-            (
-                "docker: caddy:2.11.7-alpine is on the host and came from no registry (built, loaded or tagged there), and it "
-                "runs as ours: if that is not meant, `docker image rm caddy:2.11.7-alpine`, or name another in "
-                "overrides.caddy.image"
-            ),
-        ),
-        settings={"services": ["vault", "vault-auth-validator", "caddy"]},
-    ),
-    Condition(
         "a proxy of Docker's that is gone",
         f"mkdir {FOLDER}; printf '[Service]\\nEnvironment=HTTPS_PROXY=http://127.0.0.1:9\\n' >{FOLDER}/proxy.conf",
         f"rm -r {FOLDER}",
