@@ -17,7 +17,8 @@ from tasks.connection import line, wire
 _SSHD = "exec /usr/sbin/sshd -i -e -o LogLevel=INFO"
 _KEYS = "it takes none of this run's keys"
 _WHY = re.compile(
-    r"not allowed|refused|rror|denied|rejected|failed|locked|no such|atal|bad |nvalid|exceeded", re.IGNORECASE
+    r"not allowed|refused|rror|denied|rejected|failed|locked|no such|atal|bad |nvalid|exceeded|cannot|nable to|ould not",
+    re.IGNORECASE,
 )
 
 

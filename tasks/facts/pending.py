@@ -15,7 +15,7 @@ from tasks.facts.started import STARTED
 _KEYS = (
     "(allow|deny)(users|groups)|permitrootlogin|port|listenaddress|addressfamily|match|authorizedkeys[a-z]*|authenticationmethods|"
     "pub(key)?[a-z]*|hostkey[a-z]*|hostcertificate|trustedusercakeys|authorizedprincipals[a-z]*|usepam|strictmodes|maxsessions|"
-    "maxauthtries|forcecommand|chrootdirectory|requiredrsasize|kexalgorithms|ciphers|macs|include"
+    "maxauthtries|forcecommand|chrootdirectory|requiredrsasize|kexalgorithms|ciphers|macs"
 )
 
 

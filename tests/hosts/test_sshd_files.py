@@ -88,7 +88,10 @@ CONDITIONS = [
     ),
     Condition(
         "a second factor for all but the run's own user",
-        KEPT + f"printf '{BOTH}\\nMatch User root\\n  AuthenticationMethods publickey\\n' >>{MAIN}",
+        # With Debian's own line this sshd would not start.
+        KEPT
+        + f"sed -i 's/^KbdInteractiveAuthentication no/KbdInteractiveAuthentication yes/' {MAIN} && "
+        + f"printf '{BOTH}\\nMatch User root\\n  AuthenticationMethods publickey\\n' >>{MAIN}",
         BACK,
         refused=(
             (
