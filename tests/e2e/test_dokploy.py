@@ -209,15 +209,12 @@ def status(session: httpx.Client, identifier: str) -> str:
 def test_a_project_of_the_panel_finds_what_stands_beside_its_file(deployed: Deployment) -> None:
     with signed_in(deployed) as session, project(session, BESIDE) as made:
         name = made["appName"]
-        try:
-            assert status(session, made["composeId"]) == "done", deployed.sh(
-                "docker logs --tail 30 dokploy 2>&1"
-            )
-            assert deployed.sh(f"docker exec {name}-beside-1 cat /seen.yml") == BESIDE
-            deployed.sh(f"docker exec {name}-beside-1 sh -c 'echo kept >/data/row'")
-            assert deployed.sh(f"cat /etc/dokploy/compose/{name}/data/row") == "kept\n"
-        finally:
-            deployed.sh(f"docker compose -p {name} down; rm -r /etc/dokploy/compose/{name}")
+        assert status(session, made["composeId"]) == "done", deployed.sh("docker logs --tail 30 dokploy 2>&1")
+        assert deployed.sh(f"docker exec {name}-beside-1 cat /seen.yml") == BESIDE
+        deployed.sh(f"docker exec {name}-beside-1 sh -c 'echo kept >/data/row'")
+        assert deployed.sh(f"cat /etc/dokploy/compose/{name}/data/row") == "kept\n"
+    # Dokploy takes all of it down with its entry.
+    assert deployed.sh(f"docker ps -aq --filter name={name}; ls /etc/dokploy/compose") == ""
     assert deployed.sh("stat -c '%a %U' /etc/dokploy") == "700 root\n"
     deployed.unchanged()
 

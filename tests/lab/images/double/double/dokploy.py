@@ -29,8 +29,10 @@ RULES = (
 )
 NO_DATABASE = "DATABASE_URL and POSTGRES_PASSWORD_FILE are missing: Dokploy would fall back to a password that is public"
 NO_SECRET = "BETTER_AUTH_SECRET and BETTER_AUTH_SECRET_FILE are missing: Dokploy would fall back to a secret that is public"
-FOLDERS = ("traefik/dynamic/certificates", "logs", "applications", "compose", "ssh", "monitoring", "registry",
-           "schedules", "volume-backups")  # fmt: skip
+# compose is made with the first project.
+FOLDERS = (
+    "traefik/dynamic/certificates", "logs", "applications", "ssh", "monitoring", "schedules", "volume-backups",
+)  # fmt: skip
 
 
 def run(arguments: list[str], environment: Environment) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from double.better_auth import Gate
 from double.docker_socket import DockerSocket
-from double.dokploy_docker import Nightly, deploy
+from double.dokploy_docker import Nightly, deploy, remove
 from double.dokploy_state import State, new_id
 from double.dokploy_terminal import terminal
 from double.store import Database, Row
@@ -187,6 +187,7 @@ class Dokploy:
             raise _invalid("deleteVolumes", "Required")
         row = self._compose(fields, member)
         self.state.delete_compose(row["composeId"])
+        remove(row["appName"], volumes=fields["deleteVolumes"])
         return row
 
     def _deploy_compose(self, fields: Fields, member: Row) -> object:

@@ -59,6 +59,19 @@ def deploy(state: State, compose: Row) -> None:
         command = ["stack", "deploy", "-c", file, name, "--prune", "--with-registry-auth"]
     else:
         command = ["compose", "-p", name, "-f", file, "up", "-d", "--build", "--remove-orphans"]
-    environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-    done = subprocess.run(["docker", *command], cwd=folder, env=environment, check=False)
+    done = subprocess.run(["docker", *command], cwd=folder, env=_environment("PATH", "HOME"), check=False)
     state.set_status(compose["composeId"], "error" if done.returncode else "done")
+
+
+def remove(name: str, *, volumes: bool) -> None:
+    """What was deployed under that name goes, and its folder with all that stands there, whatever is said of volumes.
+
+    As services/compose.ts has it: nothing that goes wrong here keeps the entry.
+    """
+    command = ["docker", "compose", "-p", name, "down", *(["--volumes"] if volumes else [])]
+    subprocess.run(command, env=_environment("PATH"), check=False)
+    shutil.rmtree(COMPOSE / name, ignore_errors=True)
+
+
+def _environment(*names: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
