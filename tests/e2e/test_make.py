@@ -31,6 +31,19 @@ DOMAINS = {
 }
 
 
+# What `git pull` asks.
+UPSTREAM = """
+set -e
+git init --quiet --initial-branch main
+git add --all
+git -c user.name=copy -c user.email=copy@example.net commit --quiet --message copy
+git clone --quiet --bare . ../upstream.git
+git remote add origin ../upstream.git
+git fetch --quiet
+git branch --quiet --set-upstream-to origin/main
+"""
+
+
 @dataclass(frozen=True)
 class Copy:
     """What git knows of this repository, elsewhere, and the lab that its make targets are about."""
@@ -77,7 +90,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory, lab_name: str) -> Copy:
         shutil.copy2(ROOT / name, target)
     state.FOLDER.mkdir(mode=0o700, exist_ok=True)
     (folder / ".lab").symlink_to(state.FOLDER)
-    return Copy(folder, lab_name)
+    copy = Copy(folder, lab_name)
+    copy.shell(UPSTREAM)
+    return copy
 
 
 def documented(sign: str) -> list[str]:
