@@ -88,7 +88,7 @@ ROUNDS: dict[str, Broken] = {
     "first": {
         "n8n": (*revoked("workflow_entity"), "make a workflow", "POST /rest/workflows: HTTP 500"),
         "odoo": (*revoked("res_partner"), "make a partner", ".*permission denied for table res_partner"),
-        "chatwoot": (*revoked("inboxes"), "make an inbox", "POST /api/v1/accounts/1/inboxes: HTTP 500"),
+        "chatwoot": (*revoked("inboxes"), "make an inbox", r"POST /api/v1/accounts/\d+/inboxes: HTTP 500"),
         "botpress": (*revoked("srv_ghost_files"), "make a bot", "POST /api/v2/admin/workspace/bots: HTTP 500"),
         "metabase": (*revoked("core_session"), "sign in", "POST /api/session: HTTP 500"),
         "dokploy": (
