@@ -14,7 +14,9 @@ UNDO = "bash /root/undo-takeover.sh"
 OLD = "traefik-api-gateway"
 LABEL = "test.old-proxy=yes"
 # What stood there before our first run is kept with all else; what came since stays beside it.
-KEPT = "cat /root/Caddyfile.before-smarteros /var/lib/smarteros/before/files/root/Caddyfile 2>/dev/null || true"
+KEPT = (
+    "cat /root/Caddyfile.before-smarteros /var/lib/smarteros/before/files/root/Caddyfile 2>/dev/null || true"
+)
 PAGE = ':80 {\n\trespond "the old page"\n}\n'
 STATES = "docker inspect --format '{{.Name}} {{.State.Status}} {{.HostConfig.RestartPolicy.Name}}'"
 
