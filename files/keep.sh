@@ -15,8 +15,13 @@ deployed() {
     grep -qs '^digest ' /opt/smarteros/host
 }
 
-# Whether a path that no line is about holds something of ours, from a release that kept no index: on a host of ours
-# only, since anybody may begin a file with such words.
+# Whether a release that kept no index has been here. What has begun a host and an index is the run at work.
+earlier() {
+    { [ -L /opt/smarteros/current ] || [ -z "$index" ]; } && deployed
+}
+
+# Whether a path that no line is about holds something of ours, from such a release: only then, since anybody may begin a
+# file with such words.
 ours() {
     if [ -L "$1" ]; then
         case $(readlink "$1") in
@@ -26,12 +31,12 @@ ours() {
     fi
     case $1 in
     */issue | */issue.net) [ "$(sha256sum <"$1")" = "cbd8614283d61ae1a5da77638f486d96705b6a0b068efc1a1a60d7efe530bee9  -" ] ;;
-    */login.defs) deployed && [ "$(grep -cxE 'PASS_MIN_DAYS 1|SHA_CRYPT_MIN_ROUNDS 65536' "$1")" = 2 ] ;;
-    */daemon.json | */docker.asc | */docker.sources) deployed ;;
+    */login.defs) earlier && [ "$(grep -cxE 'PASS_MIN_DAYS 1|SHA_CRYPT_MIN_ROUNDS 65536' "$1")" = 2 ] ;;
+    */daemon.json | */docker.asc | */docker.sources) earlier ;;
     */credstore.encrypted/*) [ -e /opt/smarteros/unseal ] ;;
     /vault/secrets/*) grep -q '^SMARTEROS_SECRETS_DIGEST=' "$1" ;;
-    */lib/smarteros/unseal) deployed && sed -n 2p "$1" | grep -q '^# Unseals the Vault on 127\.0\.0\.1 whenever it is sealed: ' ;;
-    *) deployed && sed -n 1p "$1" | grep -aqE '^(#|##|//) Written by the deploy[.,]' ;;
+    */lib/smarteros/unseal) earlier && sed -n 2p "$1" | grep -q '^# Unseals the Vault on 127\.0\.0\.1 whenever it is sealed: ' ;;
+    *) earlier && sed -n 1p "$1" | grep -aqE '^(#|##|//) Written by the deploy[.,]' ;;
     esac
 }
 

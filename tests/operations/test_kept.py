@@ -122,6 +122,16 @@ def test_a_host_whose_first_deploy_by_an_earlier_release_did_not_end_is_one_of_o
     assert place.index() == ["earlier /etc/default/debsums"]
 
 
+def test_what_the_run_at_work_has_begun_makes_no_file_ours(place: Place) -> None:
+    """Its first phase has noted the host when Docker's turn comes."""
+    assert place.sh(kept.keep(["/etc/issue"])).returncode == 0
+    place.write("/opt/smarteros/host", "rules 0\ndigest 0123\n")
+    place.write("/etc/docker/daemon.json", "{}\n")
+    place.write("/etc/cron.d/begun", OURS)
+    assert place.sh(kept.keep(["/etc/docker/daemon.json", "/etc/cron.d/begun"])).returncode == 0
+    assert place.index() == ["new /etc/issue", "kept /etc/docker/daemon.json", "kept /etc/cron.d/begun"]
+
+
 def test_a_link_is_kept_as_a_link_unless_it_leads_to_us(place: Place) -> None:
     (place.root / "root/Caddyfile").symlink_to("/srv/gone")
     (place.root / "root/sync-forks.sh").symlink_to(f"{place.root}/opt/smarteros/current/x")
