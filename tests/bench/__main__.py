@@ -104,7 +104,7 @@ class Bench:
 
     def remote_commands(self) -> int:
         """How many commands a run with nothing to do sends: pyinfra shows each after ``>>>``."""
-        return len(re.findall(r"^\S* ?>>> ", self.deploy("-vvv"), re.MULTILINE))
+        return len(re.findall(r"^\S* *>>> ", self.deploy("-vvv"), re.MULTILINE))
 
     def first_deploy(self) -> float:
         """Seconds of a deploy to a bare host."""
