@@ -75,10 +75,10 @@ def script(names: Iterable[str], options: str = "", *before: str) -> str:
 
 
 def tried(names: Iterable[str]) -> str:
-    """A line for ``script``: apt is asked whether all of these that it knows can be had, before the first is."""
+    """A line for ``script``: apt is asked whether all of these that its sources have can be had, before the first is."""
     return f"""
 later=
-for name in {" ".join(names)}; do [ -z "$(apt-cache policy $name)" ] || later="$later $name"; done
+for name in {" ".join(names)}; do [ -z "$(apt-cache madison $name)" ] || later="$later $name"; done
 [ -z "$later" ] || {{
     said=$({INSTALL} -s $later 2>&1) || {{ echo "$said" >&2; why $later >&2; exit 1; }}
 }}
