@@ -97,7 +97,7 @@ def test_a_file_that_overrides_ours_is_named_and_nothing_comes_alive(host: Deplo
     try:
         before = state(host)
         run = host.refused(deploy="tests/e2e/deploys/access.py", revert_seconds=SECONDS)
-        assert f"{theirs}:PermitEmptyPasswords yes" in run.output
+        assert f"{theirs}:1:PermitEmptyPasswords yes" in run.output, run.output
         assert state(host) == before
     finally:
         inside(host, f"rm {theirs}")
