@@ -15,6 +15,7 @@ from typing import Any
 from pyinfra.api import StringCommand
 
 from tasks import secrets
+from tasks.clients import vault_values
 from tasks.facts import DatabasesFact, DockerFact
 from tasks.model.catalogue import Database, Service
 from tasks.operations import containers
@@ -66,9 +67,9 @@ def _runs() -> bool:
 
 def _statements(owned: list[tuple[Service, Database]], found: dict[str, Any]) -> Iterator[str]:
     roles = found.get("roles") or {}
-    yield from _role(SUPERUSER, secrets.values("postgres")["POSTGRES_PASSWORD"], roles, "")
+    yield from _role(SUPERUSER, vault_values.values("postgres")["POSTGRES_PASSWORD"], roles, "")
     for service, database in owned:
-        password = secrets.values(service.name)[database.secret]
+        password = vault_values.values(service.name)[database.secret]
         flags = " NOSUPERUSER CREATEDB" if database.create_databases else " NOSUPERUSER NOCREATEDB"
         yield from _role(database.name, password, roles, flags)
         yield from _database(database, found)

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from tasks import secrets
-from tasks.clients import dokploy_api, vault_session
+from tasks.clients import dokploy_api, vault_session, vault_values
 from tasks.facts.dokploy import MARKER, PROJECT, DokployFact, DokployState, Entry
 from tasks.operations import origins
 from tasks.operations.described import tree
@@ -178,7 +177,7 @@ def _new_key(api: dokploy_api.Api, problem: str) -> tuple[str, str]:
     """Made as the owner, without the limit of ten requests a day that is the default."""
     mount, email = stack().vault_mount, _owner()
     try:
-        api.sign_in(email, secrets.values("dokploy")["ADMIN_PASSWORD"])
+        api.sign_in(email, vault_values.values("dokploy")["ADMIN_PASSWORD"])
         organization = api.get("organization.all")[0]["id"]
     except dokploy_api.Denied:
         raise Refused(

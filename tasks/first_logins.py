@@ -6,6 +6,7 @@ Which services were handed out stays on the host, so that no later run writes th
 
 from pyinfra.api import StringCommand
 
+from tasks.clients.vault_values import values
 from tasks.facts import MachineFact
 from tasks.model.catalogue import Admin, Service, domains
 from tasks.operations.files import archive
@@ -13,7 +14,6 @@ from tasks.operations.units import units
 from tasks.rendering.render import ROOT
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, executing, host, known, operation, services, stack
-from tasks.secrets import values
 
 _UNITS = ("smarteros-first-logins.service", "smarteros-first-logins.timer")
 _PARTIAL = ".GENERATED-SECRETS-partial"

@@ -18,6 +18,7 @@ import bcrypt
 from pyinfra import logger
 
 from tasks.clients import vault_session, vault_values
+from tasks.clients.vault_values import values
 from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
 from tasks.model.catalogue import Secret, Service
@@ -43,8 +44,6 @@ from tasks.run import (
 # Our own path beside the services': the key of the digests that containers and roles are compared by.
 OWN_PATH = "smarteros"
 DIGEST_KEY = Secret("DIGEST_KEY", kind="hex", length=64)
-
-values = vault_values.values
 
 _ALPHANUMERIC = string.ascii_letters + string.digits
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

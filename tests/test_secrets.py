@@ -205,7 +205,7 @@ def test_a_deleted_secret_is_never_made_anew(bao: OpenBao, external: dict[str, A
     bao.call("POST", "secret/data/redis", {"data": {"REDIS_PASSWORD": "old"}})
     bao.call("DELETE", "secret/data/redis")
     with fake({}, **external), pytest.raises(Refused) as caught:
-        secrets.values("redis")
+        vault_values.values("redis")
     assert str(caught.value) == (
         "secret/redis was deleted in Vault: bring it back (vault kv undelete -mount=secret -versions=1 redis); "
         "new secrets would lock the service out of its data"

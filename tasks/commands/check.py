@@ -14,6 +14,7 @@ from functools import partial
 from pyinfra import logger
 
 from tasks.clients.browser import Browser, Place
+from tasks.clients.vault_values import values
 from tasks.commands import logs, test_mail
 from tasks.facts.answering import AnsweringFact, Image
 from tasks.model import catalogue
@@ -21,7 +22,6 @@ from tasks.model.catalogue import Service
 from tasks.model.visitor import Denied, Failed, Missing, OutOfReach, Visitor
 from tasks.operations import dns
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, together
-from tasks.secrets import values
 from tasks.verify import trust
 
 CHOICE = "SMARTEROS_CHECK"

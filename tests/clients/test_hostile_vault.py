@@ -18,7 +18,7 @@ from pyinfra.api.command import FunctionCommand
 from requests.adapters import BaseAdapter
 
 from tasks import data, secrets, vault
-from tasks.clients import vault_kept, vault_session
+from tasks.clients import vault_kept, vault_session, vault_values
 from tasks.clients.vault_kept import Kept, keep, kept
 from tasks.clients.vault_session import foreseen
 from tasks.connection import tunnel_http
@@ -241,7 +241,7 @@ SECRETS: list[tuple[Any, str]] = [
 def test_secrets_that_are_no_text_are_refused(values: Any, why: str, tmp_path: Path) -> None:
     answer = Answer({"data": {"data": values, "metadata": {"version": 3}}})
     with talking(tmp_path, CONFIGURED, data=answer) as server:
-        assert refused(lambda: secrets.values("n8n")) == why
+        assert refused(lambda: vault_values.values("n8n")) == why
         assert perform(commands(secrets.filled)) == ["failed"]
         assert server.changes == []
 
@@ -250,7 +250,7 @@ def test_a_password_that_cannot_be_hashed_is_refused(tmp_path: Path) -> None:
     answer = Answer({"data": {"data": {"N8N_OWNER_PASSWORD": "x" * 100}, "metadata": {"version": 3}}})
     with talking(tmp_path, CONFIGURED, data=answer), pytest.raises(Refused) as error:
         secrets.generated(
-            next(item for item in services() if item.name == "n8n").secrets, secrets.values("n8n")
+            next(item for item in services() if item.name == "n8n").secrets, vault_values.values("n8n")
         )
     assert str(error.value).startswith(
         "N8N_INSTANCE_OWNER_PASSWORD_HASH cannot be made of N8N_OWNER_PASSWORD: "
