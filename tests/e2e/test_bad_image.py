@@ -58,7 +58,7 @@ BAD = {
         CHATWOOT,
         "https://crm.smarterbot.cl/health",
         ("chatwoot/chatwoot:v4.15.1", "chatwoot/chatwoot:v4.15.99"),
-        ["USER root", "RUN rm docker/entrypoints/rails.sh"],
+        ["USER root", "RUN rm /usr/local/bin/bundle"],
         again=[CHATWOOT],
     ),
 }

@@ -36,6 +36,7 @@ PLANNED = [*CHANGES, "Proxy | the Caddyfile is loaded"]
 CHECKS = [
     "Lock | one run at a time, noted in /var/log/smarteros/runs.log",
     "Preflight | system, sizes, ports, clock",
+    "Host | swap, where memory is small",
     "Firewall | an unproven change is taken back",
     "Docker | its rules in the host's firewall",
     "Retire | services that are not listed; their volumes, databases and secrets stay",
