@@ -1,8 +1,12 @@
 """Check: what users do works on a deployed host and leaves nothing behind; each service, broken, fails its step with why."""
 
+import json
 import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import takewhile
+from typing import Any
 
 import pytest
 
@@ -185,6 +189,113 @@ def test_a_training_without_native_code_and_a_firewall_without_udp_are_said(depl
     assert re.match(
         r"HTTP/3: .* from 443/udp of \S+, while 443/tcp is open: let 443/udp through", found["caddy"][1]
     )
+
+
+# What one path of a service's domain is answered with instead, by status and body → the step that fails, and why.
+Answered = dict[str, tuple[str, str, int, str, str, str]]
+ANSWERS: dict[str, Answered] = {
+    "nothing behind the path": {
+        "botpress": ("bot", "/studio/*", 504, "", "open it in Studio", "GET /studio/.*: HTTP 504"),
+        "odoo": ("erp", "/report/pdf/*", 500, "", "print a PDF", "GET /report/pdf/.*: HTTP 500"),
+        "metabase": ("kpi", "/api/dataset", 500, "", "run a query", "POST /api/dataset: HTTP 500"),
+        "mcp-registry": ("mcp", "/", 200, "<h2>another</h2>", "compare page and API at mcp.smarterbot.cl",
+                         r"the page lists 1 servers, the API \d+, or others"),
+        "n8n": ("n8n", "/webhook/*", 404, "", "call its webhook by its public URL", "GET /webhook/.*: HTTP 404"),
+    },
+    "another answer": {
+        "botpress": ("bot", "/api/v1/bots/*/mod/nlu/health", 200, '{"validLanguages": []}', "find a language server",
+                     "no language server answers"),
+        "odoo": ("erp", "/report/pdf/*", 200, "<p>no</p>", "print a PDF", "the report is no PDF: <p>no</p>"),
+        "metabase": ("kpi", "/api/dataset", 202, '{"status": "failed", "error": "no such table"}', "run a query",
+                     "the query failed: no such table"),
+        "mcp-registry": ("mcp", "/", 200, "<p>empty</p>", "compare page and API at mcp.smarterbot.cl",
+                         r"the page lists 0 servers, the API \d+, or others"),
+    },
+    "a wrong answer": {
+        "botpress": ("bot", "/api/v1/bots/*/converse/*", 200, '{"responses": []}', "get an answer to a message",
+                     "the bot says nothing"),
+        "metabase": ("kpi", "/api/dataset", 202, '{"status": "completed", "data": {"rows": [[41]]}}', "run a query",
+                     r"6 \* 7 is answered with \[\[41\]\]"),
+    },
+}  # fmt: skip
+
+
+@contextmanager
+def caddy_with(deployment: Deployment, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """The running Caddy does otherwise, with its configuration as JSON; afterwards its file's again."""
+    load = "docker exec -i caddy-proxy sh -c 'cat >/tmp/other.json && caddy reload --config /tmp/other.json 2>&1; rm /tmp/other.json'"
+    config = json.loads(deployment.sh("docker exec caddy-proxy wget -qO- http://127.0.0.1:2019/config/"))
+    change(config)
+    deployment.host.run(load, input=json.dumps(config))
+    try:
+        yield
+    finally:
+        deployment.sh("docker exec caddy-proxy caddy reload --config /etc/caddy/Caddyfile 2>&1")
+
+
+def servers(config: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(config["apps"]["http"]["servers"].values())
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_step_whose_answer_is_another_says_so(deployed: Deployment, name: str) -> None:
+    answers = ANSWERS[name]
+
+    def change(config: dict[str, Any]) -> None:
+        [server] = [one for one in servers(config) if ":443" in one["listen"]]
+        for prefix, path, status, body, _, _ in answers.values():
+            said = {"handler": "static_response", "status_code": status, "body": body}
+            match = {"host": [f"{prefix}.smarterbot.cl"], "path": [path]}
+            server["routes"].insert(0, {"match": [match], "handle": [said], "terminal": True})
+
+    with caddy_with(deployed, change):
+        run = check(deployed, *answers)
+    found = failures(run)
+    assert {service: step for service, (step, _) in found.items()} == {
+        service: step for service, (_, _, _, _, step, _) in answers.items()
+    }, run.output
+    for service, (*_, why) in answers.items():
+        assert re.match(why, found[service][1]), found[service]
+
+
+def no_redirect(config: dict[str, Any]) -> None:
+    for server in servers(config):
+        server.setdefault("automatic_https", {})["disable_redirects"] = True
+
+
+def no_http2(config: dict[str, Any]) -> None:
+    for server in servers(config):
+        server["protocols"] = ["h1", "h3"]
+
+
+def no_encode(config: dict[str, Any]) -> None:
+    def without(value: Any) -> Any:
+        if isinstance(value, list):
+            return [
+                without(one)
+                for one in value
+                if not (isinstance(one, dict) and one.get("handler") == "encode")
+            ]
+        return {key: without(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+    config["apps"]["http"] = without(config["apps"]["http"])
+
+
+CADDYS = {
+    "be led from http to https": (no_redirect, "GET http://|http://"),
+    "use HTTP/2": (no_http2, r"https://\S+/ is served over HTTP/1.1"),
+    "get a page compressed": (no_encode, "no page comes with gzip"),
+}
+
+
+@pytest.mark.parametrize("step", CADDYS)
+def test_a_caddy_that_serves_less_is_said(deployed: Deployment, step: str) -> None:
+    change, why = CADDYS[step]
+    with caddy_with(deployed, change):
+        run = check(deployed, "caddy")
+    found = failures(run)
+    assert found["caddy"][0] == step, run.output
+    assert re.match(why, found["caddy"][1]), found
 
 
 def test_a_vault_that_has_ended_is_said(deployed: Deployment) -> None:
