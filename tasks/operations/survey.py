@@ -127,10 +127,13 @@ def _daemon(machine: Machine, found: Survey) -> Iterator[str]:
     if said:
         yield f"docker: dockerd does not take {daemon.FILE} with what this run adds: {said}"
     if restarts(text):
-        yield from (
-            daemon_moves.moved(move, "the restart that this run needs")
-            for move in daemon_moves.certain(have, found.engine)
-        )
+        moves = daemon_moves.certain(have, found.engine)
+        yield from (daemon_moves.moved(move, "the restart that this run needs") for move in moves)
+        if have and _untried(machine) and not moves:
+            yield (
+                f"docker: {daemon.FILE} has changed since Docker started, and the restart that this run needs would be the first "
+                "with what it says: restart Docker yourself (`systemctl restart docker`), then run again"
+            )
         if found.engine.reload:
             yield (
                 "docker: files of docker.service have changed and systemd has not loaded them, so that nobody knows what a restart "
@@ -142,6 +145,14 @@ def _daemon(machine: Machine, found: Survey) -> Iterator[str]:
             f"docker: {daemon.FILE} changes, and the restart of Docker that it needs would remove {', '.join(gone)} "
             "(started with --rm): stop it, or start it without"
         )
+
+
+def _untried(machine: Machine) -> bool:
+    """Others have written settings with which their Docker has never started; dockerd's own validation looks for none of
+    the plugins, addresses and files that they name.
+    """
+    ours = machine.deployed or machine.daemon_unproven
+    return machine.daemon_stale and not ours
 
 
 def apt_problems(found: Packages, names: Iterable[str]) -> Iterator[str]:

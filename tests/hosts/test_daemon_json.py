@@ -64,7 +64,7 @@ CONDITIONS = [
     ),
     Condition(
         "settings of their own",
-        f'printf \'{{"icc": true, "log-driver": "journald", "dns": ["10.0.0.1"]}}\' >{FILE}',
+        f'printf \'{{"icc": true, "log-driver": "journald", "dns": ["10.0.0.1"]}}\' >{FILE}; touch -d "1 day ago" {FILE}',
         f"rm {FILE}",
         said=(f"docker: {FILE} keeps its own icc, log-driver, log-opts",),
     ),
@@ -79,6 +79,14 @@ CONDITIONS = [
                 "that this run needs would leave its containers, images and volumes behind: make it what Docker has, or move "
                 "them and restart Docker yourself before the next run"
             ),
+        ),
+    ),
+    refused(
+        "a plugin that there is not, which only a start would find",
+        '{"authorization-plugins": ["nobody"]}',
+        (
+            f"docker: {FILE} has changed since Docker started, and the restart that this run needs would be the first with what it "
+            "says: restart Docker yourself (`systemctl restart docker`), then run again"
         ),
     ),
     Condition(

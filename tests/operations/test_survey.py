@@ -251,3 +251,19 @@ def test_what_later_phases_install_is_known_before_and_is_nothing_on_a_host_of_o
         assert survey.installs()[:3] == ["ca-certificates", "iptables", "docker.io"]
     with fake({"/etc/os-release": OURS_WHOLE}):
         assert survey.installs() == []
+
+
+UNTRIED = (
+    "docker: /etc/docker/daemon.json has changed since Docker started, and the restart that this run needs would be the first with "
+    "what it says: restart Docker yourself (`systemctl restart docker`), then run again"
+)
+
+
+def test_settings_with_which_docker_has_never_started_are_not_tried_by_us() -> None:
+    theirs = settings({"dns": ["10.0.0.1"]})
+    assert judged([*USED, theirs, "stale yes"], HERE)[0] == [UNTRIED]
+    assert judged([*USED, theirs], HERE)[0] == []
+    assert judged([*USED, settings({}), "stale yes"], HERE)[0] == []  # it says nothing
+    # Ours that a killed run has not tried, and an engine that does not run.
+    assert judged([*USED, theirs, "stale yes", "unproven yes"], HERE)[0] == []
+    assert judged([*MACHINE[:9], theirs], HERE)[0] == []
