@@ -3,7 +3,10 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
+
+from pyinfra.api import FactBase
 
 # kind:name of what was there before us and was taken over, one a line.
 ADOPTED = "/var/lib/smarteros/adopted"
@@ -108,3 +111,25 @@ def volume_format(service_label: str) -> str:
     labels = {"service": service_label, "project": _PROJECT, "part": "com.docker.compose.volume"}
     texts = ",".join(f'"{key}":{{{{json (.Label "{name}")}}}}' for key, name in labels.items())
     return f'v|{{"name":{{{{json .Name}}}},{texts}}}'
+
+
+class RootsFact(FactBase[frozenset[str]]):
+    """Which of these volumes hold something and are root's: Docker gives only empty ones to the image's user."""
+
+    def command(self, *names: str) -> str:
+        """A volume that is elsewhere (another driver's) says nothing."""
+        return (
+            f"for name in {' '.join(map(quote, names))}; do\n"
+            "    folder=$(docker volume inspect --format '{{.Mountpoint}}' \"$name\" 2>/dev/null) || continue\n"
+            '    [ "$(stat -c %u "$folder" 2>/dev/null)" = 0 ] && [ -n "$(ls -A "$folder")" ] && echo "$name"\n'
+            "done\ntrue"
+        )
+
+    @staticmethod
+    def default() -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def process(self, output: list[str]) -> frozenset[str]:
+        """A name a line."""
+        return frozenset(output)

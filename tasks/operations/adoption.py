@@ -11,7 +11,7 @@ from pyinfra.api import StringCommand
 
 from tasks.facts import DockerFact, MachineFact
 from tasks.facts.kept import MARK, SHELL
-from tasks.facts.objects import ADOPTED
+from tasks.facts.objects import ADOPTED, RootsFact
 from tasks.model.catalogue import Service
 from tasks.model.objects import names
 from tasks.operations import namesakes
@@ -35,6 +35,25 @@ def _found() -> list[Namesake]:
 def refusals() -> Iterator[str]:
     """What is in the way, with both ways out."""
     yield from (item.line for item in _found() if item.against or item.key not in stack().adopt)
+    yield from _roots()
+
+
+def _roots() -> Iterator[str]:
+    """Adopted volumes in which the container could not write: it would be found by its health check alone, minutes later."""
+    adopted = {item.name for item in _adopted() if item.kind == "volume"}
+    users = {
+        volume.name: (service, item, volume.path)
+        for service in services()
+        for item in service.containers
+        for volume in item.volumes
+        if item.user and volume.name in adopted
+    }
+    for name in sorted(known(RootsFact, *sorted(users)) if users else ()):
+        service, item, path = users[name]
+        yield (
+            f"volume {name}: what it holds is root's, and {service.name} runs as {item.user} and could not write there: give it to "
+            f"that user (docker run --rm --user 0 --entrypoint chown --volume {name}:{path} {item.image} -R {item.user} {path})"
+        )
 
 
 def warnings() -> Iterator[str]:

@@ -127,6 +127,19 @@ CONDITIONS = [
         settings=SERVICES,
     ),
     Condition(
+        "an adopted volume that came from a backup as root",
+        "docker volume create redis_data && touch $(docker volume inspect -f {{.Mountpoint}} redis_data)/dump.rdb && "
+        "chown -R 0 $(docker volume inspect -f {{.Mountpoint}} redis_data)",
+        "docker volume rm redis_data",
+        refused=(
+            (
+                "volume redis_data: what it holds is root's, and redis runs as redis and could not write there: give it to that user "
+                f"(docker run --rm --user 0 --entrypoint chown --volume redis_data:/data {IMAGE} -R redis /data)"
+            ),
+        ),
+        settings={**SERVICES, "adopt": ["volume:redis_data"]},
+    ),
+    Condition(
         "the folder of another Dokploy",
         INSTALLED,
         "rm -r /etc/dokploy",

@@ -1,6 +1,7 @@
 """Namesakes: what carries a name of ours and is not ours is seen, named and refused; what is ours never is."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -180,6 +181,15 @@ def test_what_is_adopted_is_said_and_noted_once() -> None:
     noted = [*FACTS["docker ps -aq"], "a|network:tenants-net", "a|volume:n8n_data"]
     with fake({"docker ps -aq": noted}, adopt=FEW):
         assert texts(adoption.noted) == []
+
+
+def test_an_adopted_volume_in_which_its_user_could_not_write_is_refused() -> None:
+    with fake({**FACTS, "docker volume inspect": ["n8n_data"]}, adopt=FEW):
+        (line,) = adoption.refusals()
+    assert re.sub(r"n8nio/n8n:\S+", "IMAGE", line) == (
+        "volume n8n_data: what it holds is root's, and n8n runs as node and could not write there: give it to that user "
+        "(docker run --rm --user 0 --entrypoint chown --volume n8n_data:/home/node/.n8n IMAGE -R node /home/node/.n8n)"
+    )
 
 
 def test_what_is_not_there_is_no_error() -> None:
