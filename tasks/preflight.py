@@ -152,6 +152,7 @@ def warnings(machine: Machine) -> Iterator[str]:
         yield from images.remarks()
         yield from (f"host: {line}" for line in hardening.remarks(known(*hardening.question())))
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
+        yield from dns.hidden()
 
 
 def unsent(chosen: Iterable[Service]) -> Iterator[str]:

@@ -51,6 +51,23 @@ def astray(names: Iterable[str], found: Names, address: str) -> dict[str, str]:
     }
 
 
+def hidden() -> Iterator[str]:
+    """What it means that names lead here over IPv6: our networks have none, so that Docker's proxy hands such a connection on
+    from an address of its own (moby/moby#17666), and every service takes all these visitors for one.
+    """
+    names = tuple(served())
+    found = known(NamesFact, names) if names else Names()
+    if here := [
+        name for name in names if any(":" in end and end in found.own for end in found.leads.get(name, ()))
+    ]:
+        more = f" and {len(here) - _NAMED} more" if len(here) > _NAMED else ""
+        yield (
+            f"IPv6: {', '.join(here[:_NAMED])}{more} lead here over IPv6, too, and Docker hides who comes that way: services take all of "
+            "them for one visitor, and their limits for one (Chatwoot's: 5 sign-ins in 5 minutes, 5 loads of its widget an hour) shut out "
+            "all of them together: take these AAAA records out of the DNS"
+        )
+
+
 def _address() -> str:
     client: Any = getattr(host().connector, "client", None)
     return str(client.get_transport().getpeername()[0]) if client else ""

@@ -38,13 +38,14 @@ _STORAGE = (
 )
 _TMPFS = ("/tmp", "/app/tmp", "/app/log")
 # What customers and their channels reach (config/routes.rb of v4.15): the widget with its API and WebSocket, the help centre, surveys,
-# webhooks, OAuth's way back, attachments, and the files that these pages load. Not the agents' API, on which /app stands.
+# webhooks, those of inbound mail too (each with a password or signature of its own), OAuth's way back, attachments, and the files that
+# these pages load. Not the agents' API, on which /app stands.
 _PUBLIC = (
     "/widget", "/api/v1/widget/*", "/public/api/*", "/cable", "/survey/*", "/hc/*", "/webhooks/*",
     "/enterprise/webhooks/*", "/api/v1/integrations/webhooks", "/bot", "/twilio/*", "/twitter/callback",
     "/microsoft/callback", "/google/callback", "/instagram/callback", "/tiktok/callback",
     "/notion/callback", "/linear/callback", "/shopify/callback", "/rails/active_storage/*",
-    "/slack_uploads", "/.well-known/*", "/vite/*", "/packs/*", "/assets/*", "/audio/*",
+    "/rails/action_mailbox/*", "/slack_uploads", "/.well-known/*", "/vite/*", "/packs/*", "/assets/*", "/audio/*",
     "/brand-assets/*", "/favicon*",
 )  # fmt: skip
 

@@ -28,9 +28,13 @@ _JAVA = (
     "-Dpolyglotimpl.AttachLibraryFailureAction=ignore"
 )
 
-# Shared and embedded charts, which Metabase shows only where an admin has switched that on, their data, and the files that those pages load
-# (src/metabase/server/routes.clj).
-_PUBLIC = ("/public/*", "/embed/*", "/api/public/*", "/api/embed/*", "/app/*", "/favicon.ico")
+# Shared and embedded charts, which Metabase shows only where an admin has switched that on, their data, their maps, and the files that
+# those pages load (src/metabase/server/routes.clj); the way out of its mails, which a hash in the link allows. What api_routes has without
+# a login beside these (setup, sessions, settings) its own pages alone need.
+_PUBLIC = (
+    "/public/*", "/embed/*", "/api/public/*", "/api/embed/*", "/api/geojson/*", "/app/*", "/favicon.ico",
+    "/unsubscribe", "/api/notification/unsubscribe", "/api/pulse/unsubscribe",
+)  # fmt: skip
 
 
 def describe(stack: Stack) -> Service:

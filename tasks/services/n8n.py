@@ -25,11 +25,13 @@ from tasks.model.stack import Stack
 from tasks.model.visitor import Failed, Visitor
 
 # What workflows offer to others, those that wait for an answer and those being tested too, and what says who may by itself: OAuth's way
-# back, signed files (n8n 2.30's endpoints.config and abstract-server). Not /mcp-server, which changes workflows.
+# back, signed files (n8n 2.30's endpoints.config and abstract-server), the WebSocket of a public chat, which asks for its execution's
+# token (chat-service). Not /mcp-server, which changes workflows.
 _PUBLIC = (
     "/webhook/*",
     "/webhook-test/*",
     "/webhook-waiting/*",
+    "/chat",
     "/form/*",
     "/form-test/*",
     "/form-waiting/*",
@@ -41,6 +43,12 @@ _PUBLIC = (
     "/static/*",
     "/favicon.ico",
 )
+
+# The newest patch of 2.30 in npm's registry, and in public use; upstream marked .4 as a pre-release.
+IMAGE = "n8nio/n8n:2.30.8"
+# Where workflows may read and write files of their own.
+_FILES = "/home/node/.n8n-files"
+_KEPT_FILES = (Volume("n8n_files", _FILES, backup=True),)
 
 
 def describe(stack: Stack) -> Service:
@@ -71,8 +79,7 @@ def describe(stack: Stack) -> Service:
         containers=(
             Container(
                 name="n8n",
-                # The newest patch of 2.30 in npm's registry, and in public use; upstream marked .4 as a pre-release.
-                image="n8nio/n8n:2.30.8",
+                image=IMAGE,
                 env_file=True,
                 environment=_environment(stack, f"https://{domains(stack, route)[0]}/"),
                 networks=(CORE, TENANTS),
@@ -84,6 +91,7 @@ def describe(stack: Stack) -> Service:
                         backup=True,
                         adopted="n8n refuses to start when it holds another encryption key than Vault (n8n#N8N_ENCRYPTION_KEY)",
                     ),
+                    *_KEPT_FILES,
                 ),
                 tmpfs=("/tmp", "/home/node/.cache:uid=1000,gid=1000,mode=0700"),
                 health=Health(
@@ -92,6 +100,17 @@ def describe(stack: Stack) -> Service:
                 # The architecture's estimate is 512 MB; 450 to 755 MB were measured without a workflow, in the real n8n.
                 size=Size(memory_mb=1024, cpus=1, disk_gb=5, used_mb=650, image_gb=1.2),
                 stop_seconds=60,
+            ),
+            Container(
+                name="n8n-files",
+                image=IMAGE,
+                entrypoint=("chown", "node:node", _FILES),
+                volumes=_KEPT_FILES,
+                root="Docker makes the folder as root's, since the image has none of that name",
+                cap_add={"CHOWN": "it gives the folder to n8n's user"},
+                health=Health(("true",)),
+                size=Size(memory_mb=64, cpus=0.5, used_mb=10),
+                job=True,
             ),
         ),
         admin=Admin(
@@ -115,7 +134,11 @@ def _environment(stack: Stack, url: str) -> dict[str, str]:
         "N8N_WEBHOOK_URL": url,
         "N8N_PROXY_HOPS": "1",
         "N8N_METRICS": "true",
-        "N8N_DEFAULT_BINARY_DATA_MODE": "database",
+        # In the database they would be read into memory first, and strangers may send 200 MB to a form or a webhook: two such uploads
+        # ended it (n8n 2.30's database.manager). Those kept there before are still read from there.
+        "N8N_DEFAULT_BINARY_DATA_MODE": "filesystem",
+        # By default a folder of the home, which is read-only (security.config).
+        "N8N_RESTRICT_FILE_ACCESS_TO": _FILES,
         # Community nodes are installed by npm, whose own cache would be below a home that is read-only.
         "NPM_CONFIG_CACHE": "/tmp/npm",
         "N8N_DIAGNOSTICS_ENABLED": "false",

@@ -134,3 +134,15 @@ def test_npm_which_installs_community_nodes_has_a_cache_that_it_can_write(deploy
     without = deployed.sh(f"{inside}{quote(f'unset NPM_CONFIG_CACHE; {script}')}")
     assert "/home/node/.npm" in without, without
     assert without.split()[-1] != "0"
+
+
+def test_workflows_have_a_folder_for_files_that_outlives_the_container(deployed: Deployment) -> None:
+    inside = "docker exec n8n sh -c "
+    folder = deployed.sh(f"{inside}'echo $N8N_RESTRICT_FILE_ACCESS_TO'").strip()
+    deployed.sh(f"{inside}'echo kept >{folder}/of-a-workflow'")
+    try:
+        deployed.sh("docker rm -f n8n")
+        deployed.converge()
+        assert deployed.sh(f"{inside}'cat {folder}/of-a-workflow'") == "kept\n"
+    finally:
+        deployed.sh(f"{inside}'rm -f {folder}/of-a-workflow'")

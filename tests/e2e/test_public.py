@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -150,6 +151,18 @@ def test_a_webhook_of_n8n_is_called_by_the_world(closed: Deployment, token: str)
     )
 
 
+def test_what_the_world_may_send_to_a_webhook_at_most_does_not_end_n8n(
+    closed: Deployment, token: str
+) -> None:
+    restarts = "docker inspect -f '{{.RestartCount}} {{.State.StartedAt}}' n8n"
+    before = closed.sh(restarts)
+    with echo_workflow(closed, token) as url, ThreadPoolExecutor(2) as pool:
+        sent = {"data": ("big.bin", bytes(190 << 20))}
+        answers = list(pool.map(lambda _: browser(closed).post(url, files=sent, timeout=120), range(2)))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert closed.sh(restarts) == before
+
+
 @pytest.mark.parametrize("target", FOOLING)
 def test_no_way_of_writing_a_path_leads_past_the_guard_to_n8n(closed: Deployment, target: str) -> None:
     assert status(closed, target) == 401
@@ -172,10 +185,18 @@ OPEN = (
     ("GET", "https://bot.smarterbot.cl/assets/modules/channel-web/inject.js", 200, "botpressWebChat"),
     ("GET", "https://bot.smarterbot.cl/lite/b/", 200, "Botpress"),
     ("GET", "https://kpi.smarterbot.cl/public/dashboard/x", 200, "Metabase"),
+    ("GET", "https://kpi.smarterbot.cl/unsubscribe", 200, "Metabase"),
     ("GET", "https://kpi.smarterbot.store/api/embed/dashboard/x", 400, "Embedding is not enabled."),
     ("POST", "https://dokploy.smarterbot.cl/api/deploy/compose/x", 404, "Compose Not Found"),
     ("GET", "https://erp.smarterbot.cl/web/login", 200, "Odoo"),
     ("GET", "https://erp.smarterbot.cl/web/health", 200, "pass"),
+)
+# What has to be asked for otherwise than by a GET of this kind: the service says so, and not the guard.
+REACHED = (
+    "https://n8n.smarterbot.cl/chat?sessionId=a&executionId=1&isPublic=true",
+    "https://kpi.smarterbot.cl/api/geojson/x",
+    "https://kpi.smarterbot.cl/api/notification/unsubscribe",
+    "https://crm.smarterbot.cl/rails/action_mailbox/mailgun/inbound_emails/mime",
 )
 CLOSED = (
     "https://crm.smarterbot.cl/",
@@ -198,6 +219,12 @@ def test_what_outsiders_need_is_open(closed: Deployment, method: str, url: str, 
     answer = browser(closed).request(method, url, headers=FORGED)
     assert answer.status_code == code
     assert word in answer.text
+
+
+@pytest.mark.parametrize("url", REACHED)
+def test_what_outsiders_need_reaches_the_service(closed: Deployment, url: str) -> None:
+    answer = browser(closed).get(url)
+    assert (answer.status_code in (401, 403), "X-Vault-Token" in answer.text) == (False, False), answer.text
 
 
 @pytest.mark.parametrize("url", CLOSED)

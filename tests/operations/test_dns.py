@@ -107,3 +107,21 @@ def test_two_hosts_of_a_run_have_no_domain_in_common() -> None:
     assert line.endswith(
         " more: also deployed to the host @fake/1: give each host its own zone, or deploy one (--limit)"
     )
+
+
+def test_names_that_lead_here_over_ipv6_are_said_with_what_that_means() -> None:
+    mine = [
+        "name api.smarterbot.cl 10.0.0.7",
+        "name api.smarterbot.cl 2001:db8::7",
+        "name api.smarterbot.store 2001:db8::9",
+    ]
+    few: Any = {"services": ["vault", "vault-auth-validator", "caddy"]}
+    with fake({"perl -MSocket": [*LINES, *mine]}, **few):
+        (line,) = dns.hidden()
+        assert line.startswith(
+            "IPv6: api.smarterbot.cl lead here over IPv6, too, and Docker hides who comes that way"
+        )
+    with fake({"perl -MSocket": [*LINES, mine[0], mine[2]]}, **few):  # a CDN's IPv6 is not ours
+        assert list(dns.hidden()) == []
+    with fake({"perl -MSocket": [*LINES, *mine]}, services=["vault"]):
+        assert list(dns.hidden()) == []

@@ -53,7 +53,7 @@ class Metabase:
             "GET /api/user/current": self.current,
             "GET /api/database": self.databases,
             "POST /api/database": self.add_database,
-            "GET /(public|embed)/.+": lambda _request: page("Metabase"),
+            "GET /((public|embed)/.+|unsubscribe)": lambda _request: page("Metabase"),
             "GET /api/public/.+": lambda _request: Response(400, b"Public sharing is not enabled."),
             "GET /api/embed/.+": lambda _request: Response(400, b"Embedding is not enabled."),
             "GET /app/.+": lambda _request: Response(404, b"Not found."),
