@@ -93,7 +93,7 @@ def test_the_removal_is_one_command_and_names_no_volume() -> None:
 def test_what_goes_and_what_is_kept_is_said() -> None:
     n8n = every()["n8n"](stack())
     assert retire.said(Leftover("n8n", containers=("n8n",)), n8n, "secret") == (
-        "n8n: not listed, removed: containers n8n; kept: volumes n8n_data; databases of n8n; "
+        "n8n: not listed, removed: containers n8n; kept: volumes n8n_data, n8n_files; databases of n8n; "
         "secrets in Vault (secret/n8n) with its policy and AppRole; its images; list it again to have it back"
     )
     dokploy = retire.said(Leftover("dokploy"), every()["dokploy"](stack()), "secret")

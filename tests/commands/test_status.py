@@ -20,7 +20,7 @@ from tests.fake import commands, fake
 WELL = Standing("running", "healthy", since=7300)
 DONE = Standing("exited", since=7400)
 ROOM = Room("/", 40000, 41, 12)
-FEW: dict[str, Any] = {"services": ["vault", "postgres", "n8n"], "acme_email": None}
+FEW: dict[str, Any] = {"services": ["vault", "postgres", "botpress"], "acme_email": None}
 
 
 def found(**changes: Any) -> Status:
@@ -28,7 +28,7 @@ def found(**changes: Any) -> Status:
     return Status(
         **{
             "docker": True,
-            "containers": {"vault": WELL, "postgres": WELL, "n8n": WELL},
+            "containers": {"vault": WELL, "postgres": WELL, "botpress": WELL},
             "vault": {"sealed": False},
             "rooms": (ROOM,),
             **changes,
@@ -43,7 +43,7 @@ def lines(state: Status, **settings: Any) -> list[Line]:
 
 def wrong(name: str, standing: Standing | None) -> tuple[str, str, str]:
     """State, why and what to do of one container that is not well; the others are."""
-    containers = {"vault": WELL, "postgres": WELL, "n8n": WELL, name: standing}
+    containers = {"vault": WELL, "postgres": WELL, "botpress": WELL, name: standing}
     here = {key: value for key, value in containers.items() if value}
     [line] = [line for line in lines(found(containers=here)) if line.why]
     assert line.container == name
@@ -54,16 +54,16 @@ def test_a_host_that_is_well_has_nothing_to_say() -> None:
     assert lines(found()) == [
         Line("vault", "vault", "healthy", "2 h"),
         Line("postgres", "postgres", "healthy", "2 h"),
-        Line("n8n", "n8n", "healthy", "2 h"),
+        Line("botpress", "botpress", "healthy", "2 h"),
     ]
     assert list(status.machine_problems(found())) == []
 
 
 def test_containers_without_a_way_out_are_named_with_what_the_host_itself_reaches() -> None:
-    outbound = Outbound("10.0.0.2, port 53", ("n8n", "postgres"))
+    outbound = Outbound("10.0.0.2, port 53", ("botpress", "postgres"))
     assert list(status.machine_problems(found(outbound=outbound))) == [
         (
-            "network: n8n, postgres: no way out, where the host itself reaches 10.0.0.2, port 53: a firewall is in between "
+            "network: botpress, postgres: no way out, where the host itself reaches 10.0.0.2, port 53: a firewall is in between "
             "(`nft list ruleset`); `make deploy` has Docker write its rules anew"
         )
     ]
@@ -71,14 +71,14 @@ def test_containers_without_a_way_out_are_named_with_what_the_host_itself_reache
 
 
 def test_what_containers_reach_is_read() -> None:
-    lines = ["clock 1", "outbound 10.0.0.2 53", "cut_off postgres", "cut_off n8n"]
-    assert StatusFact().process(lines).outbound == Outbound("10.0.0.2, port 53", ("n8n", "postgres"))
+    lines = ["clock 1", "outbound 10.0.0.2 53", "cut_off postgres", "cut_off botpress"]
+    assert StatusFact().process(lines).outbound == Outbound("10.0.0.2, port 53", ("botpress", "postgres"))
     assert StatusFact().process(lines[:1]).outbound == Outbound()
     with pytest.raises(FactProcessError, match="cannot read how the host is"):
         StatusFact().process(["clock 1", "outbound 10.0.0.2"])
 
 
-LOGS = "see `docker logs --tail 50 n8n`"
+LOGS = "see `docker logs --tail 50 botpress`"
 WRONG: Mapping[str, tuple[Standing | None, tuple[str, str, str]]] = {
     "missing": (None, ("missing", "does not exist", "`make deploy` makes it")),
     "starting": (
@@ -107,7 +107,7 @@ WRONG: Mapping[str, tuple[Standing | None, tuple[str, str, str]]] = {
         (
             "restarting",
             "restarting (exit code 137, killed for memory, 2 restarts)",
-            "give it more (overrides.n8n.memory_mb), then `make deploy`",
+            "give it more (overrides.botpress.memory_mb), then `make deploy`",
         ),
     ),
     "stopped": (
@@ -118,7 +118,7 @@ WRONG: Mapping[str, tuple[Standing | None, tuple[str, str, str]]] = {
         Standing("created", exit_code=127, error="exec: no such file"),
         ("created", "created (exit code 127, exec: no such file)", f"{LOGS}; `make deploy` starts it"),
     ),
-    "paused": (Standing("paused", "healthy"), ("paused", "is paused", "`docker unpause n8n`")),
+    "paused": (Standing("paused", "healthy"), ("paused", "is paused", "`docker unpause botpress`")),
 }
 
 
@@ -126,7 +126,7 @@ WRONG: Mapping[str, tuple[Standing | None, tuple[str, str, str]]] = {
 def test_why_a_container_is_not_well_and_what_to_do(
     standing: Standing | None, said: tuple[str, str, str]
 ) -> None:
-    assert wrong("n8n", standing) == said
+    assert wrong("botpress", standing) == said
 
 
 def test_a_job_is_well_once_it_has_succeeded() -> None:
@@ -202,12 +202,12 @@ def test_a_length_of_time_as_people_say_it() -> None:
 
 
 def test_the_table_is_aligned_and_has_a_line_for_each_container() -> None:
-    containers = {"vault": WELL, "n8n": Standing("restarting", exit_code=1, restarts=7, since=3)}
+    containers = {"vault": WELL, "botpress": Standing("restarting", exit_code=1, restarts=7, since=3)}
     assert status.table(lines(found(containers=containers))) == [
         "SERVICE   CONTAINER  STATE       SINCE  WHY",
         "vault     vault      healthy     2 h    -",
         "postgres  postgres   missing     -      does not exist",
-        "n8n       n8n        restarting  3 s    ends again and again (exit code 1, 7 restarts)",
+        "botpress  botpress   restarting  3 s    ends again and again (exit code 1, 7 restarts)",
     ]
 
 
@@ -229,7 +229,7 @@ HOST = [
     "unit smarteros-unseal.service",
     "unit smarteros-unseal.service",
     "docker",
-    f"container /n8n 0 {json.dumps({**UP, 'Health': {'Status': 'unhealthy', 'Log': CHECKS}})}",
+    f"container /botpress 0 {json.dumps({**UP, 'Health': {'Status': 'unhealthy', 'Log': CHECKS}})}",
     f"container /redis 3 {json.dumps({**UP, 'Status': 'exited', 'ExitCode': 137, 'OOMKilled': True, 'FinishedAt': '2026-11-23T05:50:00Z'})}",
     f"container /odoo 0 {json.dumps({**UP, 'Status': 'created', 'Error': 'no such image'})}",
     'vault {"type":"shamir","initialized":true,"sealed":true,"t":3,"n":5}',
@@ -240,7 +240,7 @@ def test_a_host_is_read() -> None:
     assert StatusFact().process(HOST) == Status(
         docker=True,
         containers={
-            "n8n": Standing("running", "unhealthy", since=60, checked="wget: error 503 | x"),
+            "botpress": Standing("running", "unhealthy", since=60, checked="wget: error 503 | x"),
             "redis": Standing("exited", exit_code=137, killed_for_memory=True, restarts=3, since=600),
             "odoo": Standing("created", error="no such image"),
         },
@@ -263,12 +263,12 @@ def test_a_host_without_docker_is_read() -> None:
         [],
         ["clock soon"],
         [HOST[0], "disk /"],
-        [HOST[0], "container /n8n"],
-        [HOST[0], "container /n8n 0 {}"],
-        [HOST[0], "container /n8n 0 []"],
+        [HOST[0], "container /botpress"],
+        [HOST[0], "container /botpress 0 {}"],
+        [HOST[0], "container /botpress 0 []"],
         [HOST[0], "vault []"],
         [HOST[0], "vault {}"],
-        [HOST[0], f"container /n8n 0 {json.dumps({**UP, 'StartedAt': 'today'})}"],
+        [HOST[0], f"container /botpress 0 {json.dumps({**UP, 'StartedAt': 'today'})}"],
     ],
 )
 def test_what_no_host_prints_is_refused(output: list[str]) -> None:
@@ -285,7 +285,7 @@ _JSON = st.recursive(
 ).map(json.dumps)
 
 
-@given(st.sampled_from(["container /n8n 0 ", "vault ", "disk ", "unit "]), _JSON | st.text(max_size=20))
+@given(st.sampled_from(["container /botpress 0 ", "vault ", "disk ", "unit "]), _JSON | st.text(max_size=20))
 def test_whatever_a_host_prints_is_read_or_refused(key: str, value: str) -> None:
     with suppress(FactProcessError):
         assert isinstance(StatusFact().process([HOST[0], key + value]), Status)
@@ -325,7 +325,7 @@ def test_a_run_on_a_host_that_is_well_ends_with_the_table(monkeypatch: pytest.Mo
         "SERVICE   CONTAINER  STATE    SINCE  WHY",
         "vault     vault      healthy  60 s   -",
         "postgres  postgres   healthy  60 s   -",
-        "n8n       n8n        healthy  60 s   -",
+        "botpress  botpress   healthy  60 s   -",
     ]
     assert failed == []
 

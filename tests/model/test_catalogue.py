@@ -163,6 +163,7 @@ def test_the_catalogue_says_what_backups_monitoring_placement_and_rollouts_need(
         "chatwoot_storage",
         "botpress_data",
         "n8n_data",
+        "n8n_files",
         "odoo_data",
         "odoo_extra",
         "caddy_data",
