@@ -25,7 +25,7 @@ from tasks.facts import (
     TakeoverFact,
     TreeFact,
 )
-from tasks.model import sizing
+from tasks.model import mail, sizing
 from tasks.model.catalogue import Service
 from tasks.operations import (
     adoption,
@@ -40,6 +40,7 @@ from tasks.operations import (
     networks,
     ports,
     survey,
+    swap,
     takeover,
 )
 from tasks.operations.described import links
@@ -85,6 +86,7 @@ def checked() -> Commands:
         machine = known(MachineFact)
     held = takeover.accepted() | adoption.accepted()
     reasons = list(problems(machine, services(), time.time(), held, survey.images()))
+    reasons += swap.problems(stack().swap_gb, machine)
     reasons += dns.shared(_elsewhere_served())
     reasons += survey.refusals()
     reasons += takeover.refusals()
@@ -115,11 +117,11 @@ def _elsewhere_served() -> dict[str, list[str]]:
 
 def _vault() -> list[str]:
     """What speaks against Vault, else against what it holds. That Docker does not answer is said elsewhere."""
-    running = False
+    running, image = False, ""
     with suppress(Refused):
-        ours = known(DockerFact).containers.get("vault")
-        running = ours is not None and ours.status == "running"
-    return list(vault_access.refusals(running=running)) or list(vault_values.refusals())
+        if ours := known(DockerFact).containers.get("vault"):
+            running, image = ours.status == "running", ours.image
+    return list(vault_access.refusals(running=running, image=image)) or list(vault_values.refusals())
 
 
 def _networks(reasons: list[str]) -> list[str]:
@@ -148,18 +150,11 @@ def warnings(machine: Machine) -> Iterator[str]:
     yield from survey.remarks()
     yield from vault_access.warnings()
     if not machine.deployed:
-        yield from unsent(services())
+        yield from mail.unsent(services(), stack())
         yield from images.remarks()
         yield from (f"host: {line}" for line in hardening.remarks(known(*hardening.question())))
         yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
         yield from dns.hidden()
-
-
-def unsent(chosen: Iterable[Service]) -> Iterator[str]:
-    """Said once: what the services' users miss without a server for mails."""
-    silent = [service.title for service in chosen if service.mails]
-    if silent and stack().mail is None:
-        yield f"mail: not set, so {', '.join(silent)} send no invitation and no password reset (README, Mail)"
 
 
 def _quiet_run() -> list[tuple[Any, ...]]:

@@ -123,10 +123,10 @@ def test_too_little_memory_ends_the_start(  # noqa: PLR0913, PLR0917  fixtures
         double(program).run(arguments, BOTPRESS)
 
 
-def botpress(double: Any, duckling: str, *, studio: bool) -> Any:
+def botpress(double: Any, duckling: str, *, studio: bool, servers: tuple[str, ...] = ()) -> Any:
     """Its handlers, beside a database that works."""
     works = type("Works", (), {"works": lambda _self: True})()
-    return double("botpress").Botpress(works, "secret", duckling, studio=studio).site("")
+    return double("botpress").Botpress(works, "secret", duckling, studio=studio, servers=servers).site("")
 
 
 def asked(double: Any, site: Any, path: str) -> tuple[int, str]:
@@ -176,6 +176,26 @@ def test_nlu_is_up_with_duckling_beside_it(
     down = up.replace('"nlu": "up"', '"nlu": "down"')
     assert asked(double, botpress(double, url, studio=True), "/status") == (200, down)
     assert asked(double, botpress(double, "", studio=True), "/status") == (200, down)
+
+
+def test_a_language_server_that_is_named_has_to_be_there(double: Any) -> None:
+    named = double("botpress")._named
+    assert named("") == ()
+    assert named('[{"endpoint": "https://lang.example.com"}]') == ("https://lang.example.com",)
+    with pytest.raises(Exception, match="BP_MODULE_NLU_LANGUAGESOURCES: cannot read 'lang'"):
+        named("lang")
+    web = double("web")
+    site = web.Site({"GET /info": lambda _request: web.as_json({"ready": True, "languages": []})})
+    server = web.server(site, 0, "127.0.0.1")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    there, gone = f"http://127.0.0.1:{server.server_port}", "http://127.0.0.1:9"
+
+    def speaks(*servers: str) -> bool:
+        return bool(double("botpress").Botpress(None, "secret", "", studio=True, servers=servers).speaks())
+
+    assert [speaks(), speaks(there), speaks(gone, f"{there}/"), speaks(gone)] == [True, True, True, False]
+    server.shutdown()
+    server.server_close()
 
 
 def test_an_address_is_kept_in_lower_case(double: Any) -> None:

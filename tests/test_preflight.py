@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tasks import preflight
+from tasks import preflight, run
 from tasks.facts import Machine, MachineFact
 from tasks.facts.listeners import Listener
-from tasks.model import sizing
+from tasks.model import mail, sizing
 from tasks.operations import apt, daemon
 from tasks.run import Refused, known, services
 from tasks.services import load
@@ -168,10 +168,10 @@ def test_what_the_run_goes_on_with_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_first_deploy_says_once_who_sends_no_mail() -> None:
     with fake({}):
-        assert list(preflight.unsent(services())) == [
+        assert list(mail.unsent(services(), run.stack())) == [
             "mail: not set, so Chatwoot CRM, n8n Workflows, Odoo ERP, Metabase KPI send no invitation and no password reset (README, Mail)"
         ]
     with fake({}, services=["vault", "postgres", "caddy"]):
-        assert list(preflight.unsent(services())) == []
+        assert list(mail.unsent(services(), run.stack())) == []
     with fake({}, mail={"host": "smtp.example.com", "from": "ops@example.com"}):
-        assert list(preflight.unsent(services())) == []
+        assert list(mail.unsent(services(), run.stack())) == []

@@ -10,12 +10,19 @@ from tasks.clients import vault_session
 from tasks.clients.vault_kept import Kept, kept, state_file
 from tasks.clients.vault_session import foreseen
 from tasks.run import Refused, stack
+from tasks.services.vault import ENGINES
 
 _UNSEALED, _SEALED = 200, 503
 
 
-def refusals(*, running: bool) -> Iterator[str]:
-    """Why a run could not go on with Vault. running: whether the host has a Vault of ours that runs."""
+def refusals(*, running: bool, image: str = "") -> Iterator[str]:
+    """Why a run could not go on with Vault. running: whether the host has a Vault of ours that runs. image: of the one it has."""
+    if (other := _engine(image)) and other != stack().vault_engine:
+        yield (
+            f"vault_engine: {stack().vault_engine}, and this host's Vault is {other} ({image}): neither is known to start with the "
+            f'other\'s data: set vault_engine = "{other}"'
+        )
+        return
     if stack().vault_address is None:
         yield from unfit(state_file().parent)
     if stack().vault_address or running:
@@ -23,6 +30,12 @@ def refusals(*, running: bool) -> Iterator[str]:
             yield from _shut_out()
         except Refused as error:
             yield str(error)
+
+
+def _engine(image: str) -> str:
+    """Which of the two an image is, wherever it comes from; empty where its name does not say so."""
+    name = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return name if name in ENGINES else ""
 
 
 def _shut_out() -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Swap: a file of ours, where a host has little memory; what the host has of its own counts and is never touched."""
 
+from collections.abc import Iterator
+
 from pyinfra.api import StringCommand
 
 from tasks.facts import Machine, MachineFact
@@ -20,6 +22,17 @@ def wanted_mb(swap_gb: int | None, machine: Machine) -> int:
     default = _DEFAULT_MB if machine.memory_mb < _SMALL_MB else 0
     missing = (default if swap_gb is None else swap_gb * 1024) - machine.swap.others
     return missing if missing >= _LEAST_MB else 0
+
+
+def problems(swap_gb: int | None, machine: Machine) -> Iterator[str]:
+    """Swap that was asked for and has no room; of the default, only what is there is made. Pure."""
+    wanted = wanted_mb(swap_gb, machine) if swap_gb else 0
+    free = machine.disk_free_mb + machine.swap.active.get(FILE, 0)
+    if wanted and machine.swap.active.get(FILE) != wanted and free < wanted + _ROOM_MB:
+        yield (
+            f"swap_gb: {swap_gb} needs {wanted + _ROOM_MB} MB below {FILE.rpartition('/')[0]}, with the room that an update needs, and "
+            f"{free} MB are free: ask for less, or take a larger disk"
+        )
 
 
 @operation

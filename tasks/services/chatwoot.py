@@ -37,9 +37,8 @@ _STORAGE = (
     ),
 )
 _TMPFS = ("/tmp", "/app/tmp", "/app/log")
-# What customers and their channels reach (config/routes.rb of v4.15): the widget with its API and WebSocket, the help centre, surveys,
-# webhooks, those of inbound mail too (each with a password or signature of its own), OAuth's way back, attachments, and the files that
-# these pages load. Not the agents' API, on which /app stands.
+# What customers and their channels reach (config/routes.rb of v4.15): widget with API and WebSocket, help centre, surveys, webhooks, those of
+# inbound mail too (with a password or signature each), OAuth's way back, attachments, these pages' files. Not the agents' API, /app's.
 _PUBLIC = (
     "/widget", "/api/v1/widget/*", "/public/api/*", "/cable", "/survey/*", "/hc/*", "/webhooks/*",
     "/enterprise/webhooks/*", "/api/v1/integrations/webhooks", "/bot", "/twilio/*", "/twitter/callback",

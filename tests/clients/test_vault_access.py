@@ -167,3 +167,22 @@ def test_a_login_is_made_anew_before_vault_ends_it(tmp_path: Path, monkeypatch: 
         assert vault_session.deployer() is first
         now[0] = 601
         assert vault_session.deployer() is not first
+
+
+@pytest.mark.parametrize(
+    ("image", "other"),
+    [
+        ("openbao/openbao:2.6.4", "openbao"),
+        ("registry.example.com:5000/mirror/openbao@sha256:0", "openbao"),
+        ("hashicorp/vault:2.0.4", ""),
+        ("registry.example.com/secrets:1", ""),
+        ("", ""),
+    ],
+)
+def test_another_engine_is_not_started_on_what_one_has_written(
+    image: str, other: str, tmp_path: Path
+) -> None:
+    with fake({}, state_dir=str(tmp_path), services=["vault", "postgres"]):
+        found = list(vault_access.refusals(running=False, image=image))
+    why = f"vault_engine: vault, and this host's Vault is {other} ({image}): neither is known to start with the other's data"
+    assert [line.rpartition(": set")[0] for line in found] == ([why] if other else [])

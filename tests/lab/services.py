@@ -40,6 +40,11 @@ def image_source(remembered: str | None = None) -> str:
     forced = os.environ.get("SMARTEROS_LAB_IMAGES")
     if forced and forced not in SOURCES:
         raise ServiceError(f"SMARTEROS_LAB_IMAGES is {forced!r}: it must be local or upstream")
+    if forced == "upstream" and not _hub_answers():
+        raise ServiceError(
+            "SMARTEROS_LAB_IMAGES is upstream, and the registry of Docker's images does not answer here: leave it out, and the "
+            "lab builds its own"
+        )
     return forced or remembered or ("upstream" if _hub_answers() else "local")
 
 

@@ -1,6 +1,7 @@
 """Swap: how much of it ours has to be, and the shell that makes it, for real below a folder with programs that only pretend."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,19 @@ def test_a_host_that_cannot_goes_on_and_keeps_the_reason(
 
 def test_btrfs_makes_no_copies_of_what_is_written_there(tmp_path: Path) -> None:
     assert f"chattr +C {FILE}" in ran(tmp_path, swap.made(1), findmnt="echo btrfs")
+
+
+def test_swap_that_was_asked_for_and_has_no_room_is_refused_before_anything_is_done() -> None:
+    machine = MachineFact().process(SMALL)
+    free = machine.disk_free_mb
+    most = (free - 2048) // 1024
+    assert list(swap.problems(most, machine)) == []
+    (line,) = swap.problems(most + 1, machine)
+    assert line.startswith(
+        f"swap_gb: {most + 1} needs {(most + 1) * 1024 + 2048} MB below /var/lib/smarteros"
+    )
+    # The default is made where it can be, and a file that is there already needs no room.
+    full = replace(machine, disk_free_mb=10)
+    assert list(swap.problems(None, full)) == list(swap.problems(0, full)) == []
+    assert list(swap.problems(2, replace(full, swap=Swap({FILE: 2048}, enabled=True)))) == []
+    assert len(list(swap.problems(4, replace(full, swap=Swap({FILE: 2048}, enabled=True))))) == 1

@@ -72,7 +72,11 @@ def run(arguments: list[str], environment: Environment) -> None:
         database, environment.get("BPFS_STORAGE", "disk")
     )
     bot = Botpress(
-        database, secret, environment.get("BP_MODULE_NLU_DUCKLINGURL", ""), studio=_starts_studio()
+        database,
+        secret,
+        environment.get("BP_MODULE_NLU_DUCKLINGURL", ""),
+        studio=_starts_studio(),
+        servers=_named(environment.get("BP_MODULE_NLU_LANGUAGESOURCES", "")),
     )
     if environment.get("BP_ADMIN_EMAIL") and environment.get("BP_ADMIN_PASSWORD") and bot.is_first_user():
         bot.create(environment["BP_ADMIN_EMAIL"], environment["BP_ADMIN_PASSWORD"])
@@ -91,6 +95,23 @@ def _app_secret(database: Database, storage: str) -> str:
     if not path.exists():
         path.write_text(made)
     return str(json.loads(path.read_text())["appSecret"])
+
+
+def _named(sources: str) -> tuple[str, ...]:
+    """The endpoints of the language servers that the setting names, as JSON."""
+    try:
+        return tuple(str(item["endpoint"]) for item in json.loads(sources or "[]"))
+    except (ValueError, TypeError, KeyError):
+        raise Refused(f"BP_MODULE_NLU_LANGUAGESOURCES: cannot read {sources!r}") from None
+
+
+def _ready(endpoint: str) -> bool:
+    """What NLU asks it first (packages/lang-client: GET /info)."""
+    try:
+        with urllib.request.urlopen(f"{endpoint.rstrip('/')}/info", timeout=2) as answer:
+            return bool(json.loads(answer.read()).get("ready"))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _starts_studio() -> bool:
@@ -112,6 +133,7 @@ class Botpress:
     secret: str
     duckling: str
     studio: bool
+    servers: tuple[str, ...] = ()
 
     def site(self, root: str) -> Site:
         """All routes, below the path of EXTERNAL_URL."""
@@ -120,7 +142,7 @@ class Botpress:
             "GET /version": lambda _request: Response(200, b"12.31.10", {"Content-Type": "text/html"}),
             "GET /": lambda _request: redirect(f"{root}/admin"),
             "GET /admin(/.*)?": lambda _request: page("Botpress Admin Panel"),
-            **Bots(self.database, self.identify, studio=self.studio).routes(),
+            **Bots(self.database, self.identify, studio=self.studio, languages=self.speaks).routes(),
             "GET /(.*/)?studio/.+": self.editor,
             "GET /api/v1/auth/config": self.config,
             "POST /api/v1/auth/register/basic/default": self.register,
@@ -153,6 +175,10 @@ class Botpress:
                 return bool(answer.read() == b"quack!")
         except (OSError, ValueError):
             return False
+
+    def speaks(self) -> bool:
+        """Whether a language server says that it is ready; upstream's own is taken for there, where none is named."""
+        return not self.servers or any(map(_ready, self.servers))
 
     def editor(self, _request: Request) -> Response:
         """Studio's page, the same for every bot; bp's proxy says 504 in the place of a process that is not there."""

@@ -1,6 +1,6 @@
 """Botpress' bots: made of a template, opened in Studio, trained by NLU, spoken to through the Converse API.
 
-The double stands for a Botpress whose language server answers. As upstream's, its NLU loads native code at its first training,
+The double stands for a Botpress whose default language server answers; one that is named has to. As upstream's, its NLU loads native code at its first training,
 which ends as errored where none can be loaded from the temporary folder.
 """
 
@@ -30,6 +30,7 @@ class Bots:
     database: Database
     identify: Callable[[Request], str]
     studio: bool
+    languages: Callable[[], bool]
     trainings: dict[str, float] = field(default_factory=dict)
 
     def routes(self) -> dict[str, Handler]:
@@ -91,7 +92,10 @@ class Bots:
     def health(self, request: Request) -> Response:
         """What the NLU server says of its language server."""
         self._bot(request)
-        return as_json({"isEnabled": True, "validProvidersCount": 1, "validLanguages": ["en"]})
+        known = self.languages()
+        return as_json(
+            {"isEnabled": True, "validProvidersCount": int(known), "validLanguages": ["en"] if known else []}
+        )
 
     def train(self, request: Request) -> Response:
         """Begins; how it goes is asked for."""
