@@ -11,6 +11,7 @@ from pyinfra.api import StringCommand
 from tasks.clients.vault_kept import kept
 from tasks.facts import MachineFact
 from tasks.facts.unsealer import CREDENTIAL, NAME, NOTE, PROGRAM, SUM, UNIT
+from tasks.model.targets import target
 from tasks.operations.kept import keep
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, executing, host, known, operation, stack
@@ -43,7 +44,7 @@ def unsealer() -> Commands:
 
 def _say(reason: str) -> None:
     if executing():
-        host().log(f"{reason}: after a boot Vault stays sealed until the next run (make deploy)")
+        host().log(f"{reason}: after a boot Vault stays sealed until the next run ({target('deploy')})")
 
 
 def stands() -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from tasks.clients import dokploy_api, vault_session, vault_values
 from tasks.facts.dokploy import MARKER, PROJECT, DokployFact, DokployState, Entry
+from tasks.model.targets import target
 from tasks.operations import origins
 from tasks.operations.described import tree
 from tasks.rendering import render
@@ -184,7 +185,7 @@ def _new_key(api: dokploy_api.Api, problem: str) -> tuple[str, str]:
             f"{mount}/{PATH}#API_KEY {problem}, and Dokploy on {host().name} does not let {email} in with "
             f"{mount}/dokploy#ADMIN_PASSWORD: somebody has changed the password or asked for a second factor. "
             "Make an API key in Dokploy (Settings, Profile; without a rate limit), and store it: "
-            f"`make give-secrets NAME={PATH}#API_KEY`"
+            f"{target(f'give-secrets NAME={PATH}#API_KEY')}"
         ) from None
     metadata = {"organizationId": organization}
     made = api.post("user.createApiKey", name=PROJECT, rateLimitEnabled=False, metadata=metadata)

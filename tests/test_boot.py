@@ -363,7 +363,7 @@ def logged(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str, **options
     return seen
 
 
-REST = "after a boot Vault stays sealed until the next run (make deploy)"
+REST = "after a boot Vault stays sealed until the next run (`make deploy`)"
 
 
 def test_a_host_without_encrypted_credentials_is_told_of_once(

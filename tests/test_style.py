@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,31 @@ def test_deploy_is_a_table_of_contents() -> None:
     assert sorted(call.removesuffix(".run()") for call in calls) == sorted(
         alias.name for node in imports for alias in node.names
     )
+
+
+# What the Makefile offers, `make help` aside.
+TARGETS = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def messages(tree: ast.Module) -> Iterator[str]:
+    """The strings of a module that are no documentation."""
+    documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
+            yield node.value
+
+
+def test_a_message_names_a_target_with_the_inventory_of_its_run() -> None:
+    """Through tasks/model/targets.py alone: bare, each would be about production, whichever hosts the run was about."""
+    assert {"deploy", "give-secrets", "undo-host"} <= {*TARGETS}
+    named = re.compile(rf"\bmake ({'|'.join(TARGETS)})\b")
+    bare = [
+        f"{name(path)}: {found[0]}"
+        for path in PRODUCT
+        for text in messages(parsed(path))
+        for found in named.finditer(text)
+    ]
+    assert bare == []
 
 
 # Where packages come from is a machine's business; put together, so that this file does not hold them.

@@ -20,6 +20,7 @@ from tasks.clients.channel import first, opened
 from tasks.connection import tunnel
 from tasks.connection.web import Transport
 from tasks.model.shapes import masked
+from tasks.model.targets import target
 from tasks.model.visitor import Answer, Channel, Denied, Failed, OutOfReach, Over
 from tasks.run import host
 
@@ -113,7 +114,7 @@ class Browser:
     def secret(self, name: str) -> str:
         """One of the service's secrets, from Vault. Raises Failed."""
         if name not in self._secrets:
-            raise Failed(f"{self._place.vault}#{name} is not in Vault: `make deploy` fills it")
+            raise Failed(f"{self._place.vault}#{name} is not in Vault: {target('deploy')} fills it")
         return self._secrets[name]
 
     def token(self) -> AbstractContextManager[str]:

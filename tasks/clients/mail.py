@@ -11,6 +11,7 @@ from tasks.connection.line import Line
 from tasks.model.catalogue import CORE
 from tasks.model.shapes import Misshapen, parsed, shown
 from tasks.model.stack import Mail
+from tasks.model.targets import target
 from tasks.run import Refused, host
 
 _MARK = "smarteros-mail "
@@ -76,7 +77,7 @@ def problem(mail: Mail, outcome: Outcome) -> str:
         return ""
     where = f"{mail.host}:{mail.at}"
     said = shown(f"{outcome.code} {outcome.said}" if outcome.code else outcome.said or outcome.kind)
-    return _PROBLEMS[_kind(outcome)].format(where=where, said=said, mail=mail)
+    return _PROBLEMS[_kind(outcome)].format(where=where, said=said, mail=mail, again=target("give-secrets"))
 
 
 def _kind(outcome: Outcome) -> str:
@@ -108,7 +109,7 @@ _PROBLEMS = {
     "no login": "mail.user: {where} offers no login that we know ({said}): leave user out, or take its other port",
     "wants a login": "mail.user: {where} takes mails only after a login: {said}",
     "login": (
-        "mail.user: {where} refuses the login {mail.user!r}: {said}. `make give-secrets` writes another password, and "
+        "mail.user: {where} refuses the login {mail.user!r}: {said}. {again} writes another password, and "
         "the next deploy brings it to the services"
     ),
     "sender": "mail.from: {where} takes no mail from {mail.sender}: {said}. Use an address that it knows as yours",

@@ -13,6 +13,7 @@ from tasks.clients import vault_session
 from tasks.clients.lazily import lazily
 from tasks.clients.vault_session import CHECKER, GUARD, GUARD_HOURS, foreseen
 from tasks.model.shapes import shaped
+from tasks.model.targets import target
 from tasks.run import Refused, stack
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _role_id(role: str) -> str:
         found = vault_session.deployer().auth.approle.read_role_id(role)
     except hvac.exceptions.InvalidPath as error:
         answers.absent(error)
-        raise Refused(f"Vault has no AppRole {role} yet: `make deploy` makes it") from None
+        raise Refused(f"Vault has no AppRole {role} yet: {target('deploy')} makes it") from None
     return shaped(answers.RoleId, found)["data"]["role_id"]
 
 

@@ -1,13 +1,13 @@
 """Values in Vault, read once a run; and those that a person has to give, which nothing of ours can make."""
 
 import re
-import sys
 from collections.abc import Iterator
 from functools import partial
 
 from tasks.clients import vault_session
 from tasks.model.given import given
 from tasks.model.shapes import shown
+from tasks.model.targets import target
 from tasks.run import Refused, remember, services, stack, together
 
 
@@ -50,9 +50,8 @@ def refusals() -> Iterator[str]:
 
 def to_be_given(places: list[str]) -> str:
     """What to do about it."""
-    inventory = next((word for word in sys.argv[1:] if word.endswith(".py")), "inventories/prod.py")
     names = " and ".join(f"{stack().vault_mount}/{place}" for place in places)
     return (
-        f"Vault does not hold {names}, which only you know: `make give-secrets INVENTORY={inventory}` asks for it "
+        f"Vault does not hold {names}, which only you know: {target('give-secrets')} asks for it "
         "and writes it; then deploy again"
     )

@@ -19,6 +19,7 @@ from tasks.commands import logs, test_mail
 from tasks.facts.answering import AnsweringFact, Image
 from tasks.model import catalogue
 from tasks.model.catalogue import Service
+from tasks.model.targets import target
 from tasks.model.visitor import Denied, Failed, Missing, OutOfReach, Visitor
 from tasks.operations import dns
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, together
@@ -172,7 +173,7 @@ def denied(service: Service, mount: str, why: str) -> str:
         return why
     where = f"{mount}/{service.name}#{admin.secret}"
     todo = admin.restored or (
-        f"if it was the password, `make give-secrets NAME={service.name}#{admin.secret}` tells Vault the new one"
+        f"if it was the password, {target(f'give-secrets NAME={service.name}#{admin.secret}')} tells Vault the new one"
     )
     return (
         f"{admin.login} is not let in with the password in Vault ({where}): a person has changed it, or the login, or has "

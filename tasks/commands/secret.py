@@ -6,6 +6,7 @@ It goes to standard output and into no log of ours. ``give_secrets`` is the way 
 from tasks.clients.vault_values import values
 from tasks.commands.named import asked, known_places, unknown
 from tasks.commands.token import show
+from tasks.model.targets import target
 from tasks.run import Commands, Refused, executing, operation, stack
 
 
@@ -32,7 +33,7 @@ def value(place: str) -> str:
     found = values(path).get(name) if known or (path and name) else None
     if found is None and known:
         raise Refused(
-            f"{stack().vault_mount}/{place} is not in Vault yet: `make deploy` makes what is missing"
+            f"{stack().vault_mount}/{place} is not in Vault yet: {target('deploy')} makes what is missing"
         )
     if found is None:
         raise unknown(place)

@@ -13,6 +13,7 @@ from tasks.facts import Room, Standing, Status, StatusFact
 from tasks.facts.access import TABLE
 from tasks.facts.unsealer import NAME
 from tasks.model.catalogue import Container, Service
+from tasks.model.targets import target
 from tasks.operations import jobs, rules
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
@@ -45,7 +46,7 @@ def well() -> Commands:
     yield from ()
     found = known(StatusFact)
     if not found.docker:
-        raise Refused(f"{host().name}: {_NO_DOCKER}")
+        raise Refused(f"{host().name}: {_no_docker()}")
     lines = list(judged(services(), found))
     for text in table(lines):
         logger.info(text)
@@ -56,10 +57,11 @@ def well() -> Commands:
         raise Refused(f"{host().name} is not well:\n" + "\n".join(f"    {text}" for text in wrong))
 
 
-_NO_DOCKER = (
-    "Docker does not answer, so nothing runs: `systemctl status docker` on the host says why; "
-    "`make deploy` installs and starts it"
-)
+def _no_docker() -> str:
+    return (
+        "Docker does not answer, so nothing runs: `systemctl status docker` on the host says why; "
+        f"{target('deploy')} installs and starts it"
+    )
 
 
 def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:
@@ -85,7 +87,7 @@ def _done(service: Service, container: Container, found: Status) -> bool:
 def _line(service: Service, container: Container, standing: Standing | None) -> Line:
     name = container.name
     if standing is None:
-        return Line(service.name, name, "missing", "", "does not exist", "`make deploy` makes it")
+        return Line(service.name, name, "missing", "", "does not exist", f"{target('deploy')} makes it")
     if container.job:
         return _job(Line(service.name, name, standing.status, ago(standing.since)), standing)
     state = standing.health if standing.status == "running" and standing.health else standing.status
@@ -97,7 +99,7 @@ def _job(line: Line, standing: Standing) -> Line:
         return replace(line, why="has not ended yet", todo="wait, and ask again")
     if (standing.status, standing.exit_code) == ("exited", 0):
         return replace(line, state="done")
-    todo = f"{_logs(line.container)}; `make deploy` runs it again"
+    todo = f"{_logs(line.container)}; {target('deploy')} runs it again"
     return replace(line, why=f"failed ({_ending(standing)})", todo=todo)
 
 
@@ -108,11 +110,11 @@ def _reason(service: Service, name: str, standing: Standing) -> tuple[str, str]:
     if standing.status == "paused":
         return "is paused", f"`docker unpause {name}`"
     if standing.killed_for_memory:
-        more = f"give it more (overrides.{service.name}.memory_mb), then `make deploy`"
+        more = f"give it more (overrides.{service.name}.memory_mb), then {target('deploy')}"
         return f"{standing.status} ({_ending(standing)})", more
     if standing.status == "restarting":
         return f"ends again and again ({_ending(standing)})", _logs(name)
-    return f"{standing.status} ({_ending(standing)})", f"{_logs(name)}; `make deploy` starts it"
+    return f"{standing.status} ({_ending(standing)})", f"{_logs(name)}; {target('deploy')} starts it"
 
 
 def _running(name: str, standing: Standing) -> tuple[str, str]:
@@ -145,7 +147,7 @@ def _vault(line: Line, found: Status) -> Line:
         return replace(line, state="silent", why="does not answer", todo=_logs(line.container))
     if not found.vault["sealed"]:
         return line
-    todo = f"`make deploy` unseals it; `journalctl -u {NAME}` says why the host did not"
+    todo = f"{target('deploy')} unseals it; `journalctl -u {NAME}` says why the host did not"
     return replace(line, state="sealed", why="is sealed: nobody reads a secret", todo=todo)
 
 
@@ -157,21 +159,21 @@ def machine_problems(found: Status) -> Iterator[str]:
     if found.outbound.cut_off:
         yield (
             f"network: {', '.join(found.outbound.cut_off)}: no way out, where the host itself reaches {found.outbound.to}: "
-            "a firewall is in between (`nft list ruleset`); `make deploy` has Docker write its rules anew"
+            f"a firewall is in between (`nft list ruleset`); {target('deploy')} has Docker write its rules anew"
         )
     for unit in found.units:
         if unit == f"{NAME}.service":
-            yield f"{unit}: is not active, so Vault would stay sealed after a boot: `make deploy` mends it"
+            yield f"{unit}: is not active, so Vault would stay sealed after a boot: {target('deploy')} mends it"
         else:
-            yield f"{unit}: has failed: see `journalctl -u {unit}`; `make deploy` sets it up again"
+            yield f"{unit}: has failed: see `journalctl -u {unit}`; {target('deploy')} sets it up again"
 
 
 def firewall_problems(found: Status, names: Iterable[str]) -> Iterator[str]:
     """What is gone of what stands between the world and the host, with what to do. names: of our networks. Pure."""
     if found.table:
         what = "is gone" if found.table == "gone" else f"was changed (`nft list table {TABLE}` shows it)"
-        yield f"firewall: our table {what}, so that the world may reach what listens on the host: `make deploy` loads it"
-    anew = "(a flush?): `make deploy` has Docker write them anew, which restarts it"
+        yield f"firewall: our table {what}, so that the world may reach what listens on the host: {target('deploy')} loads it"
+    anew = f"(a flush?): {target('deploy')} has Docker write them anew, which restarts it"
     if lost := rules.missing(found.networks, names):
         yield f"firewall: Docker's rules for {', '.join(lost)} are gone {anew}"
     elif idle := rules.idle(found.networks):

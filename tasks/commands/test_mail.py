@@ -14,6 +14,7 @@ from tasks.model.catalogue import Container
 from tasks.model.domain_types import Email
 from tasks.model.mail import NAME, PATH
 from tasks.model.stack import Mail
+from tasks.model.targets import target
 from tasks.rendering.render import image
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, executing, host, operation, services, stack
@@ -63,7 +64,7 @@ def _recipient(to: str) -> str:
     try:
         return TypeAdapter(Email).validate_python(to)
     except ValidationError:
-        raise Refused(f"TO: {to!r} is no e-mail address: make test-mail TO=you@example.com") from None
+        raise Refused(f"TO: {to!r} is no e-mail address: {target('test-mail TO=you@example.com')}") from None
 
 
 def _with_python() -> Container:

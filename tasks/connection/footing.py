@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.connection import confirm
+from tasks.model.targets import target
 
 # pyinfra as it was tested; a paramiko before this one knows no key exchange that strict_ssh leaves.
 _VERSIONS = {"pyinfra": "3.10", "paramiko": "5.1"}
@@ -59,7 +60,7 @@ def trouble(argv: Sequence[str], folder: Path, installed: Mapping[str, str], mis
         if _number(found) < _number(wanted) or (name == "pyinfra" and _number(found) != _number(wanted)):
             return f"{name} {found} is installed here, and this needs {wanted}: {_ANEW}"
     if "--dry" in argv and {"-y", "--yes"} & set(argv):
-        return "--dry with -y shows no plan, since -y leaves out what finds the changes: take -y away (make plan does)"
+        return f"--dry with -y shows no plan, since -y leaves out what finds the changes: take -y away ({target('plan')} does)"
     if "--group-data" not in argv and not (folder / "group_data" / "all.py").is_file():
         return (
             f"no settings: pyinfra reads group_data in the current folder, and {folder} has no group_data/all.py: "

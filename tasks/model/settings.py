@@ -16,6 +16,7 @@ from tasks.model.catalogue import Describe
 from tasks.model.conflicts import mistakes
 from tasks.model.contradictions import contradictions, meant, mirrors, strings
 from tasks.model.stack import BadSettings, Fork, Mail, McpServer, OpenPort, Override, Stack
+from tasks.model.targets import target
 from tasks.model.words import hidden, suggestion, wrong
 
 # What pyinfra's own connectors read from host data; every other key has to be a setting of ours.
@@ -95,7 +96,7 @@ def _without(settings: Mapping[str, Any], path: tuple[int | str, ...]) -> dict[s
 
 # What was a setting once, or is none → where it is.
 _GONE = {
-    "mail.password": "it is given to Vault alone: `make give-secrets` asks for it",
+    "mail.password": f"it is given to Vault alone: {target('give-secrets')} asks for it",
     "older_ssh_clients": "older SSH clients are let in unless strict_ssh = True, which is what older_ssh_clients = False was",
 }
 

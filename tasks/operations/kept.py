@@ -7,6 +7,7 @@ from shlex import quote
 from tasks.facts import Machine
 from tasks.facts.kept import BEFORE, DOCKER_SOURCE, FOLDERS, HOMES, SHELL
 from tasks.model.objects import names
+from tasks.model.targets import target
 from tasks.operations.described import links
 from tasks.rendering.render import SECRETS
 from tasks.run import services, stack
@@ -39,7 +40,7 @@ def warnings(machine: Machine, left_alone: Collection[str] = ()) -> Iterator[str
     if coming:
         coming += [path for path in _BROUGHT if not machine.deployed and path not in coming]
         yield (
-            f"changed by us, and kept as they are now in {BEFORE} (`make undo-host` puts them back): "
+            f"changed by us, and kept as they are now in {BEFORE} ({target('undo-host')} puts them back): "
             f"{', '.join(coming)}"
         )
 

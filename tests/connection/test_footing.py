@@ -13,7 +13,7 @@ from tests.samples import ROOT
 HERE = {"pyinfra": "3.10.0", "paramiko": "5.1.0"}
 ANEW = "make the virtual environment anew: .ci/venv .venv"
 PLAN = (
-    "--dry with -y shows no plan, since -y leaves out what finds the changes: take -y away (make plan does)"
+    "--dry with -y shows no plan, since -y leaves out what finds the changes: take -y away (`make plan` does)"
 )
 
 

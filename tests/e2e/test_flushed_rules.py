@@ -10,10 +10,10 @@ GONE = (
     "smarter-net, tenants-net, dokploy-network: Docker's rules are gone from the host's firewall (a flush?)"
 )
 FLUSHED = (
-    "firewall: Docker's rules for smarter-net, tenants-net, dokploy-network are gone (a flush?): `make deploy` has Docker "
+    "firewall: Docker's rules for smarter-net, tenants-net, dokploy-network are gone (a flush?): `make deploy INVENTORY=inventories/lab.py` has Docker "
     "write them anew, which restarts it"
 )
-TABLE = "firewall: our table is gone, so that the world may reach what listens on the host: `make deploy` loads it"
+TABLE = "firewall: our table is gone, so that the world may reach what listens on the host: `make deploy INVENTORY=inventories/lab.py` loads it"
 NO_WAY_OUT = "no way out, where the host itself reaches "
 
 
@@ -49,7 +49,7 @@ def test_a_chain_that_nothing_leads_to_is_seen_and_healed(
     deployed: Deployment, flush: str, chain: str
 ) -> None:
     deployed.sh(flush)
-    anew = "are gone (a flush?): `make deploy` has Docker write them anew, which restarts it"
+    anew = "are gone (a flush?): `make deploy INVENTORY=inventories/lab.py` has Docker write them anew, which restarts it"
     assert f"firewall: Docker's rules that lead to {chain} {anew}" in deployed.run(deploy=STATUS).lines
     assert RULES in deployed.converge().changes
     deployed.converge(deploy=STATUS)

@@ -230,7 +230,7 @@ def test_a_wrong_password_is_said_and_never_shown(mailing: Deployment) -> None:
     assert "mail: one message is delivered: mail.user: " in check.output
     assert (
         f"mail.user: {SMTP_NAME}:587 refuses the login 'relay@example.net': 535 5.7.8 Authentication credentials invalid. "
-        "`make give-secrets` writes another password, and the next deploy brings it to the services"
+        "`make give-secrets INVENTORY=inventories/lab.py` writes another password, and the next deploy brings it to the services"
     ) in run.output
 
 
@@ -255,7 +255,10 @@ def test_what_else_can_be_wrong_is_said_with_what_to_do(mailing: Deployment) -> 
 def test_to_whom_it_goes_has_to_be_said(mailing: Deployment) -> None:
     run = ran_test(mailing, "")
     assert run.code == 1
-    assert "TO: '' is no e-mail address: make test-mail TO=you@example.com" in run.output
+    assert (
+        "TO: '' is no e-mail address: `make test-mail TO=you@example.com INVENTORY=inventories/lab.py`"
+        in run.output
+    )
 
 
 def test_the_password_stands_in_env_files_alone(mailing: Deployment) -> None:

@@ -78,23 +78,23 @@ def test_everything_that_is_not_well_is_named_with_why_and_what_to_do(deployed: 
     assert {found[name] for name in ("postgres", "caddy-proxy")} == {("healthy", "-")}
     lines = advice(run)
     assert {
-        "mcp-registry-web: does not exist: `make deploy` makes it",
+        "mcp-registry-web: does not exist: `make deploy INVENTORY=inventories/lab.py` makes it",
         "botpress: is paused: `docker unpause botpress`",
-        "odoo: exited (exit code 0): see `docker logs --tail 50 odoo`; `make deploy` starts it",
+        "odoo: exited (exit code 0): see `docker logs --tail 50 odoo`; `make deploy INVENTORY=inventories/lab.py` starts it",
         (
             "n8n: exited (exit code 137, killed for memory): give it more (overrides.n8n.memory_mb), "
-            "then `make deploy`"
+            "then `make deploy INVENTORY=inventories/lab.py`"
         ),
         (
-            "vault: is sealed: nobody reads a secret: `make deploy` unseals it; `journalctl -u smarteros-unseal` "
+            "vault: is sealed: nobody reads a secret: `make deploy INVENTORY=inventories/lab.py` unseals it; `journalctl -u smarteros-unseal` "
             "says why the host did not"
         ),
         (
-            "smarteros-unseal.service: is not active, so Vault would stay sealed after a boot: `make deploy` "
+            "smarteros-unseal.service: is not active, so Vault would stay sealed after a boot: `make deploy INVENTORY=inventories/lab.py` "
             "mends it"
         ),
         (
-            "smarteros-broken.service: has failed: see `journalctl -u smarteros-broken.service`; `make deploy` "
+            "smarteros-broken.service: has failed: see `journalctl -u smarteros-broken.service`; `make deploy INVENTORY=inventories/lab.py` "
             "sets it up again"
         ),
     } < set(lines), lines

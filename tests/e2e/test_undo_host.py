@@ -1,4 +1,4 @@
-"""A host that people have used before: a deploy keeps what stood there, and `make undo-host` brings it back, byte for byte."""
+"""A host that people have used before: a deploy keeps what stood there, and `make undo-host INVENTORY=inventories/lab.py` brings it back, byte for byte."""
 
 import json
 from typing import Any
@@ -65,7 +65,7 @@ def test_a_host_with_files_of_its_own_gets_all_of_them_back(bare: Deployment) ->
     before = look(bare)
 
     run = bare.converge(**CORE)
-    where = "/var/lib/smarteros/before (`make undo-host` puts them back)"
+    where = "/var/lib/smarteros/before (`make undo-host INVENTORY=inventories/lab.py` puts them back)"
     assert (
         f"changed by us, and kept as they are now in {where}: {', '.join([*KEPT, BROUGHT])}" in run.lines
     ), run.output

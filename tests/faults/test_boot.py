@@ -60,7 +60,7 @@ def test_a_host_whose_docker_is_down_says_only_that(deployed: Deployment) -> Non
     assert run.code == 1
     assert (
         "Docker does not answer, so nothing runs: `systemctl status docker` on the host "
-        "says why; `make deploy` installs and starts it"
+        "says why; `make deploy INVENTORY=inventories/lab.py` installs and starts it"
     ) in run.lines
     deployed.converge()
     assert status(deployed).code == 0

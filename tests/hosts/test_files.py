@@ -24,7 +24,7 @@ def named(*paths: str, early: str = "") -> tuple[str]:
         *paths,
         "/etc/default/debsums",
     ]
-    where = "/var/lib/smarteros/before (`make undo-host` puts them back)"
+    where = "/var/lib/smarteros/before (`make undo-host INVENTORY=inventories/lab.py` puts them back)"
     return (f"changed by us, and kept as they are now in {where}: {', '.join(found)}",)
 
 

@@ -1,0 +1,21 @@
+"""Targets: how a message names one of the Makefile, so that whoever copies it stays on the hosts of this run."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# The Makefile's own: without INVENTORY a target is about these hosts.
+DEFAULT = "inventories/prod.py"
+
+
+def target(words: str) -> str:
+    """```make deploy INVENTORY=inventories/staging.py```; the default is left out. words: the target, with what it is told."""
+    found = inventory(sys.argv)
+    return f"`make {words}`" if found == DEFAULT else f"`make {words} INVENTORY={found}`"
+
+
+def inventory(argv: Sequence[str]) -> str:
+    """The file of hosts that pyinfra was called with; the default where it is another program, or has no such file. Pure."""
+    program, *words = argv
+    files = (word for word in words if word.endswith(".py"))
+    return next(files, DEFAULT) if "pyinfra" in Path(program).parts[-2:] else DEFAULT
