@@ -136,7 +136,7 @@ def _ask(target: Host, route: Route, domain: str, context: ssl.SSLContext) -> An
     """What is closed has to refuse us: we bring no token, and come from Docker's own network, which nobody may let in."""
     path, expect = route.check, route.expect
     if route.guard or route.allow_from:
-        path, expect = private(route), (403 if route.allow_from else 401,)
+        expect = (403 if route.allow_from else 401,)
     try:
         with context.wrap_socket(tunnel.connect(target, 443), server_hostname=domain) as tls:
             issuer = _issuer(tls)
@@ -152,11 +152,6 @@ def _ask(target: Host, route: Route, domain: str, context: ssl.SSLContext) -> An
     if problem and route.allow_from and status in (*route.expect, 401):
         problem += f" ({_LET_IN})"
     return Answer(domain, status, issuer, problem)
-
-
-def private(route: Route) -> str:
-    """A path that a guard and allow_from close."""
-    return route.guarded[0] if route.guarded and not route.public else route.check
 
 
 def _issuer(tls: ssl.SSLSocket) -> str:

@@ -70,9 +70,9 @@ def guards_table() -> str:
             public, guarded = (
                 ", ".join(f"`{path}`" for path in paths) for paths in (route.public, route.guarded)
             )
-            if public or guarded:
+            if public:
                 less = f", but not {guarded}" if guarded else ""
-                rows.append(f"| {service.title} | {public or 'all'}{less} |")
+                rows.append(f"| {service.title} | {public}{less} |")
     return "\n".join(rows)
 
 

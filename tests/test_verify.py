@@ -118,12 +118,6 @@ def test_a_guarded_route_has_to_refuse(answered: Caddy) -> None:
     assert ask(answered, "ok.example.org", guard=True).problem == "HTTP 200 on /, expected 401"
 
 
-def test_a_guarded_path_is_asked_for_where_the_check_itself_is_public(answered: Caddy) -> None:
-    assert ask(answered, "guarded.example.org", guard=True, guarded=("/closed", "*/x")).problem == ""
-    several = ask(answered, "guarded.example.org", guard=True, public=("/p/*",), guarded=("*/x",))
-    assert several.problem == "HTTP 200 on /, expected 401"
-
-
 def test_a_route_for_some_networks_has_to_refuse(answered: Caddy) -> None:
     some: dict[str, Any] = {"allow_from": ("203.0.113.0/24",)}
     assert ask(answered, "walled.example.org", **some).problem == ""

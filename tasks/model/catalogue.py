@@ -77,7 +77,8 @@ class Route:
 
     loopback: the architecture's host port on 127.0.0.1. expect: HTTP statuses that count as working. paths: path → another
     port of the same container (Odoo's WebSockets). guard: only with a Vault token. allow_from: only from there (not on
-    loopback). Both leave open what is ``public`` and not ``guarded``, or all but ``guarded`` where only that is named.
+    loopback). Both leave open what is ``public`` and not ``guarded``. languages: it answers below a language as well, so
+    that each path of both stands for more than itself (public_paths.py). check: not among what is public.
     """
 
     subdomain: str
@@ -89,6 +90,7 @@ class Route:
     allow_from: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
     guarded: tuple[str, ...] = ()
+    languages: bool = False
     check: str = "/"
     expect: tuple[int, ...] = (200,)
     domain: str = ""

@@ -1,9 +1,10 @@
 """Conflicts of settings with the catalogue: needs, networks, ports, domains, guards."""
 
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, ip_network
 
-from tasks.model import limits, objects
+from tasks.model import limits, objects, public_paths
 from tasks.model.catalogue import CORE, Describe, Service, domains
 from tasks.model.load import load
 from tasks.model.stack import Stack
@@ -28,11 +29,12 @@ def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
                     )
         yield from limits.mistakes(stack, service, every[service.name])
         change = stack.override(service.name)
-        for setting in () if service.routes else ("domain", "port", "guard", "allow_from"):
-            if getattr(change, setting) is not None:
+        for setting in () if service.routes else ("domain", "port", "guard", "allow_from", "public"):
+            if getattr(change, setting) not in (None, ()):
                 yield f"overrides.{service.name}.{setting}: {service.name!r} has no domain"
     yield from _duplicates(stack, services)
     yield from _guards(services)
+    yield from _opened(stack, services)
     yield from _visitors(stack)
     yield from _open_ports(stack, services)
     yield from _guests(stack)
@@ -76,6 +78,19 @@ def _guards(services: tuple[Service, ...]) -> Iterator[str]:
                 yield "overrides.vault-auth-validator.domain: people sign in at api.<zone>, in every zone"
         elif guarded and not validator:
             yield f"overrides.{service.name}.guard: needs 'vault-auth-validator' in services"
+
+
+def _opened(stack: Stack, services: tuple[Service, ...]) -> Iterator[str]:
+    """Nobody could see whether the rest is closed."""
+    for service in services:
+        for index, path in enumerate(stack.override(service.name).public):
+            for route in service.routes:
+                held = public_paths.expression(public_paths.named((path,)), languages=route.languages)
+                if re.match(held, route.check):
+                    yield (
+                        f"overrides.{service.name}.public.{index}: {path!r} holds {route.check}, by which a run sees that the "
+                        "rest is closed: name less"
+                    )
 
 
 def _visitors(stack: Stack) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tasks.model import forks
+from tasks.model import forks, public_paths
 from tasks.model.catalogue import Container, Route, Service
 from tasks.model.stack import Override, Stack
 
@@ -51,6 +51,7 @@ def _routes(stack: Stack, service: Service) -> Iterator[Route]:
             item,
             guard=item.guard if change.guard is None else change.guard,
             allow_from=change.allow_from or item.allow_from,
+            public=(*item.public, *public_paths.named(change.public)),
         )
         for item in service.routes
     ]

@@ -14,6 +14,7 @@ from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
 from tasks.model.network_types import Interface, Network, Peer, Pools, Visitor
 from tasks.model.path_types import LocalPath, OptionalPath, Pem
 from tasks.model.port_types import Ports, Protocol, Target
+from tasks.model.public_paths import PublicPath
 from tasks.model.setting_types import (
     Cores,
     Gigabytes,
@@ -65,6 +66,7 @@ class Override(_Settings):
     port: Port | None = None
     guard: Annotated[bool, Field(strict=True)] | None = None
     allow_from: Annotated[tuple[Visitor, ...], Listed, Field(min_length=1)] | None = None
+    public: Annotated[tuple[PublicPath, ...], Listed] = ()
     memory_mb: Megabytes | None = None
     cpus: Cores | None = None
     disk_gb: Gigabytes | None = None

@@ -12,7 +12,7 @@ from functools import cache
 
 import yaml
 
-from tasks.model import catalogue
+from tasks.model import catalogue, public_paths
 from tasks.model.catalogue import Container, Route, Service
 from tasks.model.stack import Stack
 from tasks.rendering import host_files
@@ -148,7 +148,7 @@ def scraped(service: Service, route: Route) -> tuple[str, ...]:
 
 
 def _template(stack: Stack, service: Service, name: str) -> str:
-    functions = {"domains": catalogue.domains, "scraped": scraped}
+    functions = {"domains": catalogue.domains, "expression": public_paths.expression, "scraped": scraped}
     return jinja().get_template(name).render(stack=stack, service=service, services=load(stack), **functions)
 
 

@@ -93,6 +93,7 @@ def test_an_override_changes_the_named_and_nothing_else() -> None:
         "health_seconds": 7,
         "guard": True,
         "allow_from": ["203.0.113.7", "198.51.100.0/24"],
+        "public": ["/hooks/*", "/rest/settings"],
         "domain": "flows.smarterbot.store",
     }
     before, after = service("n8n"), service("n8n", overrides={"n8n": change})
@@ -111,7 +112,10 @@ def test_an_override_changes_the_named_and_nothing_else() -> None:
         health=replace(main.health, seconds=7),
     )
     visitors = ("203.0.113.7", "198.51.100.0/24")
-    changed = replace(before.routes[0], guard=True, allow_from=visitors, domain="flows.smarterbot.store")
+    public = (*before.routes[0].public, "/hooks", "/hooks/*", "/rest/settings")
+    changed = replace(
+        before.routes[0], guard=True, allow_from=visitors, public=public, domain="flows.smarterbot.store"
+    )
     assert after.routes == (changed,)
     assert replace(after, containers=before.containers, routes=before.routes) == before
 
@@ -240,6 +244,22 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"overrides": {"postgres": {"allow_from": ["203.0.113.7"]}}},
         ["overrides.postgres.allow_from: 'postgres' has no domain"],
+    ),
+    (
+        {"overrides": {"postgres": {"public": ["/a"]}}},
+        ["overrides.postgres.public: 'postgres' has no domain"],
+    ),
+    (
+        {
+            "overrides": {
+                "odoo": {"public": ["/our-shop/*", "/Web/*"]},
+                "n8n": {"public": ["/rest/login", "/"]},
+            }
+        },
+        [
+            "overrides.n8n.public.1: '/' holds /, by which a run sees that the rest is closed: name less",
+            "overrides.odoo.public.1: '/Web/*' holds /web/health, by which a run sees that the rest is closed: name less",
+        ],
     ),
     (
         {"overrides": {"n8n": {"allow_from": ["203.0.113.7", "10.0.0.0/8"]}}},

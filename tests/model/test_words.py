@@ -178,6 +178,25 @@ TYPES: list[tuple[dict[str, Any], str]] = [
             "name IPv4"
         ),
     ),
+    *(
+        ({"overrides": {"odoo": {"public": [wrong]}}}, f"overrides.odoo.public.0: {wrong!r} {said}")
+        for wrong, said in {
+            "our-shop/*": "is no path, or one with all that is below it (did you mean '/our-shop/*'?)",
+            "https://erp.example.cl/our-shop": "is no path, or one with all that is below it (did you mean '/our-shop'?)",
+            "/our-shop*": "is no path, or one with all that is below it (did you mean '/our-shop/*'?)",
+            "/*": "is no path, or one with all that is below it (like /our-shop/*)",
+            "*/shop": "is no path, or one with all that is below it (like /our-shop/*)",
+            "/shop/*/x": "is no path, or one with all that is below it (like /our-shop/*)",
+            "/shop/../web": "is no path, or one with all that is below it (like /our-shop/*)",
+            "/shop /web": "is no path, or one with all that is below it (like /our-shop/*)",
+            "/shop//x": "is no path, or one with all that is below it (like /our-shop/*)",
+            "/shop{x}": "is no path, or one with all that is below it (like /our-shop/*)",
+        }.items()
+    ),
+    (
+        {"overrides": {"n8n": {"public": "/hooks/*, /x"}}},
+        "overrides.n8n.public: has to be a list, and is text (did you mean ['/hooks/*', '/x']?)",
+    ),
     (
         {"overrides": {"n8n": {"allowed_from": ["203.0.113.7"]}}},
         "overrides.n8n.allowed_from: unknown setting (did you mean 'allow_from'?)",

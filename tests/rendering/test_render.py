@@ -37,7 +37,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
                 "memory_mb": 2048,
                 "environment": {"TRICKY": "5$ $HOME ${X} #1: 'a' \"b\" \\ ü"},
             },
-            "odoo": {"guard": True, "allow_from": ["198.51.100.7"]},
+            "odoo": {"guard": True, "allow_from": ["198.51.100.7"], "public": ["/our-shop/*"]},
             "dokploy": {"allow_from": ["203.0.113.0/24", "198.51.100.7"]},
             "vault-auth-validator": {"image": "registry.example/validator:1.0@sha256:" + "0" * 64},
         },
