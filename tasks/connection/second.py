@@ -13,8 +13,10 @@ from pyinfra.api.host import Host
 
 from tasks.connection import line, wire
 
-# What it says of a login goes to its errors, however little its files have it say.
-_SSHD = "exec /usr/sbin/sshd -i -e -o LogLevel=INFO"
+# What it says of a login goes to its errors, however little its files have it say. A shell may have greeted before, on both streams and
+# without an end: SSH passes over lines, so that is made one.
+_MARK = "smarteros-second"
+_SSHD = f"echo; echo {_MARK} >&2; exec /usr/sbin/sshd -i -e -o LogLevel=INFO"
 _KEYS = "it takes none of this run's keys"
 _WHY = re.compile(
     r"not allowed|refused|rror|denied|rejected|failed|locked|no such|atal|bad |nvalid|exceeded|cannot|nable to|ould not",
@@ -53,5 +55,6 @@ def _said(channel: Any) -> str:
     text = b""
     while channel.recv_stderr_ready():
         text += channel.recv_stderr(65536)
-    lines = [found.strip() for found in text.decode(errors="replace").splitlines()]
+    own = text.decode(errors="replace").rpartition(f"{_MARK}\n")[2]
+    lines = [found.strip() for found in own.splitlines()]
     return next((found for found in lines if _WHY.search(found)), "").replace(" from UNKNOWN", "")
