@@ -140,10 +140,8 @@ def forget() -> None:
     _facts().clear()
 
 
-def operation(
-    function: Callable[P, Commands],
-) -> Callable[..., OperationMeta]:
-    """An operation that reads facts through ``known`` and fails cleanly when it raises Refused."""
+def operation(function: Callable[P, Commands]) -> Callable[..., OperationMeta]:
+    """An operation that reads facts through ``known`` and fails cleanly when it raises Refused, or settings are bad."""
 
     @wraps(function)
     def converging(*args: P.args, **kwargs: P.kwargs) -> Commands:
@@ -161,6 +159,7 @@ def operation(
 
     @wraps(wrapped)
     def clean(*args: Any, **kwargs: Any) -> OperationMeta:
+        stack()  # what is wrong with it is said here; from within an operation pyinfra shows a traceback
         return wrapped(*args, **{"_env": environment(host().data.get("_env")), **kwargs})
 
     return clean
