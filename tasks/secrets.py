@@ -146,7 +146,7 @@ def _warn_of_untold(texts: Mapping[str, str]) -> None:
     for item in services():
         if item.admin and f"{item.name}.env" in differ and digests.get(item.name) == digest(item):
             place = f"{item.name}#{item.admin.secret}"
-            line = f"{place} has changed in Vault, and {item.title} keeps the password that it has: change it there, too"
+            line = f"{place} has changed in Vault, and {item.title} is not told: where you have not changed it there yet, do"
             host().log_styled(line, fg="yellow", log_func=logger.warning)
 
 

@@ -246,8 +246,8 @@ def test_one_that_is_named_is_asked_for_and_what_is_made_of_it_is_made_anew(
         "secret/n8n#N8N_OWNER_PASSWORD is written; the next deploy brings it to its services" in caplog.text
     )
     assert (
-        "secret/metabase#ADMIN_PASSWORD is written; Metabase KPI itself is not told: only its first admin is made with "
-        "it; change it there, too" in caplog.text
+        "secret/metabase#ADMIN_PASSWORD is written; Metabase KPI itself is not told, since only its first admin is made "
+        "with it: where you have not changed it there yet, do" in caplog.text
     )
     with fake({}, **settings) as host:
         assert [perform(host, step) for step in planned()] == [True]
@@ -324,5 +324,5 @@ def test_a_first_admins_password_makes_no_container_anew_and_a_run_says_that_it_
     with metabase({**METABASE, **changed}, responses, executing=True) as service:
         assert (secrets.digest(service) == digest) is (not changed or warned)
         list(secrets.rendered._inner())  # type: ignore[attr-defined]
-    said = "metabase#ADMIN_PASSWORD has changed in Vault, and Metabase KPI keeps the password that it has: change it there, too"
+    said = "metabase#ADMIN_PASSWORD has changed in Vault, and Metabase KPI is not told: where you have not changed it there yet, do"
     assert (said in caplog.text) is warned

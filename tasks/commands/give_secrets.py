@@ -1,10 +1,11 @@
 """Give secrets: what only a person knows, like the mail server's password, is asked for and written into Vault.
 
 ``pyinfra -y inventories/prod.py tasks.commands.give_secrets.run``, with the access to Vault that a deploy has. On a terminal
-nothing of it shows; else standard input has a line for each, in the order of the questions. An empty one changes nothing.
+nothing of it shows, and the one that is named is asked for twice; else standard input has a line for each, in the order of the questions. An empty one changes nothing.
 SMARTEROS_SECRET=path#name is about that one alone, whoever made it.
 """
 
+import os
 import sys
 from functools import cache, partial
 from getpass import getpass
@@ -21,6 +22,7 @@ from tasks.run import Commands, Refused, executing, host, operation, recall, ser
 
 def run() -> None:
     """The command ``make give-secrets``."""
+    os.environ["PYINFRA_PROGRESS"] = "off"  # its spinner would write over the question
     lock.run()
     written(name="Give secrets | what only you know is written into Vault")
 
@@ -36,7 +38,7 @@ def written() -> Commands:
     for place in chosen:
         present, version = versioned(place.path)
         where = f"{stack().vault_mount}/{place}"
-        value = _asked(where, there=bool(present.get(place.name)))
+        value = _asked(where, there=bool(present.get(place.name)), twice=bool(asked()))
         _check(where, place.name, value)
         if value and value != present.get(place.name):
             kept = {name: text for name, text in present.items() if name not in place.made}
@@ -60,20 +62,36 @@ def wanted(name: str) -> list[Place]:
 def _write(place: Place, full: dict[str, str], version: int) -> None:
     vault_session.write(place.path, full, version)
     recall(("secrets", place.path))
-    then = "the next deploy brings it to its services"
-    if place.way == "first":
-        then = (
-            f"{place.service} itself is not told: only its first admin is made with it; change it there, too"
-        )
+    then = _THEN.get(place.way, "the next deploy brings it to its services").format(service=place.service)
     host().log(f"{stack().vault_mount}/{place} is written; {then}")
 
 
+_THEN = {
+    "first": (
+        "{service} itself is not told, since only its first admin is made with it: where you have not changed it there yet, do"
+    ),
+    "ours": "a deploy that registers something uses it, and makes one of its own where it does not work",
+}
+
+
 @cache
-def _asked(where: str, *, there: bool) -> str:
-    """Once, however many hosts there are: they are nodes of one stack."""
-    if sys.stdin.isatty():
-        return getpass(f"{where}{' (Enter keeps what is there)' if there else ''}: ")
-    return sys.stdin.readline().rstrip("\r\n")
+def _asked(where: str, *, there: bool, twice: bool = False) -> str:
+    """Once, however many hosts there are: they are nodes of one stack. Raises Refused."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    value = _typed(f"{where}{' (Enter keeps what is there)' if there else ''}: ")
+    if value and twice and _typed("once more: ") != value:
+        raise Refused(f"{where}: the two are not the same: nothing is written")
+    return value
+
+
+def _typed(question: str) -> str:
+    """The answer; none for Ctrl-D."""
+    try:
+        return getpass(question)
+    except EOFError:
+        sys.stderr.write("\n")
+        return ""
 
 
 def _check(where: str, name: str, value: str) -> None:

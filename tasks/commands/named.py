@@ -15,7 +15,7 @@ def known_places() -> dict[str, Place]:
     """The catalogue's, and what our runs keep beside it."""
     found = places(services())
     if any(service.name == "dokploy" for service in services()):
-        own = Place(dokploy.PATH, "API_KEY")
+        own = Place(dokploy.PATH, "API_KEY", "ours", made=("API_KEY_ID",))
         found[str(own)] = own
     return found
 

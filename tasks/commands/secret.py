@@ -7,7 +7,7 @@ from tasks.clients.vault_values import values
 from tasks.commands.named import asked, known_places, unknown
 from tasks.commands.token import show
 from tasks.model.targets import target
-from tasks.run import Commands, Refused, executing, operation, stack
+from tasks.run import Commands, Refused, executing, host, operation, stack
 
 
 def run() -> None:
@@ -21,13 +21,14 @@ def shown() -> Commands:
     if not executing():
         return
     yield from ()
-    show(value(asked()))
+    if place := asked():
+        show(value(place))
+    else:
+        host().log(f"say which: NAME=path#name; there are {', '.join(sorted(known_places()))}")
 
 
 def value(place: str) -> str:
     """What Vault holds there, of the catalogue's or a person's own. Raises Refused."""
-    if not place:
-        raise Refused(f"say which: NAME=path#name; there are {', '.join(sorted(known_places()))}")
     path, _, name = place.partition("#")
     known = place in known_places()
     found = values(path).get(name) if known or (path and name) else None

@@ -8,8 +8,8 @@ from tasks.model.catalogue import Secret, Service
 from tasks.model.given import place
 
 # deploy: the next one brings it. signs: that, and everybody signs in again. first: only the first admin is made with it.
-# owner: the service takes its admin from there at each start. lasting: never.
-Way = Literal["deploy", "signs", "first", "owner", "lasting"]
+# owner: the service takes its admin from there at each start. lasting: never. ours: a run's own, no service's.
+Way = Literal["deploy", "signs", "first", "owner", "lasting", "ours"]
 
 
 @dataclass(frozen=True)

@@ -67,10 +67,18 @@ def test_a_secret_is_printed(
     assert capsys.readouterr().out == f"{found}\n"
 
 
+def test_without_a_name_the_names_are_listed_and_that_is_no_error(
+    held: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with caplog.at_level("INFO"):
+        assert commands(secret.shown) == []
+    assert "say which: NAME=path#name; there are botpress#APP_SECRET, " in caplog.text
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("", r"^say which: NAME=path#name; there are botpress#APP_SECRET, .*, vault-auth-validator#SESSION_KEY$"),
         ("chatwot#ADMIN_PASSWORD", "^NAME=chatwot#ADMIN_PASSWORD: Vault holds nothing of that name; did you mean chatwoot#ADMIN_PASSWORD "),
         ("metabase", "did you mean metabase#MB_DB_PASS or metabase#MB_ENCRYPTION_SECRET_KEY or metabase#ADMIN_PASSWORD"),
         ("nothing#AT-ALL", "there are botpress#APP_SECRET"),

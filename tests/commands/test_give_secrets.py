@@ -1,0 +1,117 @@
+"""Give secrets: what is asked, what is written of the answer, and what is said then."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tasks import lock
+from tasks.commands import give_secrets
+from tasks.run import host, remember
+from tests.fake import commands, fake
+
+Written = list[tuple[str, dict[str, str]]]
+
+
+class Terminal:
+    """Standard input that a person types into."""
+
+    @staticmethod
+    def isatty() -> bool:
+        """It is one."""
+        return True
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
+    """What comes into a Vault that holds a little."""
+    found: Written = []
+    held = {
+        "metabase": {"ADMIN_PASSWORD": "old"},
+        "dokploy-import": {"API_KEY": "k", "API_KEY_ID": "i", "N": "n"},
+    }
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("tasks.clients.vault_session.write", lambda path, full, _: found.append((path, full)))
+    give_secrets._asked.cache_clear()
+    with fake({}):
+        for path, values in held.items():
+            remember(("secrets", path), partial(tuple, (values, 1)))
+        yield found
+
+
+def give(monkeypatch: pytest.MonkeyPatch, name: str, *answers: str | None) -> list[str]:
+    """The command with these answers, None for Ctrl-D; the questions."""
+    asked: list[str] = []
+
+    def typed(question: str) -> str:
+        answer = answers[len(asked)]
+        asked.append(question)
+        if answer is None:
+            raise EOFError
+        return answer
+
+    monkeypatch.setattr(give_secrets, "getpass", typed)
+    monkeypatch.setenv("SMARTEROS_SECRET", name)
+    for step in commands(give_secrets.written):
+        step.function(host().state, host())
+    return asked
+
+
+@pytest.mark.parametrize("answer", ["", None])
+def test_enter_and_the_end_of_input_change_nothing(
+    written: Written, monkeypatch: pytest.MonkeyPatch, answer: str | None
+) -> None:
+    questions = ["secret/metabase#ADMIN_PASSWORD (Enter keeps what is there): "]
+    assert give(monkeypatch, "metabase#ADMIN_PASSWORD", answer) == questions
+    assert written == []
+
+
+def test_what_is_missing_and_not_given_is_still_missing(
+    written: Written, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    give(monkeypatch, "metabase#MB_DB_PASS", None)
+    assert "secret/metabase#MB_DB_PASS is still missing: nothing was given" in caplog.text
+
+
+def test_a_named_secret_is_asked_for_twice(
+    written: Written, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    give(monkeypatch, "metabase#ADMIN_PASSWORD", "new", "nwe")
+    assert "secret/metabase#ADMIN_PASSWORD: the two are not the same: nothing is written" in caplog.text
+    assert written == []
+    assert give(monkeypatch, "metabase#ADMIN_PASSWORD", "new", "new")[1:] == ["once more: "]
+    assert written == [("metabase", {"ADMIN_PASSWORD": "new"})]
+
+
+def test_a_first_admins_password_is_said_so_that_it_fits_both_orders(
+    written: Written, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    give(monkeypatch, "metabase#ADMIN_PASSWORD", "new", "new")
+    assert "made with it: where you have not changed it there yet, do" in caplog.text
+
+
+def test_dokploys_key_by_hand_comes_without_the_id_of_the_one_before(
+    written: Written, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With that id a run would take it for a key that Dokploy no longer knows (tasks/dokploy.py)."""
+    caplog.set_level("INFO")
+    give(monkeypatch, "dokploy-import#API_KEY", "mine", "mine")
+    assert written == [("dokploy-import", {"API_KEY": "mine", "N": "n"})]
+    assert "a deploy that registers something uses it" in caplog.text
+
+
+def test_no_spinner_writes_over_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def operation(**_: Any) -> None:
+        seen.append(os.environ["PYINFRA_PROGRESS"])
+
+    monkeypatch.delenv("PYINFRA_PROGRESS", raising=False)
+    monkeypatch.setattr(lock, "run", lambda: None)
+    monkeypatch.setattr(give_secrets, "written", operation)
+    give_secrets.run()
+    monkeypatch.setenv("PYINFRA_PROGRESS", "")
+    assert seen == ["off"]
