@@ -3,6 +3,7 @@
 Where something is missing pyinfra would fail with a traceback, or succeed without having done anything.
 """
 
+import ast
 import re
 import sys
 import traceback
@@ -66,7 +67,8 @@ def trouble(argv: Sequence[str], folder: Path, installed: Mapping[str, str], mis
             f"no settings: pyinfra reads group_data in the current folder, and {folder} has no group_data/all.py: "
             "change into the folder of this repository first"
         )
-    return _unreadable(folder / "group_data") or _misnamed(argv, folder / "group_data")
+    settings = folder / "group_data"
+    return _unreadable(settings) or _dropped(settings) or _misnamed(argv, settings)
 
 
 def _unreadable(folder: Path) -> str:
@@ -79,6 +81,31 @@ def _unreadable(folder: Path) -> str:
         except (OSError, ValueError) as error:
             return f"group_data/{path.name} cannot be read: {error}"
     return ""
+
+
+def _dropped(folder: Path) -> str:
+    """The first name that was to be a setting, and that pyinfra leaves out without a word, since an import binds it."""
+    for path in sorted(folder.glob("*.py")):
+        tree = ast.parse(path.read_bytes())
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+        bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        for node in tree.body if "__all__" not in bound else ():
+            for name in _imported(node):
+                if name in bound or name not in read:
+                    return (
+                        f"group_data/{path.name}, line {node.lineno}: pyinfra takes no name for a setting that an import brings: "
+                        f"import {name} as _{name}, and set {name} from that"
+                    )
+    return ""
+
+
+def _imported(node: ast.stmt) -> list[str]:
+    """The names that could be settings."""
+    if not isinstance(node, ast.ImportFrom) or node.module == "__future__":
+        return []
+    names = (alias.asname or alias.name for alias in node.names)
+    return [name for name in names if name != "*" and not name.startswith("_")]
 
 
 def one_line(error: Exception, filename: str) -> str:

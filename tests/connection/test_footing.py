@@ -60,6 +60,29 @@ def test_a_mistake_in_a_file_of_settings_is_one_line(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("from group_data.all import services\n", "services"),
+        ("from group_data.all import overrides\noverrides = {**overrides, 'n8n': {}}\n", "overrides"),
+        ("from group_data.all import overrides as _all\noverrides = {**_all, 'n8n': {}}\n", ""),
+        ("from group_data.all import *\n", ""),
+        ("from group_data.all import services\n__all__ = ['services']\n", ""),
+        ("from __future__ import annotations\nfrom os import environ\nzone = environ['ZONE']\n", ""),
+    ],
+)
+def test_a_setting_that_an_import_brings_is_named(tmp_path: Path, text: str, name: str) -> None:
+    """Pyinfra would leave it out, and deploy with the default."""
+    (tmp_path / "group_data").mkdir()
+    (tmp_path / "group_data/all.py").write_text("services = []\noverrides = {}\n")
+    (tmp_path / "group_data/prod.py").write_text(text)
+    said = (
+        "group_data/prod.py, line 1: pyinfra takes no name for a setting that an import brings: "
+        f"import {name} as _{name}, and set {name} from that"
+    )
+    assert trouble([], tmp_path, HERE, []) == (said if name else "")
+
+
 def test_another_pyinfra_or_a_package_that_is_missing_is_named() -> None:
     older = {"pyinfra": "3.5.1", "paramiko": "4.0.0"}
     assert trouble([], ROOT, older, []) == f"pyinfra 3.5.1 is installed here, and this needs 3.10: {ANEW}"
