@@ -107,7 +107,10 @@ def describe(stack: Stack) -> Service:
                 entrypoint=("chown", "node:node", _FILES),
                 volumes=_KEPT_FILES,
                 root="Docker makes the folder as root's, since the image has none of that name",
-                cap_add={"CHOWN": "it gives the folder to n8n's user"},
+                cap_add={
+                    "CHOWN": "it gives the folder to n8n's user",
+                    "DAC_READ_SEARCH": "the folder is in that user's home, which may be closed to others",
+                },
                 health=Health(("true",)),
                 size=Size(memory_mb=64, cpus=0.5, used_mb=10),
                 job=True,
