@@ -14,6 +14,7 @@ from pyinfra.api import StringCommand
 from tasks.facts import DockerFact, DockerState, LinksFact
 from tasks.model.catalogue import Service
 from tasks.model.start_order import in_order
+from tasks.operations import rotated
 from tasks.operations.described import links
 from tasks.rendering import render
 from tasks.run import Commands, host, known, operation, services, stack
@@ -132,7 +133,8 @@ def removal(item: Leftover) -> str:
         names = " ".join(map(quote, item.containers))
         lines += [f"docker stop {names} >/dev/null", f"docker rm {names} >/dev/null"]
     if item.env_file:
-        lines.append(f"rm -f {quote(f'{render.SECRETS}/{item.service}.env')}")
+        files = (f"{render.SECRETS}/{item.service}.env", rotated.path(item.service))
+        lines.append(f"rm -f {' '.join(map(quote, files))}")
     if item.links:
         lines.append(f"rm -f {' '.join(map(quote, item.links))}")
     return "\n".join(lines)

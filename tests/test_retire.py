@@ -85,7 +85,7 @@ def test_the_removal_is_one_command_and_names_no_volume() -> None:
         "set -e\n"
         "docker stop crm-web crm-worker >/dev/null\n"
         "docker rm crm-web crm-worker >/dev/null\n"
-        "rm -f /vault/secrets/crm.env\n"
+        "rm -f /vault/secrets/crm.env /vault/secrets/.before-crm.env\n"
         "rm -f /root/dkcompose/crm-deploy.yaml /root/env-templates/crm.env.example"
     )
 

@@ -58,7 +58,7 @@ def start(
             if item.job and item.name in reasons
         ]
         proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
-        old = replaced(service, state.containers, digests, proxy)
+        old = replaced(service, state.containers, digests, secrets, proxy)
         old = replace(old, moved=adoption.making_room(service), carried=adoption.carried(service))
         yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
 

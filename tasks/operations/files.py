@@ -5,12 +5,13 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from shlex import quote
 
 from pyinfra.api import StringCommand
 
 from tasks.facts import FileState, TreeFact
+from tasks.operations import rotated
 from tasks.operations.kept import keep
 from tasks.rendering.render import CURRENT, ROOT, SECRETS
 from tasks.run import Commands, known, operation
@@ -111,7 +112,7 @@ def secret_files(files: Mapping[str, str]) -> Commands:
         yield StringCommand(_replace_secrets(wrong), _stdin=archive(wrong, mode="600"))
 
 
-def _replace_secrets(names: Iterable[str]) -> str:
+def _replace_secrets(names: Collection[str]) -> str:
     return f"""
 set -e
 umask 077
@@ -122,6 +123,7 @@ cd {SECRETS}
 rm -rf .incoming
 mkdir .incoming
 base64 -d | tar -xzf - -C .incoming --no-same-owner
+{rotated.keeping(names)}
 find .incoming -type f -exec mv -f -t . {{}} +
 rmdir .incoming
 """.strip()

@@ -11,7 +11,7 @@ from shlex import quote
 
 from tasks.facts import ContainerState
 from tasks.model.catalogue import Container, Service
-from tasks.operations import folders, images, room
+from tasks.operations import folders, images, room, rotated
 from tasks.operations.files import PREVIOUS
 from tasks.operations.rollout_shell import UP, functions
 from tasks.rendering import render
@@ -25,13 +25,15 @@ class Replaced:
     """What runs of a service before it is replaced; of a first deploy nothing.
 
     hidden: containers that users reach. labels: the digests by which its compose file is known again, none where
-    there is no way back. running: its containers. proxy: the one that holds requests, if it runs.
+    there is no way back. secrets: the digest of those that they have. running: its containers. proxy: the one that holds
+    requests, if it runs.
     moved: containers that are not ours → what they are called once ours has their name (room.py); None: nobody asked.
     carried: folder → the volume whose content has to come there first (folders.py).
     """
 
     hidden: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    secrets: str = ""
     running: tuple[str, ...] = ()
     proxy: str = ""
     moved: Mapping[str, str] | None = None
@@ -49,18 +51,25 @@ class Replaced:
 
 
 def replaced(
-    service: Service, found: Mapping[str, ContainerState], digests: Mapping[str, str], proxy: str
+    service: Service,
+    found: Mapping[str, ContainerState],
+    digests: Mapping[str, str],
+    secrets: str,
+    proxy: str,
 ) -> Replaced:
-    """What is replaced. There is a way back to what was well and described otherwise."""
+    """What is replaced. There is a way back to what was well and described otherwise, or had other secrets."""
     jobs = {item.name for item in service.containers if item.job}
     here = [item for item in found.values() if item.service == service.name and item.name not in jobs]
     well = all((item.status, item.health) == ("running", "healthy") for item in here)
-    other = any(digests.get(item.name) != item.digest for item in here)
+    told = {item.name for item in service.containers if item.env_file}
+    had = next((item.secrets_digest for item in here if item.name in told), secrets)
+    other = had != secrets or any(digests.get(item.name) != item.digest for item in here)
     routed = dict.fromkeys(route.container for route in service.routes)
     names = {item.name for item in here}
     return Replaced(
         hidden=tuple(name for name in routed if {name, _next(name)} & names),
         labels=tuple(item.digest for item in here) if well and other else (),
+        secrets=had,
         running=tuple(sorted(names)),
         proxy=proxy if proxy in found and service.phase != "proxy" else "",
     )
@@ -98,6 +107,7 @@ def start_script(
         lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
     lines.append(f"bring_up {file} {_words(gated)}{' --force-recreate' if recreate else ''}")
+    lines += [rotated.settled(service)] if service.secrets else []
     lines += ["settled"] if old.moved is not None else []
     return "\n".join(lines)
 
@@ -118,6 +128,9 @@ def _volumes(service: Service) -> Iterator[str]:
 def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
     """However the script ends, nobody is held any longer; what has failed is taken back before."""
     steps = []
+    if service.secrets:
+        yield rotated.functions(service, host_name, old.secrets)
+        steps.append("[ $code = 0 ] || name_changed")
     if old.labels:
         yield _way_back(service, host_name, old)
         steps.append("[ $code = 0 ] || back")
@@ -136,9 +149,9 @@ def _words(gated: Mapping[str, int]) -> str:
 
 
 def _way_back(service: Service, host_name: str, old: Replaced) -> str:
-    """The function ``back``: the generation of before, else the newest whose compose file has these labels, is
-    active again, and so is what it describes. What it says first ends it when nobody listens any more: a run that was
-    killed has not failed, and the next one goes on from there.
+    """The function ``back``: the generation whose compose file has these labels is active again, and so is what it describes: the
+    active one where only secrets have changed, else the one of before, else the newest. What it says first ends it when nobody
+    listens any more: a run that was killed has not failed, and the next one goes on from there.
     """
     path = render.compose_path(service)
     labels = " && ".join(
@@ -146,14 +159,16 @@ def _way_back(service: Service, host_name: str, old: Replaced) -> str:
         for label in old.labels
     )
     gated = _words({name.removesuffix("-next"): _BACK_SECONDS for name in old.running})
+    restored = "secrets_back || true" if service.secrets else ""
     where = f"{service.name} on {host_name}"
     return f"""
 back() {{
     echo {quote(where)} "goes back to what ran before" >&2
-    for old in "$(readlink -f {PREVIOUS})" $(ls -1dt {render.ROOT}/generations/*); do
+    for old in "$(readlink -f {render.CURRENT})" "$(readlink -f {PREVIOUS})" $(ls -1dt {render.ROOT}/generations/*); do
         {labels} || continue
         touch "$old"
         ln -sfn "generations/${{old##*/}}" {render.ROOT}/.current && mv -T {render.ROOT}/.current {render.CURRENT}
+        {restored}
         if bring_up "$old/{path}" {gated}; then
             echo {quote(where)} "runs as before again, and the generation ${{old##*/}} is active" >&2
             return

@@ -9,8 +9,8 @@ from shlex import quote
 import pytest
 
 from tasks.facts import ContainerState
-from tasks.model.catalogue import Health, Route, Service
-from tasks.operations import rollout, rollout_shell
+from tasks.model.catalogue import Database, Health, Route, Secret, Service
+from tasks.operations import rollout, rollout_shell, rotated
 from tasks.operations.rollout import Replaced, replaced, start_script
 from tests.samples import HELPDESK, container
 
@@ -27,8 +27,11 @@ SAME, OTHER = {"web": "d1", "worker": "d2"}, {"web": "d1", "worker": "d9"}
 # What is replaced
 
 
-def of(*states: ContainerState, digests: dict[str, str] = OTHER) -> Replaced:
-    return replaced(SITE, {item.name: item for item in (*states, PROXY)}, digests, "caddy-proxy")
+def of(
+    *states: ContainerState, digests: dict[str, str] = OTHER, service: Service = SITE, secrets: str = ""
+) -> Replaced:
+    found = {item.name: item for item in (*states, PROXY)}
+    return replaced(service, found, digests, secrets, "caddy-proxy")
 
 
 def test_a_first_deploy_replaces_nothing() -> None:
@@ -37,7 +40,7 @@ def test_a_first_deploy_replaces_nothing() -> None:
 
 
 def test_what_is_well_and_described_otherwise_has_a_way_back() -> None:
-    assert of(*BOTH) == Replaced(("web",), ("d1", "d2"), ("web", "worker"), "caddy-proxy")
+    assert of(*BOTH) == Replaced(("web",), ("d1", "d2"), "", ("web", "worker"), "caddy-proxy")
 
 
 @pytest.mark.parametrize(
@@ -53,14 +56,31 @@ def test_else_there_is_none(states: tuple[ContainerState, ...], digests: dict[st
     assert of(*states, digests=digests).labels == ()
 
 
+# Its worker is told no secrets.
+KEPT = replace(
+    SITE,
+    containers=(replace(WEB, env_file=True), SITE.containers[1]),
+    secrets=(Secret("KEY"), Secret("SEED", lasting="all"), Secret("PASSWORD"), Secret("MAIL", "given", of="mail#PASSWORD")),
+    databases=(Database("site", secret="PASSWORD"),),
+    composed={"URL": "postgres://site:{PASSWORD}@postgres/site", "SIGNS": "{KEY}"},
+)  # fmt: skip
+HAD = (replace(RUNNING, secrets_digest="s1"), BOTH[1])
+
+
+def test_what_is_well_and_had_other_secrets_has_a_way_back() -> None:
+    found = of(*HAD, digests=SAME, service=KEPT, secrets="s2")
+    assert (found.labels, found.secrets) == (("d1", "d2"), "s1")
+    assert of(*HAD, digests=SAME, service=KEPT, secrets="s1").labels == ()
+
+
 def test_a_container_that_a_killed_run_left_hidden_is_hidden_again() -> None:
     assert of(replace(RUNNING, name="web-next")).hidden == ("web",)
 
 
 def test_nothing_is_held_without_the_proxy_and_not_for_the_proxy_itself() -> None:
-    assert replaced(SITE, {"web": RUNNING}, OTHER, "caddy-proxy").holds == ""
+    assert replaced(SITE, {"web": RUNNING}, OTHER, "", "caddy-proxy").holds == ""
     proxy = replace(SITE, name="caddy", phase="proxy")
-    assert replaced(proxy, {"caddy-proxy": PROXY}, {}, "caddy-proxy").holds == ""
+    assert replaced(proxy, {"caddy-proxy": PROXY}, {}, "", "caddy-proxy").holds == ""
 
 
 # The shell
@@ -127,6 +147,7 @@ class Box:
                 "-c",
                 script.replace("/sys/fs/cgroup", "cgroup")
                 .replace("/opt/smarteros", "opt")
+                .replace("/vault/secrets", "vault")
                 .replace("/root/", "home/"),
             ],
             env={"COMPOSE_PROJECT_NAME": "shop", **env},
@@ -339,3 +360,83 @@ def test_what_cannot_be_brought_back_is_said(box: Box, label: str, active: str) 
     assert (box.root / "opt/current").readlink() == Path("generations", active)
     assert not (box.root / "owned").exists()
     assert box.lines("held")[-1] == "rm -f /tmp/replaced-web"
+
+
+# The way back from secrets
+
+OLD = 'KEY="old"\nMAIL="m"\nPASSWORD="p"\nSEED="x"\nSIGNS="old"\nSMARTEROS_SECRETS_DIGEST="s1"\nURL="p"\n'
+NEW = 'KEY="xyz"\nMAIL="n"\nPASSWORD="q"\nSEED="y"\nSIGNS="xyz"\nSMARTEROS_SECRETS_DIGEST="s2"\nURL="q"\n'
+
+
+@pytest.fixture
+def rotated_box(box: Box) -> Box:
+    """Only secrets have changed: the active generation is the one that ran, and it is not the newest."""
+    (box.root / "opt/current").unlink()
+    (box.root / "opt/current").symlink_to("generations/good")
+    (box.root / "opt/generations/.previous").unlink()
+    (box.root / "opt/generations/.previous").symlink_to("newer")
+    (box.root / "vault").mkdir()
+    (box.root / "vault/site.env").write_text(NEW)
+    (box.root / "vault/.before-site.env").write_text(OLD)
+    # The old secrets are those with which it becomes healthy.
+    docker = (box.root / "docker").read_text()
+    healthy = """case $(cat file 2>/dev/null) in *generations*) grep -q 's1' vault/site.env && echo "$BACK" || echo "$STATE" ;;"""
+    before = """case $(cat file 2>/dev/null) in *generations*) echo "$BACK" ;;"""
+    assert before in docker
+    (box.root / "docker").write_text(docker.replace(before, healthy))
+    return box
+
+
+ROTATED = of(*HAD, digests=SAME, service=KEPT, secrets="s2")
+GIVE = "site on host-1: Vault has changed since it was last well: `make give-secrets NAME={}` gives another value"
+
+
+def test_secrets_that_fail_go_back_in_the_active_generation_and_the_target_that_gives_others_is_named(
+    rotated_box: Box,
+) -> None:
+    code, said = rotated_box.run(script(KEPT, ROTATED), STARTING)
+    assert (code, said[-1]) == (1, BACK.format("good"))
+    assert (rotated_box.root / "opt/current").readlink() == Path("generations/good")
+    assert [line for line in said if "give-secrets" in line] == [
+        GIVE.format(place) for place in ("site#KEY", "mail#PASSWORD", "site#PASSWORD")
+    ]
+    assert not (rotated_box.root / "vault/.before-site.env").exists()
+
+
+def test_what_the_database_has_been_told_stays_new_on_the_way_back(rotated_box: Box) -> None:
+    rotated_box.run(script(KEPT, ROTATED), STARTING)
+    env = rotated_box.root / "vault/site.env"
+    assert sorted(env.read_text().splitlines()) == (
+        OLD.replace('PASSWORD="p"', 'PASSWORD="q"').replace('URL="p"', 'URL="q"').splitlines()
+    )
+    assert env.stat().st_mode & 0o777 == 0o600
+
+
+def test_secrets_that_did_not_run_are_not_gone_back_to(rotated_box: Box) -> None:
+    (rotated_box.root / "vault/.before-site.env").write_text(OLD.replace("s1", "s0"))
+    text = script(KEPT, ROTATED).replace(f"={rollout._BACK_SECONDS}", "=0")
+    assert (
+        rotated_box.run(text, STARTING)[1][-1] == "site on host-1 cannot be brought back to what ran before"
+    )
+    assert (rotated_box.root / "vault/site.env").read_text() == NEW
+
+
+def test_with_secrets_that_are_well_the_old_ones_go(rotated_box: Box) -> None:
+    assert rotated_box.run(script(KEPT, ROTATED)) == (0, [])
+    assert sorted(path.name for path in (rotated_box.root / "vault").iterdir()) == ["site.env"]
+
+
+def test_the_first_file_that_is_replaced_is_kept_and_only_where_its_secrets_count(tmp_path: Path) -> None:
+    """What a killed run has written over it has never run."""
+    names = ("site.env", "same.env", "first.env")
+    for name in names[:2]:
+        (tmp_path / name).write_text(OLD)
+    for digest in ("s2", "s3"):
+        (tmp_path / ".incoming").mkdir()
+        for name, text in zip(names, (NEW.replace("s2", digest), f'A="1"\n{OLD}', NEW), strict=True):
+            (tmp_path / ".incoming" / name).write_text(text)
+        moving = f"set -e\n{rotated.keeping(names)}\nmv -f .incoming/* . && rmdir .incoming"
+        subprocess.run(["sh", "-c", moving], cwd=tmp_path, check=True)
+        assert {path.name: path.read_text() for path in tmp_path.glob(".before-*")} == {
+            ".before-site.env": OLD
+        }

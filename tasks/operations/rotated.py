@@ -1,0 +1,81 @@
+"""Rotated: the env file that a service ran with is kept until it is well with its new secrets, or has it back.
+
+What the new ones have changed elsewhere by then, the passwords of its database's role and of its Redis user, stays new.
+"""
+
+from collections.abc import Iterable
+from shlex import quote
+
+from tasks.model.catalogue import Service
+from tasks.model.given import place
+from tasks.model.targets import target
+from tasks.rendering.render import SECRETS, SECRETS_VARIABLE
+
+
+def path(service: str) -> str:
+    """Where it is kept: beside the one that counts."""
+    return f"{SECRETS}/.before-{service}.env"
+
+
+def keeping(names: Iterable[str]) -> str:
+    """Shell, in the folder of the env files, before those in .incoming replace them: one that is kept already ran before."""
+    return f"""
+told() {{ grep -s '^{SECRETS_VARIABLE}=' "$1"; }}
+for name in {" ".join(map(quote, names))}; do
+    [ "$(told "$name")" = "$(told ".incoming/$name")" ] || ln "$name" ".before-$name" 2>/dev/null || true
+done
+""".strip()
+
+
+def settled(service: Service) -> str:
+    """Shell: it is well with what it has now."""
+    return f"rm -f {quote(path(service.name))}"
+
+
+def functions(service: Service, host_name: str, digest: str) -> str:
+    """The functions ``name_changed``, which says how another value is given, and ``secrets_back``, which fails where the file
+    of that digest is not there.
+    """
+    named = "\n        ".join(
+        f"{name}) echo {quote(f'{service.name} on {host_name}: {_changed(at)}')} >&2 ;;"
+        for name, at in _places(service).items()
+    )
+    elsewhere = quote(f"^({'|'.join(_elsewhere(service)) or '-'})=")
+    line = quote(f'{SECRETS_VARIABLE}="{digest}"')
+    return f"""
+env={quote(f"{SECRETS}/{service.name}.env")} before={quote(path(service.name))}
+name_changed() {{
+    [ -e "$before" ] || return 0
+    LC_ALL=C grep -avxFf "$before" "$env" | sed 's/=.*//' | while read -r name; do
+        case $name in
+        {named}
+        esac
+    done
+}}
+secrets_back() {{
+    ! grep -qsxF {line} "$env" || return 0
+    grep -qsxF {line} "$before" || return
+    ( umask 077 && LC_ALL=C && export LC_ALL && grep -avE {elsewhere} "$before" >"$before.new" \\
+        && {{ grep -aE {elsewhere} "$env" >>"$before.new" || true; }} && mv -f "$before.new" "$env" && rm -f "$before" )
+}}
+""".strip()
+
+
+def _changed(at: str) -> str:
+    return (
+        f"Vault has changed since it was last well: {target(f'give-secrets NAME={at}')} gives another value"
+    )
+
+
+def _places(service: Service) -> dict[str, str]:
+    """Variable → path#name of each secret that may be given another value."""
+    changed = (each for each in service.secrets if each.kind != "bcrypt" and not each.lasting)
+    return {each.name: "#".join(place(service.name, each)) for each in changed}
+
+
+def _elsewhere(service: Service) -> tuple[str, ...]:
+    """Variables whose values others have been told."""
+    users = (service.redis,) if service.redis else ()
+    told = {item.secret for item in (*service.databases, *users)}
+    made = [name for name, text in service.composed.items() if any(f"{{{each}}}" in text for each in told)]
+    return (*sorted(told), *made)
