@@ -8,11 +8,8 @@ from urllib.parse import urlsplit
 
 from tasks.clients import vault_session
 from tasks.clients.vault_kept import Kept, kept, state_file
-from tasks.clients.vault_session import foreseen
 from tasks.run import Refused, stack
 from tasks.services.vault import ENGINES
-
-_UNSEALED, _SEALED = 200, 503
 
 
 def refusals(*, running: bool, image: str = "") -> Iterator[str]:
@@ -46,20 +43,11 @@ def _shut_out() -> Iterator[str]:
     try:
         vault_session.deployer()
     except Refused as error:
-        health = _UNSEALED if stack().vault_address else _health()
-        if health == _UNSEALED:
+        health = vault_session.UNSEALED if stack().vault_address else vault_session.health()
+        if health == vault_session.UNSEALED:
             yield str(error)
-        elif health == _SEALED and not (stored or Kept()).keys:
+        elif health == vault_session.SEALED and not (stored or Kept()).keys:
             yield vault_session.lost_state()
-
-
-def _health() -> int:
-    """0: it does not answer, which the phase of Vault mends or says."""
-    try:
-        with foreseen("asking for its health"):
-            return int(vault_session.client().sys.read_health_status(method="HEAD").status_code)
-    except Refused:
-        return 0
 
 
 def warnings() -> Iterator[str]:

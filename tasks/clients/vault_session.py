@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.clients import vault_answers as answers
 from tasks.clients.lazily import lazily
-from tasks.clients.vault_kept import kept, state_file
+from tasks.clients.vault_kept import Kept, kept, state_file
 from tasks.model.shapes import Misshapen, shaped, shown
+from tasks.model.targets import target
 from tasks.run import Refused, host, recall, remember, stack
 
 if TYPE_CHECKING:
@@ -108,8 +109,32 @@ def _approle() -> tuple[str, str]:
         return role_id, secret_id
     stored = None if stack().vault_address else kept()
     if not stored or not stored.role_id:
-        raise Refused(lost_state())
+        raise Refused(_without_credential(stored))
     return stored.role_id, stored.secret_id
+
+
+def _without_credential(stored: Kept | None) -> str:
+    """Only an initialised Vault has keys that could be missing here, and the first deploy may still be on its way there."""
+    name = host().name
+    found = UNSEALED if stack().vault_address else health()
+    if not found and stored is None:
+        return f"nothing is deployed on {name} yet, or its Vault does not run: no Vault answers there: {target('deploy')}"
+    if found == EMPTY or (stored and (stored.asked or stored.root_token)):
+        return f"the first deploy to {name} has not come to its end: {target('deploy')} goes on with it"
+    return lost_state()
+
+
+# What /sys/health answers with.
+UNSEALED, EMPTY, SEALED = 200, 501, 503
+
+
+def health() -> int:
+    """How the host's Vault says it is; 0: it does not answer, which the phase of Vault mends or says."""
+    try:
+        with foreseen("asking for its health"):
+            return int(client().sys.read_health_status(method="HEAD").status_code)
+    except Refused:
+        return 0
 
 
 def lost_state() -> str:

@@ -6,8 +6,8 @@ the services, when it is not about all. ``verify`` says whether they answer, ``s
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 
@@ -16,6 +16,7 @@ from pyinfra import logger
 from tasks.clients.browser import Browser, Place
 from tasks.clients.vault_values import values
 from tasks.commands import logs, test_mail
+from tasks.commands.steps import Step, answered, reasons, table
 from tasks.facts.answering import AnsweringFact, Image
 from tasks.model import catalogue
 from tasks.model.catalogue import Service
@@ -26,17 +27,6 @@ from tasks.run import Commands, Refused, executing, host, known, operation, serv
 from tasks.verify import trust
 
 CHOICE = "SMARTEROS_CHECK"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One line of the table. skipped: why it says nothing of the host. why: what failed, in words."""
-
-    service: str
-    name: str
-    seconds: float = 0
-    why: str = ""
-    skipped: str = ""
 
 
 def run() -> None:
@@ -54,6 +44,10 @@ def used() -> Commands:
     chosen = named(os.environ.get(CHOICE, ""), every)
     mailing = [] if os.environ.get(CHOICE) or stack().mail is None else [_mailed]
     images = known(AnsweringFact)
+    if not images:
+        raise Refused(
+            f"nothing of ours is on {host().name}: deploy first ({target('deploy')}); where that was done, {target('status')} says why"
+        )
     trust()  # its refusal is not a service's
     began = time.monotonic()
     visits = [partial(_visit, one, images) for one in chosen]
@@ -61,7 +55,7 @@ def used() -> Commands:
     for line in table(steps, {service.name: answered(service, images) for service in chosen}):
         logger.info(line)
     if failed := [step for step in steps if step.why]:
-        lines = [f"    {step.service}: {step.name}: {step.why}" for step in failed]
+        lines = [f"    {line}" for line in reasons(failed)]
         said = {step.service for step in failed}
         seconds = int(time.monotonic() - began) + 5
         ends = logs.said([service for service in chosen if service.name in said], seconds, values)
@@ -179,34 +173,3 @@ def denied(service: Service, mount: str, why: str) -> str:
         f"{admin.login} is not let in with the password in Vault ({where}): a person has changed it, or the login, or has "
         f"asked for a second factor: {todo} ({why})"
     )
-
-
-def answered(service: Service, images: Mapping[str, Image]) -> str:
-    """Whether it was the real image that answered. Pure."""
-    found = images.get(service.main.name)
-    if found is None:
-        return "nothing"
-    if found.double:
-        return "a double"
-    if service.main.build:
-        return "built on the host"
-    return "the lab's build" if found.lab else "its image"
-
-
-def table(steps: Iterable[Step], answering: Mapping[str, str]) -> list[str]:
-    """Service, who answered, step, seconds and result. Pure."""
-    rows = [("SERVICE", "ANSWERED BY", "STEP", "SECONDS", "RESULT")]
-    rows += [
-        (
-            step.service,
-            answering.get(step.service, "-"),
-            step.name,
-            f"{step.seconds:.1f}",
-            "FAILED" if step.why else step.skipped or "ok",
-        )
-        for step in steps
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]

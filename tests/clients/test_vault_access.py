@@ -11,6 +11,7 @@ from tasks import vault
 from tasks.clients import vault_access, vault_session
 from tasks.clients.vault_kept import Kept, keep, kept, state_file
 from tasks.operations import vault_policies
+from tasks.run import Refused
 from tests.fake import fake
 from tests.openbao import OpenBao, free_port, new_openbao, running_openbao
 from tests.test_vault import RUNS, service
@@ -51,6 +52,27 @@ def deploy(state: Path) -> None:
 def restart(bao: OpenBao) -> None:
     bao.stop()
     bao.start()
+
+
+def login(state: Path) -> str:
+    """What a command that needs Vault is refused with."""
+    with fake(RUNS, **ours(state)), pytest.raises(Refused) as refused:
+        vault_session.deployer()
+    return str(refused.value)
+
+
+def test_a_host_that_was_not_deployed_to_yet_lacks_no_keys(bao: OpenBao, tmp_path: Path) -> None:
+    on = "the first deploy to @fake/one has not come to its end: `make deploy` goes on with it"
+    assert login(tmp_path / "state") == on  # it runs, and nobody has initialised it
+    bao.stop()
+    assert login(tmp_path / "state") == (
+        "nothing is deployed on @fake/one yet, or its Vault does not run: no Vault answers there: `make deploy`"
+    )
+    bao.start()
+    deploy(tmp_path / "state")
+    assert login(tmp_path / "elsewhere").startswith(
+        "Vault is initialised, but its keys are not on this machine: "
+    )
 
 
 def test_an_empty_vault_and_one_whose_keys_are_here_are_fine(bao: OpenBao, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.commands import check, logs
-from tasks.commands.check import Step
+from tasks.commands.steps import Step, answered, reasons, table
 from tasks.facts.answering import AnsweringFact, Image, LogFact
 from tasks.model.catalogue import Admin
 from tasks.model.visitor import Answer, Denied, Failed, Missing, OutOfReach, Visitor
@@ -119,6 +119,29 @@ def test_an_admin_who_is_not_let_in_is_said_with_what_to_do() -> None:
     assert "`docker restart n8n` on the host" in check.denied(SERVICES["n8n"], "secret", "")
 
 
+def test_what_is_the_same_for_several_services_is_said_once() -> None:
+    failed = [
+        Step("n8n", "start", why="no Vault answers"),
+        Step("caddy", "redirect", why="HTTP 502"),
+        Step("odoo", "start", why="no Vault answers"),
+    ]
+    assert reasons(failed) == ["n8n, odoo: start: no Vault answers", "caddy: redirect: HTTP 502"]
+
+
+def test_a_host_with_nothing_of_ours_is_told_to_be_deployed_to_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def users(visitor: Visitor) -> Iterator[str]:
+        yield "sign in"
+        raise AssertionError
+
+    with run(monkeypatch, users, {"smarteros.lab": []}) as said:
+        assert said == [
+            "nothing of ours is on @fake/one: deploy first (`make deploy`); where that was done, `make status` says why",
+            "False",
+        ]
+
+
 def test_services_are_chosen_by_name() -> None:
     every = list(SERVICES.values())
     assert [one.name for one in check.named("", every)] == [
@@ -163,11 +186,11 @@ class Refusing(Nobody):
 
 def test_who_has_answered_is_said() -> None:
     n8n, validator = SERVICES["n8n"], SERVICES["vault-auth-validator"]
-    assert check.answered(n8n, {}) == "nothing"
-    assert check.answered(n8n, {"n8n": Image()}) == "its image"
-    assert check.answered(n8n, {"n8n": Image(lab=True)}) == "the lab's build"
-    assert check.answered(n8n, {"n8n": Image(lab=True, double=True)}) == "a double"
-    assert check.answered(validator, {"vault-auth-validator": Image(lab=True)}) == "built on the host"
+    assert answered(n8n, {}) == "nothing"
+    assert answered(n8n, {"n8n": Image()}) == "its image"
+    assert answered(n8n, {"n8n": Image(lab=True)}) == "the lab's build"
+    assert answered(n8n, {"n8n": Image(lab=True, double=True)}) == "a double"
+    assert answered(validator, {"vault-auth-validator": Image(lab=True)}) == "built on the host"
 
 
 def test_the_table() -> None:
@@ -176,7 +199,7 @@ def test_the_table() -> None:
         Step("odoo", "print a PDF", 1, skipped="not here"),
         Step("vault", "see it", 2, "no"),
     ]
-    assert check.table(found, {"n8n": "its image", "odoo": "a double", "vault": "its image"}) == [
+    assert table(found, {"n8n": "its image", "odoo": "a double", "vault": "its image"}) == [
         "SERVICE  ANSWERED BY  STEP         SECONDS  RESULT",
         "n8n      its image    sign in      0.2      ok",
         "odoo     a double     print a PDF  1.0      not here",

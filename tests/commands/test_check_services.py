@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.commands import check
+from tasks.commands.steps import Step
 from tasks.model.catalogue import Service
 from tasks.model.visitor import Answer, Failed
 from tasks.run import services
@@ -184,7 +185,7 @@ def left(service: str, done: list[str]) -> list[str]:
     ]
 
 
-def taken(program: Program, service: Service) -> list[check.Step]:
+def taken(program: Program, service: Service) -> list[Step]:
     visitor: Any = program
     if service.name == "chatwoot":
         visitor.until = lambda *_: None  # what arrives at the WebSocket
