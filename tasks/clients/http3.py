@@ -7,14 +7,16 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DataReceived, H3Event, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
-from aioquic.quic.events import ConnectionTerminated
+from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted
 
-_PATIENCE = 10
+# Seconds to connect; and for an answer then, in which the proxy may wait 30 for a guard that is down.
+_PATIENCE, _ANSWER = 10, 45
 
 
 class Ended(OSError):
@@ -34,22 +36,30 @@ def get(address: str, domain: str, path: str, root: bytes = b"", port: int = 443
         headers = {":method": "GET", ":scheme": "https", ":authority": domain, ":path": path}
         encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
         http.send_headers(quic.get_next_available_stream_id(), encoded, end_stream=True)
-        status = 0
-        for event in _events(quic, http, udp, (address, port)):
-            if isinstance(event, HeadersReceived):
-                status = int(dict(event.headers)[b":status"])
-            if isinstance(event, HeadersReceived | DataReceived) and event.stream_ended:
-                break
-        quic.close()
-        _send(quic, udp)
-        return status
+        try:
+            return _status(_events(quic, http, udp, (address, port)))
+        finally:
+            quic.close()
+            with suppress(OSError):
+                _send(quic, udp)
+
+
+def _status(events: Iterator[H3Event]) -> int:
+    """The answer's, once all of it is there."""
+    status = 0
+    for event in events:
+        if isinstance(event, HeadersReceived):
+            status = int(dict(event.headers)[b":status"])
+        if isinstance(event, HeadersReceived | DataReceived) and event.stream_ended:
+            break
+    return status
 
 
 def _events(
     quic: QuicConnection, http: H3Connection, udp: socket.socket, peer: tuple[str, int]
 ) -> Iterator[H3Event]:
     """What the server says, as it comes."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline, connected = time.monotonic() + _PATIENCE, False
     while (now := time.monotonic()) < deadline:
         _send(quic, udp)
         timer = quic.get_timer() or deadline
@@ -62,7 +72,11 @@ def _events(
         while event := quic.next_event():
             if isinstance(event, ConnectionTerminated):
                 raise Ended(event.reason_phrase or f"QUIC error {event.error_code}")
+            if isinstance(event, HandshakeCompleted):
+                deadline, connected = time.monotonic() + _ANSWER, True
             yield from http.handle_event(event)
+    if connected:
+        raise Ended(f"connected, and no answer within {_ANSWER} s: the service behind is slow or down")
     raise TimeoutError(f"no answer within {_PATIENCE} s")
 
 

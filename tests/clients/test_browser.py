@@ -32,6 +32,11 @@ SITE = """
 	respond /page "{$PAGE}"
 	respond /soon 429
 	respond /closed 403
+	handle /slow {
+		reverse_proxy 127.0.0.1:1 {
+			lb_try_duration 3s
+		}
+	}
 	respond "fine"
 """
 CONFIG = "{\n\tadmin off\n\tlocal_certs\n\tskip_install_trust\n\thttp_port %s\n\thttps_port %s\n}\nok.example.org {%s}\n"
@@ -154,6 +159,17 @@ def test_nothing_that_listens_is_said_for_tcp_and_is_out_of_reach_for_udp(
             visitor.get("/", over="HTTP/3")
         with pytest.raises(Failed, match=r"^WebSocket: "), visitor.websocket("/cable"):
             pass
+
+
+def test_a_slow_service_is_not_taken_for_a_port_that_is_shut(
+    visitor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http3, "_PATIENCE", 2)  # to connect, which does not wait for the service
+    assert visitor.get("/slow", over="HTTP/3").status == 502
+    monkeypatch.setattr(http3, "_ANSWER", 1)
+    said = r"^HTTP/3: connected, and no answer within 1 s: the service behind is slow or down$"
+    with pytest.raises(Failed, match=said):
+        visitor.get("/slow", over="HTTP/3")
 
 
 def test_what_is_not_in_vault_is_said(visitor: Browser) -> None:
