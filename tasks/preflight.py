@@ -211,6 +211,7 @@ def _sizes(machine: Machine, chosen: tuple[Service, ...], images: str) -> Iterat
         fewer = f"; these would fit: {fit}" if fit else ""
         yield f"memory: {machine.memory_mb} MB, and the chosen services need {need.memory_mb} MB{disk.LARGER}{fewer}"
     if machine.cpus < need.cpus:
-        yield f"cpus: {machine.cpus}, and the largest container needs {need.cpus:g}{disk.LARGER}"
+        wide = sizing.wider(chosen, machine.cpus)
+        yield f"cpus: {machine.cpus}, and the largest container needs {need.cpus:g} ({wide}){disk.LARGER}"
     containers = sum(len(service.containers) for service in chosen)
     yield from disk.problems(machine, round(need.disk_gb * 1024), containers, images)

@@ -49,10 +49,12 @@ def hosts_table() -> str:
         cells = (_fitting(services, round(gb * 1000 * _KERNELS_SHARE)) for services in chosen.values())
         rows.append(f"| {gb} GB | {' | '.join(cells)} |")
     needs = (sizing.demand(services) for services in chosen.values())
-    rows.append(
-        f"| needed by everything | {' | '.join(f'{item.memory_mb} MB, {math.ceil(item.disk_gb)} GB of disk' for item in needs)} |"
-    )
+    rows.append(f"| needed by everything | {' | '.join(map(_need, needs))} |")
     return "\n".join(rows)
+
+
+def _need(size: catalogue.Size) -> str:
+    return f"{size.memory_mb} MB, {math.ceil(size.cpus)} CPUs, {math.ceil(size.disk_gb)} GB of disk"
 
 
 def _fitting(services: tuple[Service, ...], memory_mb: int) -> str:

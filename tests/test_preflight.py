@@ -60,7 +60,15 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     ({"memory_mb": NEED}, []),
-    ({"cpus": 1}, [f"cpus: 1, and the largest container needs 2{LARGER}"]),
+    (
+        {"cpus": 1},
+        [
+            (
+                "cpus: 1, and the largest container needs 2 (postgres, odoo; lowered by overrides.postgres.cpus, "
+                f"overrides.odoo.cpus){LARGER}"
+            )
+        ],
+    ),
     (
         {"disk_free_mb": DISK - 1},
         [f"disk: {DISK - 1} MB free below /var/lib, and {DISK} MB are needed{LARGER}"],

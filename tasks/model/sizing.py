@@ -57,6 +57,14 @@ def _passes(service: Service, container: Container) -> bool:
     return container.job or service.rollout == "rolling"
 
 
+def wider(services: Iterable[Service], cpus: int) -> str:
+    """The containers whose limits are above so many cores, which Docker refuses, and the settings that lower them."""
+    found = [(service, item) for service in services for item in service.containers if item.size.cpus > cpus]
+    lower = [f"overrides.{service.name}.cpus" for service, item in found if item is service.main]
+    names = ", ".join(item.name for _, item in found)
+    return f"{names}; lowered by {', '.join(lower)}" if lower else names
+
+
 def fitting(services: Iterable[Service], memory_mb: int) -> tuple[Service, ...]:
     """Those of the services that fit into so much memory: without the largest that no other stands on; none if that is not enough."""
     chosen = tuple(services)

@@ -150,7 +150,7 @@ def test_a_host_that_cannot_take_the_services_is_refused_with_every_reason(refus
     assert found == [
         "system: arch 99 is not supported; use one of: debian 12, 13; ubuntu 22.04, 24.04, 26.04",
         f"memory: {memory} MB, and the chosen services need 1000400 MB: {larger}",
-        f"cpus: {cpus}, and the largest container needs 500: {larger}",
+        f"cpus: {cpus}, and the largest container needs 500 (redis; lowered by overrides.redis.cpus): {larger}",
         f"disk: … MB free below /var/lib/docker, and 102404966 MB are needed: {larger}",
         "clock: … s ahead: set it (timedatectl set-ntp true)",
     ]

@@ -156,3 +156,12 @@ def test_postgres_and_odoo_are_set_to_their_limits(
     # Odoo's own defaults, below which wkhtmltopdf, whose QtWebKit reserves 1 GiB, cannot print.
     soft = setting(odoo, "limit_memory_soft")
     assert (soft >= 2147483648, hard >= 2684354560, hard > soft) == (True, True, True)
+
+
+def test_what_a_host_has_too_few_cores_for_is_named_with_what_lowers_it() -> None:
+    wide = a_service("wide", 100)
+    job = replace(wide.main, name="wide-prepare", size=Size(memory_mb=10, cpus=4))
+    assert sizing.wider([replace(wide, containers=(wide.main, job))], 2) == "wide-prepare"
+    assert sizing.wider([a_service("a", 1), a_service("b", 1)], 0) == (
+        "a, b; lowered by overrides.a.cpus, overrides.b.cpus"
+    )
