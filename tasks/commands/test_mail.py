@@ -4,20 +4,25 @@
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 
 from pydantic import TypeAdapter, ValidationError
 from pyinfra import logger
 
+from tasks import secrets
 from tasks.clients import mail as client
 from tasks.clients.vault_values import lost, to_be_given, values
-from tasks.model.catalogue import Container
+from tasks.facts import DockerFact
+from tasks.model.catalogue import Container, Service
 from tasks.model.domain_types import Email
+from tasks.model.given import given
 from tasks.model.mail import NAME, PATH
 from tasks.model.stack import Mail
 from tasks.model.targets import target
 from tasks.rendering.render import image
 from tasks.rendering.templates import HOME
-from tasks.run import Commands, Refused, executing, host, operation, services, stack
+from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
 # Services whose images have Python, the smaller one first.
 _PYTHON = ("vault-auth-validator", "odoo")
@@ -50,7 +55,30 @@ def delivered(to: str) -> client.Outcome:
     outcome = client.send(image(_with_python()), program, _mail(), password, to or _mail().sender)
     if problem := client.problem(_mail(), outcome):
         raise Refused(problem)
+    if waiting := list(untold()):
+        line = (
+            f"mail: this is what the next deploy gives {', '.join(waiting)}: other secrets are in Vault than those that they "
+            f"were started with ({target('deploy')})"
+        )
+        host().log_styled(line, fg="yellow", log_func=logger.warning)
     return outcome
+
+
+def untold() -> Iterator[str]:
+    """The services that send with the password, and have other secrets than Vault; or none yet."""
+    found = known(DockerFact).containers
+    for service in services():
+        if (PATH, NAME) in given([service]):
+            there = found.get(service.main.name)
+            if there is None or there.secrets_digest != _digest(service):
+                yield service.title
+
+
+def _digest(service: Service) -> str:
+    """Of what Vault holds; empty where the next deploy makes some of it first."""
+    with suppress(LookupError):
+        return secrets.digest(service)
+    return ""
 
 
 def _mail() -> Mail:
