@@ -45,10 +45,14 @@ def run() -> None:
 @operation
 def databases() -> Commands:
     """Roles with their passwords, databases with their owners and extensions; nobody else may connect."""
-    if secrets.to_come() or not (executing() or _runs()):
-        yield "true"  # planning on a host where no Postgres runs, or with secrets that are still to be made
-        return
     owned = [(service, database) for service in services() for database in service.databases]
+    passwords = (
+        ("postgres", "POSTGRES_PASSWORD"),
+        *((item.name, database.secret) for item, database in owned),
+    )
+    if secrets.to_come(*passwords) or not (executing() or _runs()):
+        yield "true"  # planning on a host where no Postgres runs, or with passwords that are still to be made
+        return
     found = known(DatabasesFact, tuple(database.name for _, database in owned if database.extensions))
     if not found:
         raise Refused("Postgres runs but its own psql cannot log in; see `docker logs postgres`")

@@ -8,13 +8,10 @@ import hashlib
 import hmac
 import json
 import re
-import secrets as random
-import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from urllib.parse import quote
 
-import bcrypt
 from pyinfra import logger
 
 from tasks.clients import vault_session, vault_values
@@ -23,6 +20,7 @@ from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
 from tasks.model.catalogue import Secret, Service
 from tasks.model.given import place
+from tasks.model.made import generated
 from tasks.model.shapes import shown
 from tasks.operations import files
 from tasks.rendering.render import SECRETS, SECRETS_VARIABLE
@@ -45,7 +43,6 @@ from tasks.run import (
 OWN_PATH = "smarteros"
 DIGEST_KEY = Secret("DIGEST_KEY", kind="hex", length=64)
 
-_ALPHANUMERIC = string.ascii_letters + string.digits
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -71,7 +68,11 @@ def filled() -> Commands:
         raise Refused(vault_values.to_be_given(lost))
     found = together(*(partial(vault_values.versioned, path) for path in wanted()))
     for (path, declared), (present, version) in zip(wanted().items(), found, strict=True):
-        if missing := generated(declared, present):
+        try:
+            missing = generated(declared, present)
+        except envfile.Impossible as error:
+            raise Refused(f"{stack().vault_mount}/{path}#{error}") from None
+        if missing:
             yield step(partial(_write, path, {**present, **missing}, version))
 
 
@@ -86,15 +87,25 @@ def _planning_without_vault() -> bool:
     return False
 
 
-def to_come() -> bool:
-    """Whether this is only a plan, of a run that will make secrets first: nothing can be compared with them yet."""
+def to_come(*needed: tuple[str, str]) -> bool:
+    """Whether this is only a plan, of a run that will make some of these (path and name) first: nothing can be compared with
+    them yet.
+    """
     if _planning_without_vault():
         return True
-    declared = ((path, secret.name) for path, secrets in wanted().items() for secret in secrets)
-    lost = [f"{path}#{name}" for path, name in declared if name not in values(path)]
+    lost = [
+        f"{path}#{name}" for path, name in ((OWN_PATH, DIGEST_KEY.name), *needed) if name not in values(path)
+    ]
     if lost and executing():
         raise Refused(f"Vault has not kept {stack().vault_mount}/{lost[0]}, which was written to it")
     return bool(lost)
+
+
+def _made_of(service: Service) -> Iterator[tuple[str, str]]:
+    """Path and name of each secret of ours that its env file is made of."""
+    yield from ((service.name, each.name) for each in service.secrets if each.kind != "given")
+    if service.name == "redis":
+        yield from ((item.name, item.redis.secret) for item in services() if item.redis)
 
 
 def _write(path: str, full: dict[str, str], version: int) -> None:
@@ -102,41 +113,18 @@ def _write(path: str, full: dict[str, str], version: int) -> None:
     recall(("secrets", path))
 
 
-def generated(declared: tuple[Secret, ...], present: Mapping[str, str]) -> dict[str, str]:
-    """Values for the declared secrets that are not present; a hash is made from the value it is of."""
-    made: dict[str, str] = {}
-    for secret in declared:
-        if secret.name not in present:
-            made[secret.name] = _generate(secret, {**present, **made})
-    return made
-
-
-def _generate(secret: Secret, others: Mapping[str, str]) -> str:
-    if secret.kind == "bcrypt":
-        try:
-            return bcrypt.hashpw(others[secret.of].encode(), bcrypt.gensalt(rounds=12)).decode()
-        except ValueError as error:
-            raise Refused(f"{secret.name} cannot be made of {secret.of}: {error}") from None
-    if secret.kind == "hex":
-        return random.token_hex(secret.length // 2)
-    if secret.kind == "password":
-        return "Aa1!" + _token(secret.length - 4)
-    return _token(secret.length)
-
-
-def _token(length: int) -> str:
-    return "".join(random.choice(_ALPHANUMERIC) for _ in range(length))
-
-
 @operation
 def rendered() -> Commands:
     """All env files that differ, in one command."""
-    if to_come():
+    if _planning_without_vault():
         yield "true"
         return
-    texts = {f"{item.name}.env": env_text(item) for item in services() if item.secrets}
+    whole = [item for item in services() if item.secrets and not to_come(*_made_of(item))]
+    texts = {f"{item.name}.env": env_text(item) for item in whole}
     remember("not told", lambda: _warn_of_untold(texts))
     yield from files.secret_files(texts)
+    if len(whole) < len([item for item in services() if item.secrets]):
+        yield "true"  # planning, with secrets that are still to be made
 
 
 def _warn_of_untold(texts: Mapping[str, str]) -> None:
@@ -152,16 +140,20 @@ def _warn_of_untold(texts: Mapping[str, str]) -> None:
 
 def coming(service: Service) -> str:
     """The digest of its secrets that containers will have to show; empty where this is no plan or Vault tells nothing yet."""
-    told = service.secrets and not executing() and not to_come()
-    return digest(service) if told else ""
+    if not service.secrets or executing() or _planning_without_vault():
+        return ""
+    counted = (each for each in _made_of(service) if each != (service.name, _uncounted(service)))
+    return "to come" if to_come(*counted) else digest(service)
 
 
 def digest(service: Service) -> str:
     """Tells whether a container was made from these secrets. It need not be made anew for what only its first admin is made with."""
-    counted = _all(service)
-    if service.admin and not service.admin.restored:
-        counted.pop(service.admin.secret, None)
-    return keyed_digest(counted)
+    return keyed_digest({name: value for name, value in _all(service).items() if name != _uncounted(service)})
+
+
+def _uncounted(service: Service) -> str:
+    """The name of what only its first admin is made with."""
+    return service.admin.secret if service.admin and not service.admin.restored else ""
 
 
 def _all(service: Service) -> dict[str, str]:

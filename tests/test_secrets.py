@@ -19,6 +19,7 @@ from tasks import secrets
 from tasks.clients import vault_values
 from tasks.commands import give_secrets
 from tasks.model.catalogue import Container, Health, Secret, Service, Size
+from tasks.model.made import generated
 from tasks.run import Refused, remember, services
 from tests.fake import commands, fake
 from tests.openbao import OpenBao, running_openbao
@@ -50,26 +51,26 @@ def planned() -> Iterator[FunctionCommand]:
 
 def test_generated_secrets_have_their_kinds_length_and_alphabet() -> None:
     declared = (Secret("TOKEN", length=40), Secret("HEX", kind="hex", length=64))
-    made = secrets.generated(declared, {})
+    made = generated(declared, {})
     assert (len(made["TOKEN"]), made["TOKEN"].isalnum(), made["TOKEN"].isascii()) == (40, True, True)
     assert (len(made["HEX"]), set(made["HEX"]) <= set("0123456789abcdef")) == (64, True)
 
 
 def test_no_two_generated_secrets_are_equal() -> None:
     declared = tuple(Secret(f"S{number}", length=24) for number in range(200))
-    assert len(set(secrets.generated(declared, {}).values())) == 200
+    assert len(set(generated(declared, {}).values())) == 200
 
 
 def test_only_what_is_missing_is_generated() -> None:
     declared = (Secret("OLD"), Secret("EMPTY"), Secret("NEW"))
-    assert list(secrets.generated(declared, {"OLD": "kept", "EMPTY": "", "EXTRA": "x"})) == ["NEW"]
+    assert list(generated(declared, {"OLD": "kept", "EMPTY": "", "EXTRA": "x"})) == ["NEW"]
 
 
 def test_a_hash_is_of_the_present_or_of_the_just_generated_password() -> None:
     declared = (Secret("PASSWORD"), Secret("HASH", kind="bcrypt", of="PASSWORD"))
-    both = secrets.generated(declared, {})
+    both = generated(declared, {})
     assert bcrypt.checkpw(both["PASSWORD"].encode(), both["HASH"].encode())
-    only = secrets.generated(declared, {"PASSWORD": "present"})
+    only = generated(declared, {"PASSWORD": "present"})
     assert bcrypt.checkpw(b"present", only.pop("HASH").encode())
     assert only == {}
 
@@ -326,3 +327,57 @@ def test_a_first_admins_password_makes_no_container_anew_and_a_run_says_that_it_
         list(secrets.rendered._inner())  # type: ignore[attr-defined]
     said = "metabase#ADMIN_PASSWORD has changed in Vault, and Metabase KPI is not told: where you have not changed it there yet, do"
     assert (said in caplog.text) is warned
+
+
+N8N = {
+    "N8N_ENCRYPTION_KEY": "a",
+    "DB_POSTGRESDB_PASSWORD": "b",
+    "N8N_OWNER_PASSWORD": "c",
+    "N8N_INSTANCE_OWNER_PASSWORD_HASH": "d",
+}
+HELD = {**KEY, "postgres": {"POSTGRES_PASSWORD": "p"}, "metabase": METABASE, "n8n": N8N}
+HASHLESS = {name: value for name, value in N8N.items() if not name.endswith("_HASH")}
+
+
+@contextmanager
+def plan(
+    held: Mapping[str, Mapping[str, str]], responses: Mapping[str, list[str]] | None = None
+) -> Iterator[dict[str, str]]:
+    """What each service's containers will have to show, in a plan that has read these values."""
+    settings: dict[str, Any] = {"vault_address": "https://vault.example", "services": CHOSEN}
+    with fake(responses or {}, executing=False, **settings):
+        for path, each in held.items():
+            remember(("secrets", path), partial(tuple, (each, 1)))
+        remember("vault", lambda: (None, float("inf")))
+        yield {item.name: secrets.coming(item) for item in services()}
+
+
+def test_a_secret_that_is_to_come_is_about_its_own_service_alone() -> None:
+    with plan(HELD) as before:
+        pass
+    with plan({**HELD, "n8n": HASHLESS, "metabase": {**METABASE, "MB_DB_PASS": "new"}}) as after:
+        assert commands(secrets.rendered)[-1] == "true"
+        assert len(commands(secrets.rendered)) == 2
+    assert after["postgres"] == before["postgres"]
+    assert after["metabase"] not in ("", before["metabase"])
+    assert after["n8n"] == "to come"
+
+
+def test_what_is_to_come_for_a_first_admin_alone_makes_no_container_anew() -> None:
+    with plan(HELD) as before:
+        pass
+    kept = {name: value for name, value in METABASE.items() if name != "ADMIN_PASSWORD"}
+    with plan({**HELD, "metabase": kept}) as after:
+        assert after == before
+
+
+def test_a_first_admins_changed_password_is_named_beside_what_is_to_come(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with plan(HELD) as before:
+        pass
+    responses = {"docker ps -aq": [f"e|metabase|{before['metabase']}"]}
+    held = {**HELD, "n8n": HASHLESS, "metabase": {**METABASE, "ADMIN_PASSWORD": "new"}}
+    with plan(held, responses):
+        commands(secrets.rendered)
+    assert "metabase#ADMIN_PASSWORD has changed in Vault, and Metabase KPI" in caplog.text

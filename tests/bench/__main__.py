@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 
-from tasks import secrets
 from tasks.model import catalogue, envfile
+from tasks.model.made import generated
 from tasks.operations import daemon, needed
 from tasks.operations.files import archive
 from tasks.rendering import host_files, render
@@ -191,7 +191,7 @@ def first_variables() -> dict[str, str]:
     services = load(stack)
     image = {service.name: render.image(service.main) for service in services}
     files = render.tree(stack)
-    made = {service.name: secrets.generated(service.secrets, {}) for service in services}
+    made = {service.name: generated(service.secrets, {}) for service in services}
     return {
         "DAEMON": json.dumps(daemon.OURS),
         "PACKAGES": " ".join((*needed.PACKAGES, "nftables")),

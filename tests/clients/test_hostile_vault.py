@@ -23,6 +23,8 @@ from tasks.clients.vault_kept import Kept, keep, kept
 from tasks.clients.vault_session import foreseen
 from tasks.connection import tunnel_http
 from tasks.model.catalogue import Service
+from tasks.model.envfile import Impossible
+from tasks.model.made import generated
 from tasks.operations import vault_policies
 from tasks.run import Refused, host, services
 from tests.fake import commands, fake
@@ -248,10 +250,8 @@ def test_secrets_that_are_no_text_are_refused(values: Any, why: str, tmp_path: P
 
 def test_a_password_that_cannot_be_hashed_is_refused(tmp_path: Path) -> None:
     answer = Answer({"data": {"data": {"N8N_OWNER_PASSWORD": "x" * 100}, "metadata": {"version": 3}}})
-    with talking(tmp_path, CONFIGURED, data=answer), pytest.raises(Refused) as error:
-        secrets.generated(
-            next(item for item in services() if item.name == "n8n").secrets, vault_values.values("n8n")
-        )
+    with talking(tmp_path, CONFIGURED, data=answer), pytest.raises(Impossible) as error:
+        generated(next(item for item in services() if item.name == "n8n").secrets, vault_values.values("n8n"))
     assert str(error.value).startswith(
         "N8N_INSTANCE_OWNER_PASSWORD_HASH cannot be made of N8N_OWNER_PASSWORD: "
     )
