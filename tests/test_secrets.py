@@ -239,7 +239,7 @@ def test_one_that_is_named_is_asked_for_and_what_is_made_of_it_is_made_anew(
     first = stored(bao, "n8n")
     for name in ("n8n#N8N_OWNER_PASSWORD", "metabase#ADMIN_PASSWORD"):
         monkeypatch.setenv("SMARTEROS_SECRET", name)
-        monkeypatch.setattr("sys.stdin", io.StringIO(f"new of {name}\n"))
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"new 1 of {name}\n"))
         give_secrets._asked.cache_clear()
         with fake({}, **settings) as host:
             assert [perform(host, step) for step in commands(give_secrets.written)] == [True]
@@ -258,7 +258,7 @@ def test_one_that_is_named_is_asked_for_and_what_is_made_of_it_is_made_anew(
         "N8N_INSTANCE_OWNER_PASSWORD_HASH",
     }
     assert bcrypt.checkpw(
-        b"new of n8n#N8N_OWNER_PASSWORD", second["N8N_INSTANCE_OWNER_PASSWORD_HASH"].encode()
+        b"new 1 of n8n#N8N_OWNER_PASSWORD", second["N8N_INSTANCE_OWNER_PASSWORD_HASH"].encode()
     )
 
 
@@ -272,6 +272,23 @@ def test_one_that_is_named_is_asked_for_and_what_is_made_of_it_is_made_anew(
 def test_what_may_not_change_and_what_is_not_there_are_refused(name: str, said: str) -> None:
     with fake({}), pytest.raises(Refused, match=said):
         give_secrets.wanted(name)
+
+
+def test_what_its_program_would_end_for_is_refused_and_the_target_named(
+    bao: OpenBao, external: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SMARTEROS_SECRET", "vault-auth-validator#SESSION_KEY")
+    monkeypatch.setattr("sys.stdin", io.StringIO("xyz\n"))
+    before = {"SESSION_KEY": "0f" * 32}
+    bao.call("POST", "secret/data/vault-auth-validator", {"data": before})
+    give_secrets._asked.cache_clear()
+    with fake({}, **{**external, "services": ["vault-auth-validator"]}) as host:
+        assert [perform(host, step) for step in commands(give_secrets.written)] == [False]
+    assert stored(bao, "vault-auth-validator") == before
+    assert (
+        "secret/vault-auth-validator#SESSION_KEY has to have exactly 64 hexadecimal digits (`openssl rand -hex 32` makes them): "
+        "nothing is written; `make give-secrets NAME=vault-auth-validator#SESSION_KEY` asks again"
+    ) in caplog.text
 
 
 METABASE = {"MB_DB_PASS": "a", "MB_ENCRYPTION_SECRET_KEY": "b", "ADMIN_PASSWORD": "c"}

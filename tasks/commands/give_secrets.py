@@ -15,8 +15,10 @@ from tasks.clients import vault_session
 from tasks.clients.vault_values import versioned
 from tasks.commands.named import asked, known_places, unknown
 from tasks.model.envfile import Impossible, encode
+from tasks.model.fitting import lacks
 from tasks.model.given import given
 from tasks.model.rotation import Place
+from tasks.model.targets import target
 from tasks.run import Commands, Refused, executing, host, operation, recall, services, stack, step
 
 
@@ -39,7 +41,7 @@ def written() -> Commands:
         present, version = versioned(place.path)
         where = f"{stack().vault_mount}/{place}"
         value = _asked(where, there=bool(present.get(place.name)), twice=bool(asked()))
-        _check(where, place.name, value)
+        _check(where, place, value)
         if value and value != present.get(place.name):
             kept = {name: text for name, text in present.items() if name not in place.made}
             yield step(partial(_write, place, {**kept, place.name: value}, version))
@@ -94,8 +96,13 @@ def _typed(question: str) -> str:
         return ""
 
 
-def _check(where: str, name: str, value: str) -> None:
+def _check(where: str, place: Place, value: str) -> None:
+    """Raises Refused for what no environment can hold, and for what its program would end for, or not take."""
     try:
-        encode({name: value})
+        encode({place.name: value})
     except Impossible as error:
         raise Refused(f"{where}: {error}") from None
+    if value and (missing := [*lacks(place, value)]):
+        raise Refused(
+            f"{where} has to have {' and '.join(missing)}: nothing is written; {target(f'give-secrets NAME={place}')} asks again"
+        )

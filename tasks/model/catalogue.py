@@ -30,6 +30,7 @@ class Secret:
     forms ask for; hex: ``length`` hexadecimal digits; bcrypt: the bcrypt hash of the secret named ``of``; given: never
     made, a person writes it into Vault, at ``of`` (path#name) where several services share it.
     lasting: what is lost when it changes, where that cannot be undone. signs: whether people's sessions end with it.
+    least, asks: how many characters its program takes at least, and a sign of each class that it asks for, of ``Aa1!``.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Secret:
     of: str = ""
     lasting: str = ""
     signs: bool = False
+    least: int = 0
+    asks: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ Way = Literal["deploy", "signs", "first", "owner", "lasting", "ours"]
 
 @dataclass(frozen=True)
 class Place:
-    """One secret in Vault. lost: what would be lost with it. made: the names beside it that are made from it."""
+    """One secret in Vault. lost: what would be lost with it. made: the names beside it that are made from it. secret: as the
+    catalogue has it. role: whether it is the password of a role of PostgreSQL's.
+    """
 
     path: str
     name: str
@@ -22,6 +24,8 @@ class Place:
     lost: str = ""
     made: tuple[str, ...] = ()
     service: str = ""  # the title of its service
+    secret: Secret | None = None
+    role: bool = False
 
     def __str__(self) -> str:
         """As it is written everywhere: path#name."""
@@ -37,7 +41,8 @@ def places(services: Iterable[Service]) -> dict[str, Place]:
 def _place(service: Service, secret: Secret) -> Place:
     made = tuple(each.name for each in service.secrets if each.kind == "bcrypt" and each.of == secret.name)
     path, name = place(service.name, secret) if secret.kind == "given" else (service.name, secret.name)
-    return Place(path, name, _way(service, secret), secret.lasting, made, service.title)
+    role = service.name == "postgres" or secret.name in {database.secret for database in service.databases}
+    return Place(path, name, _way(service, secret), secret.lasting, made, service.title, secret, role)
 
 
 def _way(service: Service, secret: Secret) -> Way:

@@ -65,7 +65,7 @@ def describe(stack: Stack) -> Service:
         secrets=(
             Secret("DATABASE_PASSWORD"),
             Secret("APP_SECRET", length=48, signs=True),
-            Secret(admin.secret, kind="password", length=24),
+            Secret(admin.secret, kind="password", length=24, least=4),
         ),
         composed={
             "DATABASE_URL": "postgres://botpress:{DATABASE_PASSWORD}@postgres:5432/botpress",

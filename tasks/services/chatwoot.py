@@ -83,7 +83,7 @@ def describe(stack: Stack) -> Service:
             Secret("ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY", length=32, lasting=_ENCRYPTED),
             Secret("ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY", length=32, lasting=_ENCRYPTED),
             Secret("ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT", length=32, lasting=_ENCRYPTED),
-            Secret("ADMIN_PASSWORD", kind="password", length=24),
+            Secret("ADMIN_PASSWORD", kind="password", length=24, least=6, asks="Aa1!"),
             *password(stack, "SMTP_PASSWORD"),
         ),
         composed={"REDIS_URL": "redis://chatwoot:{REDIS_PASSWORD}@redis:6379/0"},

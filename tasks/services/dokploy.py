@@ -42,7 +42,7 @@ def describe(stack: Stack) -> Service:
         secrets=(
             Secret("DATABASE_PASSWORD"),
             Secret("BETTER_AUTH_SECRET", length=48, lasting="second factors"),
-            Secret("ADMIN_PASSWORD", kind="password", length=24),
+            Secret("ADMIN_PASSWORD", kind="password", length=24, least=8),
         ),
         composed={"DATABASE_URL": "postgres://dokploy:{DATABASE_PASSWORD}@postgres:5432/dokploy"},
         containers=(

@@ -59,7 +59,7 @@ def describe(stack: Stack) -> Service:
         secrets=(
             Secret("MB_DB_PASS"),
             Secret("MB_ENCRYPTION_SECRET_KEY", length=48, lasting="connections to databases"),
-            Secret("ADMIN_PASSWORD", kind="password", length=24),
+            Secret("ADMIN_PASSWORD", kind="password", length=24, least=6, asks="1"),
             *password(stack, "MB_EMAIL_SMTP_PASSWORD"),
         ),
         containers=(
