@@ -16,6 +16,7 @@ from tasks.model.catalogue import (
     Service,
     Size,
     Volume,
+    domains,
 )
 from tasks.model.mail import password
 from tasks.model.stack import Stack
@@ -48,25 +49,22 @@ _PUBLIC = _paths(
     # Whoever has a login for the portal: how it is got, used and left.
     "/web/login /web/login/totp /web/login_successful /web/signup /web/reset_password /web/session/logout /auth_oauth/signin /auth/passkey/start-auth",
     # A website's own.
-    "/website/action/* /website/country_infos/* /website/form/* /website/get_current_currency /website/google_maps_api_key /website/image/*",
-    "/website/info /website/lang/* /website/save_session_layout_mode /website/search/* /website/snippet/autocomplete /website/snippet/filter_templates",
-    "/website/snippet/filters /website/social/* /website/translations/* /pages/* /model/* /contactus* /aboutus /terms /privacy /cookie-policy",
-    "/google_map",
-    # The portal, and what is paid.
+    "/website/action/* /website/country_infos/* /website/form/* /website/get_current_currency /website/google_maps_api_key /website/image/* /website/info",
+    "/website/lang/* /website/save_session_layout_mode /website/search/* /website/snippet/autocomplete /website/snippet/filter_templates",
+    "/website/snippet/filters /website/social/* /website/translations/* /pages/* /model/* /contactus* /aboutus /terms /privacy /cookie-policy /google_map",
+    # The portal, what is paid, the shop, what is ordered at a table.
     "/my/* /portal/* /mail/chatter_init /mail/chatter_fetch /mail/chatter_post /mail/view /mail/unfollow /mail/avatar/* /rate/* /payment/*",
-    "/invoice/transaction/* /donation/* /website_payment/*",
-    # The shop, and what is ordered at a table.
-    "/shop/* /coupon/* /autocomplete/* /sale/create_product_variant /sale/get_combination_info_website",
-    "/sale_product_configurator/optional_product_items_website /sale_product_configurator/show_advanced_configurator_website /website_sale/*",
-    "/website_sale_mrp/* /website_sale_delivery_mondialrelay/* /website_sale_mondialrelay/* /pos/ticket/* /pos/pay/* /pos-self/* /pos-self-order/*",
-    "/kiosk/payment/*",
+    "/invoice/transaction/* /donation/* /website_payment/* /shop/* /coupon/* /autocomplete/* /sale/create_product_variant",
+    "/sale/get_combination_info_website /sale_product_configurator/optional_product_items_website",
+    "/sale_product_configurator/show_advanced_configurator_website /website_sale/* /website_sale_mrp/* /website_sale_delivery_mondialrelay/*",
+    "/website_sale_mondialrelay/* /pos/ticket/* /pos/pay/* /pos-self/* /pos-self-order/* /kiosk/payment/*",
     # Events, blogs, forums, courses, surveys, jobs, groups, who is listed, what is shared.
     "/event/* /events/* /event_sponsor/* /event_track/* /blog/* /forum/* /profile/* /slides/* /slides_survey/slide/get_certification_url /survey/* /s/*",
     "/jobs/* /website_hr_recruitment/* /group/* /groups/* /customers/* /partners/* /members/* /cards/* /dashboard/* /website_mail/*",
     "/website_twitter/get_favorites /jitsi/*",
     # Links in mails and text messages.
-    "/r/* /mail/track/* /mail/mailing/* /mailing/* /unsubscribe_from_list /website_mass_mailing/* /sms/* /digest/*/unsubscribe*",
-    "/calendar/join_videocall/* /calendar/meeting/accept /calendar/meeting/decline /calendar/meeting/view /calendar/recurrence/*",
+    "/r/* /mail/track/* /mail/mailing/* /mailing/* /unsubscribe_from_list /website_mass_mailing/* /sms/* /digest/*/unsubscribe* /calendar/join_videocall/*",
+    "/calendar/meeting/accept /calendar/meeting/decline /calendar/meeting/view /calendar/recurrence/*",
     # Webhooks; those of payments stand below /payment.
     "/web/hook/* /pos_adyen/notification /pos_mollie/webhook /qfpay/notify /gelato/webhook /peppol/webhook/* /sms_twilio/status/*",
     # The live chat, and meetings that guests are invited to.
@@ -79,12 +77,11 @@ _PUBLIC = _paths(
 _GUARDED = _paths(
     "/doc/* /json/* /odoo/* /onboarding/* /report/static/* /scoped_app/* /stock/static/* /xmlrpc/* /chatbot/*/test /discuss/channel/sub_channel/delete",
     "/discuss/channel/update_avatar /event/init_barcode_interface /im_livechat/conversation/* /im_livechat/session/* /jobs/add /mail/message/translate",
-    "/mail/rtc/channel/upgrade_connection /mailing/get_preview_assets /mailing/mobile/* /payment/*/oauth/* /payment/*/onboarding/* /r /r/*+",
-    "/shop/config/* /shop/product/clear-images /shop/product/extra-images /shop/product/extra-media /shop/product/remove-image",
-    "/shop/product/resequence-image /slides/add_slide /slides/category/* /slides/channel/send_share_email /slides/channel/tag/*",
-    "/slides/get_course_products /slides/prepare_preview /slides/slide/archive /slides/slide/quiz/question_add_or_update",
-    "/slides/slide/toggle_is_preview /slides/tag/search_read /survey/results/* /survey/session/* /survey/test/* /survey/*/certification_preview",
-    "/survey/*/get_certification_preview",
+    "/mail/rtc/channel/upgrade_connection /mailing/get_preview_assets /mailing/mobile/* /payment/*/oauth/* /payment/*/onboarding/* /r /r/*+ /shop/config/*",
+    "/shop/product/clear-images /shop/product/extra-images /shop/product/extra-media /shop/product/remove-image /shop/product/resequence-image",
+    "/slides/add_slide /slides/category/* /slides/channel/send_share_email /slides/channel/tag/* /slides/get_course_products /slides/prepare_preview",
+    "/slides/slide/archive /slides/slide/quiz/question_add_or_update /slides/slide/toggle_is_preview /slides/tag/search_read /survey/results/*",
+    "/survey/session/* /survey/test/* /survey/*/certification_preview /survey/*/get_certification_preview",
 )
 
 
@@ -129,7 +126,9 @@ def describe(stack: Stack) -> Service:
                 image=IMAGE,
                 entrypoint=("python3", "/etc/odoo/first-run"),
                 env_file=True,
-                environment={**_environment(admin), **_mail(stack)},
+                environment=_environment(admin)
+                | _mail(stack)
+                | {"BASE_URL": f"https://{domains(stack, route)[0]}"},
                 files={"odoo": "/etc/odoo"},
                 volumes=_VOLUMES,
                 user="odoo",

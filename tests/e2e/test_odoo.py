@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.e2e.clients import browser, secrets
+from tests.e2e.clients import browser, loopback, secrets
 from tests.e2e.deployment import Deployment
 from tests.proxy import Proxy, running
 
@@ -17,16 +17,82 @@ REPORT = "base.report_irmodulereference"  # the one that Odoo has without any mo
 
 
 def test_a_report_is_printed_as_a_pdf(deployed: Deployment) -> None:
-    given = {
-        "db": "odoo",
-        "login": "ops@smarterbot.cl",
-        "password": secrets(deployed, "odoo")["ADMIN_PASSWORD"],
-    }
     with browser(deployed) as visitor:
-        visitor.post(f"{ODOO}/web/session/authenticate", json={"jsonrpc": "2.0", "params": given})
+        signed_in(deployed, visitor)
         answer: httpx.Response = visitor.get(f"{ODOO}/report/pdf/{REPORT}/1")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/pdf")
     assert answer.content.startswith(b"%PDF-")
+
+
+SETTINGS = {
+    "report.url": "http://127.0.0.1:8069",
+    "web.base.url": ODOO,
+    "web.base.url.freeze": "True",
+}
+
+
+def settings(deployment: Deployment) -> dict[str, str]:
+    """What Odoo takes for its own address, and prints with."""
+    query = "SELECT json_object_agg(key, value) FROM ir_config_parameter WHERE key ~ '^(web.base|report).url'"
+    found: dict[str, str] = json.loads(
+        deployment.sh(f'docker exec postgres psql -U postgres -d odoo -qAtX -c "{query}"')
+    )
+    return found
+
+
+def told(session: httpx.Client) -> set[str]:
+    """What its workers, each of which remembers it, say is Odoo's address."""
+    asked = {
+        "model": "ir.config_parameter",
+        "method": "get_param",
+        "args": ["web.base.url"],
+        "kwargs": {},
+    }
+    call = {"jsonrpc": "2.0", "params": asked}
+    answers = [session.post(f"{ODOO}/web/dataset/call_kw", json=call) for _ in range(20)]
+    return {answer.json()["result"] for answer in answers}
+
+
+def signed_in(deployment: Deployment, session: httpx.Client, url: str = ODOO) -> None:
+    """The session is its administrator's."""
+    given = {
+        "db": "odoo",
+        "login": "ops@smarterbot.cl",
+        "password": secrets(deployment, "odoo")["ADMIN_PASSWORD"],
+    }
+    answer = session.post(
+        f"{url}/web/session/authenticate", json={"jsonrpc": "2.0", "params": given}, timeout=60
+    )
+    assert answer.json()["result"]["is_admin"], answer.text
+
+
+def test_its_own_address_is_its_domain_wherever_its_administrator_signs_in(deployed: Deployment) -> None:
+    assert settings(deployed) == SETTINGS
+    with loopback(deployed.host, 8069) as port, httpx.Client(trust_env=False) as session:
+        signed_in(deployed, session, f"http://127.0.0.1:{port}")
+    assert settings(deployed) == SETTINGS
+
+
+def test_its_address_goes_with_the_domain_and_a_persons_is_kept(deployed: Deployment) -> None:
+    compose = "docker compose -f /root/dkcompose/odoo-deploy.yaml run --rm --no-deps -T"
+    theirs = "UPDATE ir_config_parameter SET value = 'https://theirs.cl' WHERE key = 'web.base.url'"
+    try:
+        with browser(deployed) as session:
+            signed_in(deployed, session)
+            assert told(session) == {ODOO}
+            deployed.sh(f"{compose} -e BASE_URL=https://moved.cl odoo-init", timeout=300)
+            assert told(session) == {"https://moved.cl"}
+        assert settings(deployed) == {**SETTINGS, "web.base.url": "https://moved.cl"}
+        deployed.sh(f'docker exec postgres psql -U postgres -d odoo -qX -c "{theirs}"')
+        deployed.sh(f"{compose} odoo-init", timeout=300)
+        assert settings(deployed) == {**SETTINGS, "web.base.url": "https://theirs.cl"}
+    finally:
+        # As Odoo has it before anybody has decided.
+        undone = "DELETE FROM ir_config_parameter WHERE key IN ('web.base.url.freeze', 'smarteros.base_url')"
+        deployed.sh(f'docker exec postgres psql -U postgres -d odoo -qX -c "{undone}"')
+        deployed.sh(f"{compose} odoo-init", timeout=300)
+    assert settings(deployed) == SETTINGS
+    deployed.unchanged()
 
 
 # Of every module that comes with Odoo, installed or not; the tests' are no one's.

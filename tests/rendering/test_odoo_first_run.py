@@ -16,6 +16,7 @@ from tests.samples import stack
 STACK = stack()
 ODOO = next(item for item in load(STACK) if item.name == "odoo")
 PROGRAM = render.render(STACK, ODOO)["odoo/first-run"]
+URL = "https://erp.smarterbot.cl"
 OPTIONS = "--no-http --workers=0 --max-cron-threads=0 --database=odoo"
 
 # Whether there is a mark, or the module base, is whether there is a file of that name.
@@ -28,10 +29,13 @@ class Cursor:
     def __enter__(self): return self
     def __exit__(self, *error): pass
     def execute(self, query):
-        names = {"smarteros.first_admin": "marked", "ir_mail_server": "server"}
+        names = {"smarteros.first_admin": "marked", "ir_mail_server": "server", "smarteros.base_url": "offered"}
         self.name = next((name for part, name in names.items() if part in query), "base")
+        self.query = query
         if not os.path.exists("base"): raise errors.UndefinedTable
-    def fetchone(self): return (1,) if os.path.exists(self.name) else None
+    def fetchone(self):
+        if not os.path.exists(self.name): return None
+        return (1,) if self.name != "offered" or open(self.name).read() in self.query else None
 def connect(dbname, connect_timeout):
     if os.path.exists("closed"): raise OperationalError("FATAL: no")
     return SimpleNamespace(cursor=Cursor, close=lambda: None)
@@ -42,7 +46,8 @@ echo "$*" >> calls
 case "$*" in
 shell*)
     cat > said
-    if ! grep -q mail_server said; then mv said script; touch marked
+    if grep -q base.url said; then mv said address; printf %s "$BASE_URL" > offered
+    elif ! grep -q mail_server said; then mv said script; touch marked
     else mv said mail; if [ "$MAIL_HOST" ]; then touch server; else rm server; fi; fi ;;
 *) touch base ;;
 esac
@@ -60,7 +65,7 @@ def _container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(**environment: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "first-run"],
-        env={"PATH": f".:{os.environ['PATH']}", **environment}, capture_output=True, text=True, check=False,
+        env={"PATH": f".:{os.environ['PATH']}", "BASE_URL": URL, **environment}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
@@ -70,17 +75,17 @@ def calls() -> list[str]:
 
 
 def test_a_new_database_is_initialised_and_gets_its_admin_and_a_second_run_does_nothing() -> None:
-    both = [f"{OPTIONS} --init=base --without-demo=all --stop-after-init", f"shell {OPTIONS}"]
+    all_of_it = [f"{OPTIONS} --init=base --without-demo=all --stop-after-init", *[f"shell {OPTIONS}"] * 2]
     assert run() == (0, "")
-    assert calls() == both
+    assert calls() == all_of_it
     assert run() == (0, "")
-    assert calls() == both
+    assert calls() == all_of_it
 
 
 def test_a_database_that_was_left_between_the_two_gets_its_admin() -> None:
     Path("base").touch()
     assert run() == (0, "")
-    assert calls() == [f"shell {OPTIONS}"]
+    assert calls() == [f"shell {OPTIONS}"] * 2
 
 
 def test_a_failure_of_odoo_ends_it() -> None:
@@ -102,7 +107,8 @@ class Env(dict[str, Any]):
 
     def __init__(self, login: str, password: str) -> None:
         self.changed: list[Any] = []
-        self.committed = False
+        self.committed = self.signalled = False
+        self.registry = SimpleNamespace(signal_changes=self.signal)
         row = (login, f"hash of {password}")
         self.cr = SimpleNamespace(execute=lambda _query: None, fetchone=lambda: row, commit=self.commit)
         partner = SimpleNamespace(write=self.changed.append)
@@ -115,6 +121,10 @@ class Env(dict[str, Any]):
     def commit(self) -> None:
         """What was changed stays."""
         self.committed = True
+
+    def signal(self) -> None:
+        """Others that run hear of what has been committed."""
+        self.signalled = self.committed
 
 
 def script(login: str, password: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
@@ -142,6 +152,64 @@ def test_a_login_or_password_of_a_person_is_kept(
     login: str, password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert script(login, password, monkeypatch) == [("smarteros.first_admin", "done")]
+
+
+class Parameters(dict[str, str]):
+    """Odoo's settings, as far as the script uses them; one that is empty is not there."""
+
+    def get_param(self, key: str) -> str | bool:
+        """What Odoo answers for one that is not there is False."""
+        return self.get(key, False)
+
+    def set_param(self, key: str, value: str) -> None:
+        """Odoo's name for it."""
+        self[key] = value
+
+
+def addressed(there: dict[str, str], monkeypatch: pytest.MonkeyPatch, url: str = URL) -> dict[str, str]:
+    """What of Odoo's settings is not only ours, once the script has run."""
+    for name in ("base", "marked"):
+        Path(name).touch()
+    assert run(BASE_URL=url) == (0, "")
+    monkeypatch.setenv("BASE_URL", url)
+    env, parameters = Env("x", "y"), Parameters(there)
+    env["ir.config_parameter"] = parameters
+    exec(compile(Path("address").read_text(), "address", "exec"), {"env": env})
+    assert env.signalled
+    assert parameters.pop("smarteros.base_url") == url
+    return parameters
+
+
+OURS = {
+    "web.base.url": URL,
+    "web.base.url.freeze": "True",
+    "report.url": "http://127.0.0.1:8069",
+}
+
+
+@pytest.mark.parametrize(
+    "guessed", ["http://localhost:8069", "http://127.0.0.1:8069", "https://old.example.org"]
+)
+def test_an_address_that_odoo_has_guessed_becomes_its_domain_for_good(
+    guessed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert addressed({"web.base.url": guessed}, monkeypatch) == OURS
+
+
+def test_the_address_goes_with_the_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("offered").write_text(URL)
+    new = "https://odoo.example.org"
+    there = {**OURS, "smarteros.base_url": URL}
+    assert addressed(there, monkeypatch, new) == {**OURS, "web.base.url": new}
+    assert calls() == [f"shell {OPTIONS}"]
+    assert run(BASE_URL=new) == (0, "")
+    assert calls() == [f"shell {OPTIONS}"]
+
+
+@pytest.mark.parametrize("offered", [{}, {"smarteros.base_url": "https://old.example.org"}])
+def test_an_address_of_a_persons_is_kept(offered: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = {**OURS, "web.base.url": "https://shop.example.org", "report.url": "http://odoo:8069"}
+    assert addressed({**theirs, **offered}, monkeypatch) == theirs
 
 
 class Servers:
@@ -201,8 +269,8 @@ def outgoing(
     kinds: tuple[str, ...] = STRICT,
 ) -> list[dict[str, Any]]:
     """The outgoing servers once the script has run with this environment."""
-    Path("base").touch()
-    Path("marked").touch()
+    for name, text in {"base": "", "marked": "", "offered": URL}.items():
+        Path(name).write_text(text)
     if len(there) > 1:
         Path("server").touch()
     assert run(**mail) == (0, "")
