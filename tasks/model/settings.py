@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from tasks.model.catalogue import Describe
 from tasks.model.conflicts import mistakes
 from tasks.model.contradictions import contradictions, meant, mirrors, strings
-from tasks.model.stack import BadSettings, Fork, Mail, McpServer, OpenPort, Override, Stack
+from tasks.model.stack import Backup, BadSettings, Fork, Mail, McpServer, OpenPort, Override, Stack
 from tasks.model.words import hidden, suggestion, wrong
 
 # What pyinfra's own connectors read from host data; every other key has to be a setting of ours.
@@ -26,6 +26,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "mcp_servers": McpServer,
     "forks": Fork,
     "mail": Mail,
+    "backup": Backup,
     "open_ports": OpenPort,
 }
 

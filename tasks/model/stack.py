@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from tasks.model.adopt_types import Adopted
+from tasks.model.backup_types import Bucket, Endpoint, Region, parts
 from tasks.model.domain_types import Address, Directory, Domain, Email
 from tasks.model.image_types import PATH, Image, Repository, Revision
 from tasks.model.mail_types import PORTS, Login, MailHost
@@ -118,6 +119,25 @@ class Mail(_Settings):
         return self.port or PORTS[self.security]
 
 
+class Backup(_Settings):
+    """Where backups go: a bucket of an S3 server. root: what its certificate is checked with, beside public authorities'."""
+
+    endpoint: Endpoint
+    bucket: Bucket
+    region: Region = "us-east-1"
+    root: Pem = ""
+
+    @property
+    def host(self) -> str:
+        """The server's name."""
+        return parts(self.endpoint)[0]
+
+    @property
+    def port(self) -> int:
+        """Where it listens there."""
+        return parts(self.endpoint)[1]
+
+
 class Stack(_Settings):
     """All settings of one inventory. ``group_data/all.py`` says what each is for."""
 
@@ -125,6 +145,7 @@ class Stack(_Settings):
     mirror_zones: Annotated[tuple[Domain, ...], Listed] = ()
     acme_email: Email | None = None
     mail: Mail | None = None
+    backup: Backup | None = None
     acme_directory: Directory = ""
     acme_root: Pem = ""
     trusted_root: OptionalPath = ""
