@@ -13,6 +13,8 @@ from tasks.model.size import Size as Size  # noqa: PLC0414  a word of this vocab
 from tasks.model.stack import Stack
 from tasks.model.visitor import Admin as Admin  # noqa: PLC0414  a word of this vocabulary, too
 from tasks.model.visitor import Users
+from tasks.model.volume import Files as Files  # noqa: PLC0414  a word of this vocabulary
+from tasks.model.volume import Volume as Volume  # noqa: PLC0414  a word of this vocabulary
 
 CORE = "smarter-net"
 TENANTS = "tenants-net"
@@ -56,19 +58,6 @@ class RedisUser:
 
     name: str
     secret: str
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A named Docker volume; ``backup`` puts it into the service's backup set.
-
-    adopted: what it means for the service when it was there before us, with whatever it holds.
-    """
-
-    name: str
-    path: str
-    backup: bool = False
-    adopted: str = "what it holds is used as it is"
 
 
 @dataclass(frozen=True)
@@ -147,6 +136,11 @@ class Container:
     architectures: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def state(self) -> tuple[Volume | Folder, ...]:
+        """All that lasts longer than the container."""
+        return (*self.volumes, *self.folders)
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -163,7 +157,7 @@ class Service:
 
     composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
     mails: what its users miss without the setting ``mail``; empty where that changes nothing.
-    users: what its users do, for ``make check``.
+    users: what its users do, for ``make check``. proof: that its files are those that its database's rows name.
     """
 
     name: str
@@ -182,6 +176,7 @@ class Service:
     metrics: tuple[Metrics, ...] = ()
     mails: str = ""
     users: Users | None = None
+    proof: Files | None = None
 
     @property
     def main(self) -> Container:

@@ -81,7 +81,7 @@ def describe(stack: Stack) -> Service:
                     Volume(
                         "n8n_data",
                         "/home/node/.n8n",
-                        backup=True,
+                        backup="files",
                         adopted="n8n refuses to start when it holds another encryption key than Vault (n8n#N8N_ENCRYPTION_KEY)",
                     ),
                 ),

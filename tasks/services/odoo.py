@@ -10,6 +10,7 @@ from tasks.model.catalogue import (
     Admin,
     Container,
     Database,
+    Files,
     Health,
     Route,
     Secret,
@@ -27,10 +28,10 @@ _VOLUMES = (
     Volume(
         "odoo_data",
         "/var/lib/odoo",
-        backup=True,
+        backup="files",
         adopted="attachments are found there where the database knows them",
     ),
-    Volume("odoo_extra", "/mnt/extra-addons", backup=True),
+    Volume("odoo_extra", "/mnt/extra-addons", backup="files"),
 )
 
 # What staff and programs use. The rest is its website's, its portal's, its payments' and its modules', and any module adds to that. Each
@@ -126,6 +127,12 @@ def describe(stack: Stack) -> Service:
         ),
         admin=admin,
         users=users,
+        # Named by their content (odoo/addons/base/models/ir_attachment.py); each database has a folder of its own.
+        proof=Files(
+            sql="SELECT store_fname, checksum FROM ir_attachment WHERE store_fname IS NOT NULL",
+            root="odoo_data/filestore/{database}",
+            digest="sha1-hex",
+        ),
     )
 
 

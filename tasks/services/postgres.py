@@ -25,7 +25,7 @@ def describe(stack: Stack) -> Service:
                     Volume(
                         "postgres_data",
                         "/var/lib/postgresql/data",
-                        backup=True,
+                        backup="postgres",
                         adopted="its databases and roles stay, roles of ours get the passwords of Vault; data of another major version do not start",
                     ),
                 ),
