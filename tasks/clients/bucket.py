@@ -21,7 +21,7 @@ from botocore.exceptions import (
     HTTPClientError,
     SSLError,
 )
-from requests.certs import where
+from certifi import where
 
 from tasks.model.shapes import shown
 from tasks.model.stack import Backup
@@ -95,7 +95,7 @@ def _trusted(root: str) -> str | None:
     if not root:
         return None
     number, path = tempfile.mkstemp(suffix=".pem")
-    with os.fdopen(number, "w") as file, open(where()) as public:  # noqa: PTH123  a path of requests'
+    with os.fdopen(number, "w") as file, open(where()) as public:  # noqa: PTH123  a path of certifi's
         file.write(f"{public.read()}\n{root}\n")
     return path
 
