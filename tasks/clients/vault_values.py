@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from tasks.clients import vault_session
-from tasks.model.given import given
+from tasks.model.given import asked
 from tasks.model.shapes import shown
 from tasks.run import Refused, remember, services, stack, together
 
@@ -30,14 +30,14 @@ def versioned(path: str) -> tuple[dict[str, str], int]:
 
 def lost() -> list[str]:
     """Path and name of what a person has to give and Vault does not hold. Raises Refused."""
-    wanted = given(services())
+    wanted = asked(services())
     together(*(partial(versioned, path) for path in dict.fromkeys(path for path, _ in wanted)))
     return [f"{path}#{name}" for path, name in wanted if not values(path).get(name)]
 
 
 def refusals() -> Iterator[str]:
     """The same before the first change, where Vault can be asked already; else the phase of the secrets says it."""
-    if not given(services()):
+    if not asked(services()):
         return
     try:
         vault_session.deployer()

@@ -51,7 +51,7 @@ def well() -> Commands:
         logger.info(text)
     wrong = [f"{line.container}: {line.why}: {line.todo}" for line in lines if line.why]
     wrong += machine_problems(found)
-    wrong += firewall_problems(found, stack().networks)
+    wrong += firewall_problems(found, stack().bridges)
     if wrong:
         raise Refused(f"{host().name} is not well:\n" + "\n".join(f"    {text}" for text in wrong))
 

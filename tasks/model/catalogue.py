@@ -19,7 +19,7 @@ from tasks.model.volume import Volume as Volume  # noqa: PLC0414  a word of this
 CORE = "smarter-net"
 TENANTS = "tenants-net"
 
-Phase = Literal["vault", "data", "services", "proxy"]
+Phase = Literal["vault", "data", "services", "proxy", "backup"]
 Rollout = Literal["rolling", "held"]
 Role = Literal["proxies", "data", "apps", "monitoring"]
 
@@ -99,7 +99,8 @@ class Container:
 
     files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
     env_file: whether it gets the service's secrets. job: runs once and must exit 0.
-    build: folder under ``files/`` that its image is built from; fork: the Dockerfile in its fork (forks.py).
+    build: folder under ``files/`` that its image is built from, on top of the image ``base`` where one is named; fork: the
+    Dockerfile in its fork (forks.py). joins: the container in whose network it is, in place of any of its own.
     reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
     as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
     its image exists for, in Docker's words; empty where it exists for all that hosts have.
@@ -130,7 +131,9 @@ class Container:
     stop_signal: str = ""
     job: bool = False
     build: str = ""
+    base: str = ""
     fork: str = ""
+    joins: str = ""
     reloads: bool = False
     replicas: int = 1
     architectures: tuple[str, ...] = ()
@@ -155,6 +158,7 @@ class Metrics:
 class Service:
     """All that is particular to one service.
 
+    policy: what its AppRole may in Vault beside reading its own secrets.
     composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
     mails: what its users miss without the setting ``mail``; empty where that changes nothing.
     users: what its users do, for ``make check``. proof: that its files are those that its database's rows name.
@@ -169,6 +173,7 @@ class Service:
     needs: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    policy: str = ""
     databases: tuple[Database, ...] = ()
     redis: RedisUser | None = None
     composed: Mapping[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from tasks.model.catalogue import Describe
 from tasks.model.conflicts import mistakes
 from tasks.model.contradictions import contradictions, meant, mirrors, strings
+from tasks.model.load import BACKUP
 from tasks.model.stack import Backup, BadSettings, Fork, Mail, McpServer, OpenPort, Override, Stack
 from tasks.model.words import hidden, suggestion, wrong
 
@@ -33,7 +34,7 @@ _MODELS: dict[str, type[BaseModel]] = {
 
 def read(data: Mapping[str, Any], every: Mapping[str, Describe]) -> Stack:
     """Settings → Stack. Raises BadSettings with every mistake. every: the services there are, by name."""
-    names = tuple(every)
+    names = tuple(name for name in every if name != BACKUP)
     try:
         stack = _parse(data, names)
     except BadSettings as error:

@@ -31,6 +31,8 @@ from tasks.model.setting_types import (
 )
 from tasks.model.shapes import shown
 
+BACKUP_NET = "backup-net"
+
 
 class BadSettings(ValueError):
     """Settings that cannot be deployed: one ``path: what is wrong`` line for each mistake, whatever it is about."""
@@ -177,6 +179,11 @@ class Stack(_Settings):
     revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
     swap_gb: Annotated[int, Field(ge=0, le=64, strict=True)] | None = None
     timezone: TimeZone = "UTC"
+
+    @property
+    def bridges(self) -> tuple[str, ...]:
+        """All of Docker's networks that are ours: what copies files away has one of its own, where nobody else is."""
+        return (*self.networks, *((BACKUP_NET,) if self.backup else ()))
 
     def override(self, service: str) -> Override:
         """The overrides of one service, empty when the inventory has none."""

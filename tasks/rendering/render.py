@@ -104,7 +104,8 @@ def image(container: Container) -> str:
     """The image reference; one that is built here is tagged with the digest of its context."""
     if not container.build:
         return container.image
-    return f"{container.image}:{digest(*_flat(context(container.build)))}"
+    base = [container.base] if container.base else []
+    return f"{container.image}:{digest(*_flat(context(container.build)), *base)}"
 
 
 @cache
