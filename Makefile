@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket kit-check lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -85,6 +85,10 @@ test-mail: $(VENV)/ready ## TO=you@example.com: sends a mail as the services do,
 check: $(VENV)/ready ## what users do, done once for each service (or for SERVICE=n8n), leaving nothing behind
 	@$(EXISTS)
 	@SMARTEROS_CHECK="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.check.run
+
+bucket: $(VENV)/ready ## KIT=~/smarteros-kit.json: sets up the bucket for backups, and makes the kit that opens them
+	@$(EXISTS)
+	@KIT="$(KIT)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.bucket.run
 
 undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks for the word yes
 	@$(EXISTS)

@@ -48,6 +48,12 @@ def versioned(any_key: Bucket) -> bool:
         return any_key.call("get_bucket_versioning").get("Status") == "Enabled"
 
 
+def backups(any_key: Bucket) -> bool:
+    """Whether there is anything of a kit's in it. Raises Refused."""
+    with foreseen(any_key.place, "listing"):
+        return bool(any_key.folders() - {"trial/"})
+
+
 def _there(admin: Bucket) -> bool:
     try:
         admin.call("head_bucket")
