@@ -31,6 +31,7 @@ else:
 
 def run() -> None:
     """The command ``make bucket``."""
+    stack()  # wrong settings are said before anything is asked of anybody
     made(name="Bucket | where backups go, and the kit that opens them")
 
 
@@ -157,11 +158,11 @@ def _host_key(admin: bucket.Bucket) -> Iterator[tuple[str, str]]:
 
 
 def _tried(admin: bucket.Bucket, access_key: str, secret_key: str) -> None:
-    for line in (
-        *bucket_rules.remarks(admin),
-        *bucket_trial.tried(admin, bucket.Bucket(admin.place, access_key, secret_key)),
-    ):
+    trial = bucket_trial.tried(admin, bucket.Bucket(admin.place, access_key, secret_key))
+    found = [*bucket_rules.remarks(admin), *trial]
+    for line in found:
         host().log_styled(f"backup: {line}", fg="yellow", log_func=logger.warning)
-    host().log(
-        f"backup: the host's key {access_key} stores and reads; what would destroy backups was tried with it"
-    )
+    if not found:
+        host().log(
+            f"backup: the host's key {access_key} stores and reads; it was refused what would destroy backups"
+        )
