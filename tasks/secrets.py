@@ -22,7 +22,7 @@ from tasks.clients.vault_values import values
 from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
 from tasks.model.catalogue import Secret, Service
-from tasks.model.given import place
+from tasks.model.given import BUCKET, given, place
 from tasks.model.shapes import shown
 from tasks.operations import files
 from tasks.rendering.render import SECRETS, SECRETS_VARIABLE
@@ -41,7 +41,7 @@ from tasks.run import (
     together,
 )
 
-# Our own path beside the services': the key of the digests that containers and roles are compared by.
+# Our own path: the key of the digests that containers and roles are compared by.
 OWN_PATH = "smarteros"
 DIGEST_KEY = Secret("DIGEST_KEY", kind="hex", length=64)
 
@@ -64,7 +64,7 @@ def wanted() -> dict[str, tuple[Secret, ...]]:
 @operation
 def filled() -> Commands:
     """Writes the missing ones of each path in one check-and-set write."""
-    if _planning_without_vault():
+    if vault_session.out_of_reach():
         yield "true"
         return
     if lost := vault_values.lost():
@@ -75,23 +75,12 @@ def filled() -> Commands:
             yield step(partial(_write, path, {**present, **missing}, version))
 
 
-def _planning_without_vault() -> bool:
-    """True while planning on a host whose Vault cannot be asked yet."""
-    if executing():
-        return False
-    try:
-        vault_session.deployer()
-    except Refused:
-        return True
-    return False
-
-
 def to_come() -> bool:
     """Whether this is only a plan, of a run that will make secrets first: nothing can be compared with them yet."""
-    if _planning_without_vault():
+    if vault_session.out_of_reach():
         return True
-    declared = ((path, secret.name) for path, secrets in wanted().items() for secret in secrets)
-    lost = [f"{path}#{name}" for path, name in declared if name not in values(path)]
+    made = ((path, secret.name) for path, secrets in wanted().items() for secret in secrets)
+    lost = [f"{path}#{name}" for path, name in (*made, *given(services())) if name not in values(path)]
     if lost and executing():
         raise Refused(f"Vault has not kept {stack().vault_mount}/{lost[0]}, which was written to it")
     return bool(lost)
@@ -165,7 +154,8 @@ def digest(service: Service) -> str:
 
 
 def _all(service: Service) -> dict[str, str]:
-    return {**values(service.name), **_given(service), **_composed(service), **_redis_users(service)}
+    own = {} if service.name == BUCKET else values(service.name)
+    return {**own, **_given(service), **_composed(service), **_redis_users(service)}
 
 
 def env_text(service: Service) -> str:

@@ -21,7 +21,7 @@ from tasks.clients.vault_session import foreseen
 from tasks.facts import DockerFact
 from tasks.model.catalogue import Service
 from tasks.model.shapes import shaped
-from tasks.operations import containers, rollout, vault_policies
+from tasks.operations import bucket_secrets, containers, rollout, vault_policies
 from tasks.operations.described import digests, mounted
 from tasks.rendering import docker_calls
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
@@ -39,6 +39,8 @@ def run() -> None:
             )
             ready(service, name="Vault | initialised and unsealed")
             vault_policies.configured(name="Vault | mounts, policies and roles")
+    if stack().backup:
+        bucket_secrets.handed(name="Vault | what opens the bucket, and takes its own snapshots")
 
 
 @operation

@@ -15,7 +15,7 @@ from tasks.clients import vault_answers as answers
 from tasks.clients.lazily import lazily
 from tasks.clients.vault_kept import kept, state_file
 from tasks.model.shapes import Misshapen, shaped, shown
-from tasks.run import Refused, host, recall, remember, stack
+from tasks.run import Refused, executing, host, recall, remember, stack
 
 if TYPE_CHECKING:
     import hvac
@@ -66,6 +66,17 @@ def deployer() -> hvac.Client:
         return found
     recall("vault")
     return remember("vault", _logged_in)[0]
+
+
+def out_of_reach() -> bool:
+    """True while planning on a host whose Vault cannot be asked yet."""
+    if executing():
+        return False
+    try:
+        deployer()
+    except Refused:
+        return True
+    return False
 
 
 def _logged_in() -> tuple[hvac.Client, float]:

@@ -2,11 +2,12 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 
-from tasks.clients import vault_session
-from tasks.model.given import asked
+from tasks.clients import kit, vault_session
+from tasks.model.given import BUCKET, asked, given
 from tasks.model.shapes import shown
 from tasks.run import Refused, remember, services, stack, together
 
@@ -36,23 +37,48 @@ def lost() -> list[str]:
 
 
 def refusals() -> Iterator[str]:
-    """The same before the first change, where Vault can be asked already; else the phase of the secrets says it."""
-    if not asked(services()):
+    """The same before the first change, where Vault can be asked already; else the phase of the secrets says it. What opens
+    the bucket this machine has to have before that.
+    """
+    if not given(services()):
         return
-    try:
+    present: dict[str, str] = {}
+    with suppress(Refused):
         vault_session.deployer()
-        missing = lost()
-    except Refused:
+        if missing := lost():
+            yield to_be_given(missing)
+        present = values(BUCKET)
+    yield from unopened(present)
+
+
+def unopened(present: Mapping[str, str]) -> Iterator[str]:
+    """Why the bucket could not be opened, with what Vault holds of it."""
+    missing = [name for path, name in given(services()) if path == BUCKET and name in HELD]
+    if stack().backup is None or all(present.get(name) for name in missing) or kit.held() is not None:
         return
-    if missing:
-        yield to_be_given(missing)
+    yield (
+        f"backup: neither Vault ({stack().vault_mount}/{BUCKET}) nor {kit.file()} has what opens the bucket: "
+        f"`make bucket KIT=… INVENTORY={_inventory()}` sets it up, or takes it from a kit that there is"
+    )
+
+
+# Name in Vault → what this machine keeps of the kit for the host.
+HELD: Mapping[str, Callable[[kit.Held], str]] = {
+    "S3_KEY": lambda held: held.access_key,
+    "S3_KEY_SECRET": lambda held: held.secret_key,
+    "RESTIC_PASSWORD": lambda held: held.restic,
+    "PGBACKREST_CIPHER": lambda held: held.pgbackrest,
+}
 
 
 def to_be_given(places: list[str]) -> str:
     """What to do about it."""
-    inventory = next((word for word in sys.argv[1:] if word.endswith(".py")), "inventories/prod.py")
     names = " and ".join(f"{stack().vault_mount}/{place}" for place in places)
     return (
-        f"Vault does not hold {names}, which only you know: `make give-secrets INVENTORY={inventory}` asks for it "
+        f"Vault does not hold {names}, which only you know: `make give-secrets INVENTORY={_inventory()}` asks for it "
         "and writes it; then deploy again"
     )
+
+
+def _inventory() -> str:
+    return next((word for word in sys.argv[1:] if word.endswith(".py")), "inventories/prod.py")
