@@ -14,6 +14,7 @@ from tasks import (
     networks,
     preflight,
     proxy,
+    recovery,
     retire,
     secrets,
     ssh,
@@ -38,4 +39,5 @@ dokploy.run()
 proxy.run()
 first_logins.run()
 retire.run()
+recovery.run()
 verify.run()

@@ -45,9 +45,14 @@ def read(data: Mapping[str, Any], every: Mapping[str, Describe]) -> Stack:
     return stack
 
 
+def ours(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a host's data is a setting, or was meant as one."""
+    return {key: value for key, value in data.items() if not _CONNECTOR_KEY.match(key)}
+
+
 def _parse(data: Mapping[str, Any], names: tuple[str, ...]) -> Stack:
     """Settings → Stack. Raises BadSettings with every mistake that can be seen without the catalogue."""
-    settings = {key: value for key, value in data.items() if not _CONNECTOR_KEY.match(key)}
+    settings = ours(data)
     unseen = dict(hidden(settings))
     lines = [f"{path}: {line}" for path, line in unseen.items()]
     stack = None
