@@ -90,6 +90,10 @@ bucket: $(VENV)/ready ## KIT=~/smarteros-kit.json: sets up the bucket for backup
 	@$(EXISTS)
 	@KIT="$(KIT)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.bucket.run
 
+kit-check: $(VENV)/ready ## KIT=~/smarteros-kit.json: proves that the kit opens all that is in the bucket
+	@$(EXISTS)
+	@KIT="$(KIT)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.kit_check.run
+
 undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks for the word yes
 	@$(EXISTS)
 	@$(BIN)/pyinfra $(INVENTORY) tasks.commands.undo_host.run
