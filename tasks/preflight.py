@@ -6,13 +6,12 @@ from contextlib import suppress
 from typing import Any
 
 import gevent
-from pyinfra import context, logger
+from pyinfra import logger
 from pyinfra.api import StringCommand
 
 from tasks import firewall, ssh, verify
 from tasks import host as hardening
 from tasks.clients import vault_access, vault_session, vault_values
-from tasks.connection.said import Said
 from tasks.facts import (
     DatabasesFact,
     DockerFact,
@@ -39,6 +38,7 @@ from tasks.operations import (
     kept,
     networks,
     ports,
+    shared,
     survey,
     takeover,
 )
@@ -85,7 +85,7 @@ def checked() -> Commands:
         machine = known(MachineFact)
     held = takeover.accepted() | adoption.accepted()
     reasons = list(problems(machine, services(), time.time(), held, survey.images()))
-    reasons += dns.shared(_elsewhere_served())
+    reasons += shared.refusals()
     reasons += survey.refusals()
     reasons += takeover.refusals()
     reasons += adoption.refusals()
@@ -101,16 +101,6 @@ def checked() -> Commands:
     remember("warned", lambda: _warn(warnings(machine)))
     if machine.broken_packages or survey.survey().packages.unmet:
         yield StringCommand(apt.MEND)
-
-
-def _elsewhere_served() -> dict[str, list[str]]:
-    """Each other host of this run → its domains; one whose settings are bad says so itself."""
-    found, target = {}, host()
-    for other in target.state.inventory:
-        if other is not target and target.state.is_host_in_limit(other):
-            with context.ctx_host.use(other), suppress(Said):
-                found[other.name] = dns.served()
-    return found
 
 
 def _vault() -> list[str]:
