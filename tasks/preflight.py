@@ -11,7 +11,7 @@ from pyinfra.api import StringCommand
 
 from tasks import firewall, ssh, verify
 from tasks import host as hardening
-from tasks.clients import vault_access, vault_session, vault_values
+from tasks.clients import recovery, vault_access, vault_session, vault_values
 from tasks.facts import (
     DatabasesFact,
     DockerFact,
@@ -104,12 +104,13 @@ def checked() -> Commands:
 
 
 def _vault() -> list[str]:
-    """What speaks against Vault, else against what it holds. That Docker does not answer is said elsewhere."""
+    """What speaks against Vault, else against what it holds, else against where its keys go. That Docker does not answer is said elsewhere."""
     running = False
     with suppress(Refused):
         ours = known(DockerFact).containers.get("vault")
         running = ours is not None and ours.status == "running"
-    return list(vault_access.refusals(running=running)) or list(vault_values.refusals())
+    refused = list(vault_access.refusals(running=running)) or list(vault_values.refusals())
+    return refused or list(recovery.refusals())
 
 
 def _networks(reasons: list[str]) -> list[str]:

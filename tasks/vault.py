@@ -64,7 +64,8 @@ def ready(service: Service) -> Commands:
         yield from boot.out_of_the_way(new=health == _NEW)
         if health == _NEW:
             yield step(partial(_initialise, client))
-        if stack().backup and _first_unseal():
+        if vault_kept.fresh() and recovery.due():
+            # From the first unseal on all secrets hang on these keys: the bucket has to have them by then.
             yield step(recovery.put)
         yield step(partial(_unseal, client))
 
@@ -99,13 +100,6 @@ def _nobody_has_its_keys(service: Service, *, sealed: bool) -> bool:
     found = known(DockerFact)
     theirs = {f"volume:{volume.name}" for volume in service.main.volumes} & found.adopted
     return kept() == _ASKED and sealed and not found.env_digests and not theirs
-
-
-def _first_unseal() -> bool:
-    """Before it nothing is lost yet with the keys, and from then on everything: they have to be in the bucket."""
-    stored = kept()
-    fresh = stored is None or stored.asked or stored.root_token != ""
-    return fresh and recovery.due()
 
 
 def _start_anew(service: Service) -> str:

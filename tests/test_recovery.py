@@ -23,6 +23,7 @@ from tasks.services import every
 from tests.fake import Responses, commands, fake
 from tests.lab import s3
 from tests.openbao import OpenBao, new_openbao
+from tests.samples import stack
 
 CONTAINER = "c|/vault|vault|d||running|healthy|0|x:1|smarter-net "
 IMAGE = f"i|n8nio/n8n|2.30.8|sha256:{'1' * 64}"
@@ -223,6 +224,28 @@ def test_without_the_bucket_the_first_unseal_waits_and_later_ones_do_not(
         bao.stop()
         bao.start()
         assert list(_first_run(host, bao)) == [(True, 200)]
+
+
+def test_a_first_deploy_is_refused_before_it_changes_anything(tmp_path: Path, made: kit.Kit) -> None:
+    with run(tmp_path, made, executing=False) as host:
+        Bucket(made.backup, *s3.HOST).call("delete_object", Key=recovery.place())
+        assert list(recovery.refusals()) == []
+        vault_kept.keep(vault_kept.Kept(keys=("one",), root_token="r"))
+        perform(host, commands(phase.stored))
+        assert list(recovery.refusals()) == []  # a first run that has ended in the middle
+        vault_kept.state_file().unlink()
+        (line,) = recovery.refusals()
+        assert "holds the state of a @fake/one that was before, with its unseal keys" in line
+        kit.hold(kit.Held(made.keys.public.hex(), "r", "p", "AKIANOBODY", "s"))
+        (line,) = recovery.refusals()
+        assert "does not know this access key" in line
+        vault_kept.keep(vault_kept.Kept(keys=("one",), role_id="r"))
+        assert list(recovery.refusals()) == []  # from then on a bucket that is away costs no deploy
+    rest = [name for name in stack().services if name != "vault"]
+    for other in ({"backup": None}, {"vault_address": "https://vault.x.cl", "services": rest}):
+        with run(tmp_path, made, **other):
+            vault_kept.state_file().unlink(missing_ok=True)
+            assert list(recovery.refusals()) == []
 
 
 def test_a_folder_that_cannot_be_sealed_is_said(tmp_path: Path, made: kit.Kit) -> None:

@@ -95,6 +95,9 @@ def _deletes_unlocked(admin: Bucket, host: Bucket, key: str) -> Iterator[str]:
             f"the host's key may delete versions older than {bucket_rules.locked(admin)} days, as only their lock refuses it: a "
             "key without the right s3:DeleteObjectVersion protects the older ones, too"
         )
+    else:
+        with foreseen(admin.place, "deleting the trial"):
+            admin.call("delete_object", Key=f"{key}-short", VersionId=version)
 
 
 def _unlocks(admin: Bucket, host: Bucket) -> None:

@@ -10,11 +10,12 @@ import hashlib
 import json
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.clients import kit, state_dir
+from tasks.clients import kit, state_dir, vault_kept
 from tasks.clients.lazily import lazily
 from tasks.facts import DockerFact
 from tasks.model import settings
@@ -127,6 +128,27 @@ def put() -> None:
                 f"backup: the sealed state does not come back from {store.place.host} as it was stored"
             )
     note(replace(noted(), stored=digest(text)))
+
+
+def refusals() -> Iterator[str]:
+    """Before the first change of a first deploy: why Vault's keys could not go where they have to be, or would take the place
+    of others.
+    """
+    held = kit.held()
+    if stack().backup is None or stack().vault_address or held is None or not vault_kept.fresh():
+        return
+    store, found = bucket.Bucket(_backup(), held.access_key, held.secret_key), vault_kept.kept()
+    try:
+        with bucket.foreseen(store.place, "listing"):
+            there = place() in store.keys(place())
+    except Refused as error:
+        yield str(error)
+        return
+    if there and not (found and found.keys):
+        yield (
+            f"backup.bucket: {store.place.bucket} holds the state of a {host().name} that was before, with its unseal keys, whose "
+            "place a new Vault's would take: name another bucket to begin anew, and keep that one with its kit"
+        )
 
 
 def fetched(store: bucket.Bucket, private: bytes) -> dict[str, Any]:

@@ -37,6 +37,12 @@ def kept() -> Kept | None:
         raise Refused(f"{path} cannot be read ({error}): restore it from your backup of it") from None
 
 
+def fresh() -> bool:
+    """Whether no run of ours has configured that Vault yet: until then nobody has anything in it."""
+    found = kept()
+    return found is None or found.asked or found.root_token != ""
+
+
 def keep(value: Kept) -> None:
     """Stores it durably before Vault relies on it."""
     state_dir.store(state_file(), asdict(value))
