@@ -50,9 +50,9 @@ def prove() -> None:
     if kit is None:
         raise Refused(f"KIT={path} is not there")
     of_that_bucket(path, kit, setting())
-    _same_as_the_hosts(kit)
     store = bucket.Bucket(kit.backup, kit.access_key, kit.secret_key)
     _state(recovery.fetched(store, kit.keys.private))
+    _same_as_the_hosts(kit)
     _repository("restic's repository (files, dumps, Vault)", partial(_restic, store, kit))
     _repository("pgBackRest's archive (databases)", partial(_pgbackrest, store, kit))
     recovery.note(replace(recovery.noted(), checked=kit.fingerprint))
