@@ -2,6 +2,7 @@
 
 from tasks import (
     applications,
+    backup,
     boot,
     data,
     docker,
@@ -38,6 +39,7 @@ applications.run()
 dokploy.run()
 proxy.run()
 first_logins.run()
+backup.run()
 retire.run()
 recovery.run()
 verify.run()

@@ -186,6 +186,11 @@ def _deleted(mount: str, path: str, version: int) -> str:
     )
 
 
+def wrote() -> bool:
+    """Whether this run has written a secret."""
+    return remember("wrote", bool)
+
+
 def write(path: str, values: dict[str, str], version: int) -> None:
     """Writes only on top of ``version`` (check-and-set), so that nobody's value is overwritten. Raises Refused."""
     mount = stack().vault_mount
@@ -196,3 +201,5 @@ def write(path: str, values: dict[str, str], version: int) -> None:
             if "check-and-set" not in str(error):
                 raise
             raise Refused(f"{mount}/{path} was changed by somebody else during this run: run again") from None
+    recall("wrote")
+    remember("wrote", lambda: True)

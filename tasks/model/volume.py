@@ -12,6 +12,7 @@ Kind = Literal["", "files", "postgres", "raft", "redis"]
 class Volume:
     """A named Docker volume; ``backup`` says how what it holds is backed up, or ``lost`` why that is not needed.
 
+    omits: patterns of what is made anew there, and not copied.
     adopted: what it means for the service when it was there before us, with whatever it holds. reads: it is another
     service's, and only read.
     """
@@ -21,6 +22,7 @@ class Volume:
     backup: Kind = ""
     lost: str = ""
     adopted: str = "what it holds is used as it is"
+    omits: tuple[str, ...] = ()
     reads: bool = False
 
 

@@ -39,6 +39,7 @@ def describe(stack: Stack) -> Service:
         _container(stack, "backup-dumps", networks=(), joins="postgres"),
         _container(stack, "backup-vault", networks=(), joins="vault"),
         _container(stack, "backup-check"),
+        _container(stack, "backup-list"),
     )
     there = {"backup-redis": "redis", "backup-dumps": "postgres", "backup-vault": "vault"}
     return Service(

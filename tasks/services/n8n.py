@@ -82,6 +82,10 @@ def describe(stack: Stack) -> Service:
                         "n8n_data",
                         "/home/node/.n8n",
                         backup="files",
+                        omits=(
+                            "n8nEventLog*.log",
+                            "crash.journal",
+                        ),  # of what ran; the database has it as well
                         adopted="n8n refuses to start when it holds another encryption key than Vault (n8n#N8N_ENCRYPTION_KEY)",
                     ),
                 ),

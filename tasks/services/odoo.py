@@ -29,6 +29,7 @@ _VOLUMES = (
         "odoo_data",
         "/var/lib/odoo",
         backup="files",
+        omits=("sessions",),  # a file for each visitor, at each visit; whoever is signed in signs in again
         adopted="attachments are found there where the database knows them",
     ),
     Volume("odoo_extra", "/mnt/extra-addons", backup="files"),

@@ -92,7 +92,7 @@ def arguments(folder: str, address: str, port: int, *, iam: bool) -> list[str]:
 def running_s3(folder: Path, *, iam: bool = False) -> Iterator[S3]:
     """A server with its data in `folder`, ended with the block. iam: whether it makes keys."""
     authority = fresh()
-    pair = authority.issue([NAME])
+    pair = authority.issue([NAME, "localhost"])
     (folder / "data").mkdir()
     (folder / "s3.json").write_text(identities())
     (folder / "server.crt").write_bytes(pair.certificate)

@@ -1,0 +1,8 @@
+#!/bin/sh
+# failed.sh UNIT: a note of its last words, which make status shows until it has succeeded.
+. /opt/smarteros/current/backup/lib.sh
+
+part=${1#smarteros-} && part=${part#backup-}
+said=$(journalctl --quiet --no-pager --output cat --lines 40 --unit "$1" _TRANSPORT=stdout | tail -n 3 | tr '\n' ' ' | cut -c -400)
+printf '%s\n' "${said:-it ended with ${MONITOR_SERVICE_RESULT:-a failure}, and said nothing}" >"$state/failed/.$part"
+mv -f "$state/failed/.$part" "$state/failed/$part"
