@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket kit-check lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket kit-check backup backups lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -93,6 +93,14 @@ bucket: $(VENV)/ready ## KIT=~/smarteros-kit.json: sets up the bucket for backup
 kit-check: $(VENV)/ready ## KIT=~/smarteros-kit.json: proves that the kit opens all that is in the bucket
 	@$(EXISTS)
 	@KIT="$(KIT)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.kit_check.run
+
+backup: $(VENV)/ready ## everything is copied away now; ends when the bucket has it
+	@$(EXISTS)
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.backup.run
+
+backups: $(VENV)/ready ## what can be had again from the bucket, until which second, and when that was last proven
+	@$(EXISTS)
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.backups.run
 
 undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks for the word yes
 	@$(EXISTS)

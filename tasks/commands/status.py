@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 
 from pyinfra import logger
 
+from tasks import backup
 from tasks.facts import Room, Standing, Status, StatusFact
 from tasks.facts.access import TABLE
 from tasks.facts.unsealer import NAME
 from tasks.model.catalogue import Container, Service
-from tasks.operations import jobs, rules
+from tasks.model.words import ago
+from tasks.operations import backup_health, jobs, rules
+from tasks.rendering import backup_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
 _LEAST_MB = 1024
@@ -51,9 +54,17 @@ def well() -> Commands:
         logger.info(text)
     wrong = [f"{line.container}: {line.why}: {line.todo}" for line in lines if line.why]
     wrong += machine_problems(found)
+    wrong += _backup(found)
     wrong += firewall_problems(found, stack().bridges)
     if wrong:
         raise Refused(f"{host().name} is not well:\n" + "\n".join(f"    {text}" for text in wrong))
+
+
+def _backup(found: Status) -> list[str]:
+    """How old what is in the bucket is, in one line; what is wrong with it."""
+    parts = backup_files.parts(stack())
+    logger.info(backup_health.summary(found.backup, parts, found.clock) if parts else backup.NOTHING)
+    return list(backup_health.problems(found.backup, parts, found.clock)) if parts else []
 
 
 _NO_DOCKER = (
@@ -160,6 +171,8 @@ def machine_problems(found: Status) -> Iterator[str]:
             "a firewall is in between (`nft list ruleset`); `make deploy` has Docker write its rules anew"
         )
     for unit in found.units:
+        if backup_files.is_ours(unit):
+            continue  # it has left a note
         if unit == f"{NAME}.service":
             yield f"{unit}: is not active, so Vault would stay sealed after a boot: `make deploy` mends it"
         else:
@@ -182,14 +195,6 @@ def _full(room: Room) -> str:
     if room.free_mb < _LEAST_MB:
         return f"is {room.used} % full, {room.free_mb} MB are free"
     return f"has room for no more files ({room.files_used} % used)" if room.files_used >= _MOST_FILES else ""
-
-
-def ago(seconds: int) -> str:
-    """A length of time as people say it."""
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 def table(lines: Iterable[Line]) -> list[str]:

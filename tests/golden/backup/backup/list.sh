@@ -1,5 +1,5 @@
 #!/bin/sh
-# What is in the bucket, read from there now, and how each part does: a line each.
+# What is in the bucket, read from there now: a line each.
 . /opt/smarteros/current/backup/lib.sh
 
 # told WORD COMMAND...: the word and what the command has printed, on one line; else what went wrong.
@@ -13,7 +13,3 @@ told() {
 echo "clock $(date +%s)"
 told snapshots run 600 backup-list snapshots --json --no-lock
 told archive docker exec postgres timeout 300 pgbackrest --stanza=main info --output=json
-cat "$metrics"/*.prom 2>/dev/null | sed 's/^/metric /'
-for note in "$state"/failed/*; do
-    [ ! -f "$note" ] || echo "failed ${note##*/} $(cat "$note")"
-done
