@@ -74,8 +74,8 @@ _NO_DOCKER = (
 
 
 def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:
-    """A line for each container of the services. Pure."""
-    for service in chosen:
+    """A line for each container of the services, but for one-offs, which have a line of their own. Pure."""
+    for service in (item for item in chosen if item.phase != "backup"):
         for container in service.containers:
             standing = found.containers.get(container.name)
             if standing is None and _done(service, container, found):

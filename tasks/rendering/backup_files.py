@@ -170,5 +170,6 @@ def is_ours(unit: str) -> bool:
 
 
 def _render(template: str, stack: Stack, **words: Any) -> str:
-    names = [part.name for part in parts(stack)]
-    return jinja().get_template(template).render(stack=stack, parts=names, **words)
+    chosen = parts(stack)
+    names = {"parts": [part.name for part in chosen], "units": [f"{part.unit}.service" for part in chosen]}
+    return jinja().get_template(template).render(stack=stack, **names, **words)

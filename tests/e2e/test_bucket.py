@@ -1,6 +1,7 @@
 """Bucket: a bare host is deployed with backups, and what opens them is in a real bucket before anything hangs on it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,15 @@ def backed(bare: Deployment, tmp_path: Path) -> "Backed":
 class Backed:
     """Runs on a host whose settings name the bucket, with what the operator has in the environment."""
 
-    def __init__(self, host: Deployment, setting: dict[str, str], path: Path) -> None:
+    def __init__(
+        self,
+        host: Deployment,
+        setting: dict[str, str],
+        path: Path,
+        services: Sequence[str] = ("vault", "postgres"),
+    ) -> None:
         self.host, self.path = host, path
-        self._settings: dict[str, Any] = {"services": ["vault", "postgres"], "backup": setting}
+        self._settings: dict[str, Any] = {"services": list(services), "backup": setting}
         operator = {"AWS_ACCESS_KEY_ID": s3.ADMIN[0], "AWS_SECRET_ACCESS_KEY": s3.ADMIN[1]}
         self._environment = {**host.lab.names, **operator, "KIT": str(path)}
 

@@ -23,4 +23,4 @@ CREATE TABLE IF NOT EXISTS heartbeat (one boolean PRIMARY KEY DEFAULT true CHECK
 END
 printf '%s\n' fedca2fd0375 >"$state/.prepared" && mv -f "$state/.prepared" "$state/prepared"
 # The first of each, without waiting for its time.
-systemctl start --no-block smarteros-backup-heartbeat.service smarteros-backup-files.service smarteros-backup-redis.service smarteros-backup-vault.service smarteros-backup-postgres.service smarteros-backup-dumps.service smarteros-backup-check.service 
+systemctl start --no-block smarteros-heartbeat.service smarteros-backup-files.service smarteros-backup-redis.service smarteros-backup-vault.service smarteros-backup-postgres.service smarteros-backup-dumps.service smarteros-backup-check.service
