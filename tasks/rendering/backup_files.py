@@ -129,8 +129,6 @@ def files(stack: Stack, current: str, label: str, note: str) -> dict[str, str]:
         name for name in names if name.removesuffix(".sh") not in {part.name for part in PARTS} - chosen
     }
     words = {
-        "state": STATE,
-        "metrics": METRICS,
         "current": current,
         "label": label,
         "note": note,
@@ -171,5 +169,6 @@ def is_ours(unit: str) -> bool:
 
 def _render(template: str, stack: Stack, **words: Any) -> str:
     chosen = parts(stack)
+    words = {"state": STATE, "metrics": METRICS, **words}
     names = {"parts": [part.name for part in chosen], "units": [f"{part.unit}.service" for part in chosen]}
     return jinja().get_template(template).render(stack=stack, **names, **words)
