@@ -264,6 +264,21 @@ def test_a_log_with_a_gap_or_a_wrong_sum_is_found(box: Box, names: list[str], ve
     assert done.stderr.startswith(said)
 
 
+def test_behind_a_gap_the_next_backup_is_a_full_one(box: Box) -> None:
+    assert box.run("postgres").returncode == 0
+    assert box.run("postgres").returncode == 0
+    box.write("answer", "16777216\n")
+    box.write("verify", WELL)
+    box.write("log", log("000000010000000000000004", "000000010000000000000006"))
+    assert box.run("check").returncode == 1
+    assert box.run("postgres").returncode == 0
+    assert [line.split("--type=")[1] for line in box.asked() if "--type=" in line] == [
+        "full backup",
+        "incr backup",
+        "full backup",
+    ]
+
+
 def test_an_archive_without_any_log_is_not_well(box: Box) -> None:
     box.write("answer", "16777216\n")
     box.write("verify", WELL)
