@@ -270,12 +270,14 @@ def test_behind_a_gap_the_next_backup_is_a_full_one(box: Box) -> None:
     box.write("answer", "16777216\n")
     box.write("verify", WELL)
     box.write("log", log("000000010000000000000004", "000000010000000000000006"))
-    assert box.run("check").returncode == 1
-    assert box.run("postgres").returncode == 0
+    for _ in range(2):  # the gap is still there a night later
+        assert box.run("check").returncode == 1
+        assert box.run("postgres").returncode == 0
     assert [line.split("--type=")[1] for line in box.asked() if "--type=" in line] == [
         "full backup",
         "incr backup",
         "full backup",
+        "incr backup",
     ]
 
 

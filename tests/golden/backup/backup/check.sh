@@ -28,10 +28,11 @@ printf '%s\n' "$said" | sort | awk -v size="${size:-16777216}" '
         if (timeline == before && here > last + 1) {printf "the log has a gap before %s: %d segments are missing\n", name, here - last - 1; gaps++}
         before = timeline; last = here; seen++
     }
-    END {exit gaps || !seen}' >&2 || {
-    wrong="$wrong log"
-    rm -f "$state/full" # nothing is replayed past a gap: the next backup begins anew behind it
-}
+    END {exit gaps || !seen}' >"$state/.gaps" || wrong="$wrong log"
+cat "$state/.gaps" >&2
+# Nothing is replayed past a gap: behind one that is new the next backup begins anew.
+cmp -s "$state/.gaps" "$state/gaps" || [ ! -s "$state/.gaps" ] || rm -f "$state/full"
+mv -f "$state/.gaps" "$state/gaps"
 day=$(date +%d)
 run 14400 backup-check check --quiet --no-lock --read-data-subset "$(((${day#0} - 1) % 28 + 1))/28" || wrong="$wrong restic-check"
 [ -z "$wrong" ] || fail "the backups are not whole:$wrong"
