@@ -149,7 +149,9 @@ def units(stack: Stack, current: str) -> dict[str, str]:
     """Name → text of each systemd unit."""
     chosen = parts(stack)
     found = {
-        f"{part.unit}.{kind}": _render(f"units/backup.{kind}{_SUFFIX}", stack, part=part, current=current)
+        f"{part.unit}.{kind}": _render(
+            f"units/backup.{kind}{_SUFFIX}", stack, part=part, current=current, state=STATE
+        )
         for part in chosen
         for kind in ("service", "timer")
     }
