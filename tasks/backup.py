@@ -10,7 +10,7 @@ from tasks.clients import vault_session
 from tasks.facts import MachineFact
 from tasks.operations import images
 from tasks.operations.units import units
-from tasks.rendering import backup_files, render
+from tasks.rendering import backup_files, render, restore_files
 from tasks.run import Commands, executing, host, known, operation, remember, services, stack
 
 NOTHING = (
@@ -23,7 +23,8 @@ def run() -> None:
     if stack().backup is None:
         stopped(name="Backup | none is set up")
         return
-    units(backup_files.units(stack(), render.CURRENT), name="Backup | timers, each part by itself")
+    texts = backup_files.units(stack(), render.CURRENT) | restore_files.units(stack(), render.CURRENT)
+    units(texts, name="Backup | timers, each part by itself")
     prepared(name="Backup | the repositories in the bucket")
     snapshot(name="Backup | what this run has written into Vault")
 
@@ -33,7 +34,9 @@ def stopped() -> Commands:
     """Timers of ours stop and are gone; what they have copied away stays in the bucket."""
     if executing() or not known(MachineFact).deployed:
         remember("nothing is backed up", _warn)
-    if names := sorted(name for name in known(MachineFact).units if backup_files.is_ours(name)):
+    if names := sorted(
+        name for name in known(MachineFact).units if backup_files.is_ours(name) or restore_files.is_ours(name)
+    ):
         yield StringCommand(_removal(names))
 
 

@@ -16,7 +16,7 @@ from tasks.facts.unsealer import NAME
 from tasks.model.catalogue import Container, Service
 from tasks.model.words import ago
 from tasks.operations import backup_health, jobs, rules
-from tasks.rendering import backup_files
+from tasks.rendering import backup_files, restore_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
 _LEAST_MB = 1024
@@ -64,7 +64,16 @@ def _backup(found: Status) -> list[str]:
     """How old what is in the bucket is, in one line; what is wrong with it."""
     parts = backup_files.parts(stack())
     logger.info(backup_health.summary(found.backup, parts, found.clock) if parts else backup.NOTHING)
-    return list(backup_health.problems(found.backup, parts, found.clock)) if parts else []
+    if not parts:
+        return []
+    wrong = backup_health.problems(found.backup, (*parts, *restore_files.parts(stack())), found.clock)
+    return [*wrong, *backup_health.unproven(found.backup, proven(), found.clock)]
+
+
+def proven() -> list[str]:
+    """``service part`` of each that a drill has to bring back."""
+    chosen = restore_files.restorable(stack(), services()) if restore_files.parts(stack()) else ()
+    return [f"{item.name} {part}" for item in chosen for part in item.parts]
 
 
 _NO_DOCKER = (
@@ -171,7 +180,7 @@ def machine_problems(found: Status) -> Iterator[str]:
             "a firewall is in between (`nft list ruleset`); `make deploy` has Docker write its rules anew"
         )
     for unit in found.units:
-        if backup_files.is_ours(unit):
+        if backup_files.is_ours(unit) or restore_files.is_ours(unit):
             continue  # it has left a note
         if unit == f"{NAME}.service":
             yield f"{unit}: is not active, so Vault would stay sealed after a boot: `make deploy` mends it"

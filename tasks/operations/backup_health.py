@@ -29,9 +29,16 @@ def problems(found: Progress, parts: Iterable[Part], now: float) -> Iterator[str
                 f"backup: what was written to Postgres in the last {ago(int(old))} is not in the bucket: `docker logs postgres` "
                 "says why; services go on, and it leaves once the bucket can be reached"
             )
-    for what, when in sorted(found.verified.items()):
-        if now - when > _VERIFIED_DAYS * 86400:
-            yield f"backup: the last proven restore of {what} is {ago(int(now - when))} old: `journalctl -u smarteros-drill`"
+
+
+def unproven(found: Progress, wanted: Iterable[str], now: float) -> Iterator[str]:
+    """Each ``service part`` that no drill has brought back for too long, be it that none ever did."""
+    for what in wanted if found.prepared else ():
+        last = found.verified.get(what, 0)
+        if (old := now - (last or found.prepared)) > _VERIFIED_DAYS * 86400:
+            said = "the last proven restore of" if last else "there is no proven restore of"
+            age = f" is {ago(int(old))} old" if last else f" for {ago(int(old))}"
+            yield f"backup: {said} {what}{age}: `make drill` tries it now and says what is wrong"
 
 
 def summary(found: Progress, parts: Iterable[Part], now: float) -> str:

@@ -32,7 +32,7 @@ class Part:
     @property
     def unit(self) -> str:
         """The name of its service and timer."""
-        return f"smarteros-{self.name}" if self.name == "heartbeat" else f"smarteros-backup-{self.name}"
+        return f"smarteros-{'' if self.name in _OF_THEIR_OWN else 'backup-'}{self.name}"
 
     @property
     def title(self) -> str:
@@ -40,6 +40,8 @@ class Part:
         return self.what[:1].upper() + self.what[1:]
 
 
+# What no unit of theirs has to be told from another's by.
+_OF_THEIR_OWN = ("heartbeat", "drill", "drill-full")
 _HOUR, _DAY = 3600, 86400
 _NIGHTLY = ("Persistent=yes", "RandomizedDelaySec=10min")
 PARTS = (

@@ -15,7 +15,7 @@ import yaml
 from tasks.model import catalogue
 from tasks.model.catalogue import Container, Route, Service
 from tasks.model.stack import Stack
-from tasks.rendering import backup_files, host_files
+from tasks.rendering import backup_files, host_files, restore_files
 from tasks.rendering.templates import FOLDER, HOME, jinja
 from tasks.services import load
 
@@ -47,6 +47,7 @@ def tree(stack: Stack) -> Files:
         files
         | host_files.files(stack, services)
         | backup_files.files(stack, CURRENT, SERVICE_LABEL, bucket(stack))
+        | restore_files.files(stack, services, CURRENT, SERVICE_LABEL)
     )
 
 

@@ -4,6 +4,7 @@ None of them runs by itself: timers of the host start them (templates/backup), e
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tasks.model.catalogue import Container, Health, Secret, Service, Size, Volume
@@ -20,6 +21,8 @@ _BUCKET_SECRETS = (
     Secret("AWS_ACCESS_KEY_ID", kind="given", of=f"{BUCKET}#S3_KEY"),
     Secret("AWS_SECRET_ACCESS_KEY", kind="given", of=f"{BUCKET}#S3_KEY_SECRET"),
     Secret("RESTIC_PASSWORD", kind="given", of=f"{BUCKET}#RESTIC_PASSWORD"),
+    # For a server that is restored beside the one that runs.
+    *postgres.BUCKET_SECRETS,
 )
 # For snapshots of Vault: its AppRole's own.
 _ROLE_SECRETS = (
@@ -40,6 +43,7 @@ def describe(stack: Stack) -> Service:
         _container(stack, "backup-vault", networks=(), joins="vault"),
         _container(stack, "backup-check"),
         _container(stack, "backup-list"),
+        *_restored(stack),
     )
     there = {"backup-redis": "redis", "backup-dumps": "postgres", "backup-vault": "vault"}
     return Service(
@@ -74,6 +78,31 @@ def _container(stack: Stack, name: str, state: tuple[Volume, ...] = (), **more: 
         job=True,
         extra={"cpu_shares": 128, "oom_score_adj": 500},
         **{"networks": (BACKUP_NET,), **more},
+    )
+
+
+# Who writes what others own, below a folder that is nobody's yet.
+_WRITES = dict.fromkeys(("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"), "it gives files back to their owners")
+
+
+def _restored(stack: Stack) -> tuple[Container, ...]:
+    """Where a restore or a drill puts what it has out of the bucket, for as long as it is at work (templates/restore)."""
+    files = Volume("restored_files", "/restored", lost="only there while a restore or a drill is at work")
+    server = Volume("restored_postgres", "/var/lib/postgresql/data", lost=files.lost)
+    base = _container(stack, "restored-postgres")
+    return (
+        _container(stack, "restored-files", state=(files,), cap_add=_WRITES),
+        replace(
+            base,
+            entrypoint=("bash", "-ceu"),
+            # What it reads ahead of the log is in its memory.
+            environment={"PGBACKREST_ARCHIVE_GET_QUEUE_MAX": "32MiB"},
+            volumes=(server,),
+            user="postgres",
+            root="",
+            stop_signal="SIGINT",
+            size=Size(memory_mb=512, cpus=1, used_mb=300),
+        ),
     )
 
 

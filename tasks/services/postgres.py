@@ -8,7 +8,7 @@ from tasks.model.stack import Stack
 _IMAGE = "pgvector/pgvector:0.8.7-pg16-bookworm"
 # With the setting backup it is built on the host, on top of that: archive_command starts pgBackRest in the server's container.
 BUILT, BUILD = "smarteros/postgres", "postgres"
-_BUCKET_SECRETS = (
+BUCKET_SECRETS = (
     Secret("PGBACKREST_REPO1_S3_KEY", kind="given", of=f"{BUCKET}#S3_KEY"),
     Secret("PGBACKREST_REPO1_S3_KEY_SECRET", kind="given", of=f"{BUCKET}#S3_KEY_SECRET"),
     Secret("PGBACKREST_REPO1_CIPHER_PASS", kind="given", of=f"{BUCKET}#PGBACKREST_CIPHER"),
@@ -25,7 +25,7 @@ def describe(stack: Stack) -> Service:
         title="PostgreSQL",
         phase="data",
         role="data",
-        secrets=(Secret("POSTGRES_PASSWORD"), *(_BUCKET_SECRETS if backup else ())),
+        secrets=(Secret("POSTGRES_PASSWORD"), *(BUCKET_SECRETS if backup else ())),
         containers=(
             Container(
                 name="postgres",

@@ -26,7 +26,8 @@ def test_its_network_is_nobody_elses() -> None:
     inside = {
         item.name for each in loaded().values() for item in each.containers if BACKUP_NET in item.networks
     }
-    assert inside == {"backup-files", "backup-redis", "backup-check", "backup-list"}
+    copying = {"backup-files", "backup-redis", "backup-check", "backup-list"}
+    assert inside == {*copying, "restored-files", "restored-postgres"}
 
 
 def test_it_only_reads_what_belongs_to_others() -> None:
@@ -47,7 +48,8 @@ def test_it_only_reads_what_belongs_to_others() -> None:
 def test_what_is_not_listed_is_not_looked_for() -> None:
     few = loaded(services=["vault", "postgres", "n8n", "vault-auth-validator", "caddy"])
     found = {item.name: item for item in few["backup"].containers}
-    assert set(found) == {"backup-files", "backup-dumps", "backup-vault", "backup-check", "backup-list"}
+    copying = {"backup-files", "backup-dumps", "backup-vault", "backup-check", "backup-list"}
+    assert set(found) == {*copying, "restored-files", "restored-postgres"}
     read = [volume.name for volume in found["backup-files"].volumes if volume.reads]
     assert read == ["n8n_data", "caddy_data"]
     outside = loaded(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tasks.facts import Backups
 from tasks.facts.backups import Progress, Snapshot
-from tasks.operations.backup_health import missing, problems, summary, table
+from tasks.operations.backup_health import missing, problems, summary, table, unproven
 from tasks.rendering import backup_files
 from tasks.services import load
 from tests.samples import stack
@@ -60,10 +60,16 @@ def test_a_log_that_does_not_leave_is_said() -> None:
     assert len(said(until=0)) == 1
 
 
-def test_a_restore_that_was_proven_long_ago_is_said() -> None:
+def test_a_restore_that_was_proven_long_ago_or_never_is_said() -> None:
     recent, old = NOW - 7 * 86400, NOW - 9 * 86400
-    (line,) = said(verified={"odoo database": recent, "odoo files": old})
-    assert line.startswith("backup: the last proven restore of odoo files is 9 days old: ")
+    wanted = ("odoo database", "odoo files", "odoo dump")
+    found = replace(WELL, verified={"odoo database": recent, "odoo files": old, "gone files": old})
+    assert list(unproven(found, wanted, NOW)) == [
+        "backup: the last proven restore of odoo files is 9 days old: `make drill` tries it now and says what is wrong",
+        "backup: there is no proven restore of odoo dump for 10 days: `make drill` tries it now and says what is wrong",
+    ]
+    assert list(unproven(replace(found, prepared=NOW - 60), ("odoo dump",), NOW)) == []
+    assert list(unproven(Progress(), wanted, NOW)) == []
 
 
 def test_a_host_on_which_nothing_was_set_up_is_told() -> None:
