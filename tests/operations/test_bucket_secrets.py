@@ -114,6 +114,10 @@ def test_each_service_knows_it_by_its_own_names_and_no_more(bao: OpenBao, tmp_pa
         "backup": [
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",
+            # For drills, which read the log as well.
+            "PGBACKREST_REPO1_CIPHER_PASS",
+            "PGBACKREST_REPO1_S3_KEY",
+            "PGBACKREST_REPO1_S3_KEY_SECRET",
             "RESTIC_PASSWORD",
             "SMARTEROS_SECRETS_DIGEST",
             "VAULT_ROLE_ID",
