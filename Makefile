@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket kit-check backup backups restore restore-undo drill lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -85,6 +85,34 @@ test-mail: $(VENV)/ready ## TO=you@example.com: sends a mail as the services do,
 check: $(VENV)/ready ## what users do, done once for each service (or for SERVICE=n8n), leaving nothing behind
 	@$(EXISTS)
 	@SMARTEROS_CHECK="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.check.run
+
+bucket: $(VENV)/ready ## KIT=~/smarteros-kit.json: sets up the bucket for backups, and makes the kit that opens them
+	@$(EXISTS)
+	@KIT="$(KIT)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.bucket.run
+
+kit-check: $(VENV)/ready ## KIT=~/smarteros-kit.json: proves that the kit opens all that is in the bucket
+	@$(EXISTS)
+	@KIT="$(KIT)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.kit_check.run
+
+backup: $(VENV)/ready ## everything is copied away now; ends when the bucket has it
+	@$(EXISTS)
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.backup.run
+
+backups: $(VENV)/ready ## what can be had again from the bucket, until which second, and when that was last proven
+	@$(EXISTS)
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.backups.run
+
+restore: $(VENV)/ready ## SERVICE=odoo TO="2026-11-26 19:59:49Z": one service as it was then; what it replaces is kept for 7 days
+	@$(EXISTS)
+	@SMARTEROS_RESTORE="$(SERVICE)" TO="$(TO)" KEEP_FILES="$(KEEP_FILES)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.restore.run
+
+restore-undo: $(VENV)/ready ## SERVICE=odoo: what its last restore has replaced comes back
+	@$(EXISTS)
+	@SMARTEROS_RESTORE="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.restore_undo.run
+
+drill: $(VENV)/ready ## everything, or SERVICE=odoo, is restored from the bucket beside what runs, and read as a whole
+	@$(EXISTS)
+	@SMARTEROS_RESTORE="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.drill.run
 
 undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks for the word yes
 	@$(EXISTS)

@@ -2,6 +2,7 @@
 
 from tasks import (
     applications,
+    backup,
     boot,
     data,
     docker,
@@ -14,6 +15,7 @@ from tasks import (
     networks,
     preflight,
     proxy,
+    recovery,
     retire,
     secrets,
     ssh,
@@ -37,5 +39,7 @@ applications.run()
 dokploy.run()
 proxy.run()
 first_logins.run()
+backup.run()
 retire.run()
+recovery.run()
 verify.run()

@@ -56,6 +56,9 @@ acme_email = None
 # "ops@example.com"}; security: "starttls" (port 587), "tls" (465), or "none" at a private address; "port" where it is
 # another. The password is in Vault: `make give-secrets` asks for it.
 mail = None
+# Where backups go, a bucket of any S3 server that `make bucket` sets up: {"endpoint": "https://s3.example.com", "bucket":
+# "smarteros-backup", "region": "eu-central-1"}; "root" is a PEM file on this machine where the server's authority is no public one.
+backup = None
 # Another ACME directory (an internal CA's), and on this machine the PEM file of the root that its server shows.
 acme_directory = ""
 acme_root = ""

@@ -17,7 +17,7 @@ from tasks.run import Commands, Refused, executing, host, known, operation, stac
 def run() -> None:
     """The phase."""
     engine(name="Docker | engine, compose, buildx, daemon settings")
-    rules.written(stack().networks, name="Docker | its rules in the host's firewall")
+    rules.written(stack().bridges, name="Docker | its rules in the host's firewall")
 
 
 @operation

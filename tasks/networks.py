@@ -8,5 +8,5 @@ def run() -> None:
     """The phase."""
     if stack().adopt:
         adoption.noted(name="Networks | what was adopted is noted")
-    names = stack().networks
+    names = stack().bridges
     networks.bridges(names, name=f"Networks | {', '.join(names)}")

@@ -6,13 +6,12 @@ from contextlib import suppress
 from typing import Any
 
 import gevent
-from pyinfra import context, logger
+from pyinfra import logger
 from pyinfra.api import StringCommand
 
 from tasks import firewall, ssh, verify
 from tasks import host as hardening
-from tasks.clients import vault_access, vault_session, vault_values
-from tasks.connection.said import Said
+from tasks.clients import recovery, vault_access, vault_session, vault_values
 from tasks.facts import (
     DatabasesFact,
     DockerFact,
@@ -39,6 +38,7 @@ from tasks.operations import (
     kept,
     networks,
     ports,
+    shared,
     survey,
     swap,
     takeover,
@@ -87,7 +87,7 @@ def checked() -> Commands:
     held = takeover.accepted() | adoption.accepted()
     reasons = list(problems(machine, services(), time.time(), held, survey.images()))
     reasons += swap.problems(stack().swap_gb, machine)
-    reasons += dns.shared(_elsewhere_served())
+    reasons += shared.refusals()
     reasons += survey.refusals()
     reasons += takeover.refusals()
     reasons += adoption.refusals()
@@ -105,23 +105,14 @@ def checked() -> Commands:
         yield StringCommand(apt.MEND)
 
 
-def _elsewhere_served() -> dict[str, list[str]]:
-    """Each other host of this run → its domains; one whose settings are bad says so itself."""
-    found, target = {}, host()
-    for other in target.state.inventory:
-        if other is not target and target.state.is_host_in_limit(other):
-            with context.ctx_host.use(other), suppress(Said):
-                found[other.name] = dns.served()
-    return found
-
-
 def _vault() -> list[str]:
-    """What speaks against Vault, else against what it holds. That Docker does not answer is said elsewhere."""
+    """What speaks against Vault, else against what it holds, else against where its keys go. That Docker does not answer is said elsewhere."""
     running, image = False, ""
     with suppress(Refused):
         if ours := known(DockerFact).containers.get("vault"):
             running, image = ours.status == "running", ours.image
-    return list(vault_access.refusals(running=running, image=image)) or list(vault_values.refusals())
+    refused = list(vault_access.refusals(running=running, image=image)) or list(vault_values.refusals())
+    return refused or list(recovery.refusals())
 
 
 def _networks(reasons: list[str]) -> list[str]:

@@ -114,7 +114,9 @@ def _kept(name: str, service: Service | None, mount: str) -> Iterator[str]:
     if service is None:
         yield f"its volumes and databases, whatever Vault holds in {mount}/{name}"
         return
-    volumes = sorted({volume.name for item in service.containers for volume in item.volumes})
+    volumes = sorted(
+        {volume.name for item in service.containers for volume in item.volumes if not volume.reads}
+    )
     if volumes:
         yield f"volumes {', '.join(volumes)}"
     if folders := sorted({folder.path for item in service.containers for folder in item.folders}):

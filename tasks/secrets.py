@@ -19,7 +19,7 @@ from tasks.clients.vault_values import values
 from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
 from tasks.model.catalogue import Secret, Service
-from tasks.model.given import place
+from tasks.model.given import BUCKET, place
 from tasks.model.made import generated
 from tasks.model.shapes import shown
 from tasks.operations import files
@@ -39,7 +39,7 @@ from tasks.run import (
     together,
 )
 
-# Our own path beside the services': the key of the digests that containers and roles are compared by.
+# Our own path: the key of the digests that containers and roles are compared by.
 OWN_PATH = "smarteros"
 DIGEST_KEY = Secret("DIGEST_KEY", kind="hex", length=64)
 
@@ -61,7 +61,7 @@ def wanted() -> dict[str, tuple[Secret, ...]]:
 @operation
 def filled() -> Commands:
     """Writes the missing ones of each path in one check-and-set write."""
-    if _planning_without_vault():
+    if vault_session.out_of_reach():
         yield "true"
         return
     if lost := vault_values.lost():
@@ -76,22 +76,11 @@ def filled() -> Commands:
             yield step(partial(_write, path, {**present, **missing}, version))
 
 
-def _planning_without_vault() -> bool:
-    """True while planning on a host whose Vault cannot be asked yet."""
-    if executing():
-        return False
-    try:
-        vault_session.deployer()
-    except Refused:
-        return True
-    return False
-
-
 def to_come(*needed: tuple[str, str]) -> bool:
     """Whether this is only a plan, of a run that will make some of these (path and name) first: nothing can be compared with
     them yet.
     """
-    if _planning_without_vault():
+    if vault_session.out_of_reach():
         return True
     lost = [
         f"{path}#{name}" for path, name in ((OWN_PATH, DIGEST_KEY.name), *needed) if name not in values(path)
@@ -102,8 +91,9 @@ def to_come(*needed: tuple[str, str]) -> bool:
 
 
 def _made_of(service: Service) -> Iterator[tuple[str, str]]:
-    """Path and name of each secret of ours that its env file is made of."""
-    yield from ((service.name, each.name) for each in service.secrets if each.kind != "given")
+    """Path and name of each secret that its env file is made of, but of what people give."""
+    places = ((each, place(service.name, each)) for each in service.secrets)
+    yield from (found for each, found in places if each.kind != "given" or found[0] == BUCKET)
     if service.name == "redis":
         yield from ((item.name, item.redis.secret) for item in services() if item.redis)
 
@@ -116,7 +106,7 @@ def _write(path: str, full: dict[str, str], version: int) -> None:
 @operation
 def rendered() -> Commands:
     """All env files that differ, in one command."""
-    if _planning_without_vault():
+    if vault_session.out_of_reach():
         yield "true"
         return
     whole = [item for item in services() if item.secrets and not to_come(*_made_of(item))]
@@ -140,7 +130,7 @@ def _warn_of_untold(texts: Mapping[str, str]) -> None:
 
 def coming(service: Service) -> str:
     """The digest of its secrets that containers will have to show; empty where this is no plan or Vault tells nothing yet."""
-    if not service.secrets or executing() or _planning_without_vault():
+    if not service.secrets or executing() or vault_session.out_of_reach():
         return ""
     counted = (each for each in _made_of(service) if each != (service.name, _uncounted(service)))
     return "to come" if to_come(*counted) else digest(service)
@@ -157,7 +147,8 @@ def _uncounted(service: Service) -> str:
 
 
 def _all(service: Service) -> dict[str, str]:
-    return {**values(service.name), **_given(service), **_composed(service), **_redis_users(service)}
+    own = {} if service.name == BUCKET else values(service.name)
+    return {**own, **_given(service), **_composed(service), **_redis_users(service)}
 
 
 def env_text(service: Service) -> str:

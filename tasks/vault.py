@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from pyinfra.api import StringCommand
 
 from tasks import boot
+from tasks.clients import recovery, vault_kept, vault_session
 from tasks.clients import vault_answers as answers
-from tasks.clients import vault_kept, vault_session
 from tasks.clients.vault_kept import Kept, keep, kept
 from tasks.clients.vault_session import foreseen
 from tasks.facts import DockerFact
 from tasks.model.catalogue import Service
 from tasks.model.shapes import shaped
-from tasks.operations import containers, rollout, vault_policies
+from tasks.operations import bucket_secrets, containers, rollout, vault_policies
 from tasks.operations.described import digests, mounted
 from tasks.rendering import docker_calls
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
@@ -39,6 +39,8 @@ def run() -> None:
             )
             ready(service, name="Vault | initialised and unsealed")
             vault_policies.configured(name="Vault | mounts, policies and roles")
+    if stack().backup:
+        bucket_secrets.handed(name="Vault | what opens the bucket, and takes its own snapshots")
 
 
 @operation
@@ -62,6 +64,9 @@ def ready(service: Service) -> Commands:
         yield from boot.out_of_the_way(new=health == _NEW)
         if health == _NEW:
             yield step(partial(_initialise, client))
+        if vault_kept.fresh() and recovery.due():
+            # From the first unseal on all secrets hang on these keys: the bucket has to have them by then.
+            yield step(recovery.put)
         yield step(partial(_unseal, client))
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tasks.model import catalogue, sizing
-from tasks.model.catalogue import Service
+from tasks.model.catalogue import Service, Volume
 from tasks.model.rotation import places
 from tasks.model.stack import Mail
 from tasks.rendering.render import image
@@ -124,16 +124,27 @@ def rotations_table() -> str:
     return "\n".join(rows)
 
 
+_KINDS = {
+    "files": "restic, within a minute of a change",
+    "postgres": "pgBackRest every 30 s, `pg_dump` nightly",
+    "raft": "a snapshot by its API, hourly and after a deploy that wrote to it",
+    "redis": "a file that it writes itself, every 15 minutes",
+}
+
+
 def volumes_table() -> str:
-    """What has to be copied away, as Markdown."""
-    rows = ["| Service | Databases | Volumes |", "|---|---|---|"]
+    """What is backed up and how, and what is not and why, as Markdown."""
+    rows = ["| Service | What | How it is backed up |", "|---|---|---|"]
     for service in load(settings()):
-        volumes = dict.fromkeys(v.name for one in service.containers for v in one.volumes if v.backup)
-        databases = ", ".join(f"`{one.name}`" for one in service.databases)
-        if databases or volumes:
-            rows.append(
-                f"| {service.title} | {databases or '-'} | {', '.join(f'`{name}`' for name in volumes) or '-'} |"
-            )
+        kept: dict[str, list[str]] = {}
+        for item in (each for one in service.containers for each in one.state):
+            how = _KINDS[item.backup] if item.backup else f"not: {item.lost}"
+            kept.setdefault(how, []).append(f"`{item.name if isinstance(item, Volume) else item.path}`")
+        if service.databases:
+            kept[_KINDS["postgres"]] = [f"database `{one.name}`" for one in service.databases]
+        rows += [
+            f"| {service.title} | {', '.join(dict.fromkeys(what))} | {how} |" for how, what in kept.items()
+        ]
     return "\n".join(rows)
 
 

@@ -1,12 +1,11 @@
 """What this machine keeps of a host's Vault: one file for each host, readable by who deploys alone."""
 
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tasks.clients import state_dir
 from tasks.model.shapes import parsed
-from tasks.run import Refused, host, stack
+from tasks.run import Refused
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Kept:
 
 def state_file() -> Path:
     """Where Kept is stored: one file for each host."""
-    return Path(stack().state_dir).expanduser() / host().name.lstrip("@") / "vault.json"
+    return state_dir.folder() / "vault.json"
 
 
 def kept() -> Kept | None:
@@ -38,13 +37,12 @@ def kept() -> Kept | None:
         raise Refused(f"{path} cannot be read ({error}): restore it from your backup of it") from None
 
 
+def fresh() -> bool:
+    """Whether no run of ours has configured that Vault yet: until then nobody has anything in it."""
+    found = kept()
+    return found is None or found.asked or found.root_token != ""
+
+
 def keep(value: Kept) -> None:
-    """Stores it durably (0600, renamed into place) before Vault relies on it."""
-    path = state_file()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(asdict(value), file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Stores it durably before Vault relies on it."""
+    state_dir.store(state_file(), asdict(value))

@@ -16,7 +16,7 @@ from tasks.clients.lazily import lazily
 from tasks.clients.vault_kept import Kept, kept, state_file
 from tasks.model.shapes import Misshapen, shaped, shown
 from tasks.model.targets import target
-from tasks.run import Refused, host, recall, remember, stack
+from tasks.run import Refused, executing, host, recall, remember, stack
 
 if TYPE_CHECKING:
     import hvac
@@ -67,6 +67,17 @@ def deployer() -> hvac.Client:
         return found
     recall("vault")
     return remember("vault", _logged_in)[0]
+
+
+def out_of_reach() -> bool:
+    """True while planning on a host whose Vault cannot be asked yet."""
+    if executing():
+        return False
+    try:
+        deployer()
+    except Refused:
+        return True
+    return False
 
 
 def _logged_in() -> tuple[hvac.Client, float]:
@@ -200,6 +211,11 @@ def _deleted(mount: str, path: str, version: int) -> str:
     )
 
 
+def wrote() -> bool:
+    """Whether this run has written a secret."""
+    return remember("wrote", bool)
+
+
 def write(path: str, values: dict[str, str], version: int) -> None:
     """Writes only on top of ``version`` (check-and-set), so that nobody's value is overwritten. Raises Refused."""
     mount = stack().vault_mount
@@ -210,3 +226,5 @@ def write(path: str, values: dict[str, str], version: int) -> None:
             if "check-and-set" not in str(error):
                 raise
             raise Refused(f"{mount}/{path} was changed by somebody else during this run: run again") from None
+    recall("wrote")
+    remember("wrote", lambda: True)

@@ -1,11 +1,12 @@
 """Values in Vault, read once a run; and those that a person has to give, which nothing of ours can make."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 
-from tasks.clients import vault_session
-from tasks.model.given import given
+from tasks.clients import kit, vault_session
+from tasks.model.given import BUCKET, asked, given
 from tasks.model.shapes import shown
 from tasks.model.targets import target
 from tasks.run import Refused, remember, services, stack, together
@@ -30,22 +31,44 @@ def versioned(path: str) -> tuple[dict[str, str], int]:
 
 def lost() -> list[str]:
     """Path and name of what a person has to give and Vault does not hold. Raises Refused."""
-    wanted = given(services())
+    wanted = asked(services())
     together(*(partial(versioned, path) for path in dict.fromkeys(path for path, _ in wanted)))
     return [f"{path}#{name}" for path, name in wanted if not values(path).get(name)]
 
 
 def refusals() -> Iterator[str]:
-    """The same before the first change, where Vault can be asked already; else the phase of the secrets says it."""
+    """The same before the first change, where Vault can be asked already; else the phase of the secrets says it. What opens
+    the bucket this machine has to have before that.
+    """
     if not given(services()):
         return
-    try:
+    present: dict[str, str] = {}
+    with suppress(Refused):
         vault_session.deployer()
-        missing = lost()
-    except Refused:
+        if missing := lost():
+            yield to_be_given(missing)
+        present = values(BUCKET)
+    yield from unopened(present)
+
+
+def unopened(present: Mapping[str, str]) -> Iterator[str]:
+    """Why the bucket could not be opened, with what Vault holds of it."""
+    missing = [name for path, name in given(services()) if path == BUCKET and name in HELD]
+    if stack().backup is None or all(present.get(name) for name in missing) or kit.held() is not None:
         return
-    if missing:
-        yield to_be_given(missing)
+    yield (
+        f"backup: neither Vault ({stack().vault_mount}/{BUCKET}) nor {kit.file()} has what opens the bucket: "
+        f"{target('bucket KIT=…')} sets it up, or takes it from a kit that there is"
+    )
+
+
+# Name in Vault → what this machine keeps of the kit for the host.
+HELD: Mapping[str, Callable[[kit.Held], str]] = {
+    "S3_KEY": lambda held: held.access_key,
+    "S3_KEY_SECRET": lambda held: held.secret_key,
+    "RESTIC_PASSWORD": lambda held: held.restic,
+    "PGBACKREST_CIPHER": lambda held: held.pgbackrest,
+}
 
 
 def to_be_given(places: list[str]) -> str:

@@ -14,9 +14,9 @@ from tasks import lock
 from tasks.clients import vault_session
 from tasks.clients.vault_values import versioned
 from tasks.commands.named import asked, known_places, unknown
+from tasks.model import given
 from tasks.model.envfile import Impossible, encode
 from tasks.model.fitting import lacks
-from tasks.model.given import given
 from tasks.model.rotation import Place
 from tasks.model.targets import target
 from tasks.run import Commands, Refused, executing, host, operation, recall, services, stack, step
@@ -53,7 +53,7 @@ def wanted(name: str) -> list[Place]:
     """The one that is named, or all that only a person knows. Raises Refused for what may not change."""
     known = known_places()
     if not name:
-        return [known[f"{path}#{key}"] for path, key in given(services())]
+        return [known[f"{path}#{key}"] for path, key in given.asked(services())]
     if name not in known:
         raise unknown(name)
     if lost := known[name].lost:

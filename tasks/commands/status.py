@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 
 from pyinfra import logger
 
+from tasks import backup
 from tasks.facts import Room, Standing, Status, StatusFact
 from tasks.facts.access import TABLE
 from tasks.facts.unsealer import NAME
 from tasks.model.catalogue import Container, Service
 from tasks.model.targets import target
-from tasks.operations import jobs, rules
+from tasks.model.words import ago
+from tasks.operations import backup_health, jobs, rules
+from tasks.rendering import backup_files, restore_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
 _LEAST_MB = 1024
@@ -52,7 +55,8 @@ def well() -> Commands:
         logger.info(text)
     wrong = [f"{line.container}: {line.why}: {line.todo}" for line in lines if line.why]
     wrong += machine_problems(found)
-    wrong += firewall_problems(found, stack().networks)
+    wrong += _backup(found)
+    wrong += firewall_problems(found, stack().bridges)
     if wrong:
         raise Refused(f"{host().name} is not well:\n" + "\n".join(f"    {text}" for text in wrong))
 
@@ -64,9 +68,25 @@ def _no_docker() -> str:
     )
 
 
+def _backup(found: Status) -> list[str]:
+    """How old what is in the bucket is, in one line; what is wrong with it."""
+    parts = backup_files.parts(stack())
+    logger.info(backup_health.summary(found.backup, parts, found.clock) if parts else backup.NOTHING)
+    if not parts:
+        return []
+    wrong = backup_health.problems(found.backup, (*parts, *restore_files.parts(stack())), found.clock)
+    return [*wrong, *backup_health.unproven(found.backup, proven(), found.clock)]
+
+
+def proven() -> list[str]:
+    """``service part`` of each that a drill has to bring back."""
+    chosen = restore_files.restorable(stack(), services()) if restore_files.parts(stack()) else ()
+    return [f"{item.name} {part}" for item in chosen for part in item.parts]
+
+
 def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:
-    """A line for each container of the services. Pure."""
-    for service in chosen:
+    """A line for each container of the services, but for one-offs, which have a line of their own. Pure."""
+    for service in (item for item in chosen if item.phase != "backup"):
         for container in service.containers:
             standing = found.containers.get(container.name)
             if standing is None and _done(service, container, found):
@@ -162,6 +182,8 @@ def machine_problems(found: Status) -> Iterator[str]:
             f"a firewall is in between (`nft list ruleset`); {target('deploy')} has Docker write its rules anew"
         )
     for unit in found.units:
+        if backup_files.is_ours(unit) or restore_files.is_ours(unit):
+            continue  # it has left a note
         if unit == f"{NAME}.service":
             yield f"{unit}: is not active, so Vault would stay sealed after a boot: {target('deploy')} mends it"
         else:
@@ -184,14 +206,6 @@ def _full(room: Room) -> str:
     if room.free_mb < _LEAST_MB:
         return f"is {room.used} % full, {room.free_mb} MB are free"
     return f"has room for no more files ({room.files_used} % used)" if room.files_used >= _MOST_FILES else ""
-
-
-def ago(seconds: int) -> str:
-    """A length of time as people say it."""
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 def table(lines: Iterable[Line]) -> list[str]:

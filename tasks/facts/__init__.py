@@ -4,6 +4,7 @@ Every command ends with status 0 and prints one record a line; ``process`` is pu
 FactProcessError for output that no host prints.
 """
 
+from tasks.facts.backups import Backups, BackupsFact
 from tasks.facts.bridges import NetworkState
 from tasks.facts.docker import ContainerState, DockerFact, DockerState
 from tasks.facts.dokploy import DokployFact
@@ -20,6 +21,8 @@ from tasks.facts.status import Room, Standing, Status, StatusFact
 from tasks.facts.takeover import Foreign, TakeoverFact, TakeoverState
 
 __all__ = [
+    "Backups",
+    "BackupsFact",
     "ContainerState",
     "DatabasesFact",
     "DockerFact",

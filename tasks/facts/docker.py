@@ -35,7 +35,7 @@ class DockerState:
     """Containers of ours by name, networks by name, images present, the digests of the env files; containers that are
     not ours, volumes by name, those that a container of ours uses, and what was adopted (kind:name).
 
-    local: images that no registry has given by that name. rules: ``nat br-0123456789ab`` and ``forward …`` for each bridge whose traffic the host's firewall lets out as
+    local: images that no registry has given by that name; digests: of those that one has. rules: ``nat br-0123456789ab`` and ``forward …`` for each bridge whose traffic the host's firewall lets out as
     Docker writes it; None where nothing can be asked.
     """
 
@@ -49,6 +49,7 @@ class DockerState:
     used: frozenset[str] = frozenset()
     adopted: frozenset[str] = frozenset()
     local: frozenset[str] = frozenset()
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 class DockerFact(FactBase[DockerState]):
@@ -99,6 +100,7 @@ class DockerFact(FactBase[DockerState]):
             used,
             adopted,
             local,
+            {f"{row[1]}:{row[2]}": row[3] for row in rows if row[0] == "i" and "<none>" not in row},
         )
 
 

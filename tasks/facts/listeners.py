@@ -77,7 +77,11 @@ _PUBLISHED = re.compile(r"(.*):(\d+)(?:-(\d+))?->[\d-]+/(tcp|udp)")
 
 
 def published(values: Mapping[str, Sequence[str]]) -> tuple[Published, ...]:
-    """What MachineFact's lines, ``name service ports`` as docker ps prints them, say of it."""
+    """What MachineFact's lines, ``name service ports`` as docker ps prints them, say of it. Raises ValueError where Docker
+    answers one question and not the next.
+    """
+    if any(values.get("engine", ())) and "-" in values.get("publisher", ()):
+        raise ValueError("Docker answers one question and not the next: run again")
     found = []
     for line in values.get("publisher", ()):
         name, service, ports = (*line.split(" ", 2), "", "")[:3]

@@ -29,7 +29,7 @@ class Machine:
     units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active.
     handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
     apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left:
-    settings of ours that this host keeps to its own. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does.
+    settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does.
     """
 
     system: str = ""
@@ -67,6 +67,7 @@ class Machine:
     surroundings: Surroundings = field(default_factory=Surroundings)
     walls: tuple[str, ...] = ()
     swap: Swap = field(default_factory=Swap)
+    backup: str = ""
     behind: Behind = field(default_factory=Behind)
 
 
@@ -128,6 +129,7 @@ done
 for timer in /etc/systemd/system/timers.target.wants/smarteros-*; do
     [ -e "$timer" ] && systemctl is-active --quiet "${timer##*/}" && echo "timer ${timer##*/}"
 done &
+sed -u 's/^/backup /' /var/lib/smarteros/backup/prepared 2>/dev/null
 sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
 dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
@@ -174,8 +176,6 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         return values.get(key, [default])[0]
 
     listening = listeners.listeners(values)
-    if one("engine") and "-" in values.get("publisher", ()):
-        raise ValueError("Docker answers one question and not the next: run again")
     return Machine(
         system=values["system"][0],
         release=one("release"),
@@ -207,6 +207,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         handed_out=tuple(values.get("handed_out", ())),
         credentials="credentials" in values,
         unsealer=one("unsealer"),
+        backup=one("backup"),
         access=access(values, listening),
         before=kept.before(values),
         surroundings=surroundings(values),

@@ -10,7 +10,7 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import bridges, rules
+from tasks.facts import backups, bridges, rules
 from tasks.facts.access import FIREWALL, STANDS, TABLE
 from tasks.facts.docker import SILENT, DockerFact, DockerState
 from tasks.facts.outbound import QUESTION as REACH
@@ -51,6 +51,7 @@ class Status:
     """All of a host that can be wrong. docker: whether it answers. vault: its own seal status, None without an
     answer. units: those of ours that failed, and the one that unseals, when it is not active. networks: Docker's, with its
     rules for them. table: ``gone`` or ``changed`` where our firewall is not as it was loaded.
+    backup: how its parts do by clock, the host's.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
     """
 
@@ -64,6 +65,8 @@ class Status:
     volumes: frozenset[str] = frozenset()
     networks: DockerState = field(default_factory=DockerState)
     table: str = ""
+    clock: int = 0
+    backup: backups.Progress = field(default_factory=backups.Progress)
 
 
 class StatusFact(FactBase[Status]):
@@ -100,6 +103,8 @@ class StatusFact(FactBase[Status]):
                 volumes=frozenset(values.get("volume", ())),
                 networks=DockerFact().process(wired),
                 table=values.get("firewall", [""])[0],
+                clock=now,
+                backup=backups.progress(values),
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise FactProcessError(f"cannot read how the host is: {error}") from None
@@ -155,6 +160,7 @@ fi
 if [ -e {FIREWALL} ] && ! {STANDS}; then
     /usr/sbin/nft list table {TABLE} >/dev/null 2>&1 && echo "firewall changed" || echo "firewall gone"
 fi
+{backups.PROGRESS}
 command -v docker >/dev/null || exit 0
 docker ps -q >/dev/null 2>&1 && echo docker || exit 0
 # One that goes away in between is no failure.

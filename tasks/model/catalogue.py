@@ -13,11 +13,13 @@ from tasks.model.size import Size as Size  # noqa: PLC0414  a word of this vocab
 from tasks.model.stack import Stack
 from tasks.model.visitor import Admin as Admin  # noqa: PLC0414  a word of this vocabulary, too
 from tasks.model.visitor import Users
+from tasks.model.volume import Files as Files  # noqa: PLC0414  a word of this vocabulary
+from tasks.model.volume import Volume as Volume  # noqa: PLC0414  a word of this vocabulary
 
 CORE = "smarter-net"
 TENANTS = "tenants-net"
 
-Phase = Literal["vault", "data", "services", "proxy"]
+Phase = Literal["vault", "data", "services", "proxy", "backup"]
 Rollout = Literal["rolling", "held"]
 Role = Literal["proxies", "data", "apps", "monitoring"]
 
@@ -62,19 +64,6 @@ class RedisUser:
 
 
 @dataclass(frozen=True)
-class Volume:
-    """A named Docker volume; ``backup`` puts it into the service's backup set.
-
-    adopted: what it means for the service when it was there before us, with whatever it holds.
-    """
-
-    name: str
-    path: str
-    backup: bool = False
-    adopted: str = "what it holds is used as it is"
-
-
-@dataclass(frozen=True)
 class Route:
     """``<subdomain>.<zone>`` → ``container:port``; mirrored into the secondary zones on request.
 
@@ -115,7 +104,8 @@ class Container:
 
     files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
     env_file: whether it gets the service's secrets. job: runs once and must exit 0.
-    build: folder under ``files/`` that its image is built from; fork: the Dockerfile in its fork (forks.py).
+    build: folder under ``files/`` that its image is built from, on top of the image ``base`` where one is named; fork: the
+    Dockerfile in its fork (forks.py). joins: the container in whose network it is, in place of any of its own.
     reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
     as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
     its image exists for, in Docker's words; empty where it exists for all that hosts have.
@@ -146,11 +136,18 @@ class Container:
     stop_signal: str = ""
     job: bool = False
     build: str = ""
+    base: str = ""
     fork: str = ""
+    joins: str = ""
     reloads: bool = False
     replicas: int = 1
     architectures: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> tuple[Volume | Folder, ...]:
+        """All that lasts longer than the container."""
+        return (*self.volumes, *self.folders)
 
 
 @dataclass(frozen=True)
@@ -166,9 +163,10 @@ class Metrics:
 class Service:
     """All that is particular to one service.
 
+    policy: what its AppRole may in Vault beside reading its own secrets.
     composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
     mails: what its users miss without the setting ``mail``; empty where that changes nothing.
-    users: what its users do, for ``make check``.
+    users: what its users do, for ``make check``. proof: that its files are those that its database's rows name.
     """
 
     name: str
@@ -180,6 +178,7 @@ class Service:
     needs: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    policy: str = ""
     databases: tuple[Database, ...] = ()
     redis: RedisUser | None = None
     composed: Mapping[str, str] = field(default_factory=dict)
@@ -187,6 +186,7 @@ class Service:
     metrics: tuple[Metrics, ...] = ()
     mails: str = ""
     users: Users | None = None
+    proof: Files | None = None
 
     @property
     def main(self) -> Container:

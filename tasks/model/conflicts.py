@@ -22,7 +22,7 @@ def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
                 yield f"services: {service.name!r} needs {need!r}, which is not in the list"
         for container in service.containers:
             for network in container.networks:
-                if network not in stack.networks and network != CORE:
+                if network not in stack.bridges and network != CORE:
                     yield (
                         f"overrides.{service.name}.networks: {network!r} is not in networks "
                         f"({', '.join(stack.networks)})"

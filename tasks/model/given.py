@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 from tasks.model.catalogue import Secret, Service
 
+# Vault's path of what opens the bucket: `make bucket` makes it, and nobody is asked for it.
+BUCKET = "backup"
+
 
 def place(service: str, secret: Secret) -> tuple[str, str]:
     """Vault path and name of the service's secret, which others may share."""
@@ -15,3 +18,8 @@ def given(services: Iterable[Service]) -> tuple[tuple[str, str], ...]:
     """Path and name of each that these services need, once."""
     found = (place(item.name, each) for item in services for each in item.secrets if each.kind == "given")
     return tuple(dict.fromkeys(found))
+
+
+def asked(services: Iterable[Service]) -> tuple[tuple[str, str], ...]:
+    """Those that a person is asked for."""
+    return tuple((path, name) for path, name in given(services) if path != BUCKET)

@@ -44,6 +44,7 @@ def names(services: Iterable[Service], networks: Iterable[str] = ()) -> Names:
             for service in services
             for item in service.containers
             for volume in item.volumes
+            if not volume.reads
         },
         folders={
             folder.path: (service.name, folder)
@@ -64,7 +65,7 @@ def _containers(service: Service) -> Iterator[str]:
 
 def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:
     """What is named has to be of ours, of a service that is listed now or of any other."""
-    found = names((describe(stack) for describe in every.values()), stack.networks)
+    found = names((describe(stack) for describe in every.values()), stack.bridges)
     # What was a volume of ours may have been adopted with an earlier release.
     ours = (*found.keys, *(f"volume:{folder.was}" for _, folder in found.folders.values() if folder.was))
     for index, entry in enumerate(stack.adopt):

@@ -32,6 +32,8 @@ def _source(stack: Stack, service: Service, container: Container) -> Container:
         # No registry may answer for it: the name could be anybody's there.
         extra = {**container.extra, "pull_policy": "never"}
         return replace(container, image=image, build="", fork=fork.dockerfile, extra=extra, architectures=())
+    if container.base:  # built on top of it
+        return replace(container, base=change.image or container.base)
     # What another image exists for is its builder's to know.
     return replace(container, image=change.image, build="", architectures=()) if change.image else container
 

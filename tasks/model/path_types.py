@@ -8,18 +8,25 @@ from pydantic import AfterValidator
 
 
 def _pem(path: str) -> str:
-    """The file's certificates: what is trusted is part of the settings, wherever the file stands."""
+    """The file's certificates: what is trusted is part of the settings, wherever the file stands. Settings that were
+    stored hold the certificates themselves.
+    """
+    if path.startswith("-----BEGIN CERTIFICATE-----\n"):
+        return _trusted(path, "the text")
     try:
         file = Path(path).expanduser()
         # A device would be read for ever.
         text = "" if not path or (file.exists() and not file.is_file()) else file.read_text()
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path!r} cannot be read: {getattr(error, 'strerror', error)}") from None
+    return path and _trusted(text, repr(path))
+
+
+def _trusted(text: str, what: str) -> str:
     try:
-        if path:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (OSError, ValueError):
-        raise ValueError(f"{path!r} holds no certificate in PEM form") from None
+        raise ValueError(f"{what} holds no certificate in PEM form") from None
     return text
 
 

@@ -15,7 +15,8 @@ from pydantic_core import ErrorDetails
 from tasks.model.catalogue import Describe
 from tasks.model.conflicts import mistakes
 from tasks.model.contradictions import contradictions, meant, mirrors, strings
-from tasks.model.stack import BadSettings, Fork, Mail, McpServer, OpenPort, Override, Stack
+from tasks.model.load import BACKUP
+from tasks.model.stack import Backup, BadSettings, Fork, Mail, McpServer, OpenPort, Override, Stack
 from tasks.model.targets import target
 from tasks.model.words import hidden, suggestion, wrong
 
@@ -27,13 +28,14 @@ _MODELS: dict[str, type[BaseModel]] = {
     "mcp_servers": McpServer,
     "forks": Fork,
     "mail": Mail,
+    "backup": Backup,
     "open_ports": OpenPort,
 }
 
 
 def read(data: Mapping[str, Any], every: Mapping[str, Describe]) -> Stack:
     """Settings → Stack. Raises BadSettings with every mistake. every: the services there are, by name."""
-    names = tuple(every)
+    names = tuple(name for name in every if name != BACKUP)
     try:
         stack = _parse(data, names)
     except BadSettings as error:
@@ -44,9 +46,14 @@ def read(data: Mapping[str, Any], every: Mapping[str, Describe]) -> Stack:
     return stack
 
 
+def ours(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a host's data is a setting, or was meant as one."""
+    return {key: value for key, value in data.items() if not _CONNECTOR_KEY.match(key)}
+
+
 def _parse(data: Mapping[str, Any], names: tuple[str, ...]) -> Stack:
     """Settings → Stack. Raises BadSettings with every mistake that can be seen without the catalogue."""
-    settings = {key: value for key, value in data.items() if not _CONNECTOR_KEY.match(key)}
+    settings = ours(data)
     unseen = dict(hidden(settings))
     lines = [f"{path}: {line}" for path, line in unseen.items()]
     stack = None

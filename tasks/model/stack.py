@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from tasks.model.adopt_types import Adopted
+from tasks.model.backup_types import Bucket, Endpoint, Region, parts
 from tasks.model.domain_types import Address, Directory, Domain, Email
 from tasks.model.image_types import PATH, Image, Repository, Revision
 from tasks.model.mail_types import PORTS, Login, MailHost
@@ -30,6 +31,8 @@ from tasks.model.setting_types import (
     matching,
 )
 from tasks.model.shapes import shown
+
+BACKUP_NET = "backup-net"
 
 
 class BadSettings(ValueError):
@@ -120,6 +123,25 @@ class Mail(_Settings):
         return self.port or PORTS[self.security]
 
 
+class Backup(_Settings):
+    """Where backups go: a bucket of an S3 server. root: what its certificate is checked with, beside public authorities'."""
+
+    endpoint: Endpoint
+    bucket: Bucket
+    region: Region = "us-east-1"
+    root: Pem = ""
+
+    @property
+    def host(self) -> str:
+        """The server's name."""
+        return parts(self.endpoint)[0]
+
+    @property
+    def port(self) -> int:
+        """Where it listens there."""
+        return parts(self.endpoint)[1]
+
+
 class Stack(_Settings):
     """All settings of one inventory. ``group_data/all.py`` says what each is for."""
 
@@ -127,6 +149,7 @@ class Stack(_Settings):
     mirror_zones: Annotated[tuple[Domain, ...], Listed] = ()
     acme_email: Email | None = None
     mail: Mail | None = None
+    backup: Backup | None = None
     acme_directory: Directory = ""
     acme_root: Pem = ""
     trusted_root: OptionalPath = ""
@@ -158,6 +181,11 @@ class Stack(_Settings):
     revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
     swap_gb: Annotated[int, Field(ge=0, le=64, strict=True)] | None = None
     timezone: TimeZone = "UTC"
+
+    @property
+    def bridges(self) -> tuple[str, ...]:
+        """All of Docker's networks that are ours: what copies files away has one of its own, where nobody else is."""
+        return (*self.networks, *((BACKUP_NET,) if self.backup else ()))
 
     def override(self, service: str) -> Override:
         """The overrides of one service, empty when the inventory has none."""

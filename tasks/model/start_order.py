@@ -7,7 +7,7 @@ from tasks.model.catalogue import Service
 
 def in_order(services: Iterable[Service]) -> Iterator[Service]:
     """Phases in their order, then needs before those who need them, then as listed."""
-    phases = ("vault", "data", "services", "proxy")
+    phases = ("vault", "data", "services", "proxy", "backup")
     done: set[str] = set()
     waiting = sorted(services, key=lambda service: phases.index(service.phase))
     names = {service.name for service in services}

@@ -114,3 +114,11 @@ def hidden(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 def invisible(sign: str) -> bool:
     """A blank that is none of the keyboard's, or of no width at all."""
     return unicodedata.category(sign) in ("Cf", "Zs", "Zl", "Zp") and sign != " "
+
+
+def ago(seconds: int) -> str:
+    """A length of time as people say it."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -24,7 +24,7 @@ def _found() -> list[Namesake]:
     machine = known(MachineFact)
     found = namesakes.found(
         known(DockerFact),
-        names(services(), stack().networks),
+        names(services(), stack().bridges),
         machine.before.entries,
         deployed=machine.deployed,
     )

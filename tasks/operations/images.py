@@ -73,5 +73,6 @@ def _fetch(reference: str, container: Container) -> str:
     if container.fork:
         return forks.build(reference, container.fork)
     if container.build:
-        return f"docker build --quiet --network host --tag {quote(reference)} {render.CURRENT}/build/{container.build}"
+        base = f"--build-arg {quote(f'BASE={container.base}')} " if container.base else ""
+        return f"docker build --quiet --network host {base}--tag {quote(reference)} {render.CURRENT}/build/{container.build}"
     return f"timeout {_PULL_SECONDS} docker pull --quiet {quote(reference)}"

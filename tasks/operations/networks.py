@@ -102,7 +102,7 @@ def chosen(what: str, settings: Stack, claims: Iterable[Claim], *, last: bool = 
 def refusals() -> Iterator[str]:
     """Why no network could be made."""
     try:
-        list(planned(stack().networks, known(MachineFact), known(DockerFact), stack()))
+        list(planned(stack().bridges, known(MachineFact), known(DockerFact), stack()))
     except Refused as error:
         yield str(error)
 

@@ -114,7 +114,9 @@ def start_script(
 
 def _volumes(service: Service) -> Iterator[str]:
     """Made by us, so that they are known as ours again, with the labels by which Compose knows them as its own."""
-    names = dict.fromkeys(volume.name for item in service.containers for volume in item.volumes)
+    names = dict.fromkeys(
+        volume.name for item in service.containers for volume in item.volumes if not volume.reads
+    )
     for name in map(quote, names):
         labels = {
             render.SERVICE_LABEL: service.name,

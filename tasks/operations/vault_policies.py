@@ -141,7 +141,7 @@ def _described() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
 def _service_policy(service: Service) -> str:
     shared = (path for path, _ in given([service]) if path != service.name)
     readable = "".join(_SHARED_POLICY.format(mount=stack().vault_mount, name=path) for path in shared)
-    return _SERVICE_POLICY.format(mount=stack().vault_mount, name=service.name) + readable
+    return _SERVICE_POLICY.format(mount=stack().vault_mount, name=service.name) + readable + service.policy
 
 
 def _policy(client: hvac.Client, name: str) -> str:

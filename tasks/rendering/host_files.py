@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.model.catalogue import Service, domains
-from tasks.model.given import given, place
+from tasks.model.given import BUCKET, asked, place
 from tasks.model.overrides import overridden
 from tasks.model.stack import Stack
 from tasks.rendering.templates import FOLDER, jinja
@@ -46,7 +46,7 @@ def _script(stack: Stack, services: tuple[Service, ...], service: Service | None
         services=services,
         service=service,
         engine=vault.ENGINES[stack.vault_engine],
-        given=given(services),
+        given=asked(services),
         images={item.name: item.main.image for item in _tools(stack)},
     )
 
@@ -66,6 +66,7 @@ def _env_template(stack: Stack, services: tuple[Service, ...], service: Service)
         users=[item for item in services if item.redis and service.name == "redis"],
         readers=[container for container in service.containers if container.env_file],
         plain=_plain(service),
+        bucket=BUCKET,
     )
 
 

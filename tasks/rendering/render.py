@@ -15,7 +15,7 @@ import yaml
 from tasks.model import catalogue, public_paths
 from tasks.model.catalogue import Container, Route, Service
 from tasks.model.stack import Stack
-from tasks.rendering import host_files
+from tasks.rendering import backup_files, host_files, restore_files
 from tasks.rendering.templates import FOLDER, HOME, jinja
 from tasks.services import load
 
@@ -43,7 +43,18 @@ def tree(stack: Stack) -> Files:
     services = load(stack)
     for service in services:
         files |= render(stack, service)
-    return files | host_files.files(stack, services)
+    return (
+        files
+        | host_files.files(stack, services)
+        | backup_files.files(stack, CURRENT, SERVICE_LABEL, bucket(stack))
+        | restore_files.files(stack, services, CURRENT, SERVICE_LABEL)
+    )
+
+
+def bucket(stack: Stack) -> str:
+    """Tells one bucket from another; empty without one."""
+    where = stack.backup
+    return digest(where.endpoint, where.region, where.bucket) if where else ""
 
 
 def render(stack: Stack, service: Service) -> Files:
@@ -104,7 +115,8 @@ def image(container: Container) -> str:
     """The image reference; one that is built here is tagged with the digest of its context."""
     if not container.build:
         return container.image
-    return f"{container.image}:{digest(*_flat(context(container.build)))}"
+    base = [container.base] if container.base else []
+    return f"{container.image}:{digest(*_flat(context(container.build)), *base)}"
 
 
 @cache

@@ -98,7 +98,7 @@ def describe(stack: Stack) -> Service:
                     Volume(
                         "botpress_data",
                         "/botpress/data",
-                        backup=True,
+                        backup="files",
                         adopted="its bots and files are shown as they are",
                     ),
                 ),

@@ -33,11 +33,15 @@ def describe(stack: Stack) -> Service:
                     Volume(
                         "caddy_data",
                         "/data",
-                        backup=True,
+                        backup="files",
                         adopted="its certificates and its account with the authority are used",
                     ),
-                    Volume("caddy_config", "/config"),
-                    Volume("caddy_logs", "/var/log/caddy"),
+                    Volume(
+                        "caddy_config",
+                        "/config",
+                        lost="what Caddy has loaded; the next start loads the Caddyfile",
+                    ),
+                    Volume("caddy_logs", "/var/log/caddy", lost="logs of visits, which nothing is made of"),
                 ),
                 cap_add={"NET_BIND_SERVICE": FILE_CAPABILITY},
                 root="its certificates are in volumes that the image makes as root's",

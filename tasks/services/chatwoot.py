@@ -10,6 +10,7 @@ from tasks.model.catalogue import (
     Admin,
     Container,
     Database,
+    Files,
     Health,
     RedisUser,
     Route,
@@ -26,16 +27,14 @@ from tasks.model.visitor import Visitor
 # Active Record Encryption keeps these under its keys.
 _ENCRYPTED = "second factors and access tokens of channels"
 
+# Active Storage's disk service keeps abcdef… as ab/cd/abcdef….
+_BLOBS = (
+    "SELECT substr(key, 1, 2) || '/' || substr(key, 3, 2) || '/' || key, checksum FROM active_storage_blobs"
+)
 # The newest patch of 4.15 in public use, November 2026.
 IMAGE = "chatwoot/chatwoot:v4.15.1"
-_STORAGE = (
-    Volume(
-        "chatwoot_storage",
-        "/app/storage",
-        backup=True,
-        adopted="attachments are found there where the database knows them",
-    ),
-)
+_ADOPTED = "attachments are found there where the database knows them"
+_STORAGE = (Volume("chatwoot_storage", "/app/storage", backup="files", adopted=_ADOPTED),)
 _TMPFS = ("/tmp", "/app/tmp", "/app/log")
 # What customers and their channels reach (config/routes.rb of v4.15): widget with API and WebSocket, help centre, surveys, webhooks, those of
 # inbound mail too (with a password or signature each), OAuth's way back, attachments, these pages' files. Not the agents' API, /app's.
@@ -100,6 +99,7 @@ def describe(stack: Stack) -> Service:
         ),
         admin=Admin(login=environment["ADMIN_EMAIL"], secret="ADMIN_PASSWORD", owned="SELECT FROM users"),
         users=users,
+        proof=Files(_BLOBS, root="chatwoot_storage", digest="md5-base64"),
     )
 
 

@@ -65,7 +65,7 @@ def describe(stack: Stack) -> Service:
                     Folder(
                         "/etc/dokploy",
                         "Docker looks on the host for what its projects mount from their own folders there",
-                        backup=True,
+                        backup="files",
                         adopted="its projects are found there where the database knows them",
                         was="dokploy_data",
                         made=("compose", "volume-backups"),

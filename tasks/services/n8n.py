@@ -48,7 +48,7 @@ _PUBLIC = (
 IMAGE = "n8nio/n8n:2.30.8"
 # Where workflows may read and write files of their own.
 _FILES = "/home/node/.n8n-files"
-_KEPT_FILES = (Volume("n8n_files", _FILES, backup=True),)
+_KEPT_FILES = (Volume("n8n_files", _FILES, backup="files"),)
 
 
 def describe(stack: Stack) -> Service:
@@ -88,7 +88,11 @@ def describe(stack: Stack) -> Service:
                     Volume(
                         "n8n_data",
                         "/home/node/.n8n",
-                        backup=True,
+                        backup="files",
+                        omits=(
+                            "n8nEventLog*.log",
+                            "crash.journal",
+                        ),  # of what ran; the database has it as well
                         adopted="n8n refuses to start when it holds another encryption key than Vault (n8n#N8N_ENCRYPTION_KEY)",
                     ),
                     *_KEPT_FILES,

@@ -1,31 +1,50 @@
 """PostgreSQL with pgvector: one server, one role and one database per service."""
 
 from tasks.model.catalogue import Container, Health, Secret, Service, Size, Volume
+from tasks.model.given import BUCKET
 from tasks.model.stack import Stack
+
+# 16: Chatwoot, n8n and Dokploy all ship with it, and Odoo 16 wants <= 17. The newest patch in public use.
+_IMAGE = "pgvector/pgvector:0.8.7-pg16-bookworm"
+# With the setting backup it is built on the host, on top of that: archive_command starts pgBackRest in the server's container.
+BUILT, BUILD = "smarteros/postgres", "postgres"
+BUCKET_SECRETS = (
+    Secret("PGBACKREST_REPO1_S3_KEY", kind="given", of=f"{BUCKET}#S3_KEY"),
+    Secret("PGBACKREST_REPO1_S3_KEY_SECRET", kind="given", of=f"{BUCKET}#S3_KEY_SECRET"),
+    Secret("PGBACKREST_REPO1_CIPHER_PASS", kind="given", of=f"{BUCKET}#PGBACKREST_CIPHER"),
+)
+# Of a new cluster: a segment is written as a whole, however little of it the heartbeat ends it with.
+_INITDB = {"POSTGRES_INITDB_ARGS": "--wal-segsize=4"}
 
 
 def describe(stack: Stack) -> Service:
     """The server; databases are declared by the services that own them."""
+    backup = stack.backup is not None
     return Service(
         name="postgres",
         title="PostgreSQL",
         phase="data",
         role="data",
-        secrets=(Secret("POSTGRES_PASSWORD"),),
+        secrets=(Secret("POSTGRES_PASSWORD"), *(BUCKET_SECRETS if backup else ())),
         containers=(
             Container(
                 name="postgres",
-                # 16: Chatwoot, n8n and Dokploy all ship with it, and Odoo 16 wants <= 17. The newest patch in public use.
-                image="pgvector/pgvector:0.8.7-pg16-bookworm",
+                image=BUILT if backup else _IMAGE,
+                build=BUILD if backup else "",
+                base=_IMAGE if backup else "",
                 user="postgres",
                 command=("postgres", "-c", "config_file=/etc/postgresql/postgresql.conf"),
-                files={"postgres": "/etc/postgresql"},
+                files={
+                    "postgres": "/etc/postgresql",
+                    **({"pgbackrest": "/etc/pgbackrest"} if backup else {}),
+                },
                 env_file=True,
+                environment=_INITDB if backup else {},
                 volumes=(
                     Volume(
                         "postgres_data",
                         "/var/lib/postgresql/data",
-                        backup=True,
+                        backup="postgres",
                         adopted="its databases and roles stay, roles of ours get the passwords of Vault; data of another major version do not start",
                     ),
                 ),

@@ -34,7 +34,7 @@ def describe(stack: Stack) -> Service:
                     Volume(
                         "redis_data",
                         "/data",
-                        backup=True,
+                        backup="redis",
                         adopted="its keys are loaded, and those of a newer Redis do not start",
                     ),
                 ),

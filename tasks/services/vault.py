@@ -49,7 +49,7 @@ def describe(stack: Stack) -> Service:
                     Volume(
                         "vault_data",
                         f"{engine.home}/file",
-                        backup=True,
+                        backup="raft",
                         adopted="a Vault that was initialised there stays sealed without its keys in `state_dir`",
                     ),
                 ),

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks import backup
 from tasks.commands import status
 from tasks.commands.status import Line
 from tasks.facts import Outbound, Room, Standing, Status, StatusFact
+from tasks.model.words import ago
 from tasks.run import services
 from tests.fake import commands, fake
 
@@ -197,7 +199,7 @@ def test_what_is_wrong_with_the_host_itself() -> None:
 
 
 def test_a_length_of_time_as_people_say_it() -> None:
-    said = [status.ago(seconds) for seconds in (0, 119, 120, 7199, 7200, 172799, 172800)]
+    said = [ago(seconds) for seconds in (0, 119, 120, 7199, 7200, 172799, 172800)]
     assert said == ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]
 
 
@@ -247,13 +249,14 @@ def test_a_host_is_read() -> None:
         vault={"sealed": True},
         rooms=(Room("/", 70132, 41, 0), Room("/var/lib/docker", 1, 100, 99)),
         units=("smarteros-images.service", "smarteros-unseal.service"),
+        clock=1795413600,
     )
 
 
 def test_a_host_without_docker_is_read() -> None:
-    assert StatusFact().process(HOST[:2]) == Status(rooms=(Room("/", 70132, 41, 0),))
+    assert StatusFact().process(HOST[:2]) == Status(rooms=(Room("/", 70132, 41, 0),), clock=1795413600)
     assert StatusFact().process([*HOST[:2], "docker", "vault "]) == Status(
-        docker=True, rooms=(Room("/", 70132, 41, 0),)
+        docker=True, rooms=(Room("/", 70132, 41, 0),), clock=1795413600
     )
 
 
@@ -326,13 +329,14 @@ def test_a_run_on_a_host_that_is_well_ends_with_the_table(monkeypatch: pytest.Mo
         "vault     vault      healthy  60 s   -",
         "postgres  postgres   healthy  60 s   -",
         "botpress  botpress   healthy  60 s   -",
+        backup.NOTHING,
     ]
     assert failed == []
 
 
 def test_a_run_on_any_other_fails_with_all_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     shown, failed = said(monkeypatch, [*QUIET[:4], HOST[2], QUIET[5], 'vault {"sealed":true}'])
-    assert len(shown) == 4
+    assert len(shown) == 5
     assert failed == [
         (
             "is not well:\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-EDGE, REGISTRY, PEBBLE, DOCKER_COM, SMTP = 2, 3, 4, 6, 7
+EDGE, REGISTRY, PEBBLE, DOCKER_COM, SMTP, S3 = 2, 3, 4, 6, 7, 8
 FIRST_HOST = 11
 
 

@@ -69,6 +69,11 @@ class Authority:
         return _pair(certificate, key)
 
 
+def fresh() -> Authority:
+    """One that nobody else knows, for a test's own server."""
+    return _read(_new_authority())
+
+
 def load(client: DockerClient, path: Path) -> Authority:
     """The machine's authority, kept in a volume's label, which all checkouts see; `path` is to be read by programs.
 
@@ -85,7 +90,11 @@ def load(client: DockerClient, path: Path) -> Authority:
         draft.touch(mode=0o600)
         draft.write_text(kept)
         draft.replace(path)
-    key, begin, certificate = kept.encode().partition(b"-----BEGIN CERTIFICATE-----")
+    return _read(kept.encode())
+
+
+def _read(pem: bytes) -> Authority:
+    key, begin, certificate = pem.partition(b"-----BEGIN CERTIFICATE-----")
     return Authority(Pair(certificate=begin + certificate, key=key))
 
 

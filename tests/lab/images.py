@@ -43,6 +43,7 @@ RECIPES = {
     "pgvector/pgvector": "postgres",
     "python": "python",
     "redis": "redis",
+    "restic/restic": "restic",
 }
 
 # What running and checking a recipe's Python leaves beside it: no part of the image.

@@ -20,6 +20,7 @@ from tests.lab import (
     mailbox,
     neighbours,
     network,
+    s3,
     services,
 )
 from tests.lab.authority import Authority
@@ -165,6 +166,18 @@ class Lab:
         if not container:
             raise LabError(f"lab {self.name} has no mail server")
         return mailbox.taken(container)
+
+    def bucket(self) -> dict[str, str]:
+        """Bring up an S3 server under its public name; what goes into the setting ``backup``."""
+        services.bucket(self.client, self.state.key, self.description, self.authority, self.progress)
+        root = self.authority.certificate.decode()
+        return {"endpoint": f"https://{s3.NAME}", "bucket": s3.BUCKET, "root": root}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The environment in which a program of this machine finds the S3 server, which only the lab's resolver knows."""
+        address = addresses.address(self.description.subnet, addresses.S3)
+        return {"SMARTEROS_LAB_NAMES": f"{s3.NAME}={address}", "PYTHONPATH": str(s3.NAMES)}
 
     @property
     def _pebble(self) -> str:

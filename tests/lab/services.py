@@ -11,7 +11,7 @@ import urllib.request
 
 from docker.client import DockerClient
 
-from tests.lab import addresses, images, network
+from tests.lab import addresses, images, network, s3
 from tests.lab.authority import Authority
 from tests.lab.daemon import Progress
 from tests.lab.network import Spec
@@ -23,7 +23,7 @@ REGISTRY_NAMES = (
     "registry-1.docker.io", "index.docker.io", "auth.docker.io", "ghcr.io", "quay.io", "docker.n8n.io",
 )  # fmt: skip
 REGISTRY_VOLUME = "smarteros-lab-registry"
-PORTS = {"edge": 443, "registry": 5000, "pebble": 14000, "docker-com": 443, "smtp": 587}
+PORTS = {"edge": 443, "registry": 5000, "pebble": 14000, "docker-com": 443, "smtp": 587, "s3": 443}
 SMTP_NAME = "smtp.example.net"
 # What an environment, a shell and a configuration file would each read in their own way.
 SMTP_LOGIN = {"NAME": SMTP_NAME, "USER": "relay@example.net", "PASSWORD": "p$1 '\"\\#%s {x}"}
@@ -94,6 +94,24 @@ def smtp(client: DockerClient, key: str, lab: Description, authority: Authority,
     address = addresses.address(lab.subnet, addresses.SMTP)
     process = {"environment": SMTP_LOGIN}
     spec = Spec("smtp", image, address, (SMTP_NAME,), files, _version(authority), process)
+    network.converge(client, key, spec)
+    wait_for(spec.name, spec.address)
+
+
+def bucket(
+    client: DockerClient, key: str, lab: Description, authority: Authority, progress: Progress
+) -> None:
+    """Bring up a provider's S3 server, which only tests of backups need."""
+    image = images.ensure(client, "s3", progress)
+    pair = authority.issue([s3.NAME])
+    files = {
+        "/s3/server.crt": pair.certificate,
+        "/s3/server.key": pair.key,
+        "/s3/s3.json": s3.identities().encode(),
+    }
+    address = addresses.address(lab.subnet, addresses.S3)
+    process = {"command": s3.arguments("/s3", address, PORTS["s3"], iam=True)}
+    spec = Spec("s3", image, address, (s3.NAME,), files, _version(authority), process)
     network.converge(client, key, spec)
     wait_for(spec.name, spec.address)
 

@@ -12,8 +12,8 @@ from tests.lab.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# The base that images of ours are built from on the host.
-BASES = ("python:3.13-slim",)
+# What images of ours are built from on the host.
+BASES = ("python:3.13-slim", "restic/restic:0.18.1")
 
 
 def settings() -> Stack:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tasks import services
-from tasks.facts.kept import HOMES
 from tasks.model.catalogue import CORE, TENANTS, Service, domains
 from tasks.model.overrides import overridden
 from tasks.model.start_order import in_order
@@ -157,25 +156,6 @@ def test_the_main_container_is_the_first_that_is_no_job() -> None:
 
 def test_the_catalogue_says_what_backups_monitoring_placement_and_rollouts_need() -> None:
     loaded = load(stack())
-    volumes = {
-        volume.name for each in loaded for item in each.containers for volume in item.volumes if volume.backup
-    }
-    assert volumes == {
-        "vault_data",
-        "postgres_data",
-        "redis_data",
-        "chatwoot_storage",
-        "botpress_data",
-        "n8n_data",
-        "n8n_files",
-        "odoo_data",
-        "odoo_extra",
-        "caddy_data",
-    }
-    folders = {
-        folder.path for each in loaded for item in each.containers for folder in item.folders if folder.backup
-    }
-    assert folders == {"/etc/dokploy"} == set(HOMES)
     assert [(item.container, item.port, item.path) for each in loaded for item in each.metrics] == [
         ("vault", 8200, "/v1/sys/metrics"),
         ("n8n", 5678, "/metrics"),

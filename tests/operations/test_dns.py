@@ -4,10 +4,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tasks import preflight
 from tasks.facts.names import Names, NamesFact
 from tasks.operations import dns
-from tests.fake import fake, several
+from tests.fake import fake
 
 LINES = [
     "own 10.0.0.7",
@@ -86,27 +85,6 @@ def test_the_host_is_asked_about_every_domain_once_and_about_none_never() -> Non
         )
     with fake({}):
         assert dns.elsewhere([]) == {}
-
-
-def shared(*others: dict[str, Any], limit: bool = False) -> list[str]:
-    """What is said on the first of these hosts."""
-    with several({}, *others) as first:
-        if limit:
-            first.state.limit_hosts = [first]
-        return [*dns.shared(preflight._elsewhere_served())]
-
-
-def test_two_hosts_of_a_run_have_no_domain_in_common() -> None:
-    assert shared() == []
-    assert shared({"zone": "other.cl", "mirror_zones": []}) == []
-    assert shared({"services": ["vault", "postgres"]}) == []
-    assert shared({"zone": "no zone"}) == []
-    assert shared({}, limit=True) == []
-    (line,) = shared({})
-    assert line.startswith("domains: ")
-    assert line.endswith(
-        " more: also deployed to the host @fake/1: give each host its own zone, or deploy one (--limit)"
-    )
 
 
 def test_names_that_lead_here_over_ipv6_are_said_with_what_that_means() -> None:

@@ -25,6 +25,13 @@ GOLDEN = ROOT / "tests" / "golden"
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "openbao": {"vault_engine": "openbao"},
+    "backup": {
+        "backup": {
+            "endpoint": "https://s3.example.com:8443",
+            "bucket": "acme-backup",
+            "root": str(Path(__file__).with_name("authority.pem")),
+        }
+    },
     "changed": {
         "mirror_zones": [],
         "acme_directory": "https://ca.example.org:14000/directory",
@@ -79,7 +86,9 @@ def compare(folder: str, files: dict[str, str]) -> None:
 def test_rendered_files_are_the_golden_ones(variant: str) -> None:
     """Of a variant only what differs from the default is kept."""
     files, default = tree(variant), tree("default")
-    assert sorted(files) == sorted(default)
+    more = {path for path in files if path not in default}
+    assert set(default) <= set(files)
+    assert bool(more) is (variant == "backup")
     same = {} if variant == "default" else default
     compare(variant, {path: text for path, text in files.items() if text != same.get(path)})
 
@@ -143,8 +152,11 @@ HOST_PATHS = {
         "/var/run/docker.sock:/var/run/docker.sock",
         "/vault/secrets:/vault/secrets:ro",
         "/opt/smarteros:/opt/smarteros:ro",
-    ]
+    ],
+    "backup-files": ["/etc/dokploy:/state/etc/dokploy:ro"],
 }
+# Containers in another's network, whose server they ask on its loopback.
+JOINS = {"backup-dumps": "container:postgres", "backup-vault": "container:vault"}
 
 
 @pytest.mark.parametrize(("path", "document"), documents(), ids=[path for path, _ in documents()])
@@ -161,7 +173,10 @@ def test_compose_files_keep_the_policy(path: str, document: dict[str, Any]) -> N
         assert re.fullmatch(r"\d+m", service["mem_limit"])
         assert service["cpus"] > 0
         assert re.fullmatch(r"[0-9a-f]{12}", service["labels"]["smarteros.digest"])
-        assert set(service["networks"]) <= set(document["networks"])
+        joined = service.get("network_mode")
+        assert joined == JOINS.get(name)
+        assert set(service.get("networks", ())) <= set(document["networks"])
+        assert bool(joined) is not bool(service.get("networks"))
         assert "privileged" not in service
         public = [port for port in service.get("ports", ()) if not port.startswith("127.0.0.1:")]
         assert public == (["80:80", "443:443", "443:443/udp"] if name == "caddy-proxy" else [])
@@ -174,6 +189,10 @@ def test_compose_files_keep_the_policy(path: str, document: dict[str, Any]) -> N
         own = [mount["source"] for mount in bound if not mount.get("read_only")]
         assert own == (["/etc/dokploy"] if name == "dokploy" else [])
         assert named <= set(document.get("volumes", {}))
+        for mount in strings:
+            volume, _, rest = mount.partition(":")
+            external = document.get("volumes", {}).get(volume, {}).get("external", False)
+            assert external is (rest.endswith(":ro") and not mount.startswith("/"))
     assert all(item == {"external": True} for item in document["networks"].values())
 
 

@@ -1,0 +1,53 @@
+"""Drill: what is in the bucket is restored beside what runs, read as a whole, and removed again; what has come back is noted.
+
+``pyinfra -y inventories/prod.py tasks.commands.drill.run``; SMARTEROS_RESTORE names a service where it is not about all. Timers
+of the host do the same: Postgres nightly, everything weekly.
+"""
+
+import os
+from shlex import quote
+
+from pyinfra.api import StringCommand
+
+from tasks.commands import restore
+from tasks.connection.said import Said
+from tasks.facts.restorable import DRILL, ReportFact
+from tasks.rendering import restore_files
+from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
+
+UNIT = "smarteros-drill-now"
+
+
+def run() -> None:
+    """The command ``make drill``."""
+    try:
+        chosen = named(os.environ.get(restore.CHOICE, ""))
+    except Refused as error:
+        raise Said(str(error)) from None
+    drilled(chosen, name=f"Drill | {chosen or 'everything'} comes back from the bucket")
+
+
+def named(choice: str) -> str:
+    """The service that SERVICE names, or none for all. Raises Refused."""
+    there = [item.name for item in restore_files.restorable(stack(), services())]
+    if choice and choice not in there:
+        raise Refused(
+            f"SERVICE={choice}: nothing of that name is restored by itself: there are {', '.join(there)}"
+        )
+    return choice
+
+
+@operation
+def drilled(chosen: str) -> Commands:
+    """In a unit of its own, as the timers' are; what it has found is said, also where it fails."""
+    if stack().backup is None:
+        raise Refused("nothing is backed up: the setting backup names a bucket (README, Backups)")
+    limits = "--property=Nice=19 --property=CPUWeight=20 --property=IOWeight=20 --property=RuntimeMaxSec=12h"
+    yield StringCommand(
+        f"[ -e {DRILL} ] || {{ echo 'there is nothing to drill with: make deploy brings it' >&2; exit 1; }}\n"
+        f"systemd-run --quiet --wait --collect --pipe --unit={UNIT} {limits} --property='ExecStopPost=/bin/bash {DRILL} end' "
+        f"/bin/bash {DRILL} full {quote(chosen) if chosen else ''} </dev/null"
+    )
+    if executing():
+        for line in known(ReportFact, "drill"):
+            host().log(line)

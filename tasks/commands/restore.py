@@ -1,0 +1,135 @@
+"""Restore: one service as it was at a time; all others run on, and what is replaced is kept for a week.
+
+``SERVICE=odoo TO="2026-11-26 19:59:49Z" pyinfra -y inventories/prod.py tasks.commands.restore.run``. It is made ready beside
+what runs; then the service's visitors wait for as long as it takes to change names and to start. The same command again
+brings one that was cut short to its end. KEEP_FILES=1 leaves the files as they are.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from functools import partial
+from shlex import quote
+
+from pyinfra import logger
+from pyinfra.api import StringCommand
+
+from tasks import lock, verify
+from tasks.connection.said import Said
+from tasks.facts.restorable import SCRIPT, ArchivedDatabasesFact, ReportFact, RestorableFact
+from tasks.model.catalogue import Service
+from tasks.model.targets import target
+from tasks.model.volume import Volume
+from tasks.operations import containers, restoring
+from tasks.operations.described import digests, mounted
+from tasks.rendering import restore_files
+from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
+from tasks.secrets import coming
+from tasks.services import backup
+
+CHOICE = "SMARTEROS_RESTORE"
+UNIT = "smarteros-restore"
+
+
+def run() -> None:
+    """The command ``make restore``."""
+    try:
+        service, time = named(os.environ.get(CHOICE, "")), restoring.moment(os.environ.get("TO", ""))
+    except Refused as error:
+        raise Said(str(error)) from None
+    lock.run()
+    restored(service, time, name=f"Restore | {service.title} as it was at {restoring.written(time)}")
+    back(service)
+
+
+def back(service: Service) -> None:
+    """It runs on what has come into its place, answers, and what was found is said."""
+    title = service.title
+    start = partial(containers.start, service, digests(service), mounted(service), partial(coming, service))
+    start(name=f"Restore | {title} starts on it")
+    verify.verified(name="Restore | every service answers by name over TLS")
+    ended(service, name=f"Restore | {title} is back")
+
+
+def named(choice: str) -> Service:
+    """The service that SERVICE names. Raises Refused for one that does not come back alone."""
+    if stack().backup is None:
+        raise Refused("nothing is backed up: the setting backup names a bucket (README, Backups)")
+    there = {item.name for item in restore_files.restorable(stack(), services())}
+    found = {item.name: item for item in services() if item.name in there and item.phase != "proxy"}
+    if choice in found:
+        return found[choice]
+    near = get_close_matches(choice, found, n=1)
+    hint = f", did you mean {near[0]}?" if near else f": there are {', '.join(found)}"
+    raise Refused(f"SERVICE={choice}: nothing of that name is restored by itself{hint}")
+
+
+@operation
+def restored(service: Service, time: datetime) -> Commands:
+    """Checked before anything is changed; then all of it on the host, in a unit of its own that outlives the connection."""
+    if not executing():
+        yield "true"
+        return
+    roles = tuple(item.name for item in service.databases)
+    found = known(RestorableFact, service.name, roles, _volumes(service))
+    if not found.here:
+        raise Refused(f"{host().name} has nothing to restore with: {target('deploy')} brings it")
+    moment = restoring.written(time)
+    if found.unfinished and found.unfinished != moment:
+        raise Refused(
+            f"a restore of {service.name} to {found.unfinished} was cut short: end that first, with TO='{found.unfinished}'"
+        )
+    keep_files = bool(os.environ.get("KEEP_FILES"))
+    words: Sequence[str] = ()
+    choice = restoring.Choice()
+    if not found.unfinished:
+        choice = restoring.chosen(service, time, found)
+        restoring.room(found, files=not keep_files)
+        if choice.label:
+            there = known(ArchivedDatabasesFact, choice.label)
+            words = restoring.included(service, there, services())
+    settings = {"TARGET": moment, "UNTIL": f"{time.timestamp():.6f}", "LABEL": choice.label}
+    settings |= {"BEFORE": choice.before, "AFTER": choice.after, "KEEP_FILES": "1" if keep_files else ""}
+    yield StringCommand(script(service, words, settings))
+
+
+def _volumes(service: Service) -> tuple[str, ...]:
+    found = backup.sources(stack()).get(service.name, ())
+    return tuple(item.name for item in found if isinstance(item, Volume))
+
+
+def script(service: Service, words: Sequence[str], settings: dict[str, str] | None = None) -> str:
+    """Shell: what an earlier run has left at work there is ended, and then it is done, at the end of the queue of all that runs."""
+    given = " ".join(f"--setenv={quote(f'{key}={value}')}" for key, value in (settings or {}).items())
+    limits = "--property=Nice=10 --property=CPUWeight=20 --property=IOWeight=20 --property=RuntimeMaxSec=12h"
+    return (
+        f"systemctl stop {UNIT}.service 2>/dev/null; systemctl reset-failed {UNIT}.service 2>/dev/null\n"
+        f"exec systemd-run --quiet --wait --collect --pipe --unit={UNIT} {limits} {given} "
+        f"/bin/bash {SCRIPT} {' '.join(map(quote, (service.name, *words)))} </dev/null"
+    )
+
+
+@operation
+def ended(service: Service) -> Commands:
+    """Says what came back and what did not, and that nothing is left to be ended."""
+    if not executing():
+        yield "true"
+        return
+    for line in known(ReportFact, service.name):
+        _say(service.name, line)
+    yield StringCommand(f"bash {SCRIPT} {quote(service.name)} --end")
+    host().log(
+        f"{service.name}: what was there before is kept for 7 days: {target(f'restore-undo SERVICE={service.name}')} brings it back"
+    )
+
+
+def _say(name: str, line: str) -> None:
+    if line.startswith("rpo "):
+        host().log(
+            f"{name}: the last heartbeat in the copy is {line.removeprefix('rpo ')} s older than the time asked for"
+        )
+    elif line.startswith(("MISSING", "UNPROVEN")):
+        host().log_styled(f"{name}: {line}", fg="yellow", log_func=logger.warning)
+    else:
+        host().log(f"{name}: {line}")

@@ -1,0 +1,31 @@
+"""Restore-undo: what the last restore of a service has replaced comes back into its place, and what it had brought is kept.
+
+``SERVICE=odoo pyinfra -y inventories/prod.py tasks.commands.restore_undo.run``, once more undoes the undoing.
+"""
+
+import os
+
+from pyinfra.api import StringCommand
+
+from tasks import lock
+from tasks.commands import restore
+from tasks.connection.said import Said
+from tasks.model.catalogue import Service
+from tasks.run import Commands, Refused, operation
+
+
+def run() -> None:
+    """The command ``make restore-undo``."""
+    try:
+        service = restore.named(os.environ.get(restore.CHOICE, ""))
+    except Refused as error:
+        raise Said(str(error)) from None
+    lock.run()
+    undone(service, name=f"Restore | {service.title} as it was before the last restore")
+    restore.back(service)
+
+
+@operation
+def undone(service: Service) -> Commands:
+    """Nothing is read from the bucket: all of it is on the host, whose script says where nothing is kept."""
+    yield StringCommand(restore.script(service, ["--undo"]))

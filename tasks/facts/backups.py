@@ -1,0 +1,124 @@
+"""Backups: how each part does, from what it has noted on the host; and what is in the bucket, read from there."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks.rendering.backup_files import METRICS, STATE
+from tasks.rendering.render import CURRENT
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How the parts do, in seconds since 1970. succeeded: part → its last success. until: what was written before it can be
+    had from the bucket. verified: ``service part`` → the last restore of it that was proven. failed: part → its last words.
+    prepared: when the bucket's repositories were found well; 0 where they were not.
+    """
+
+    succeeded: Mapping[str, float] = field(default_factory=dict)
+    until: float = 0
+    verified: Mapping[str, float] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    prepared: float = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One of restic's: of which service, whether it is a dump, of what, and when."""
+
+    service: str
+    dump: bool
+    paths: tuple[str, ...]
+    taken: float
+
+
+@dataclass(frozen=True)
+class Backups:
+    """What is in the bucket. backups: the ends of Postgres' own, the oldest first. wrong: what could not be read, and why."""
+
+    clock: float = 0
+    snapshots: tuple[Snapshot, ...] = ()
+    backups: tuple[float, ...] = ()
+    progress: Progress = field(default_factory=Progress)
+    wrong: tuple[str, ...] = ()
+
+
+# Prints ``metric``, ``failed`` and ``prepared`` lines.
+PROGRESS = f"""
+cat {METRICS}/*.prom 2>/dev/null | sed 's/^/metric /'
+for note in {STATE}/failed/*; do [ ! -f "$note" ] || echo "failed ${{note##*/}} $(cat "$note")"; done
+stat -c 'prepared %Y' {STATE}/prepared 2>/dev/null
+""".strip()
+
+_METRIC = re.compile(r"smarteros_(\w+?)(?:\{([^}]*)\})? ([\d.]+)")
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+def progress(values: Mapping[str, Sequence[str]]) -> Progress:
+    """The lines → Progress. What others write into the folder of metrics is theirs. Raises ValueError for no number."""
+    found: dict[str, dict[str, float]] = {}
+    for line in values.get("metric", ()):
+        if match := _METRIC.fullmatch(line):
+            labels = dict(_LABEL.findall(match[2] or ""))
+            key = " ".join(labels[name] for name in ("service", "part") if name in labels)
+            found.setdefault(match[1], {})[key] = float(match[3])
+    notes = (line.partition(" ") for line in values.get("failed", ()))
+    return Progress(
+        succeeded=found.get("backup_last_success_timestamp_seconds", {}),
+        until=found.get("wal_archived_until_timestamp_seconds", {}).get("", 0),
+        verified=found.get("restore_verified_timestamp_seconds", {}),
+        failed={part: text.strip() for part, _, text in notes},
+        prepared=float(values.get("prepared", ["0"])[0]),
+    )
+
+
+class BackupsFact(FactBase[Backups]):
+    """Backups; asks the bucket, so it takes seconds."""
+
+    def command(self) -> str:
+        """Prints a ``snapshots`` and an ``archive`` line, else ``wrong`` ones, and those of Progress."""
+        return f"sh {CURRENT}/backup/list.sh\n{PROGRESS}\ntrue"
+
+    @staticmethod
+    def default() -> Backups:
+        """Nothing is known."""
+        return Backups()
+
+    def process(self, output: list[str]) -> Backups:
+        """Lines → Backups. Raises FactProcessError for output that no host prints."""
+        values: dict[str, list[str]] = {}
+        for line in output:
+            key, _, value = line.partition(" ")
+            values.setdefault(key, []).append(value)
+        try:
+            return Backups(
+                clock=float(values["clock"][0]),
+                snapshots=tuple(map(_snapshot, json.loads(values.get("snapshots", ["[]"])[0]))),
+                backups=tuple(_ends(json.loads(values.get("archive", ["[]"])[0]))),
+                progress=progress(values),
+                wrong=tuple(values.get("wrong", ())),
+            )
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+            raise FactProcessError(f"cannot read what is in the bucket: {error}") from None
+
+
+def _snapshot(found: Mapping[str, Any]) -> Snapshot:
+    tags = [str(tag) for tag in found.get("tags") or ()]
+    service = next((tag.partition("=")[2] for tag in tags if tag.startswith("service=")), "")
+    taken = datetime.fromisoformat(found["time"]).astimezone(UTC)
+    return Snapshot(service, "dump" in tags, tuple(map(str, found["paths"])), taken.timestamp())
+
+
+def _ends(stanzas: Sequence[Mapping[str, Any]]) -> list[float]:
+    return sorted(
+        float(item["timestamp"]["stop"])
+        for stanza in stanzas
+        for item in stanza.get("backup", ())
+        if not item.get("error")
+    )

@@ -1,0 +1,169 @@
+"""Restorable: what the bucket has, up to which second, and what of a service is on the host that a restore would replace."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from shlex import quote
+from typing import Any
+
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks.facts.backups import PROGRESS, progress
+from tasks.rendering.render import CURRENT
+
+SCRIPT = f"{CURRENT}/restore/restore.sh"
+DRILL = f"{CURRENT}/restore/drill.sh"
+KEEPING = "/var/lib/smarteros/restore"
+
+
+@dataclass(frozen=True)
+class BackedUp:
+    """One of pgBackRest's backups: with the log from then on, any second after ``stop`` comes back."""
+
+    label: str
+    stop: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One of restic's, of one service's files, as they were from ``time`` on."""
+
+    name: str
+    time: float
+    service: str
+
+
+@dataclass(frozen=True)
+class Restorable:
+    """Times are seconds since 1970. newest: up to then the log is in the bucket. databases: name → bytes, of these roles.
+
+    files: bytes. unfinished: the TO of a restore that was cut short. kept: what was replaced, by when. wrong: why a part of
+    the bucket is not known.
+    """
+
+    here: bool = False
+    clock: float = 0
+    newest: float = 0
+    backups: tuple[BackedUp, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    wrong: tuple[str, ...] = ()
+    databases: Mapping[str, int] = field(default_factory=dict)
+    files: int = 0
+    free: int = 0
+    unfinished: str = ""
+    kept: tuple[str, ...] = ()
+
+
+class RestorableFact(FactBase[Restorable]):
+    """Restorable, of one service."""
+
+    def command(self, service: str, roles: tuple[str, ...], volumes: tuple[str, ...]) -> str:
+        """Prints what backup/list.sh and PROGRESS do, and ``here``, ``size``, ``holds``, ``free``, ``unfinished`` and ``kept`` lines."""
+        owners = ", ".join(f"'{role}'" for role in roles) or "NULL"
+        return f"""
+[ -e {SCRIPT} ] || exit 0
+echo here
+sh {CURRENT}/backup/list.sh
+{PROGRESS}
+docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres <<'SQL'
+SELECT 'size', pg_database_size(oid), datname FROM pg_database WHERE pg_get_userbyid(datdba) IN ({owners});
+SQL
+for volume in {" ".join(map(quote, volumes))}; do
+    path=$(docker volume inspect --format '{{{{.Mountpoint}}}}' "$volume" 2>/dev/null) &&
+        echo "holds $(du -sk "$path" 2>/dev/null | cut -f 1)"
+done
+echo "free $(df -k --output=avail "$(docker info --format '{{{{.DockerRootDir}}}}')" | tail -n 1)"
+[ ! -e {KEEPING}/{service}.journal ] || sed -n 's/^to /unfinished /p' {KEEPING}/{service}.journal
+ls {KEEPING}/kept 2>/dev/null | sed -n 's/^{service}[.]/kept /p'
+true
+""".strip()  # noqa: S608  names of the catalogue
+
+    @staticmethod
+    def default() -> Restorable:
+        """Nothing is set up there."""
+        return Restorable()
+
+    def process(self, output: list[str]) -> Restorable:
+        """Lines → Restorable. Raises FactProcessError for output that no host prints."""
+        values: dict[str, list[str]] = {}
+        for line in output:
+            key, _, value = line.partition(" ")
+            values.setdefault(key, []).append(value)
+        try:
+            return _restorable(values)
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+            raise FactProcessError(f"cannot read what can be restored: {error}") from None
+
+
+def _restorable(values: Mapping[str, list[str]]) -> Restorable:
+    sizes = (line.split(" ", 1) for line in values.get("size", ()))
+    return Restorable(
+        here="here" in values,
+        clock=float(values["clock"][0]),
+        newest=progress(values).until,
+        backups=tuple(_backups(values.get("archive", ()))),
+        snapshots=tuple(_snapshots(values.get("snapshots", ()))),
+        wrong=tuple(values.get("wrong", ())),
+        databases={name: int(size) for size, name in sizes},
+        files=sum(int(line) * 1024 for line in values.get("holds", ())),
+        free=int(values["free"][0]) * 1024,
+        unfinished=values.get("unfinished", [""])[0],
+        kept=tuple(sorted(values.get("kept", ()))),
+    )
+
+
+def _backups(lines: Any) -> Iterator[BackedUp]:
+    found = [json.loads(line) for line in lines]
+    for stanza in (each for stanzas in found for each in stanzas):
+        for item in stanza["backup"]:
+            if not item.get("error"):
+                yield BackedUp(str(item["label"]), float(item["timestamp"]["stop"]))
+
+
+def _snapshots(lines: Any) -> Iterator[Snapshot]:
+    for item in (each for line in lines for each in json.loads(line) or ()):
+        tags = item.get("tags") or ()
+        services = [tag.removeprefix("service=") for tag in tags if tag.startswith("service=")]
+        if services and "dump" not in tags:
+            time = datetime.fromisoformat(item["time"])
+            yield Snapshot(str(item["id"]), time.timestamp(), services[0])
+
+
+class ArchivedDatabasesFact(FactBase[tuple[str, ...]]):
+    """The databases that a backup of pgBackRest's holds."""
+
+    def command(self, label: str) -> str:
+        """Prints its JSON."""
+        return f"docker exec postgres pgbackrest --stanza=main --output=json --set={quote(label)} info"
+
+    @staticmethod
+    def default() -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def process(self, output: list[str]) -> tuple[str, ...]:
+        """Names. Raises FactProcessError for output that is not pgBackRest's."""
+        try:
+            [backup] = json.loads("".join(output))[0]["backup"]
+            return tuple(str(item["name"]) for item in backup["database-ref"])
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise FactProcessError(f"cannot read which databases are backed up: {error}") from None
+
+
+class ReportFact(FactBase[tuple[str, ...]]):
+    """What a restore has to say."""
+
+    def command(self, service: str) -> str:
+        """Prints its lines."""
+        return f"cat {KEEPING}/{service}.report 2>/dev/null || true"
+
+    @staticmethod
+    def default() -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def process(self, output: list[str]) -> tuple[str, ...]:
+        """As they are."""
+        return tuple(output)

@@ -1,0 +1,108 @@
+"""Restoring: from a time to what of the bucket brings a service back to it, or why nothing does. Pure."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tasks.facts.restorable import BackedUp, Restorable, Snapshot
+from tasks.model.catalogue import Service
+from tasks.model.targets import target
+from tasks.run import Refused
+
+_LIKE = "like TO='2026-11-26 19:59:49Z'"
+# What a copy takes beside the bytes that are counted: indexes that grow, the log that is replayed.
+_SPARE, _LOG = 1.3, 512 * 1024**2
+_KEPT = re.compile(r"_before_\d{8}_\d{6}$")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is taken. label: pgBackRest's backup. before, after: restic's snapshots, the last one by then and the first since."""
+
+    label: str = ""
+    before: str = ""
+    after: str = ""
+
+
+def moment(text: str) -> datetime:
+    """The time that TO names. Raises Refused for one that could be several."""
+    if not text.strip():
+        raise Refused(f"say to which time: {_LIKE} ({target('backups')} lists what there is)")
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise Refused(f"TO={text!r} is no time: write it {_LIKE}") from None
+    if found.tzinfo is None:
+        raise Refused(
+            f"TO={text!r} names no zone: add Z for UTC, or an offset as in 2026-11-26 16:59:49-03:00"
+        )
+    return found.astimezone(UTC)
+
+
+def written(time: datetime) -> str:
+    """The time as Postgres reads it, to the microsecond. Pure."""
+    return time.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+
+
+def said(seconds: float) -> str:
+    """The time as people read it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def chosen(service: Service, time: datetime, found: Restorable) -> Choice:
+    """What brings the service back to that time. Raises Refused, with what there is."""
+    if found.wrong:
+        raise Refused(f"the bucket cannot be read: {'; '.join(found.wrong)}")
+    wanted = time.timestamp()
+    if wanted > found.clock:
+        raise Refused(f"TO={said(wanted)} has not come yet: {_what_there_is(service, found)}")
+    mine = sorted((item for item in found.snapshots if item.service == service.name), key=_time)
+    before = [item.name for item in mine if item.time <= wanted]
+    after = [item.name for item in mine if item.time > wanted]
+    label = ""
+    if service.databases:
+        whole = [item.label for item in sorted(found.backups, key=_stop) if item.stop < wanted]
+        if not whole:
+            raise Refused(f"TO={said(wanted)} is earlier than the oldest: {_what_there_is(service, found)}")
+        label = whole[-1]
+    elif not before:
+        raise Refused(f"TO={said(wanted)} is earlier than the oldest: {_what_there_is(service, found)}")
+    return Choice(label, before[-1] if before else "", after[0] if after else "")
+
+
+def _stop(item: BackedUp) -> float:
+    return item.stop
+
+
+def _time(item: Snapshot) -> float:
+    return item.time
+
+
+def _what_there_is(service: Service, found: Restorable) -> str:
+    if service.databases and found.backups:
+        oldest = min(item.stop for item in found.backups)
+        return f"there is any second from {said(oldest)} to {said(found.newest or oldest)}"
+    times = [item.time for item in found.snapshots if item.service == service.name]
+    if times and not service.databases:
+        return f"there are {len(times)} copies, from {said(min(times))} to {said(max(times))}"
+    return f"nothing is backed up yet: {target('backup')}, then {target('backups')}"
+
+
+def room(found: Restorable, *, files: bool) -> None:
+    """A copy beside the server and one in it, and the files once more. Raises Refused where the disk has not that much."""
+    needed = int((2 * sum(found.databases.values()) + (found.files if files else 0)) * _SPARE) + _LOG
+    if needed > found.free:
+        raise Refused(
+            f"too little disk: a restore takes {needed >> 20} MB for a while, and {found.free >> 20} MB are free where Docker "
+            "keeps its data: `docker system df` says what takes it"
+        )
+
+
+def included(service: Service, there: Collection[str], others: Iterable[Service]) -> list[str]:
+    """The databases that are taken out of the archive: its own, and where it makes some, all that are nobody else's."""
+    own = {item.name for item in service.databases}
+    if any(item.create_databases for item in service.databases):
+        theirs = {item.name for each in others if each.name != service.name for item in each.databases}
+        own |= {name for name in there if name not in theirs | {"postgres"} and not _KEPT.search(name)}
+    return sorted(own & {*there})

@@ -1,0 +1,123 @@
+"""Restore, its undoing and the drill: what is refused before anything is done, and what the host is asked to do."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tasks.commands import drill, restore, restore_undo
+from tasks.facts.restorable import SCRIPT
+from tasks.operations.restoring import moment
+from tasks.run import Refused
+from tests.facts.test_restorable import LINES
+from tests.fake import commands, fake, texts
+
+BACKUP = {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}
+SET = [
+    json.dumps([{"backup": [{"database-ref": [{"name": name} for name in ("n8n", "odoo", "odoo_test")]}]}])
+]
+# Within what LINES have, and 13 s before their clock.
+TO = "2026-11-27 05:41:27.25Z"
+
+
+@contextmanager
+def host(lines: list[str], **changes: Any) -> Iterator[None]:
+    with fake({"backup/list.sh": lines, "--set=": SET}, **{"backup": BACKUP, **changes}):
+        yield
+
+
+def restored(lines: list[str], to: str = TO) -> str:
+    """The command that the host gets, all on one line. Raises Refused."""
+    with host(lines):
+        [text] = texts(restore.restored, restore.named("odoo"), moment(to))
+        return text
+
+
+READY = [line for line in LINES if not line.startswith("unfinished")]
+
+
+def test_the_host_is_told_what_to_take_from_where() -> None:
+    command = restored(READY)
+    assert command.startswith("systemctl stop smarteros-restore.service")
+    for word in (
+        "--setenv='TARGET=2026-11-27 05:41:27.250000+00'",
+        "--setenv=UNTIL=1795758087.250000",
+        "--setenv=LABEL=20261127-053920F",
+        "--setenv=BEFORE=608cb98dd863",
+        "--setenv=AFTER=",
+        f"/bin/bash {SCRIPT} odoo odoo odoo_test </dev/null",
+    ):
+        assert f" {word}" in command
+
+
+def test_one_that_was_cut_short_is_ended_and_no_other_is_begun() -> None:
+    began = "2026-11-27 05:39:42.013303+00"
+    command = restored(LINES, "2026-11-27T02:39:42.013303-03:00")
+    assert f"--setenv='TARGET={began}'" in command
+    assert f"{SCRIPT} odoo </dev/null" in command
+    refusal = refused(LINES)
+    assert refusal == f"a restore of odoo to {began} was cut short: end that first, with TO='{began}'"
+
+
+def refused(lines: list[str], to: str = TO) -> str:
+    """What the host's run fails with."""
+    with host(lines):
+        [step] = commands(restore.restored, restore.named("odoo"), moment(to))
+        with pytest.raises(Refused) as error:
+            step.function.__closure__[0].cell_contents()
+        return str(error.value)
+
+
+def test_a_host_without_the_scripts_is_told_to_deploy() -> None:
+    assert "has nothing to restore with: `make deploy` brings it" in refused([])
+
+
+def test_what_is_not_there_is_refused_before_anything_is_done() -> None:
+    assert "has not come yet" in refused(READY, "2026-11-27 06:00Z")
+    assert "is earlier than the oldest" in refused(READY, "2026-11-20 06:00Z")
+    little = [*(line for line in READY if not line.startswith("free")), "free 1000"]
+    assert refused(little).startswith("too little disk: ")
+
+
+@pytest.mark.parametrize(
+    ("choice", "why"),
+    [
+        (
+            "odo",
+            "SERVICE=odo: nothing of that name is restored by itself, did you mean odoo?",
+        ),
+        (
+            "caddy",
+            "SERVICE=caddy: nothing of that name is restored by itself: there are chatwoot, botpress, n8n, odoo, metabase, dokploy",
+        ),
+    ],
+)
+def test_what_does_not_come_back_alone_is_refused(choice: str, why: str) -> None:
+    with host([]), pytest.raises(Refused) as error:
+        restore.named(choice)
+    assert str(error.value) == why
+
+
+def test_without_a_bucket_there_is_nothing_to_restore() -> None:
+    with host([], backup=None), pytest.raises(Refused, match=r"^nothing is backed up: "):
+        restore.named("odoo")
+
+
+def test_an_undo_asks_the_bucket_nothing() -> None:
+    with fake({}, backup=BACKUP):
+        [command] = texts(restore_undo.undone, restore.named("odoo"))
+    assert command.endswith(f"/bin/bash {SCRIPT} odoo --undo </dev/null")
+    assert "--setenv" not in command
+
+
+def test_a_drill_is_of_one_service_or_of_all() -> None:
+    with fake({"drill.report": ["odoo: database has come back whole"]}, backup=BACKUP):
+        assert drill.named("caddy") == "caddy"
+        [one] = texts(drill.drilled, "odoo")
+        [every] = texts(drill.drilled, "")
+        with pytest.raises(Refused, match=r"^SERVICE=vault: nothing of that name is restored by itself"):
+            drill.named("vault")
+    assert one.endswith("/restore/drill.sh full odoo </dev/null")
+    assert every.endswith("/restore/drill.sh full  </dev/null")

@@ -1,0 +1,153 @@
+"""Backup: what is written on a host of the lab is in a real bucket within its time, and can be read from there."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.deployment import Deployment
+from tests.e2e.test_bucket import BUCKET, Backed
+from tests.lab import network
+
+NOW, LIST, STATUS = (f"tasks.commands.{name}.run" for name in ("backup", "backups", "status"))
+SERVICES = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
+NOTES = "/var/lib/smarteros/backup"
+# Begun at a moment of its own choosing: what is asked of the bucket is asked by the same one-offs.
+RESTIC = (
+    "docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml run --rm --no-TTY --no-deps --name asked "
+    "backup-list"
+)
+
+
+@pytest.fixture
+def backed(bare: Deployment, tmp_path: Path) -> Backed:
+    """A bare host with backups, deployed."""
+    found = Backed(bare, bare.lab.bucket(), tmp_path / "kit.json", services=SERVICES)
+    for deploy in (BUCKET, "deploy.py"):
+        run = found.run(deploy)
+        assert run.code == 0, run.output[-6000:]
+    return found
+
+
+@contextmanager
+def bucket_away(deployment: Deployment) -> Iterator[None]:
+    """The server is gone, as where a provider has an outage."""
+    container = network.find(deployment.lab.client, deployment.lab.state.key, "s3")
+    assert container is not None
+    container.pause()
+    try:
+        yield
+    finally:
+        container.unpause()
+
+
+def until(what: str, seconds: float, check: object) -> float:
+    """Seconds that it took."""
+    assert callable(check)
+    started = time.monotonic()
+    while not check():
+        assert time.monotonic() - started < seconds, what
+        time.sleep(0.5)
+    return time.monotonic() - started
+
+
+def sql(host: Deployment, statement: str) -> str:
+    return host.sh(f'docker exec postgres psql -qAtX -U postgres -d postgres -c "{statement}"').strip()
+
+
+def age(host: Deployment) -> float:
+    """Of what could be had from the bucket now, by the host's own count."""
+    text = host.sh("cat /var/lib/smarteros/metrics/wal.prom; date +%s")
+    found = re.search(r"archived_until_timestamp_seconds ([\d.]+)", text)
+    assert found, text
+    return float(text.split()[-1]) - float(found[1])
+
+
+def test_everything_is_in_the_bucket_and_comes_there_in_time(backed: Backed) -> None:
+    host = backed.host
+    # One command, which reads back from there.
+    now = backed.run(NOW)
+    assert now.code == 0, now.output[-6000:]
+    for line in (
+        r"n8n\s+database, any second\s+20",
+        r"n8n\s+dump \(\d",
+        r"n8n\s+files \(\d",
+        r"redis\s+file \(\d",
+        r"vault\s+snapshot \(\d",
+    ):
+        assert re.search(line, now.output), now.output[-4000:]
+    again = backed.run()
+    assert (again.code, again.changes) == (0, []), again.changes
+    commands = len(re.findall(r"^\S* *>>> ", again.output, re.MULTILINE))
+    assert commands <= 13
+    status = backed.run(STATUS)
+    assert status.code == 0, status.output[-4000:]
+    assert re.search(r"backup: log \d+ s ago, files \d+ s ago", status.output)
+    _a_file_is_there_within_a_minute(host)
+    _the_log_is_never_older_than_a_minute(host)
+    _a_killed_part_leaves_nothing(host)
+    _an_outage_is_said_and_caught_up(backed)
+    _nothing_shows_a_key(backed)
+
+
+def _a_file_is_there_within_a_minute(host: Deployment) -> None:
+    folder = host.sh("docker volume inspect --format '{{.Mountpoint}}' n8n_data").strip()
+    host.sh(f"echo precious >{folder}/precious")
+    took = until(
+        "a new file is in the bucket",
+        90,
+        lambda: "precious" in host.sh(f"{RESTIC} find --no-lock --json precious 2>/dev/null", check=False),
+    )
+    print(f"a new file was in the bucket after {took:.0f} s")
+    text = host.sh(f"{RESTIC} dump --no-lock --tag service=n8n latest /state/n8n_data/precious 2>/dev/null")
+    assert text == "precious\n"
+
+
+def _the_log_is_never_older_than_a_minute(host: Deployment) -> None:
+    sql(host, "CREATE TABLE counter (n bigint)")
+    ages = []
+    for number in range(40):
+        sql(host, f"INSERT INTO counter VALUES ({number})")
+        ages.append(age(host))
+        time.sleep(1)
+    print(f"age of the log in the bucket: at most {max(ages):.0f} s")
+    # The note is as old as the last heartbeat, which saw what had left by then.
+    assert max(ages) <= 60 + 30
+
+
+def _a_killed_part_leaves_nothing(host: Deployment) -> None:
+    host.sh(f"rm -f {NOTES}/*.since; systemctl start --no-block smarteros-backup-files.service")
+    until("it has begun", 60, lambda: "backup-files" in host.sh("docker ps --format '{{.Names}}'"))
+    host.sh("systemctl kill --signal=KILL smarteros-backup-files.service", check=False)
+    until("it is gone", 60, lambda: "backup-files" not in host.sh("docker ps -a --format '{{.Names}}'"))
+    # The next one goes on, whatever lock was left.
+    host.sh("systemctl start smarteros-backup-files.service", timeout=300)
+    assert host.sh("docker ps -a --format '{{.Names}}' | grep ^backup- || true") == ""
+    until("its note is gone", 30, lambda: not host.sh(f"ls {NOTES}/failed"))
+
+
+def _an_outage_is_said_and_caught_up(backed: Backed) -> None:
+    host = backed.host
+    with bucket_away(host):
+        until("the log is older than two minutes", 300, lambda: age(host) > 125)
+        assert sql(host, "INSERT INTO counter VALUES (100) RETURNING n") == "100"
+        status = backed.run(STATUS)
+        assert status.code == 1
+        assert "backup: what was written to Postgres in the last 2 min is not in the bucket" in status.output
+    took = until("it is caught up", 180, lambda: age(host) < 60)
+    print(f"caught up after {took:.0f} s")
+    host.sh("systemctl start smarteros-backup-check.service", timeout=600)  # without a gap
+
+
+def _nothing_shows_a_key(backed: Backed) -> None:
+    host, kit = backed.host, backed.kit()
+    for secret in (kit.secret_key, kit.keys.restic, kit.keys.pgbackrest):
+        where = host.sh(
+            f"journalctl --no-pager | grep -cF {json.dumps(secret)}; grep -rlF {json.dumps(secret)} "
+            "/opt/smarteros /var/lib/smarteros /etc /run/smarteros-backup 2>/dev/null; true"
+        )
+        assert where.split() == ["0"]

@@ -1,0 +1,105 @@
+"""What is in the bucket, from restic's and pgBackRest's own words, and how each part does."""
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks.facts import Backups, BackupsFact, StatusFact
+from tasks.facts.backups import Progress, Snapshot
+
+# As restic 0.18.0 and pgBackRest 2.55.1 print them; what is not read is left out.
+SNAPSHOTS = [
+    {
+        "time": "2026-11-27T05:35:15.268930758Z",
+        "paths": ["/state/odoo_data", "/state/odoo_extra"],
+        "hostname": "smarteros",
+        "tags": ["service=odoo"],
+        "short_id": "06e04527",
+    },
+    {
+        "time": "2026-11-27T02:35:33.712204619-03:00",
+        "paths": ["/odoo.dump"],
+        "hostname": "smarteros",
+        "tags": ["service=odoo", "dump"],
+    },
+]
+ARCHIVE = [
+    {
+        "backup": [
+            {
+                "error": False,
+                "label": "20261127-053521F",
+                "timestamp": {"start": 1795757721, "stop": 1795757723},
+            },
+            {
+                "error": True,
+                "label": "20261127-060000F_I",
+                "timestamp": {"start": 1795759200, "stop": 1795759201},
+            },
+        ],
+        "name": "main",
+        "status": {"code": 0, "message": "ok"},
+    }
+]
+NOTED = [
+    'metric smarteros_backup_last_success_timestamp_seconds{part="files"} 1795757718',
+    "metric smarteros_wal_archived_until_timestamp_seconds 1795757712.191",
+    "metric smarteros_wal_archive_age_seconds 23",
+    'metric smarteros_restore_verified_timestamp_seconds{service="odoo",part="files"} 1795750000',
+    "metric node_textfile_of_somebody_else 1",
+    "failed redis Redis does not answer: docker logs redis ",
+    "prepared 1795757700",
+]
+PROGRESS = Progress(
+    succeeded={"files": 1795757718},
+    until=1795757712.191,
+    verified={"odoo files": 1795750000},
+    failed={"redis": "Redis does not answer: docker logs redis"},
+    prepared=1795757700,
+)
+
+
+def test_what_the_tools_say_is_read() -> None:
+    lines = [
+        "clock 1795757739",
+        f"snapshots {json.dumps(SNAPSHOTS)}",
+        f"archive {json.dumps(ARCHIVE)}",
+        *NOTED,
+    ]
+    taken = (1795757715.26893, 1795757733.712204)
+    assert BackupsFact().process(lines) == Backups(
+        clock=1795757739,
+        snapshots=(
+            Snapshot("odoo", dump=False, paths=("/state/odoo_data", "/state/odoo_extra"), taken=taken[0]),
+            Snapshot("odoo", dump=True, paths=("/odoo.dump",), taken=taken[1]),
+        ),
+        backups=(1795757723,),
+        progress=PROGRESS,
+    )
+
+
+def test_a_bucket_that_cannot_be_read_is_said() -> None:
+    found = BackupsFact().process(["clock 1", "wrong snapshots: Fatal: unable to open config file "])
+    assert found == Backups(clock=1, wrong=("snapshots: Fatal: unable to open config file ",))
+
+
+def test_status_has_it_too() -> None:
+    assert StatusFact().process(["clock 1795757739", *NOTED]).backup == PROGRESS
+    assert StatusFact().process(["clock 1"]).backup == Progress()
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_anything_else_is_an_error_in_words(lines: list[str]) -> None:
+    for key in ("snapshots", "archive", "metric", "failed", "prepared"):
+        with suppress(FactProcessError):
+            found = BackupsFact().process(["clock 1", *(f"{key} {line}" for line in lines)])
+            assert isinstance(found, Backups)
+
+
+def test_an_answer_without_a_clock_is_none() -> None:
+    with pytest.raises(FactProcessError):
+        BackupsFact().process(["snapshots []"])

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Lets go of what is too old, and reads what is there: all of the log's sums, and of the files a part each night.
+. /opt/smarteros/current/backup/lib.sh
+
+wrong=
+(
+    alone
+    repository 14400 backup-check forget --quiet --prune --keep-within-hourly 2d --keep-daily 14 --keep-weekly 8 --keep-monthly 6
+) || wrong="$wrong forget"
+of_postgres() { docker exec postgres timeout --kill-after=30 14400 pgbackrest --stanza=main "$@"; }
+# It ends with 0 whatever it has found, and says that all is well only when it is to say everything.
+said=$(of_postgres verify --output=text --verbose 2>&1)
+printf '%s\n' "$said" | grep -q 'status: ok' || {
+    printf '%s\n' "$said" | tail -n 20 >&2
+    wrong="$wrong pgbackrest-verify"
+}
+# A segment that is not there is not missed by it. Names are timeline, log and segment; a log of 4 GiB has as many as fit into it.
+size=$(echo "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size';" | sql) && said=$(of_postgres repo-ls --recurse archive/main) || wrong="$wrong log"
+printf '%s\n' "$said" | sort | awk -v size="${size:-16777216}" '
+    function number(text, i, sum) {
+        for (i = 1; i <= length(text); i++) sum = sum * 16 + index("0123456789ABCDEF", substr(text, i, 1)) - 1
+        return sum
+    }
+    {sub(/.*\//, ""); name = $0; sub(/-.*/, "", name)}
+    length(name) == 24 && name !~ /[^0-9A-F]/ && $0 ~ /-/ {
+        here = number(substr(name, 9, 8)) * (4294967296 / size) + number(substr(name, 17))
+        timeline = substr(name, 1, 8)
+        if (timeline == before && here > last + 1) {printf "the log has a gap before %s: %d segments are missing\n", name, here - last - 1; gaps++}
+        before = timeline; last = here; seen++
+    }
+    END {exit gaps || !seen}' >"$state/.gaps" || wrong="$wrong log"
+cat "$state/.gaps" >&2
+# Nothing is replayed past a gap: behind one that is new the next backup begins anew.
+cmp -s "$state/.gaps" "$state/gaps" || [ ! -s "$state/.gaps" ] || rm -f "$state/full"
+mv -f "$state/.gaps" "$state/gaps"
+day=$(date +%d)
+run 14400 backup-check check --quiet --no-lock --read-data-subset "$(((${day#0} - 1) % 28 + 1))/28" || wrong="$wrong restic-check"
+[ -z "$wrong" ] || fail "the backups are not whole:$wrong"
+succeeded check

@@ -1,0 +1,60 @@
+# Read by the scripts beside it: where things are, how a one-off container runs, what is noted. Written by the deploy.
+set -u
+umask 022
+export DOCKER_HOST=unix:///var/run/docker.sock BUILDX_BUILDER=default DOCKER_CONTEXT= DOCKER_TLS= DOCKER_TLS_VERIFY= DOCKER_API_VERSION= DOCKER_DEFAULT_PLATFORM= DOCKER_CONTENT_TRUST= DOCKER_CUSTOM_HEADERS= DOCKER_BUILDKIT=
+state=/var/lib/smarteros/backup
+metrics=/var/lib/smarteros/metrics
+locks=/run/smarteros-backup
+mkdir -p "$state/failed" "$metrics" "$locks"
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+# run SECONDS CONTAINER ARGUMENT...: a one-off, by itself under its name, and gone afterwards. entry, pass: another program than
+# restic in it, and a variable for it.
+entry= pass=
+run() (
+    limit=$1 container=$2
+    shift 2
+    exec 8>"$locks/$container"
+    flock -w 1800 8 || fail "$container is still at work after 30 minutes"
+    gone "$container"
+    timeout --kill-after=30 "$limit" env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml --project-name backup --env-file /dev/null --progress quiet \
+        run --rm --no-TTY --no-deps --name "$container" ${entry:+--entrypoint} ${entry:+"$entry"} ${pass:+--env} ${pass:+"$pass"} \
+        "$container" "$@" </dev/null 8>&- 9>&-
+    code=$?
+    [ $code = 0 ] || gone "$container"
+    exit $code
+)
+gone() { docker rm --force "$1" >/dev/null 2>&1 || true; }
+
+# alone: one of those that write to the repository at a time, so that a lock in there is always one that somebody has left.
+alone() {
+    exec 9>"$locks/repository"
+    flock -w 1800 9 || fail "another part is still at work after 30 minutes: systemctl list-units 'smarteros-backup-*'"
+}
+
+# repository SECONDS CONTAINER ARGUMENT...: restic, once more where a killed run has left its lock.
+repository() {
+    run "$@"
+    code=$?
+    [ $code = 11 ] || return $code
+    echo "a run that was killed has left its lock in the repository: it is removed" >&2
+    (entry= pass= && run 300 backup-check unlock --remove-all) && run "$@"
+}
+
+# The server's own psql, statements from standard input.
+sql() { docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
+
+# metric FILE LINE...: read by the node exporter, so never half there.
+metric() {
+    file=$1
+    shift
+    printf '%s\n' "$@" >"$metrics/.$file" && mv -f "$metrics/.$file" "$metrics/$file.prom"
+}
+succeeded() {
+    metric "backup_$1" "smarteros_backup_last_success_timestamp_seconds{part=\"$1\"} $(date +%s)"
+    rm -f "$state/failed/$1"
+}

@@ -1,0 +1,15 @@
+#!/bin/sh
+# What is in the bucket, read from there now: a line each.
+. /opt/smarteros/current/backup/lib.sh
+
+# told WORD COMMAND...: the word and what the command has printed, on one line; else what went wrong.
+told() {
+    word=$1
+    shift
+    said=$("$@" 2>"$locks/said") && echo "$word $(printf '%s' "$said" | tr '\n' ' ')" ||
+        echo "wrong $word: $(tail -n 2 "$locks/said" | tr '\n' ' ')"
+}
+
+echo "clock $(date +%s)"
+told snapshots run 600 backup-list snapshots --json --no-lock
+told archive docker exec postgres timeout 300 pgbackrest --stanza=main info --output=json

@@ -1,0 +1,147 @@
+#!/bin/bash
+# drill.sh light|full [SERVICE...]: what is in the bucket comes back, beside what runs and in nobody's way, and is read as a whole.
+# light: Postgres from its archive up to the newest second. full: files, dumps and Redis' file as well. What has come back whole
+# is noted, each by itself. drill.sh end: nothing of it is left, also of one that was killed.
+. /opt/smarteros/current/restore/lib.sh
+
+kind=$1
+shift
+wrong=
+report=$keeping/drill.report
+verified=$keeping/verified
+# Never from what this host remembers of the bucket.
+pass=RESTIC_CACHE_DIR=/restored/.cache
+mkdir -p "$verified"
+
+# bad WORDS: it goes on with the others.
+bad() {
+    say "$*" | tee -a "$report" >&2
+    wrong=yes
+}
+# whole SERVICE PART: it has come back.
+whole() {
+    date +%s >"$verified/.$1.$2" && mv -f "$verified/.$1.$2" "$verified/$1.$2"
+    say "$1: $2 has come back whole" | tee -a "$report"
+}
+# The newest that the bucket has, once its server answers.
+server() {
+    takes=$(live postgres -c 'SELECT sum(pg_database_size(oid)) FROM pg_database' </dev/null) || fail "Postgres does not answer: docker logs postgres"
+    room $((takes * 13 / 10)) "a drill"
+    lost=$(date +%s.%N)
+    started --type=default
+    beat=$(inside postgres -c 'SELECT extract(epoch FROM max(at)) FROM heartbeat' </dev/null) && [ -n "$beat" ] || fail "the copy has no heartbeat, so it does not say how old it is"
+    took=$(awk -v a="$(date +%s.%N)" -v b="$lost" 'BEGIN {printf "%.1f", a - b}')
+    rpo=$(awk -v a="$lost" -v b="$beat" 'BEGIN {printf "%.1f", a - b}')
+    metric drill "smarteros_restore_seconds $took" "smarteros_restore_rpo_seconds $rpo"
+    say "Postgres has come back in $took s; a loss at that moment would have been one of $rpo s" | tee -a "$report"
+}
+
+# read DATABASE: its pages and indexes are sound, and each row can be read.
+read_whole() {
+    docker exec $instance nice -n 19 pg_amcheck -h /tmp -U postgres --install-missing -d "$1" >"$keeping/amcheck" 2>&1 ||
+        { bad "$1: pg_amcheck: $(tail -n 3 "$keeping/amcheck" | tr '\n' ' ')"; return 1; }
+    docker exec $instance nice -n 19 pg_dump -h /tmp -U postgres -Fc -Z0 -d "$1" 2>"$keeping/dump" >/dev/null ||
+        { bad "$1: pg_dump: $(tail -n 3 "$keeping/dump" | tr '\n' ' ')"; return 1; }
+}
+
+databases_of() {
+    for role in $roles; do
+        inside postgres <<END
+SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn ORDER BY 1;
+END
+    done
+}
+
+# What its users would miss first is there, as it is in the server that runs.
+owned() {
+    [ -n "$owned" ] && [ -n "$roles" ] || return 0
+    counted="SELECT count(*) FROM ($owned) rows"
+    now=$(live "${roles%% *}" -c "$counted" </dev/null 2>/dev/null) || return 0
+    [ "$now" = 0 ] || [ "$(inside "${roles%% *}" -c "$counted" </dev/null)" != 0 ] || { bad "$service: its first admin is not in the copy"; return 1; }
+}
+
+databases() {
+    found=$(databases_of) && [ -n "$found" ] || { bad "$service: its databases are not in the copy"; return 1; }
+    while read -r name; do
+        read_whole "$name" </dev/null || return
+    done <<END
+$found
+END
+    owned && whole "$service" database
+}
+
+# restored OPTION...: the last snapshot that these describe.
+restored() {
+    run 14400 $copies restore latest --no-lock --quiet --target /restored --host smarteros "$@"
+}
+
+# Files, and each that a row of the copy names as that row says.
+files() {
+    [ -n "$items" ] || return 0
+    paths=$(say "$items" | sed 's/^.* /--path /' | tr '\n' ' ')
+    restored --tag "service=$service" $paths || { bad "$service: its files cannot be restored"; return 1; }
+    top=$(mount_of restored_files)
+    while read -r _ name place; do
+        [ -d "$top$place" ] || { bad "$service: $name is in no snapshot"; return 1; }
+    done <<END
+$items
+END
+    if [ -n "$proof" ]; then
+        while read -r name; do
+            missing=$(unproven "$top$(say "$items" | sed -n "s/^[a-z]* $proven_item //p")/${proven_folder//\{database\}/$name}" inside "$name" 2>"$keeping/asked") || {
+                # One that a role has made for itself need not be one of the service's.
+                case " $roles " in *" $name "*) ;; *) continue ;; esac
+                bad "$service: $name does not say which files it needs: $(head -n 1 "$keeping/asked")"
+                return 1
+            }
+            [ -z "$missing" ] || { bad "$service: $(say "$missing" | wc -l) files that rows of $name name are missing or damaged: $(say "$missing" | head -n 3 | tr '\n' ' ')"; return 1; }
+        done <<END
+$(databases_of)
+END
+    fi
+    volume_gone restored_files
+    whole "$service" files
+}
+
+# The other format: each dump is read by pg_restore into a database of its own.
+dumps() {
+    [ -n "$roles" ] || return 0
+    while read -r name; do
+        restored --tag "service=$service,dump" --path "/$name.dump" && [ -s "$(mount_of restored_files)/$name.dump" ] ||
+            { bad "$service: the dump of $name cannot be restored"; return 1; }
+        inside postgres -c 'DROP DATABASE IF EXISTS drill_dump' -c 'CREATE DATABASE drill_dump TEMPLATE template0' </dev/null 2>/dev/null
+        docker exec -i $instance nice -n 19 pg_restore -h /tmp -U postgres --exit-on-error --no-owner --no-acl -d drill_dump \
+            <"$(mount_of restored_files)/$name.dump" 2>"$keeping/dump" || { bad "$service: pg_restore: $(tail -n 3 "$keeping/dump" | tr '\n' ' ')"; return 1; }
+        inside postgres -c 'DROP DATABASE drill_dump' </dev/null
+    done <<END
+$(databases_of)
+END
+    volume_gone restored_files
+    whole "$service" dump
+}
+
+case $kind in
+end)
+    cleared
+    exit 0
+    ;;
+esac
+only 1800
+trap cleared EXIT
+: >"$report"
+server
+for each in ${*:-$names}; do
+    about "$each"
+    [ -z "$roles" ] || databases
+    [ "$kind" = full ] || continue
+    files
+    dumps
+done
+{
+    for note in "$verified"/*.*; do
+        name=${note##*/}
+        say "smarteros_restore_verified_timestamp_seconds{service=\"${name%.*}\",part=\"${name##*.}\"} $(cat "$note")"
+    done
+} >"$metrics/.verified" && mv -f "$metrics/.verified" "$metrics/verified.prom"
+[ -z "$wrong" ] || fail "not all has come back: $(tail -n 3 "$report" | tr '\n' ' ')"
+succeeded "drill-$kind"

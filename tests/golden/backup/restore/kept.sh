@@ -1,0 +1,28 @@
+#!/bin/bash
+# What restores have replaced goes after 7 days: nobody has wanted it back.
+. /opt/smarteros/current/restore/lib.sh
+
+only 1800
+wrong=
+for note in "$keeping"/kept/*.*; do
+    [ -e "$note" ] || continue
+    [ "$(sed -n 's/^at //p' "$note")" -lt $(($(date +%s) - 7 * 86400)) ] || continue
+    before=_before_${note##*.}
+    all=yes
+    while read -r _ name; do
+        # Only what is ours: a database of that name that somebody has given to another stays.
+        live postgres -v name="$name$before" >/dev/null <<'END' || all=
+SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname = :'name' AND pg_get_userbyid(datdba) = 'postgres' \gexec
+END
+    done <<END
+$(sed -n 's/^old //p' "$note")
+END
+    while read -r path; do
+        [ -z "$path" ] || rm -rf "$path$before" || all=
+    done <<END
+$(sed -n 's/^item //p' "$note")
+END
+    if [ -n "$all" ]; then rm -f "$note"; else wrong="$wrong ${note##*/}"; fi
+done
+[ -z "$wrong" ] || fail "not all that restores have replaced could be removed:$wrong"
+succeeded kept

@@ -1,0 +1,153 @@
+# Read by the scripts beside it: a service out of the bucket, beside what runs. Written by the deploy.
+. /opt/smarteros/current/backup/lib.sh
+set -o pipefail
+keeping=/var/lib/smarteros/restore
+instance=restored-postgres copies=restored-files
+log=$keeping/instance.log
+mkdir -p "$keeping/kept"
+
+say() { printf '%s\n' "$*"; }
+# only WORDS: one at a time, a restore, a drill or what clears up.
+only() {
+    exec 7>"$locks/restore"
+    flock -w "${1:-0}" 7 || fail "another restore or drill is at work on this host: wait for it, then run again"
+}
+volume_gone() { docker volume rm --force "$1" >/dev/null 2>&1 || true; }
+# Whatever a run has left of what only stands while it runs, also one that was killed.
+cleared() {
+    gone $instance
+    gone $copies
+    volume_gone restored_postgres
+    volume_gone restored_files
+}
+
+# inside DATABASE [OPTION...]: the temporary server's psql, statements from standard input.
+inside() {
+    docker exec -i $instance psql -qAtX -v ON_ERROR_STOP=1 -h /tmp -U postgres -d "$@"
+}
+# live DATABASE [OPTION...]: the running server's.
+live() {
+    docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@"
+}
+
+# started OPTION...: a server of its own on what pgBackRest restores with these options, once it has read its log up to there.
+# It listens nowhere but in its container, archives nothing, and has none of the keys but those of the archive.
+started() {
+    cleared
+    # Said to bash, which has its options as arguments: they hold names of databases.
+    run 36000 $instance '
+        chmod 700 "$PGDATA"
+        nice -n 19 pgbackrest --stanza=main --no-delta --archive-mode=off "$@" restore
+        unset RESTIC_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY VAULT_ROLE_ID VAULT_SECRET_ID
+        exec nice -n 19 postgres -D "$PGDATA" -c listen_addresses= -c unix_socket_directories=/tmp -c archive_mode=off \
+            -c hot_standby=off -c shared_buffers=64MB -c autovacuum=off -c max_worker_processes=2 -c fsync=off
+    ' bash "$@" >"$log" 2>&1 7>&- &
+    runs=$!
+    until [ "$(inside postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null </dev/null)" = f ]; do
+        kill -0 $runs 2>/dev/null || fail "Postgres cannot be restored from the bucket: $(tail -n 5 "$log" | tr '\n' ' ')"
+        sleep 0.5
+    done
+}
+
+# What of a database has to be the same in its copy: each table and how many rows it has.
+counts() {
+    cat <<'END'
+SELECT format('%I.%I ', nspname, relname) || (xpath('/row/c/text()', query_to_xml(format('SELECT count(*) AS c FROM ONLY %I.%I',
+    nspname, relname), false, true, '')))[1] FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind = 'r' AND nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend
+    WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e') ORDER BY 1;
+END
+}
+
+# unproven FOLDER ASK...: the paths that the rows name, and that are not there below the folder as they say. ASK is a psql.
+unproven() {
+    folder=$1
+    shift
+    case $digest in
+    sha1-hex) hex='lower(checksum)' sums=sha1sum ;;
+    md5-base64) hex="encode(decode(checksum, 'base64'), 'hex')" sums=md5sum ;;
+    esac
+    # What is no plain path below it is not looked for.
+    "$@" >"$keeping/rows" <<END || return
+SELECT CASE WHEN path ~ '(^/|(^|/)\.\.(/|\$)|[[:cntrl:]\\\\])' THEN '!' WHEN checksum IS NULL THEN '?' ELSE $hex END || '  ' || path
+FROM ($proof) AS needed(path, checksum);
+END
+    [ -d "$folder" ] || {
+        sed 's/^[^ ]*  //' "$keeping/rows"
+        return
+    }
+    sed -n 's/^!  //p' "$keeping/rows"
+    sed -n 's/^?  //p' "$keeping/rows" | while read -r path; do [ -f "$folder/$path" ] || say "$path"; done
+    grep '^[0-9a-f]' "$keeping/rows" >"$keeping/sums" || return 0
+    (cd "$folder" && LC_ALL=C $sums --check --quiet 2>/dev/null) <"$keeping/sums" | sed -nE 's/: FAILED( open or read)?$//p'
+    return 0
+}
+
+# sized SNAPSHOT: bytes that its files take.
+sized() { run 600 backup-list stats --no-lock --quiet --mode restore-size --json "$1" </dev/null | sed -n 's/.*"total_size":\([0-9]*\).*/\1/p'; }
+
+# room BYTES WHAT: refused where the disk has not that much. What is written is on Docker's.
+room() {
+    free=$(df --output=avail --block-size=1 "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1) || fail "df does not say how much room there is"
+    [ "$free" -gt "$1" ] || fail "too little disk: $2 takes $(($1 / 1048576)) MB for a while, and $((free / 1048576)) MB are free"
+}
+
+
+mount_of() { docker volume inspect --format '{{.Mountpoint}}' "$1"; }
+
+# about SERVICE: what the catalogue says of it. items: kind, name or path, where it stands in a snapshot, each on a line.
+about() {
+    service=$1 roles= several= extensions= containers= jobs= hidden= items= proof= digest= proven_item= proven_folder= owned=
+    case $1 in
+    chatwoot)
+        roles=chatwoot several='' extensions='chatwoot:pg_stat_statements chatwoot:pg_trgm chatwoot:pgcrypto chatwoot:vector'
+        containers='chatwoot chatwoot-sidekiq' jobs=chatwoot-prepare hidden=chatwoot
+        items='volume chatwoot_storage /state/chatwoot_storage'
+        proof='SELECT substr(key, 1, 2) || '"'"'/'"'"' || substr(key, 3, 2) || '"'"'/'"'"' || key, checksum FROM active_storage_blobs' digest=md5-base64
+        proven_item=chatwoot_storage proven_folder=''
+        owned='SELECT FROM users'
+        ;;
+    botpress)
+        roles=botpress several='' extensions=''
+        containers=botpress jobs='' hidden=botpress
+        items='volume botpress_data /state/botpress_data'
+        owned='SELECT FROM strategy_default'
+        ;;
+    n8n)
+        roles=n8n several='' extensions=''
+        containers=n8n jobs='' hidden=n8n
+        items='volume n8n_data /state/n8n_data'
+        owned='SELECT FROM "user" WHERE email IS NOT NULL AND password IS NOT NULL'
+        ;;
+    odoo)
+        roles=odoo several=odoo extensions='odoo:pg_trgm odoo:unaccent'
+        containers=odoo jobs=odoo-init hidden=odoo
+        items='volume odoo_data /state/odoo_data
+volume odoo_extra /state/odoo_extra'
+        proof='SELECT store_fname, checksum FROM ir_attachment WHERE store_fname IS NOT NULL' digest=sha1-hex
+        proven_item=odoo_data proven_folder='filestore/{database}'
+        owned='SELECT FROM ir_config_parameter WHERE key = '"'"'smarteros.first_admin'"'"''
+        ;;
+    metabase)
+        roles=metabase several='' extensions=metabase:citext
+        containers=smarteros-metabase jobs='' hidden=smarteros-metabase
+        items=''
+        owned='SELECT FROM core_user WHERE is_superuser'
+        ;;
+    dokploy)
+        roles=dokploy several='' extensions=''
+        containers=dokploy jobs='' hidden=dokploy
+        items='folder /etc/dokploy /state/etc/dokploy'
+        owned='SELECT FROM member WHERE role = '"'"'owner'"'"''
+        ;;
+    caddy)
+        roles='' several='' extensions=''
+        containers=caddy-proxy jobs='' hidden=''
+        items='volume caddy_data /state/caddy_data'
+        owned=''
+        ;;
+    *) fail "nothing of the service $1 is backed up" ;;
+    esac
+}
+names='chatwoot botpress n8n odoo metabase dokploy caddy'
+proxy=caddy-proxy

@@ -1,0 +1,288 @@
+#!/bin/bash
+# restore.sh SERVICE: one service as it was at a time, beside what runs, and then in its place; what was there is kept. Killed
+# anywhere and run again it comes to the same end. From outside: TARGET, UNTIL (the same in seconds), LABEL of pgBackRest's, BEFORE
+# and AFTER (snapshots), KEEP_FILES; databases of the archive as arguments. restore.sh SERVICE --undo: what the last one kept comes back.
+. /opt/smarteros/current/restore/lib.sh
+
+about "$1"
+shift
+journal=$keeping/$service.journal
+report=$keeping/$service.report
+staged=.restored
+
+# note WORD...: for the operator, when all is done.
+note() { say "$*" >>"$report"; }
+
+# Up to TARGET the log has to be in the bucket, and one row more, by which the server knows that it has come there.
+covered() {
+    tries=0
+    while :; do
+        sh /opt/smarteros/current/backup/heartbeat.sh || fail "the heartbeat fails, without which nothing says what is in the bucket"
+        read -r _ newest <"$metrics/wal.prom" || newest=0
+        awk -v newest="$newest" -v wanted="$UNTIL" 'BEGIN {exit !(newest > wanted)}' && return
+        tries=$((tries + 1))
+        [ $tries -lt 30 ] || fail "TO=$TARGET is later than the newest that the bucket has, $(date -u -d "@${newest%.*}" '+%F %TZ'): does it answer? make backups"
+        sleep 2
+    done
+}
+
+# The databases of these roles; ours, while they are made or kept, are postgres'.
+databases_of() {
+    for role in $roles; do
+        "$@" <<END || return
+SELECT '$role', datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn ORDER BY 2;
+END
+    done
+}
+
+# What is there now, by name: it is what an undo brings back.
+was() {
+    there=$(databases_of live postgres -F ' ') || fail "Postgres does not answer: docker logs postgres"
+    ! printf '%s\n' "$there" | cut -d ' ' -f 2- | grep -qE '.{41}' || fail "a database of $service has too long a name for its copies to have names"
+    [ -z "$there" ] || printf '%s\n' "$there" | sed 's/^/old /'
+}
+
+# copied ROLE NAME: the database as <name>_new of the running server.
+copied() {
+    role=$1 name=$2 new=$2_new
+    said=$(live postgres -v name="$new" <<'END'
+SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = :'name';
+END
+) || fail "Postgres does not answer: docker logs postgres"
+    [ "${said:-postgres}" = postgres ] || fail "the database $new is in the way, and is not ours: rename it"
+    live postgres -v name="$new" <<'END' || fail "the database $new cannot be made: docker logs postgres"
+DROP DATABASE IF EXISTS :"name" WITH (FORCE);
+CREATE DATABASE :"name" OWNER postgres ENCODING 'UTF8' TEMPLATE template0;
+REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
+END
+    docker exec $instance nice -n 19 pg_dump -h /tmp -U postgres -Fc -Z0 --no-subscriptions -d "$name" |
+        docker exec -i postgres pg_restore -U postgres --exit-on-error -d "$new" || fail "the database $name cannot be copied from what was restored"
+    for extension in $extensions; do
+        case $extension in "$name":*) say "CREATE EXTENSION IF NOT EXISTS \"${extension#*:}\";" ;; esac
+    done | live "$new" || fail "the extensions of $name cannot be made"
+    # What its jobs have done is noted in its settings, which are in no dump.
+    inside postgres -v name="$name" -v new="$new" <<'END' | live postgres || fail "the settings of $name cannot be copied"
+SELECT format('ALTER DATABASE %I SET %I.%I = %L;', :'new', split_part(split_part(setting, '=', 1), '.', 1), split_part(split_part(setting, '=', 1), '.', 2),
+    substr(setting, strpos(setting, '=') + 1))
+FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) setting
+WHERE datname = :'name' AND setrole = 0 AND starts_with(setting, 'smarteros.');
+END
+    counts | inside "$name" >"$keeping/wanted" && counts | live "$new" >"$keeping/there" || fail "the rows of $name cannot be counted"
+    cmp -s "$keeping/wanted" "$keeping/there" || fail "the copy of $name has other rows than what was restored: $(diff "$keeping/wanted" "$keeping/there" | grep '^[<>]' | head -n 5 | tr '\n' ' ')"
+    say 'ANALYZE;' | live "$new" || fail "$new cannot be analysed"
+    note "database $name: $(wc -l <"$keeping/wanted") tables, $(awk '{n += $NF} END {print n + 0}' "$keeping/wanted") rows"
+}
+
+# path_of KIND NAME: where it is on this host; a volume that is gone is made again.
+path_of() {
+    case $1 in
+    volume)
+        docker volume inspect "$2" >/dev/null 2>&1 || docker volume create --label smarteros.service="$service" \
+            --label com.docker.compose.project="$service" --label com.docker.compose.volume="$2" "$2" >/dev/null || return
+        mount_of "$2"
+        ;;
+    folder) say "$2" ;;
+    esac
+}
+
+# fetched SNAPSHOT PLACE: what of it stands there, below the volume of copies.
+fetched() {
+    repository 14400 $copies restore --quiet --overwrite always --target /restored --include "$2" "$1" </dev/null 7>&-
+}
+
+# The last snapshot before, and where rows name files the first after it over it: together they have all that was there in
+# between. What has no later one is as it is now.
+filed() {
+    alone
+    while read -r kind name place; do
+        [ -n "$kind" ] || continue
+        path=$(path_of "$kind" "$name") || fail "$name is gone, and cannot be made"
+        from=$BEFORE
+        [ -n "$from" ] || { [ "$name" = "$proven_item" ] && from=$AFTER; }
+        [ -n "$from" ] || {
+            note "$name: there is no copy of that time: it stays as it is"
+            continue
+        }
+        fetched "$from" "$place" || fail "the files of $name cannot be restored from the bucket"
+        copy=$(mount_of restored_files)$place
+        [ -d "$copy" ] || {
+            note "$name: was not there at that time: it stays as it is"
+            continue
+        }
+        if [ "$name" = "$proven_item" ] && [ -n "$AFTER" ] && [ "$from" != "$AFTER" ]; then
+            fetched "$AFTER" "$place" || fail "the files of $name cannot be restored from the bucket"
+        fi
+        rm -rf "$path$staged" "$path$staged.part"
+        mv -T "$copy" "$path$staged.part" || fail "the files of $name cannot be put beside those that are there: df -h $path"
+        if [ "$name" = "$proven_item" ] && [ -z "$AFTER" ] && [ -d "$path" ]; then
+            cp -a --no-clobber "$path/." "$path$staged.part/" 2>/dev/null || [ $? = 1 ]
+        fi
+        mv "$path$staged.part" "$path$staged"
+        say "item $path" >>"$journal.next"
+        note "files of $name: $(find "$path$staged" -type f | wc -l)"
+        if [ "$name" = "$proven_item" ]; then proved "$path$staged"; fi
+    done <<END
+$items
+END
+    exec 9>&-
+}
+
+# proved FOLDER: what the rows name and what is not there, or not so, is said.
+proved() {
+    while read -r word _ name; do
+        [ "$word" = database ] || continue
+        rows=$(unproven "$1/${proven_folder//\{database\}/$name}" live "$name"_new 2>"$keeping/asked") || {
+            note "UNPROVEN: $name does not say which files it needs: $(head -n 1 "$keeping/asked")"
+            continue
+        }
+        many=$(printf '%s' "$rows" | grep -c .)
+        if [ "$many" = 0 ]; then
+            note "files of $name: each that its $(wc -l <"$keeping/rows") rows name is there, as they say"
+        else
+            printf '%s\n' "$rows" >"$keeping/$service.missing.$name"
+            note "MISSING: $many of the $(wc -l <"$keeping/rows") files that rows of $name name are in no copy, or are damaged (all in $keeping/$service.missing.$name): $(printf '%s' "$rows" | head -n 5 | tr '\n' ' ')"
+        fi
+    done <"$journal.next"
+}
+
+# Nothing that runs is touched.
+prepared() {
+    rm -f "$journal.next" "$report" "$keeping/$service".missing.*
+    includes=()
+    for name in "$@"; do includes+=("--db-include=$name"); done
+    if [ -n "$roles" ]; then
+        covered
+        began=$(date +%s)
+        started --set="$LABEL" --type=time --target="$TARGET" --target-action=promote "${includes[@]}"
+        beat=$(inside postgres -c 'SELECT extract(epoch FROM max(at)) FROM heartbeat' </dev/null 2>/dev/null)
+        [ -z "$beat" ] || note "rpo $(awk -v a="$UNTIL" -v b="$beat" 'BEGIN {printf "%.1f", a - b}')"
+        found=$(databases_of inside postgres -F ' ') && [ -n "$found" ] || fail "at $TARGET $service had no database yet"
+        takes=$(inside postgres -v names="$(printf '%s' "$found" | cut -d ' ' -f 2-)" <<'END'
+SELECT sum(pg_database_size(datname)) FROM pg_database WHERE datname = ANY (string_to_array(:'names', E'\n'));
+END
+) || fail "the restored server does not say how large its databases are"
+        room $((takes * 13 / 10)) "a copy of its databases"
+        was >>"$journal.next"
+        while read -r role name; do
+            copied "$role" "$name"
+            say "database $role $name" >>"$journal.next"
+        done <<END
+$found
+END
+        note "restored and copied in $(($(date +%s) - began)) s"
+    fi
+    if [ -z "${KEEP_FILES:-}" ]; then
+        filed
+    elif [ -n "$proof" ]; then
+        proved "$(path_of volume "$proven_item")"
+    fi
+    cleared
+    [ -s "$journal.next" ] || fail "there is nothing to put in the place of what runs"
+}
+
+# What was prepared comes into the place of what runs, and each step sees whether it was done.
+swapped() {
+    stamp=$(sed -n 's/^stamp //p' "$journal")
+    from=$(sed -n 's/^from //p' "$journal")
+    before=_before_$stamp
+    cp "$journal" "$keeping/kept/$service.$stamp"
+    for name in $hidden; do [ -z "$proxy" ] || docker exec "$proxy" touch "/tmp/replaced-$name" 2>/dev/null || true; done
+    for name in $containers; do
+        for each in "$name" "$name-next"; do
+            ! docker inspect --type container "$each" >/dev/null 2>&1 || docker stop "$each" >/dev/null || fail "$each cannot be stopped"
+        done
+    done
+    renamed || fail "the databases cannot be renamed: docker logs postgres; run again"
+    while read -r word path; do
+        [ "$word" = item ] || continue
+        source=$path$(sed -n 's/^source //p' "$journal")
+        # What is there goes aside only while what comes for it is there.
+        if [ -e "$source" ]; then
+            [ ! -e "$path" ] || [ -e "$path.before_$stamp" ] || mv -T "$path" "$path.before_$stamp" || fail "$path cannot be put aside"
+            mv -T "$source" "$path" || fail "$source cannot be put in the place of $path"
+        fi
+    done <"$journal"
+    # They run again where what they have done is not in the database of that time.
+    for name in $jobs; do gone "$name"; done
+    live postgres -c 'CHECKPOINT' -c 'SELECT pg_switch_wal()' >/dev/null </dev/null
+    [ "$from" = _new ] || rm -f "$keeping/kept/$service.${from#_before_}"
+    say swapped >>"$journal"
+}
+
+# One transaction: all databases of the service change their names at once, or none.
+renamed() {
+    wanted=$(sed -n 's/^database [^ ]* //p' "$journal" | sed "s/\$/$from/")
+    [ -n "$wanted$(sed -n 's/^old //p' "$journal")" ] || return 0
+    tries=0
+    while :; do
+        waiting=$(live postgres -v roles="$roles" -v names="$wanted" <<'END'
+SELECT count(*) FROM pg_database WHERE datname = ANY (string_to_array(:'names', E'\n'))
+    OR :'names' = '' AND pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' '));
+END
+) || return
+        [ "$waiting" != 0 ] || return 0
+        live postgres -v roles="$roles" -v made="$(sed -n 's/^database //p' "$journal")" -v names="$wanted" -v before="$before" \
+            -v from="$from" >/dev/null <<'END' && continue
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_database USING (datname) WHERE pid <> pg_backend_pid() AND
+    (datname = ANY (string_to_array(:'names', E'\n')) OR pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')));
+BEGIN;
+SELECT format('ALTER DATABASE %1$I RENAME TO %2$I; ALTER DATABASE %2$I OWNER TO postgres;', datname, datname || :'before')
+FROM pg_database WHERE pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) \gexec
+SELECT format('ALTER DATABASE %1$I RENAME TO %2$I; ALTER DATABASE %2$I OWNER TO %3$I;', name || :'from', name, role)
+FROM (SELECT split_part(line, ' ', 1), substr(line, strpos(line, ' ') + 1) FROM unnest(string_to_array(:'made', E'\n')) line) made(role, name) \gexec
+COMMIT;
+END
+        # Somebody came in between, who hinders it.
+        tries=$((tries + 1))
+        [ $tries -lt 5 ] || return 1
+    done
+}
+
+# journalled FROM SOURCE <what: from here on what was begun is ended, and nothing else begun.
+journalled() {
+    {
+        say "stamp $(date -u +%Y%m%d_%H%M%S)"
+        say "at $(date +%s)"
+        say "to ${TARGET:-}"
+        say "from $1"
+        say "source $2"
+        cat
+    } >"$journal.new"
+    sync "$journal.new"
+    mv "$journal.new" "$journal"
+}
+
+case ${1:-} in
+--undo)
+    only
+    last=$(ls "$keeping/kept" | grep -E "^$service\.[0-9]{8}_[0-9]{6}$" | sort | tail -n 1)
+    grep -qs '^swapped' "$journal" && rm -f "$journal"
+    [ ! -e "$journal" ] || [ -n "$(sed -n 's/^from _before_/&/p' "$journal")" ] || fail "a restore of $service was cut short: end it first (make restore SERVICE=$service TO='$(sed -n 's/^to //p' "$journal")')"
+    if [ ! -e "$journal" ]; then
+        [ -n "$last" ] || fail "nothing is kept of $service: there is nothing to undo"
+        rm -f "$report"
+        {
+            sed -n 's/^old /database /p; /^item /p' "$keeping/kept/$last"
+            was
+        } | journalled "_before_${last#*.}" ".before_${last#*.}"
+    fi
+    swapped
+    ;;
+--end)
+    # The service answers: nothing is to be ended any more.
+    rm -f "$journal" "$journal.next"
+    ;;
+*)
+    systemctl stop smarteros-drill.service smarteros-drill-full.service 2>/dev/null
+    only 60
+    if [ ! -e "$journal" ]; then
+        trap cleared EXIT
+        prepared "$@"
+        journalled _new $staged <"$journal.next"
+        rm -f "$journal.next"
+    elif [ "$(sed -n 's/^to //p' "$journal")" != "$TARGET" ]; then
+        fail "a restore of $service to $(sed -n 's/^to //p' "$journal") was cut short: end that first, by the same command as then"
+    fi
+    grep -q '^swapped' "$journal" || swapped
+    ;;
+esac

@@ -1,0 +1,106 @@
+"""What of the backup is not well, in words with what to do; and what can be had again."""
+
+from dataclasses import replace
+
+from tasks.facts import Backups
+from tasks.facts.backups import Progress, Snapshot
+from tasks.operations.backup_health import missing, problems, summary, table, unproven
+from tasks.rendering import backup_files
+from tasks.services import load
+from tests.samples import stack
+
+STACK = stack(
+    backup={"endpoint": "https://s3.example.com", "bucket": "acme-backup"},
+    services=["vault", "postgres", "redis", "odoo", "vault-auth-validator", "caddy"],
+)
+PARTS = backup_files.parts(STACK)
+NOW = 1795757739.0
+WELL = Progress(succeeded={part.name: NOW - 20 for part in PARTS}, until=NOW - 31, prepared=NOW - 900000)
+
+
+def said(**changes: object) -> list[str]:
+    return list(problems(replace(WELL, **changes), PARTS, NOW))  # type: ignore[arg-type]
+
+
+def test_a_backup_that_is_well_says_how_old_it_is() -> None:
+    assert said() == []
+    assert summary(WELL, PARTS, NOW) == (
+        "backup: log 31 s ago, files 20 s ago, redis 20 s ago, vault 20 s ago, postgres 20 s ago, "
+        "dumps 20 s ago, check 20 s ago"
+    )
+    fresh = Progress(prepared=NOW - 5)
+    assert summary(fresh, PARTS, NOW).startswith("backup: log never, files never")
+    assert list(problems(fresh, PARTS, NOW)) == []
+
+
+def test_each_part_that_is_too_old_is_named() -> None:
+    for part in PARTS:
+        old = {**WELL.succeeded, part.name: NOW - part.stale - 1}
+        (line,) = said(succeeded=old)
+        assert line.startswith(f"backup: {part.name} has not succeeded for ")
+        assert f"`journalctl -u {part.unit}` says more" in line
+
+
+def test_one_that_never_succeeded_is_too_old_some_time_after_it_was_set_up() -> None:
+    (line,) = said(succeeded={name: when for name, when in WELL.succeeded.items() if name != "vault"})
+    assert line.startswith("backup: vault has not succeeded for 10 days: ")
+
+
+def test_a_failure_is_said_in_its_own_words() -> None:
+    (line,) = said(failed={"files": "not copied: odoo"})
+    assert line == (
+        "backup: files has failed: not copied: odoo: `journalctl -u smarteros-backup-files` says more; "
+        "it is tried again every 45 s"
+    )
+
+
+def test_a_log_that_does_not_leave_is_said() -> None:
+    (line,) = said(until=NOW - 300)
+    assert line.startswith("backup: what was written to Postgres in the last 5 min is not in the bucket: ")
+    assert len(said(until=0)) == 1
+
+
+def test_a_restore_that_was_proven_long_ago_or_never_is_said() -> None:
+    recent, old = NOW - 7 * 86400, NOW - 9 * 86400
+    wanted = ("odoo database", "odoo files", "odoo dump")
+    found = replace(WELL, verified={"odoo database": recent, "odoo files": old, "gone files": old})
+    assert list(unproven(found, wanted, NOW)) == [
+        "backup: the last proven restore of odoo files is 9 days old: `make drill` tries it now and says what is wrong",
+        "backup: there is no proven restore of odoo dump for 10 days: `make drill` tries it now and says what is wrong",
+    ]
+    assert list(unproven(replace(found, prepared=NOW - 60), ("odoo dump",), NOW)) == []
+    assert list(unproven(Progress(), wanted, NOW)) == []
+
+
+def test_a_host_on_which_nothing_was_set_up_is_told() -> None:
+    assert said(prepared=0) == ["backup: is not set up on this host yet: `make deploy` does it"]
+
+
+FOUND = Backups(
+    clock=NOW,
+    snapshots=(
+        Snapshot("odoo", dump=False, paths=("/state/odoo_data",), taken=NOW - 7200),
+        Snapshot("odoo", dump=False, paths=("/state/odoo_data",), taken=NOW - 60),
+        Snapshot("odoo", dump=True, paths=("/odoo.dump",), taken=NOW - 3600),
+        Snapshot("redis", dump=False, paths=("/state/redis_data/dump.rdb",), taken=NOW - 60),
+    ),
+    backups=(NOW - 86400, NOW - 3600),
+    progress=replace(WELL, verified={"odoo database": NOW - 40000}),
+)
+
+
+def test_the_table_says_from_when_to_when() -> None:
+    assert table(FOUND, load(STACK), PARTS) == [
+        "SERVICE  WHAT                  FROM                  UNTIL                 LAST PROVEN RESTORE",
+        "vault    snapshot (0)          never                 never                 never",
+        "redis    file (1)              2026-11-27 05:34:39Z  2026-11-27 05:34:39Z  never",
+        "odoo     database, any second  2026-11-26 05:35:39Z  2026-11-27 05:35:08Z  2026-11-26 18:28:59Z",
+        "odoo     dump (1)              2026-11-27 04:35:39Z  2026-11-27 04:35:39Z  never",
+        "odoo     files (2)             2026-11-27 03:35:39Z  2026-11-27 05:34:39Z  never",
+        "caddy    files (0)             never                 never                 never",
+    ]
+
+
+def test_what_the_bucket_does_not_have_is_named() -> None:
+    assert list(missing(FOUND, load(STACK), PARTS)) == ["vault: snapshot", "caddy: files"]
+    assert "odoo: database, any second" in list(missing(replace(FOUND, backups=()), load(STACK), PARTS))

@@ -1,0 +1,303 @@
+"""The scripts that copy everything away, run as they are: a program in Docker's place says what it was asked, and ends as told.
+
+What restic and pgBackRest do with it is seen on a lab host (tests/e2e/test_backup.py); here it is when they are asked, and what is noted.
+"""
+
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tasks.rendering import render
+from tests.samples import stack
+
+BACKUP = {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}
+# Volumes are folders here; a one-off ends with the number in `ends`, the next with the next.
+DOCKER = r"""#!/bin/sh
+cd "$(dirname "$0")"
+case "$1 $2" in
+"volume inspect") shift 4; for name; do [ -d "volumes/$name" ] || exit 1; echo "$PWD/volumes/$name"; done ;;
+"exec postgres") shift 2; echo "$*" >>asked; case $* in *repo-ls*) cat log ;; *verify*) cat verify ;; esac ;;
+"exec -i") cat >>statements; cat answer ;;
+compose*)
+    while [ "$1" != --name ]; do shift; done
+    shift 2
+    echo "$*" >>asked
+    code=$(head -n 1 ends 2>/dev/null)
+    sed -i 1d ends 2>/dev/null
+    exit ${code:-0} ;;
+esac
+"""
+
+
+@dataclass
+class Box:
+    """A host's folders, below one."""
+
+    root: Path
+
+    def run(self, name: str) -> subprocess.CompletedProcess[str]:
+        """One of the scripts, as its unit starts it."""
+        environment = {**os.environ, "PATH": f"{self.root}:{os.environ['PATH']}"}
+        return subprocess.run(
+            ["sh", str(self.root / "current" / "backup" / f"{name}.sh")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def asked(self) -> list[str]:
+        """What one-offs were asked since the last time."""
+        file = self.root / "asked"
+        lines = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        return lines
+
+    def write(self, name: str, text: str) -> Path:
+        """A file of the host."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def ends(self, *codes: int) -> None:
+        """How the next one-offs end."""
+        self.write("ends", "".join(f"{code}\n" for code in codes))
+
+    def metric(self, name: str) -> str:
+        """What the node exporter reads, empty where nothing is written."""
+        path = self.root / "lib" / "metrics" / f"{name}.prom"
+        return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    box = Box(tmp_path)
+    chosen = ["vault", "postgres", "redis", "n8n", "odoo", "vault-auth-validator", "caddy"]
+    moved = {
+        "/opt/smarteros/current": f"{tmp_path}/current",
+        "/var/lib/smarteros": f"{tmp_path}/lib",
+        "/run/smarteros-backup": f"{tmp_path}/run",
+    }
+    files = render.tree(stack(backup=BACKUP, services=chosen))
+    for path in (path for path in files if path.startswith("backup/")):
+        text = re.sub("|".join(moved), lambda found: moved[found[0]], files[path])
+        box.write(f"current/{path}", text)
+    for name in ("n8n_data", "odoo_data", "odoo_extra", "caddy_data"):
+        box.write(f"volumes/{name}/file", "first\n")
+    box.write("volumes/odoo_data/sessions/one", "")
+    box.write("docker", DOCKER).chmod(0o755)
+    return box
+
+
+def services(lines: list[str]) -> list[str]:
+    """Whose files were copied."""
+    return [found[1] for line in lines if (found := re.search(r"--tag service=(\S+)", line))]
+
+
+def settled(box: Box) -> None:
+    """A first copy of all, long enough ago."""
+    assert box.run("files").returncode == 0
+    box.asked()
+    for note in (box.root / "lib" / "backup").glob("*.since"):
+        os.utime(note, (time.time() + 1, time.time() + 1))
+    time.sleep(1.1)
+
+
+def test_the_first_time_everything_is_copied_each_service_by_itself(box: Box) -> None:
+    assert box.run("files").returncode == 0
+    common = "backup-files backup --quiet --skip-if-unchanged --host smarteros --tag"
+    omitted = "--exclude /state/n8n_data/n8nEventLog*.log --exclude /state/n8n_data/crash.journal"
+    assert box.asked() == [
+        f"{common} service=n8n {omitted} /state/n8n_data",
+        f"{common} service=odoo --exclude /state/odoo_data/sessions /state/odoo_data /state/odoo_extra",
+        f"{common} service=caddy /state/caddy_data",
+    ]
+    assert re.fullmatch(
+        r'smarteros_backup_last_success_timestamp_seconds\{part="files"\} \d+\n', box.metric("backup_files")
+    )
+
+
+def test_where_nothing_has_changed_nothing_starts(box: Box) -> None:
+    settled(box)
+    assert box.run("files").returncode == 0
+    assert box.asked() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "echo more >>volumes/odoo_extra/file",
+        "rm volumes/odoo_data/file",
+        "mkdir volumes/odoo_data/new",
+        "chmod 600 volumes/odoo_data/file",
+        # As whoever unpacks an archive does: its time of change is that of long ago.
+        "echo x >volumes/odoo_data/old; touch -d 2001-01-01 volumes/odoo_data/old",
+        "mv volumes/odoo_data/file volumes/odoo_data/other",
+    ],
+)
+def test_whatever_changes_is_copied_and_no_other_service(box: Box, change: str) -> None:
+    settled(box)
+    subprocess.run(["sh", "-c", change], cwd=box.root, check=True)
+    assert box.run("files").returncode == 0
+    assert services(box.asked()) == ["odoo"]
+
+
+def test_what_is_made_anew_is_no_change(box: Box) -> None:
+    settled(box)
+    box.write("volumes/odoo_data/sessions/two", "a visitor\n")
+    box.write("volumes/n8n_data/n8nEventLog.log", "made\n")
+    os.utime(
+        box.root / "lib" / "backup" / "n8n.since"
+    )  # the folder has a new entry; what is in it has not to count
+    time.sleep(1.1)
+    box.write("volumes/n8n_data/n8nEventLog.log", "again\n")
+    assert box.run("files").returncode == 0
+    assert services(box.asked()) == []
+
+
+def test_a_change_during_the_copy_is_seen_the_next_time(box: Box) -> None:
+    settled(box)
+    box.write("volumes/odoo_data/file", "second\n")
+    assert box.run("files").returncode == 0
+    box.asked()
+    assert box.run("files").returncode == 0
+    assert services(box.asked()) == ["odoo"]  # changed less than 2 s before the copy had begun
+
+
+def test_one_that_fails_hinders_no_other_and_is_tried_again(box: Box) -> None:
+    box.ends(1, 0, 0)
+    failed = box.run("files")
+    assert (failed.returncode, failed.stderr) == (1, "not copied: n8n\n")
+    assert services(box.asked()) == ["n8n", "odoo", "caddy"]
+    assert box.metric("backup_files") == ""
+    assert box.run("files").returncode == 0
+    assert "n8n" in services(box.asked())
+    assert box.metric("backup_files")
+
+
+def test_files_that_go_away_are_no_failure_and_files_that_never_can_be_read_are(box: Box) -> None:
+    for _ in range(4):
+        box.ends(3, 0, 0)
+        assert box.run("files").returncode == 0
+    box.ends(3, 0, 0)
+    failed = box.run("files")
+    assert (failed.returncode, failed.stderr) == (1, "not copied: n8n\n")
+
+
+def test_a_volume_that_is_gone_is_said(box: Box) -> None:
+    (box.root / "volumes" / "odoo_extra" / "file").unlink()
+    (box.root / "volumes" / "odoo_extra").rmdir()
+    failed = box.run("files")
+    assert (failed.returncode, failed.stderr) == (1, "a volume is gone\n")
+
+
+def test_a_lock_that_a_killed_run_has_left_is_removed(box: Box) -> None:
+    box.ends(11, 0, 0)
+    assert box.run("files").returncode == 0
+    assert [line.split(" --")[0] for line in box.asked()] == [
+        "backup-files backup",
+        "backup-check unlock",
+        "backup-files backup",
+        "backup-files backup",
+        "backup-files backup",
+    ]
+
+
+def heartbeat(box: Box, ended: str, at: str, archived: str, now: str) -> None:
+    box.write("answer", f"ended|{at}|{ended}\narchived|{archived}|{now}\n")
+    assert box.run("heartbeat").returncode == 0
+
+
+def test_what_was_before_a_heartbeat_whose_segment_has_left_can_be_had_again(box: Box) -> None:
+    heartbeat(box, "0000000100000000000000E1", "1000.500", "", "1000.600")
+    assert box.metric("wal") == ""
+    heartbeat(box, "0000000100000000000000E2", "1030.500", "0000000100000000000000E1", "1030.700")
+    assert box.metric("wal") == (
+        "smarteros_wal_archived_until_timestamp_seconds 1000.500\nsmarteros_wal_archive_age_seconds 30\n"
+    )
+    # The bucket is away: it grows older.
+    heartbeat(box, "0000000100000000000000E3", "1060.500", "0000000100000000000000E1", "1240.500")
+    assert box.metric("wal").endswith("seconds 240\n")
+    # A later log, and a later timeline.
+    heartbeat(box, "000000010000000100000000", "1250.000", "000000010000000100000000", "1250.000")
+    assert box.metric("wal").startswith("smarteros_wal_archived_until_timestamp_seconds 1250.000\n")
+    assert (box.root / "statements").read_text().count("pg_switch_wal()") == 4
+
+
+def log(*names: str) -> str:
+    return "".join(f"17-1/{name[:16]}/{name}-{'a' * 40}.zst\n" for name in names)
+
+
+WELL = "stanza: main\nstatus: ok\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "verify", "said"),
+    [
+        # 16 MB each: 256 in a log, and then the next log.
+        (["0000000100000000000000FE", "0000000100000000000000FF", "000000010000000100000000"], WELL, ""),
+        (["000000010000000000000004", "000000010000000000000005", "000000020000000000000005"], WELL, ""),
+        (
+            ["0000000100000000000000FE", "000000010000000100000001"],
+            WELL,
+            "the log has a gap before 000000010000000100000001: 2 segments are missing\n",
+        ),
+        (["000000010000000000000004"], "stanza: main\nstatus: error\n", "stanza: main\nstatus: error\n"),
+        (["000000010000000000000004"], "", "\n"),
+    ],
+)
+def test_a_log_with_a_gap_or_a_wrong_sum_is_found(box: Box, names: list[str], verify: str, said: str) -> None:
+    box.write("answer", "16777216\n")
+    box.write("verify", verify)
+    box.write(
+        "log", log(*names) + "17-1/0000000100000000/000000010000000000000004.00000028.backup\narchive.info\n"
+    )
+    done = box.run("check")
+    assert (done.returncode, bool(box.metric("backup_check"))) == ((1, False) if said else (0, True))
+    assert done.stderr.startswith(said)
+
+
+def test_behind_a_gap_the_next_backup_is_a_full_one(box: Box) -> None:
+    assert box.run("postgres").returncode == 0
+    assert box.run("postgres").returncode == 0
+    box.write("answer", "16777216\n")
+    box.write("verify", WELL)
+    box.write("log", log("000000010000000000000004", "000000010000000000000006"))
+    for _ in range(2):  # the gap is still there a night later
+        assert box.run("check").returncode == 1
+        assert box.run("postgres").returncode == 0
+    assert [line.split("--type=")[1] for line in box.asked() if "--type=" in line] == [
+        "full backup",
+        "incr backup",
+        "full backup",
+        "incr backup",
+    ]
+
+
+def test_an_archive_without_any_log_is_not_well(box: Box) -> None:
+    box.write("answer", "16777216\n")
+    box.write("verify", WELL)
+    box.write("log", "archive.info\n")
+    assert box.run("check").stderr == "the backups are not whole: log\n"
+
+
+def test_two_at_once_wait_for_each_other(box: Box) -> None:
+    script = box.root / "docker"
+    script.write_text(
+        DOCKER.replace(
+            '    echo "$*" >>asked\n', '    echo "$1 begins" >>asked; sleep 0.5; echo "$1 ends" >>asked\n'
+        )
+    )
+    environment = {**os.environ, "PATH": f"{box.root}:{os.environ['PATH']}"}
+    path = str(box.root / "current" / "backup" / "files.sh")
+    both = [subprocess.Popen(["sh", path], env=environment) for _ in range(2)]
+    assert [each.wait(timeout=60) for each in both] == [0, 0]
+    lines = box.asked()
+    assert lines == ["backup-files begins", "backup-files ends"] * (len(lines) // 2)

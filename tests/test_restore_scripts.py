@@ -1,0 +1,119 @@
+"""The scripts that bring a service back, as they are rendered: valid shell, and the proof of files run for real on some."""
+
+import base64
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tasks.model.catalogue import Service
+from tasks.rendering import render, restore_files
+from tasks.services import load
+from tests.samples import stack
+
+BACKUP = {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}
+SETTINGS = stack(backup=BACKUP)
+SCRIPTS = {path: text for path, text in render.tree(SETTINGS).items() if path.startswith("restore/")}
+
+
+def test_there_are_none_where_nothing_is_backed_up() -> None:
+    assert [path for path in render.tree(stack()) if path.startswith("restore/")] == []
+    assert restore_files.parts(stack()) == ()
+    assert restore_files.units(stack(), "/current") == {}
+
+
+@pytest.mark.parametrize("path", SCRIPTS)
+def test_they_are_valid(path: str) -> None:
+    checked = subprocess.run(["bash", "-n"], input=SCRIPTS[path], text=True, capture_output=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_what_is_everybodys_does_not_come_back_alone() -> None:
+    found = [item.name for item in restore_files.restorable(SETTINGS, load(SETTINGS))]
+    assert found == ["chatwoot", "botpress", "n8n", "odoo", "metabase", "dokploy", "caddy"]
+
+
+def test_the_units_are_those_that_the_timers_start() -> None:
+    units = restore_files.units(SETTINGS, "/current")
+    assert sorted(units) == [
+        "smarteros-backup-kept.service",
+        "smarteros-backup-kept.timer",
+        "smarteros-drill-full.service",
+        "smarteros-drill-full.timer",
+        "smarteros-drill.service",
+        "smarteros-drill.timer",
+    ]
+    assert "ExecStart=/bin/bash /current/restore/drill.sh light\n" in units["smarteros-drill.service"]
+    assert "ExecStopPost=/bin/bash /current/restore/drill.sh end\n" in units["smarteros-drill.service"]
+    assert "ExecStopPost" not in units["smarteros-backup-kept.service"]
+    assert all(map(restore_files.is_ours, units))
+    assert not restore_files.is_ours("smarteros-heartbeat.service")
+
+
+# The proof
+
+
+def unproven(folder: Path, service: str, rows: str) -> list[str]:
+    """What the script finds wrong below the folder. rows: what the database answers."""
+    library = SCRIPTS["restore/lib.sh"].replace("/var/lib/smarteros", str(folder / "lib"))
+    library = library.replace(". /opt/smarteros/current/backup/lib.sh", "fail() { exit 1; }")
+    (folder / "lib.sh").write_text(library)
+    (folder / "answer").write_text(rows)
+    script = f". {folder}/lib.sh; about {service}; ask() {{ cat >/dev/null; cat {folder}/answer; }}; unproven {folder}/files ask"
+    done = subprocess.run(["bash", "-uc", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def written(folder: Path, path: str, content: bytes) -> bytes:
+    (folder / "files" / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "files" / path).write_bytes(content)
+    return content
+
+
+def test_each_file_that_a_row_names_is_there_as_the_row_says(tmp_path: Path) -> None:
+    good, bad = (written(tmp_path, f"ab/{name}", name.encode()) for name in ("good", "bad"))
+    rows = [
+        f"{hashlib.sha1(good).hexdigest()}  ab/good",
+        f"{hashlib.sha1(bad + b'x').hexdigest()}  ab/bad",
+        f"{hashlib.sha1(b'').hexdigest()}  ab/gone with a space",
+        "?  ab/good",
+        "?  ab/nowhere",
+        "!  ../../etc/shadow",
+    ]
+    assert unproven(tmp_path, "odoo", "\n".join(rows) + "\n") == [
+        "../../etc/shadow",
+        "ab/nowhere",
+        "ab/bad",
+        "ab/gone with a space",
+    ]
+
+
+def test_no_row_needs_no_file_and_without_the_folder_all_are_missing(tmp_path: Path) -> None:
+    assert unproven(tmp_path, "odoo", "") == []
+    assert unproven(tmp_path, "odoo", f"{'0' * 40}  ab/one\n?  ab/two\n") == ["ab/one", "ab/two"]
+
+
+def test_chatwoots_sums_are_base64_of_md5(tmp_path: Path) -> None:
+    content = written(tmp_path, "ab/cd/abcd", b"picture")
+    row = hashlib.md5(content)
+    assert base64.b64decode(base64.b64encode(row.digest())).hex() == row.hexdigest()
+    assert unproven(tmp_path, "chatwoot", f"{row.hexdigest()}  ab/cd/abcd\n") == []
+    written(tmp_path, "ab/cd/abcd", b"picturf")
+    assert unproven(tmp_path, "chatwoot", f"{row.hexdigest()}  ab/cd/abcd\n") == ["ab/cd/abcd"]
+
+
+def test_a_service_has_what_its_file_says() -> None:
+    odoo: Service = next(item for item in load(SETTINGS) if item.name == "odoo")
+    [found] = [item for item in restore_files.restorable(SETTINGS, (odoo,)) if item.name == "odoo"]
+    assert (found.roles, found.several, found.extensions) == (
+        ("odoo",),
+        ("odoo",),
+        "odoo:pg_trgm odoo:unaccent",
+    )
+    assert (found.containers, found.jobs, found.hidden) == (("odoo",), ("odoo-init",), ("odoo",))
+    assert found.places.splitlines() == [
+        "volume odoo_data /state/odoo_data",
+        "volume odoo_extra /state/odoo_extra",
+    ]
