@@ -13,6 +13,7 @@ from pyinfra.api import StringCommand
 
 from tasks.facts import DockerFact, DockerState, LinksFact
 from tasks.model.catalogue import Service
+from tasks.model.objects import replacement
 from tasks.model.start_order import in_order
 from tasks.operations import rotated
 from tasks.operations.described import links
@@ -55,12 +56,17 @@ _ONE_OFF = re.compile(r"-run-[0-9a-f]{12}$")
 def leftovers(enabled: Iterable[Service], docker: DockerState, links: Iterable[str]) -> tuple[Leftover, ...]:
     """What is on the host and not described, by service. Pure. An env file without our digest is not ours."""
     declared = {service.name: {item.name for item in service.containers} for service in enabled}
+    # What replaces one that is gone is its service's rollout's.
+    waiting = {
+        replacement(name) for ours in declared.values() for name in ours if name not in docker.containers
+    }
     stray = [
         item
         for item in docker.containers.values()
         if item.name not in declared.get(item.service, ())
         # What an operator runs by hand (docker compose run) goes with its service only.
         and not (item.service in declared and _ONE_OFF.search(item.name))
+        and item.name not in waiting
     ]
     names = {
         *(item.service for item in stray),
@@ -105,7 +111,9 @@ def said(item: Leftover, service: Service | None, mount: str) -> str:
     """What goes and what is kept, in one line."""
     gone = f"containers {', '.join(item.containers)}" if item.containers else "its last files"
     if item.listed:
-        return f"{item.service}: no longer part of it, removed: {gone}; kept: volumes"
+        left = all(name.endswith(replacement("")) for name in item.containers)
+        why = "left over from its replacement" if left else "no longer part of it"
+        return f"{item.service}: {why}, removed: {gone}; kept: volumes"
     kept = "; ".join(_kept(item.service, service, mount))
     return f"{item.service}: not listed, removed: {gone}; kept: {kept}; list it again to have it back"
 

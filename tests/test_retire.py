@@ -72,6 +72,20 @@ def test_a_container_that_a_listed_service_no_longer_has_is_found() -> None:
     assert found([WEB, stray], []) == (Leftover("helpdesk", listed=True, containers=("helpdesk-cron",)),)
 
 
+def test_what_is_to_replace_a_container_of_a_listed_service_is_no_leftover_until_that_is_there_again() -> (
+    None
+):
+    later = WEB.replace("/helpdesk-web", "/helpdesk-web-next").replace(
+        "running|healthy", "restarting|unhealthy"
+    )
+    assert found([later], []) == ()
+    both = (Leftover("helpdesk", listed=True, containers=("helpdesk-web-next",)),)
+    assert found([WEB, later], []) == both
+    assert retire.said(both[0], HELPDESK, "secret") == (
+        "helpdesk: left over from its replacement, removed: containers helpdesk-web-next; kept: volumes"
+    )
+
+
 def test_what_an_operator_runs_by_hand_is_left_alone_until_its_service_goes() -> None:
     by_hand = WEB.replace("/helpdesk-web", "/helpdesk-helpdesk-web-run-0123456789ab")
     assert found([WEB, by_hand], []) == ()

@@ -14,6 +14,7 @@ from tasks.facts import Room, Standing, Status, StatusFact
 from tasks.facts.access import TABLE
 from tasks.facts.unsealer import NAME
 from tasks.model.catalogue import Container, Service
+from tasks.model.objects import replacement
 from tasks.model.targets import target
 from tasks.model.words import ago
 from tasks.operations import backup_health, jobs, rules
@@ -92,7 +93,8 @@ def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:
             if standing is None and _done(service, container, found):
                 yield Line(service.name, container.name, "done")
                 continue
-            line = _line(service, container, standing)
+            later = found.containers.get(replacement(container.name))
+            line = _line(service, container, standing, later)
             if service.phase == "vault" and not line.why:
                 line = _vault(line, found)
             yield line
@@ -104,14 +106,28 @@ def _done(service: Service, container: Container, found: Status) -> bool:
     return container.job and bool(noted & found.done) and jobs.whole(container, found.volumes)
 
 
-def _line(service: Service, container: Container, standing: Standing | None) -> Line:
+def _line(service: Service, container: Container, standing: Standing | None, later: Standing | None) -> Line:
     name = container.name
+    if standing is None and later:
+        return _replacing(service, name, later)
     if standing is None:
         return Line(service.name, name, "missing", "", "does not exist", f"{target('deploy')} makes it")
     if container.job:
         return _job(Line(service.name, name, standing.status, ago(standing.since)), standing)
+    return _standing(service, name, standing)
+
+
+def _standing(service: Service, name: str, standing: Standing) -> Line:
     state = standing.health if standing.status == "running" and standing.health else standing.status
     return Line(service.name, name, state, ago(standing.since), *_reason(service, name, standing))
+
+
+def _replacing(service: Service, name: str, standing: Standing) -> Line:
+    """What ran before is gone, and what replaces it is there for nobody until it is well."""
+    line = _standing(service, later := replacement(name), standing)
+    why = line.why or "is well, and does not have its name yet"
+    todo = line.todo or f"wait where a deploy is at work, else {target('deploy')} goes on"
+    return Line(service.name, name, line.state, line.since, f"its replacement {later}: {why}", todo)
 
 
 def _job(line: Line, standing: Standing) -> Line:

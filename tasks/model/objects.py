@@ -60,7 +60,12 @@ def _containers(service: Service) -> Iterator[str]:
     for item in service.containers:
         yield item.name
         if item.name in routed:
-            yield f"{item.name}-next"
+            yield replacement(item.name)
+
+
+def replacement(name: str) -> str:
+    """What a container is called while it replaces another, until it is well."""
+    return f"{name}-next"
 
 
 def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pyinfra.api import StringCommand
 from tasks.facts import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact
 from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
+from tasks.model.objects import replacement
 from tasks.operations import adoption, jobs
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
@@ -47,7 +48,7 @@ def start(
         )
     }
     for name, reason in reasons.items():
-        host().log(f"{name}: {reason}")
+        host().log(f"{name}: {_left(state, name) or reason}")
     if paused := _paused(state, reasons):
         yield StringCommand(f"docker unpause {' '.join(paused)}")
     if reasons:
@@ -61,6 +62,12 @@ def start(
         old = replaced(service, state.containers, digests, secrets, proxy)
         old = replace(old, moved=adoption.making_room(service), carried=adoption.carried(service))
         yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
+
+
+def _left(state: DockerState, name: str) -> str:
+    """What a run has left in the place of a container that does not exist."""
+    waits = name not in state.containers and replacement(name) in state.containers
+    return f"its replacement {replacement(name)} is not in its place yet" if waits else ""
 
 
 def _paused(state: DockerState, names: Collection[str]) -> list[str]:

@@ -11,6 +11,7 @@ from shlex import quote
 
 from tasks.facts import ContainerState
 from tasks.model.catalogue import Container, Service
+from tasks.model.objects import replacement
 from tasks.operations import folders, images, room, rotated
 from tasks.operations.files import PREVIOUS
 from tasks.operations.rollout_shell import UP, functions
@@ -67,16 +68,12 @@ def replaced(
     routed = dict.fromkeys(route.container for route in service.routes)
     names = {item.name for item in here}
     return Replaced(
-        hidden=tuple(name for name in routed if {name, _next(name)} & names),
+        hidden=tuple(name for name in routed if {name, replacement(name)} & names),
         labels=tuple(item.digest for item in here) if well and other else (),
         secrets=had,
         running=tuple(sorted(names)),
         proxy=proxy if proxy in found and service.phase != "proxy" else "",
     )
-
-
-def _next(name: str) -> str:
-    return f"{name}-next"
 
 
 def start_script(

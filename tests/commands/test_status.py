@@ -131,6 +131,40 @@ def test_why_a_container_is_not_well_and_what_to_do(
     assert wrong("botpress", standing) == said
 
 
+NEXT = "its replacement botpress-next: "
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        (
+            Standing("restarting", exit_code=2, restarts=7),
+            ("restarting", "ends again and again (exit code 2, 7 restarts)", f"{LOGS[:-1]}-next`"),
+        ),
+        (
+            Standing("running", "starting"),
+            ("starting", "its health check has not passed yet", "wait, and ask again"),
+        ),
+        (
+            WELL,
+            (
+                "healthy",
+                "is well, and does not have its name yet",
+                "wait where a deploy is at work, else `make deploy` goes on",
+            ),
+        ),
+    ],
+    ids=["restarting", "starting", "healthy"],
+)
+def test_a_container_that_is_being_replaced_is_as_well_as_what_replaces_it(
+    standing: Standing, said: tuple[str, str, str]
+) -> None:
+    containers = {"vault": WELL, "postgres": WELL, "botpress-next": standing}
+    [line] = [line for line in lines(found(containers=containers)) if line.why]
+    state, why, todo = said
+    assert (line.container, line.state, line.why, line.todo) == ("botpress", state, NEXT + why, todo)
+
+
 def test_a_job_is_well_once_it_has_succeeded() -> None:
     chatwoot: dict[str, Any] = {"services": ["vault", "postgres", "redis", "chatwoot"]}
     names = ("vault", "postgres", "redis", "chatwoot", "chatwoot-sidekiq")

@@ -163,6 +163,14 @@ def test_a_service_that_is_as_described_is_left_alone() -> None:
         assert texts(containers.start, SITE, {"web": "d1"}) == []
 
 
+def test_what_a_failed_run_left_in_the_place_of_a_container_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with fake(docker(LINE.replace("/web", "/web-next"), "e|site|s1")) as host:
+        monkeypatch.setattr(host, "log", said.append)
+        assert len(texts(containers.start, SITE, {"web": "d1"})) == 1
+    assert said == ["web: its replacement web-next is not in its place yet"]
+
+
 @pytest.mark.parametrize(
     ("line", "env", "flags"),
     [
