@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pyinfra import logger
 
-from tasks.clients import vault_session, vault_values
+from tasks.clients import vault_access, vault_session, vault_values
 from tasks.clients.vault_values import values
 from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
@@ -61,7 +61,7 @@ def wanted() -> dict[str, tuple[Secret, ...]]:
 @operation
 def filled() -> Commands:
     """Writes the missing ones of each path in one check-and-set write."""
-    if vault_session.out_of_reach():
+    if vault_access.out_of_reach():
         yield "true"
         return
     if lost := vault_values.lost():
@@ -80,7 +80,7 @@ def to_come(*needed: tuple[str, str]) -> bool:
     """Whether this is only a plan, of a run that will make some of these (path and name) first: nothing can be compared with
     them yet.
     """
-    if vault_session.out_of_reach():
+    if vault_access.out_of_reach():
         return True
     lost = [
         f"{path}#{name}" for path, name in ((OWN_PATH, DIGEST_KEY.name), *needed) if name not in values(path)
@@ -106,7 +106,7 @@ def _write(path: str, full: dict[str, str], version: int) -> None:
 @operation
 def rendered() -> Commands:
     """All env files that differ, in one command."""
-    if vault_session.out_of_reach():
+    if vault_access.out_of_reach():
         yield "true"
         return
     whole = [item for item in services() if item.secrets and not to_come(*_made_of(item))]
@@ -130,7 +130,7 @@ def _warn_of_untold(texts: Mapping[str, str]) -> None:
 
 def coming(service: Service) -> str:
     """The digest of its secrets that containers will have to show; empty where this is no plan or Vault tells nothing yet."""
-    if not service.secrets or executing() or vault_session.out_of_reach():
+    if not service.secrets or executing() or vault_access.out_of_reach():
         return ""
     counted = (each for each in _made_of(service) if each != (service.name, _uncounted(service)))
     return "to come" if to_come(*counted) else digest(service)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from tasks.clients import vault_session
 from tasks.clients.vault_kept import Kept, kept, state_file
-from tasks.run import Refused, stack
+from tasks.run import Refused, executing, stack
 from tasks.services.vault import ENGINES
 
 
@@ -27,6 +27,17 @@ def refusals(*, running: bool, image: str = "") -> Iterator[str]:
             yield from _shut_out()
         except Refused as error:
             yield str(error)
+
+
+def out_of_reach() -> bool:
+    """True while planning on a host whose Vault cannot be asked yet."""
+    if executing():
+        return False
+    try:
+        vault_session.deployer()
+    except Refused:
+        return True
+    return False
 
 
 def _engine(image: str) -> str:

@@ -16,7 +16,7 @@ from tasks.clients.lazily import lazily
 from tasks.clients.vault_kept import Kept, kept, state_file
 from tasks.model.shapes import Misshapen, shaped, shown
 from tasks.model.targets import target
-from tasks.run import Refused, executing, host, recall, remember, stack
+from tasks.run import Refused, host, recall, remember, stack
 
 if TYPE_CHECKING:
     import hvac
@@ -67,17 +67,6 @@ def deployer() -> hvac.Client:
         return found
     recall("vault")
     return remember("vault", _logged_in)[0]
-
-
-def out_of_reach() -> bool:
-    """True while planning on a host whose Vault cannot be asked yet."""
-    if executing():
-        return False
-    try:
-        deployer()
-    except Refused:
-        return True
-    return False
 
 
 def _logged_in() -> tuple[hvac.Client, float]:

@@ -122,3 +122,8 @@ def ago(seconds: int) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def apart(*lines: str) -> tuple[str, ...]:
+    """The words of all lines."""
+    return tuple(" ".join(lines).split())

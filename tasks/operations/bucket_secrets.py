@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from tasks.clients import kit, vault_session, vault_values
+from tasks.clients import kit, vault_access, vault_session, vault_values
 from tasks.clients import vault_answers as answers
 from tasks.clients.vault_session import foreseen
 from tasks.model.given import BUCKET, given
@@ -23,7 +23,7 @@ _ROLE, _SECRET = "VAULT_ROLE_ID", "VAULT_SECRET_ID"
 @operation
 def handed() -> Commands:
     """Writes the missing ones in one check-and-set write."""
-    if vault_session.out_of_reach():
+    if vault_access.out_of_reach():
         yield "true"  # planning on a host whose Vault cannot be asked yet
         return
     present, version = vault_values.versioned(BUCKET)

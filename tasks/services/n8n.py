@@ -46,8 +46,7 @@ _PUBLIC = (
 
 # The newest patch of 2.30 in npm's registry, and in public use; upstream marked .4 as a pre-release.
 IMAGE = "n8nio/n8n:2.30.8"
-# Where workflows may read and write files of their own.
-_FILES = "/home/node/.n8n-files"
+_FILES = "/home/node/.n8n-files"  # where workflows may read and write their own
 _KEPT_FILES = (Volume("n8n_files", _FILES, backup="files"),)
 
 

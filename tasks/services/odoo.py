@@ -18,10 +18,11 @@ from tasks.model.catalogue import (
     Size,
     Volume,
     domains,
-)
+)  # fmt: skip
 from tasks.model.mail import password
 from tasks.model.stack import Stack
 from tasks.model.visitor import Denied, Failed, Missing, Visitor
+from tasks.model.words import apart
 
 # The last that upstream built of 16.0 (docker-library's list; odoo/docker has dropped the line since).
 IMAGE = "odoo:16.0-20250909"
@@ -37,20 +38,14 @@ _VOLUMES = (
 )
 
 
-def _paths(*lines: str) -> tuple[str, ...]:
-    return tuple(" ".join(lines).split())
-
-
 # What customers, and programs of others, reach of the modules that Odoo comes with (16.0 and 19.0, all routes); each answers below a
 # language, too (addons/http_routing, case 9).
-_PUBLIC = _paths(
+_PUBLIC = apart(
     # The first page, what robots read, what pages load.
     "/ /robots.txt /sitemap* /google*.html /gmc.xml /.well-known/* /favicon.ico /logo /logo.png /*/static/* /web/assets/* /web/bundle/* /web/content/*",
     "/web/image/* /web/binary/company_logo /web/sign/get_fonts/* /web/webclient/translations/* /report/barcode/* /web_editor/shape/*",
     "/web_editor/image_shape/* /web_editor/font_to_img/* /html_editor/shape/* /html_editor/image_shape/* /mail/font_to_img/*",
-    # Whoever has a login for the portal: how it is got, used and left.
     "/web/login /web/login/totp /web/login_successful /web/signup /web/reset_password /web/session/logout /auth_oauth/signin /auth/passkey/start-auth",
-    # A website's own.
     "/website/action/* /website/country_infos/* /website/form/* /website/get_current_currency /website/google_maps_api_key /website/image/* /website/info",
     "/website/lang/* /website/save_session_layout_mode /website/search/* /website/snippet/autocomplete /website/snippet/filter_templates",
     "/website/snippet/filters /website/social/* /website/translations/* /pages/* /model/* /contactus* /aboutus /terms /privacy /cookie-policy /google_map",
@@ -64,10 +59,8 @@ _PUBLIC = _paths(
     "/event/* /events/* /event_sponsor/* /event_track/* /blog/* /forum/* /profile/* /slides/* /slides_survey/slide/get_certification_url /survey/* /s/*",
     "/jobs/* /website_hr_recruitment/* /group/* /groups/* /customers/* /partners/* /members/* /cards/* /dashboard/* /website_mail/*",
     "/website_twitter/get_favorites /jitsi/*",
-    # Links in mails and text messages.
     "/r/* /mail/track/* /mail/mailing/* /mailing/* /unsubscribe_from_list /website_mass_mailing/* /sms/* /digest/*/unsubscribe* /calendar/join_videocall/*",
     "/calendar/meeting/accept /calendar/meeting/decline /calendar/meeting/view /calendar/recurrence/*",
-    # Webhooks; those of payments stand below /payment.
     "/web/hook/* /pos_adyen/notification /pos_mollie/webhook /qfpay/notify /gelato/webhook /peppol/webhook/* /sms_twilio/status/*",
     # The live chat, and meetings that guests are invited to.
     "/websocket /websocket/on_closed /websocket/peek_notifications /websocket/update_bus_presence /longpolling/poll /bus/websocket_worker_bundle",
@@ -76,7 +69,7 @@ _PUBLIC = _paths(
     "/mail/message/* /mail/rtc/*",
 )
 # What of that is staff's. The first eight take any word, also one that looks like a module's file.
-_GUARDED = _paths(
+_GUARDED = apart(
     "/doc/* /json/* /odoo/* /onboarding/* /report/static/* /scoped_app/* /stock/static/* /xmlrpc/* /chatbot/*/test /discuss/channel/sub_channel/delete",
     "/discuss/channel/update_avatar /event/init_barcode_interface /im_livechat/conversation/* /im_livechat/session/* /jobs/add /mail/message/translate",
     "/mail/rtc/channel/upgrade_connection /mailing/get_preview_assets /mailing/mobile/* /payment/*/oauth/* /payment/*/onboarding/* /r /r/*+ /shop/config/*",

@@ -36,11 +36,12 @@ copied() {
 
 alone
 wrong=
-folders=$(docker volume inspect --format '{{.Mountpoint}}' chatwoot_storage botpress_data n8n_data odoo_data odoo_extra caddy_data) || fail "a volume is gone"
+folders=$(docker volume inspect --format '{{.Mountpoint}}' chatwoot_storage botpress_data n8n_data n8n_files odoo_data odoo_extra caddy_data) || fail "a volume is gone"
 {
     read -r chatwoot_storage
     read -r botpress_data
     read -r n8n_data
+    read -r n8n_files
     read -r odoo_data
     read -r odoo_extra
     read -r caddy_data
@@ -58,7 +59,8 @@ copied /state/botpress_data
 
 begin n8n
 look "$n8n_data" 'n8nEventLog*.log' crash.journal
-copied --exclude '/state/n8n_data/n8nEventLog*.log' --exclude /state/n8n_data/crash.journal /state/n8n_data
+look "$n8n_files"
+copied --exclude '/state/n8n_data/n8nEventLog*.log' --exclude /state/n8n_data/crash.journal /state/n8n_data /state/n8n_files
 
 begin odoo
 look "$odoo_data" sessions

@@ -115,8 +115,9 @@ about() {
         ;;
     n8n)
         roles=n8n several='' extensions=''
-        containers=n8n jobs='' hidden=n8n
-        items='volume n8n_data /state/n8n_data'
+        containers=n8n jobs=n8n-files hidden=n8n
+        items='volume n8n_data /state/n8n_data
+volume n8n_files /state/n8n_files'
         owned='SELECT FROM "user" WHERE email IS NOT NULL AND password IS NOT NULL'
         ;;
     odoo)
