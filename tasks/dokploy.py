@@ -1,5 +1,5 @@
 """Dokploy: what its database has to hold. Every stack file is registered as a raw compose project, which deploys nothing;
-its nightly clean-up of the host is off; its owners may sign in under each of its domains.
+its nightly clean-up of the host is off; its owners may sign in under each of its domains, and its links lead to the first.
 
 Dokploy would start a stack under a project name of its own, beside the containers that run already; so the
 entries are there to be seen and compared, and to be deployed from by hand after our containers are removed.
@@ -54,6 +54,7 @@ def run() -> None:
     for service in services():
         if service.name == "dokploy":
             origins.trusted(service, name="Dokploy | its owners may sign in under each of its domains")
+            origins.addressed(service, name="Dokploy | its links lead to its domain")
             registered(name="Dokploy | stack files are registered, the nightly clean-up is off")
 
 

@@ -81,6 +81,8 @@ RECORD = {
     ],
     "cleanup": False,
     "origins": ["https://dokploy.smarterbot.store"],
+    "host": "dokploy.smarterbot.cl",
+    "offered": None,
 }
 
 
@@ -92,6 +94,7 @@ def test_what_dokploy_has_is_read() -> None:
         (Entry("e1", "crm", "d", "x", "raw", "stack"),),
         cleanup=False,
         origins=frozenset({"https://dokploy.smarterbot.store"}),
+        host="dokploy.smarterbot.cl",
     )
 
 
@@ -151,6 +154,8 @@ class Dokploy:
     project: str = ""
     cleanup: bool = False
     origins: list[str] = field(default_factory=list)
+    host: str | None = ""
+    offered: str | None = None
     calls: list[str] = field(default_factory=list)
 
     def answer(self, procedure: str, headers: Any, fields: dict[str, Any]) -> tuple[int, Any]:
@@ -202,7 +207,7 @@ class Dokploy:
         ]  # fmt: skip
         found = {
             "keys": [*self.keys.values()], "environment": self.project or None, "entries": entries,
-            "cleanup": self.cleanup, "origins": self.origins,
+            "cleanup": self.cleanup, "origins": self.origins, "host": self.host, "offered": self.offered,
         }  # fmt: skip
         return ["address 127.0.0.2", json.dumps(found)]
 
@@ -331,10 +336,39 @@ WHERE id IN (SELECT user_id FROM member WHERE role = 'owner');
     assert [stdin(item) for item in yielded] == [statement] * bool(added)
 
 
+@pytest.mark.parametrize(
+    ("found", "offered", "moves"),
+    [
+        ("", None, True),
+        (None, None, False),
+        ("old.smarterbot.cl", "old.smarterbot.cl", True),
+        ("dokploy.smarterbot.cl", "dokploy.smarterbot.cl", False),
+        ("panel.example.org", None, False),
+        ("panel.example.org", "old.smarterbot.cl", False),
+    ],
+)
+def test_its_links_lead_to_its_domain_or_to_where_a_person_has_set(
+    found: str | None, offered: str | None, moves: bool
+) -> None:
+    lines = Dokploy(host=found, offered=offered).fact()
+    with fake({"docker inspect --format 'address": lines}):
+        (service,) = [item for item in services() if item.name == "dokploy"]
+        yielded = commands(origins.addressed, service)
+    assert [str(item) for item in yielded] == [PSQL] * moves
+    statement = """
+BEGIN;
+UPDATE "webServerSettings" SET host = 'dokploy.smarterbot.cl', https = true;
+ALTER DATABASE dokploy SET smarteros.dokploy_host = 'dokploy.smarterbot.cl';
+COMMIT;
+""".lstrip()
+    assert [stdin(item) for item in yielded] == [statement] * moves
+
+
 def test_before_dokploy_runs_nobody_is_let_in() -> None:
     with fake({"docker inspect --format 'address": []}, executing=False):
         (service,) = [item for item in services() if item.name == "dokploy"]
         assert commands(origins.trusted, service) == []
+        assert commands(origins.addressed, service) == []
 
 
 def test_while_the_key_works_the_owners_password_does_not_matter(vault: OpenBao, api: Dokploy) -> None:
@@ -433,7 +467,8 @@ def test_a_plan_changes_nothing_and_works_before_dokploy_runs(vault: OpenBao, ap
 def test_without_dokploy_among_the_services_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
     monkeypatch.setattr(dokploy, "registered", lambda **named: called.extend(named.values()))
-    monkeypatch.setattr(origins, "trusted", lambda _, **named: called.extend(named.values()))
+    for name in ("trusted", "addressed"):
+        monkeypatch.setattr(origins, name, lambda _, **named: called.extend(named.values()))
     with fake({}, services=["vault", "postgres"]):
         dokploy.run()
     assert called == []
@@ -441,6 +476,7 @@ def test_without_dokploy_among_the_services_nothing_happens(monkeypatch: pytest.
         dokploy.run()
     assert called == [
         "Dokploy | its owners may sign in under each of its domains",
+        "Dokploy | its links lead to its domain",
         "Dokploy | stack files are registered, the nightly clean-up is off",
     ]
 

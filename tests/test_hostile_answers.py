@@ -61,6 +61,8 @@ RECORD = {
     ],
     "cleanup": False,
     "origins": ["https://dokploy.smarterbot.store"],
+    "host": "dokploy.smarterbot.cl",
+    "offered": None,
 }
 # Fact → what a host that is well prints for it.
 GOOD: dict[type[FactBase[Any]], list[str]] = {

@@ -14,6 +14,8 @@ from tasks.model.shapes import Misshapen, parsed
 PROJECT = "smarteros"
 # How the description of each entry of ours begins; nothing else is ever changed or removed.
 MARKER = "Kept by SmarterOS: "
+# A setting of its database, which no session of its own reads.
+OFFERED = "smarteros.dokploy_host"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class _Record:
     entries: list[Entry]
     cleanup: bool | None
     origins: list[str]
+    host: str | None
+    offered: str | None
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class DokployState:
     """The container's address, ids of the API keys that are good, our project's environment, our entries.
 
     cleanup: whether it removes stopped containers and unused images, networks and build caches every night; true where
-    nothing is set, as upstream has it. origins: those that its owners let people sign in from, beside its own address.
+    nothing is set, as upstream has it. origins: those that its owners let people sign in from, beside its own address. host: the
+    domain that its links lead to, empty where that is its IP address, None where it has no such setting. offered: the one that we gave it last.
     address is empty where Dokploy does not run or its database has other tables.
     """
 
@@ -52,6 +57,8 @@ class DokployState:
     entries: tuple[Entry, ...] = ()
     cleanup: bool = True
     origins: frozenset[str] = frozenset()
+    host: str | None = None
+    offered: str = ""
 
 
 class DokployFact(FactBase[DokployState]):
@@ -84,6 +91,8 @@ class DokployFact(FactBase[DokployState]):
             tuple(found.entries),
             found.cleanup is not False,
             frozenset(found.origins),
+            found.host,
+            found.offered or "",
         )
 
 
@@ -105,6 +114,9 @@ SELECT json_build_object(
     'digest', encode(sha256(convert_to("composeFile", 'UTF8')), 'hex'), 'source', "sourceType", 'kind', "composeType")
     ORDER BY "createdAt", "composeId"), '[]') FROM compose WHERE starts_with(description, '{MARKER}')),
   'cleanup', (SELECT "enableDockerCleanup" FROM "webServerSettings" ORDER BY created_at LIMIT 1),
+  'host', (SELECT CASE WHEN to_jsonb(w) ? 'host' THEN coalesce(to_jsonb(w) ->> 'host', '') END
+    FROM "webServerSettings" w ORDER BY created_at LIMIT 1),
+  'offered', current_setting('{OFFERED}', true),
   'origins', (SELECT coalesce(json_agg(DISTINCT origin), '[]') FROM member m JOIN "user" u ON u.id = m.user_id,
     unnest(u."trustedOrigins") origin WHERE m.role = 'owner'));
 """.strip()  # noqa: S608  constants of ours

@@ -1,4 +1,4 @@
-"""Origins: the pages that Dokploy's owners may sign in from are all of its domains'.
+"""Origins: the pages that Dokploy's owners may sign in from are all of its domains', and its links lead to the first.
 
 There is no other way in than SQL. Before it checks a sign-in, Dokploy puts its owners' lists in the place of what
 BETTER_AUTH_TRUSTED_ORIGINS says (packages/server/src/lib/auth.ts), and its API changes those for licensees only.
@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from pyinfra.api import StringCommand
 
 from tasks.facts import DokployFact
+from tasks.facts.dokploy import OFFERED
 from tasks.model.catalogue import Service, domains
 from tasks.run import Commands, host, known, operation, stack
+
+_PSQL = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
 
 
 @operation
@@ -22,8 +25,30 @@ def trusted(service: Service) -> Commands:
         return
     for origin in missing:
         host().log(f"{origin}: nobody can sign in from there")
-    psql = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
-    yield StringCommand(psql, _stdin=_statement(missing))
+    yield StringCommand(_PSQL, _stdin=_statement(missing))
+
+
+@operation
+def addressed(service: Service) -> Commands:
+    """Links in invitations and notifications lead to http://<IP address>:3000 where no domain is set, which nobody reaches
+    (packages/server/src/services/admin.ts, getDokployUrl). One that a person has set stays. Its API would write a file of
+    Traefik's as well.
+    """
+    state = known(DokployFact)
+    domain = domains(stack(), service.routes[0])[0]
+    if not state.address or state.host in (None, domain) or state.host not in ("", state.offered):
+        return
+    host().log(f"{domain}: its links lead to {state.host or 'its IP address'}")
+    yield StringCommand(_PSQL, _stdin=_moved(domain))
+
+
+def _moved(domain: str) -> str:
+    return f"""
+BEGIN;
+UPDATE "webServerSettings" SET host = '{domain}', https = true;
+ALTER DATABASE dokploy SET {OFFERED} = '{domain}';
+COMMIT;
+""".lstrip()  # noqa: S608  domains have a form of their own (tasks/model/domain_types.py)
 
 
 def _wanted(service: Service) -> tuple[str, ...]:

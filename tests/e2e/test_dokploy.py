@@ -49,10 +49,10 @@ def stack_files(deployment: Deployment) -> dict[str, str]:
     return {name.removesuffix("-deploy.yaml"): deployment.sh(f"cat /root/dkcompose/{name}") for name in names}
 
 
-def sql(deployment: Deployment, statement: str) -> None:
-    """A statement in Dokploy's database."""
-    psql = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
-    deployment.host.run(psql, input=statement)
+def sql(deployment: Deployment, statement: str) -> str:
+    """A statement in Dokploy's database, and what it says."""
+    psql = "docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
+    return str(deployment.host.run(psql, input=statement).stdout).strip()
 
 
 def test_every_stack_file_is_registered_and_none_is_deployed(deployed: Deployment) -> None:
@@ -148,6 +148,21 @@ def test_owners_may_sign_in_under_each_domain_also_where_somebody_has_taken_that
     assert sign_in(deployed, "https://login.example.com") == 200
     deployed.unchanged()
     sql(deployed, """UPDATE "user" SET "trustedOrigins" = '{https://dokploy.smarterbot.store}'""")
+
+
+def test_its_links_lead_to_its_domain_or_to_where_a_person_has_set(deployed: Deployment) -> None:
+    there = """SELECT host, https FROM "webServerSettings";"""
+    assert sql(deployed, there) == "dokploy.smarterbot.cl|t"
+    sql(deployed, """UPDATE "webServerSettings" SET host = NULL, https = false""")
+    assert deployed.converge().changes == ["Dokploy | its links lead to its domain"]
+    assert sql(deployed, there) == "dokploy.smarterbot.cl|t"
+    sql(deployed, """UPDATE "webServerSettings" SET host = 'panel.example.com'""")
+    deployed.unchanged()
+    before = "UPDATE \"webServerSettings\" SET host = 'old.example.com'"
+    sql(deployed, f"{before}; ALTER DATABASE dokploy SET smarteros.dokploy_host = 'old.example.com'")
+    assert deployed.converge().changes == ["Dokploy | its links lead to its domain"]
+    assert sql(deployed, there) == "dokploy.smarterbot.cl|t"
+    deployed.unchanged()
 
 
 def sign_in(deployment: Deployment, origin: str) -> int:

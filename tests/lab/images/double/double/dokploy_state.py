@@ -34,6 +34,8 @@ CREATE TABLE IF NOT EXISTS compose ("composeId" text PRIMARY KEY, name text NOT 
   "createdAt" timestamptz DEFAULT now(), "environmentId" text REFERENCES environment);
 CREATE TABLE IF NOT EXISTS "webServerSettings" (id text PRIMARY KEY, "enableDockerCleanup" boolean NOT NULL DEFAULT true,
   created_at timestamp DEFAULT now());
+ALTER TABLE "webServerSettings" ADD COLUMN IF NOT EXISTS host text;
+ALTER TABLE "webServerSettings" ADD COLUMN IF NOT EXISTS https boolean NOT NULL DEFAULT false;
 INSERT INTO "webServerSettings" (id) SELECT 'one' WHERE NOT EXISTS (SELECT FROM "webServerSettings");
 """
 
