@@ -189,7 +189,6 @@ OPEN = (
     ("GET", "https://kpi.smarterbot.store/api/embed/dashboard/x", 400, "Embedding is not enabled."),
     ("POST", "https://dokploy.smarterbot.cl/api/deploy/compose/x", 404, "Compose Not Found"),
     ("GET", "https://erp.smarterbot.cl/web/login", 200, "Odoo"),
-    ("GET", "https://erp.smarterbot.cl/web/health", 200, "pass"),
 )
 # What has to be asked for otherwise than by a GET of this kind: the service says so, and not the guard.
 REACHED = (
