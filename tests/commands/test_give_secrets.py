@@ -78,18 +78,18 @@ def test_what_is_missing_and_not_given_is_still_missing(
 def test_a_named_secret_is_asked_for_twice(
     written: Written, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    give(monkeypatch, "metabase#ADMIN_PASSWORD", "new", "nwe")
+    give(monkeypatch, "metabase#ADMIN_PASSWORD", "new-1-word", "nwe-1-word")
     assert "secret/metabase#ADMIN_PASSWORD: the two are not the same: nothing is written" in caplog.text
     assert written == []
-    assert give(monkeypatch, "metabase#ADMIN_PASSWORD", "new", "new")[1:] == ["once more: "]
-    assert written == [("metabase", {"ADMIN_PASSWORD": "new"})]
+    assert give(monkeypatch, "metabase#ADMIN_PASSWORD", "new-1-word", "new-1-word")[1:] == ["once more: "]
+    assert written == [("metabase", {"ADMIN_PASSWORD": "new-1-word"})]
 
 
 def test_a_first_admins_password_is_said_so_that_it_fits_both_orders(
     written: Written, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    give(monkeypatch, "metabase#ADMIN_PASSWORD", "new", "new")
+    give(monkeypatch, "metabase#ADMIN_PASSWORD", "new-1-word", "new-1-word")
     assert "made with it: where you have not changed it there yet, do" in caplog.text
 
 

@@ -53,7 +53,9 @@ def test_a_finished_job_that_was_removed_stays_away() -> None:
 )
 def test_it_runs_again_when_what_it_did_is_not_there(note: str | None, docker: tuple[str, ...]) -> None:
     (script,) = run(*docker, note=note)
-    job, gate, noting = script.splitlines()[-4:-1]
+    lines = script.splitlines()
+    end = lines.index(NOTING) + 1
+    job, gate, noting = lines[end - 3 : end]
     assert job.endswith(
         "--profile job up -d --no-build --quiet-pull --force-recreate --no-deps helpdesk-prepare 2>&1"
     )
