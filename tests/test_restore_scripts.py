@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,40 @@ def test_the_units_are_those_that_the_timers_start() -> None:
     assert "ExecStopPost" not in units["smarteros-backup-kept.service"]
     assert all(map(restore_files.is_ours, units))
     assert not restore_files.is_ours("smarteros-heartbeat.service")
+
+
+# What was kept
+
+
+def test_what_was_replaced_goes_after_a_week_and_not_before(tmp_path: Path) -> None:
+    state, volume = tmp_path / "lib", tmp_path / "volume" / "_data"
+    (state / "restore" / "kept").mkdir(parents=True)
+    notes = {"20261101_010101": time.time() - 8 * 86400, "20261126_010101": time.time() - 6 * 86400}
+    for stamp, at in notes.items():
+        text = f"at {at:.0f}\nold odoo odoo\nold odoo my odoo\ndatabase odoo odoo\nitem {volume}\n"
+        (state / "restore" / "kept" / f"odoo.{stamp}").write_text(text)
+        volume.with_name(f"_data.before_{stamp}").mkdir(parents=True)
+    volume.mkdir()
+    (tmp_path / "docker").write_text(
+        f'#!/bin/sh\necho "$*" | sed "s/.*-v name=//" >>{tmp_path}/asked\ncat >/dev/null\n'
+    )
+    (tmp_path / "docker").chmod(0o755)
+    current = tmp_path / "current"
+    for path, text in render.tree(SETTINGS).items():
+        if path.startswith(("restore/", "backup/")):
+            moved = text.replace("/opt/smarteros/current", str(current)).replace(
+                "/var/lib/smarteros", str(state)
+            )
+            (current / path).parent.mkdir(parents=True, exist_ok=True)
+            (current / path).write_text(moved.replace("/run/smarteros-backup", f"{tmp_path}/run"))
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for _ in range(2):
+        done = subprocess.run(["bash", current / "restore" / "kept.sh"], env=environment, check=False)
+        assert done.returncode == 0
+    assert sorted(path.name for path in volume.parent.iterdir()) == ["_data", "_data.before_20261126_010101"]
+    assert [path.name for path in (state / "restore" / "kept").iterdir()] == ["odoo.20261126_010101"]
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["odoo_before_20261101_010101", "my odoo_before_20261101_010101"]
 
 
 # The proof

@@ -18,7 +18,7 @@ END
 $(sed -n 's/^old //p' "$note")
 END
     while read -r path; do
-        [ -z "$path" ] || rm -rf "$path$before" || all=
+        [ -z "$path" ] || rm -rf "$path.before_${note##*.}" || all=
     done <<END
 $(sed -n 's/^item //p' "$note")
 END

@@ -256,7 +256,9 @@ case ${1:-} in
 --undo)
     only
     last=$(ls "$keeping/kept" | grep -E "^$service\.[0-9]{8}_[0-9]{6}$" | sort | tail -n 1)
-    grep -qs '^swapped' "$journal" && rm -f "$journal"
+    # One that was cut short after it was done is done; undone is what came before.
+    ! grep -qs '^swapped' "$journal" || ! grep -qs '^from _before_' "$journal" || exit 0
+    ! grep -qs '^swapped' "$journal" || rm -f "$journal"
     [ ! -e "$journal" ] || [ -n "$(sed -n 's/^from _before_/&/p' "$journal")" ] || fail "a restore of $service was cut short: end it first (make restore SERVICE=$service TO='$(sed -n 's/^to //p' "$journal")')"
     if [ ! -e "$journal" ]; then
         [ -n "$last" ] || fail "nothing is kept of $service: there is nothing to undo"
