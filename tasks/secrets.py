@@ -92,8 +92,9 @@ def to_come(*needed: tuple[str, str]) -> bool:
 
 def _made_of(service: Service) -> Iterator[tuple[str, str]]:
     """Path and name of each secret that its env file is made of, but of what people give."""
-    places = ((each, place(service.name, each)) for each in service.secrets)
-    yield from (found for each, found in places if each.kind != "given" or found[0] == BUCKET)
+    yield from ((service.name, each.name) for each in service.secrets if each.kind != "given")
+    shared = (place(service.name, each) for each in service.secrets if each.kind == "given")
+    yield from (found for found in shared if found[0] == BUCKET)
     if service.name == "redis":
         yield from ((item.name, item.redis.secret) for item in services() if item.redis)
 

@@ -89,7 +89,7 @@ def box(tmp_path: Path) -> Box:
     for path in (path for path in files if path.startswith("backup/")):
         text = re.sub("|".join(moved), lambda found: moved[found[0]], files[path])
         box.write(f"current/{path}", text)
-    for name in ("n8n_data", "odoo_data", "odoo_extra", "caddy_data"):
+    for name in ("n8n_data", "n8n_files", "odoo_data", "odoo_extra", "caddy_data"):
         box.write(f"volumes/{name}/file", "first\n")
     box.write("volumes/odoo_data/sessions/one", "")
     box.write("docker", DOCKER).chmod(0o755)
@@ -115,7 +115,7 @@ def test_the_first_time_everything_is_copied_each_service_by_itself(box: Box) ->
     common = "backup-files backup --quiet --skip-if-unchanged --host smarteros --tag"
     omitted = "--exclude /state/n8n_data/n8nEventLog*.log --exclude /state/n8n_data/crash.journal"
     assert box.asked() == [
-        f"{common} service=n8n {omitted} /state/n8n_data",
+        f"{common} service=n8n {omitted} /state/n8n_data /state/n8n_files",
         f"{common} service=odoo --exclude /state/odoo_data/sessions /state/odoo_data /state/odoo_extra",
         f"{common} service=caddy /state/caddy_data",
     ]

@@ -12,6 +12,7 @@ from pyinfra.api import StringCommand
 from tasks.commands import restore
 from tasks.connection.said import Said
 from tasks.facts.restorable import DRILL, ReportFact
+from tasks.model.targets import target
 from tasks.rendering import restore_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
@@ -42,9 +43,10 @@ def drilled(chosen: str) -> Commands:
     """In a unit of its own, as the timers' are; what it has found is said, also where it fails."""
     if stack().backup is None:
         raise Refused("nothing is backed up: the setting backup names a bucket (README, Backups)")
+    missing = f"there is nothing to drill with: {target('deploy')} brings it"
     limits = "--property=Nice=19 --property=CPUWeight=20 --property=IOWeight=20 --property=RuntimeMaxSec=12h"
     yield StringCommand(
-        f"[ -e {DRILL} ] || {{ echo 'there is nothing to drill with: make deploy brings it' >&2; exit 1; }}\n"
+        f"[ -e {DRILL} ] || {{ echo {quote(missing)} >&2; exit 1; }}\n"
         f"systemd-run --quiet --wait --collect --pipe --unit={UNIT} {limits} --property='ExecStopPost=/bin/bash {DRILL} end' "
         f"/bin/bash {DRILL} full {quote(chosen) if chosen else ''} </dev/null"
     )

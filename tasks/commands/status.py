@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from pyinfra import logger
 
-from tasks import backup
+from tasks.commands import backup_lines
 from tasks.facts import Room, Standing, Status, StatusFact
 from tasks.facts.access import TABLE
 from tasks.facts.unsealer import NAME
@@ -17,7 +17,7 @@ from tasks.model.catalogue import Container, Service
 from tasks.model.objects import replacement
 from tasks.model.targets import target
 from tasks.model.words import ago
-from tasks.operations import backup_health, jobs, rules
+from tasks.operations import jobs, rules
 from tasks.rendering import backup_files, restore_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
@@ -56,7 +56,7 @@ def well() -> Commands:
         logger.info(text)
     wrong = [f"{line.container}: {line.why}: {line.todo}" for line in lines if line.why]
     wrong += machine_problems(found)
-    wrong += _backup(found)
+    wrong += backup_lines.wrong(found)
     wrong += firewall_problems(found, stack().bridges)
     if wrong:
         raise Refused(f"{host().name} is not well:\n" + "\n".join(f"    {text}" for text in wrong))
@@ -67,22 +67,6 @@ def _no_docker() -> str:
         "Docker does not answer, so nothing runs: `systemctl status docker` on the host says why; "
         f"{target('deploy')} installs and starts it"
     )
-
-
-def _backup(found: Status) -> list[str]:
-    """How old what is in the bucket is, in one line; what is wrong with it."""
-    parts = backup_files.parts(stack())
-    logger.info(backup_health.summary(found.backup, parts, found.clock) if parts else backup.NOTHING)
-    if not parts:
-        return []
-    wrong = backup_health.problems(found.backup, (*parts, *restore_files.parts(stack())), found.clock)
-    return [*wrong, *backup_health.unproven(found.backup, proven(), found.clock)]
-
-
-def proven() -> list[str]:
-    """``service part`` of each that a drill has to bring back."""
-    chosen = restore_files.restorable(stack(), services()) if restore_files.parts(stack()) else ()
-    return [f"{item.name} {part}" for item in chosen for part in item.parts]
 
 
 def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:

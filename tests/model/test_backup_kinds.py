@@ -32,6 +32,7 @@ def test_every_volume_says_how_it_is_backed_up() -> None:
         "chatwoot_storage": "files",
         "botpress_data": "files",
         "n8n_data": "files",
+        "n8n_files": "files",
         "odoo_data": "files",
         "odoo_extra": "files",
         "caddy_data": "files",

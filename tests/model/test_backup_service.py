@@ -51,7 +51,7 @@ def test_what_is_not_listed_is_not_looked_for() -> None:
     copying = {"backup-files", "backup-dumps", "backup-vault", "backup-check", "backup-list"}
     assert set(found) == {*copying, "restored-files", "restored-postgres"}
     read = [volume.name for volume in found["backup-files"].volumes if volume.reads]
-    assert read == ["n8n_data", "caddy_data"]
+    assert read == ["n8n_data", "n8n_files", "caddy_data"]
     outside = loaded(
         vault_address="https://vault.example.com",
         services=["postgres", "n8n", "vault-auth-validator", "caddy"],

@@ -130,7 +130,7 @@ def test_without_a_kit_nothing_begins(tmp_path: Path) -> None:
     with run(tmp_path):
         (said,) = vault_values.refusals()
         assert said.startswith("backup: neither Vault (secret/backup) nor ")
-        assert "backup.json has what opens the bucket: `make bucket KIT=… INVENTORY=" in said
+        assert "backup.json has what opens the bucket: `make bucket KIT=…`" in said
     with fake(RUNS):
         assert list(vault_values.refusals()) == []
 
