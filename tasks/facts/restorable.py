@@ -12,10 +12,11 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts.backups import PROGRESS, progress
 from tasks.rendering.render import CURRENT
+from tasks.services import backup
 
 SCRIPT = f"{CURRENT}/restore/restore.sh"
 DRILL = f"{CURRENT}/restore/drill.sh"
-KEEPING = "/var/lib/smarteros/restore"
+KEEPING = backup.RESTORED
 
 
 @dataclass(frozen=True)

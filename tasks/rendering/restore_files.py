@@ -83,6 +83,7 @@ def files(stack: Stack, services: tuple[Service, ...], current: str, label: str)
         "services": tuple(restorable(stack, services)),
         "current": current,
         "label": label,
+        "restored": backup.RESTORED,
         "proxy": next((item.main.name for item in services if item.phase == "proxy"), ""),
     }
     return {

@@ -85,19 +85,27 @@ def _container(stack: Stack, name: str, state: tuple[Volume, ...] = (), **more: 
 _WRITES = dict.fromkeys(("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"), "it gives files back to their owners")
 
 
+# Folders of the host, not volumes: Compose makes all volumes of a project, whichever container it runs.
+RESTORED = "/var/lib/smarteros/restore"
+_PASSING = "only there for as long as a restore or a drill is at work"
+
+
 def _restored(stack: Stack) -> tuple[Container, ...]:
-    """Where a restore or a drill puts what it has out of the bucket, for as long as it is at work (templates/restore)."""
-    files = Volume("restored_files", "/restored", lost="only there while a restore or a drill is at work")
-    server = Volume("restored_postgres", "/var/lib/postgresql/data", lost=files.lost)
-    base = _container(stack, "restored-postgres")
+    """Where a restore or a drill puts what it has out of the bucket (templates/restore)."""
+    files = _container(
+        stack, "restored-files", binds={f"{RESTORED}/files:/restored": _PASSING}, cap_add=_WRITES
+    )
     return (
-        _container(stack, "restored-files", state=(files,), cap_add=_WRITES),
+        files,
         replace(
-            base,
+            files,
+            name="restored-postgres",
             entrypoint=("bash", "-ceu"),
             # What it reads ahead of the log is in its memory.
             environment={"PGBACKREST_ARCHIVE_GET_QUEUE_MAX": "32MiB"},
-            volumes=(server,),
+            volumes=(),
+            binds={f"{RESTORED}/postgres:/var/lib/postgresql/data": _PASSING},
+            cap_add={},
             user="postgres",
             root="",
             stop_signal="SIGINT",

@@ -154,6 +154,8 @@ HOST_PATHS = {
         "/opt/smarteros:/opt/smarteros:ro",
     ],
     "backup-files": ["/etc/dokploy:/state/etc/dokploy:ro"],
+    "restored-files": ["/var/lib/smarteros/restore/files:/restored"],
+    "restored-postgres": ["/var/lib/smarteros/restore/postgres:/var/lib/postgresql/data"],
 }
 # Containers in another's network, whose server they ask on its loopback.
 JOINS = {"backup-dumps": "container:postgres", "backup-vault": "container:vault"}

@@ -12,13 +12,11 @@ only() {
     exec 7>"$locks/restore"
     flock -w "${1:-0}" 7 || fail "another restore or drill is at work on this host: wait for it, then run again"
 }
-volume_gone() { docker volume rm --force "$1" >/dev/null 2>&1 || true; }
 # Whatever a run has left of what only stands while it runs, also one that was killed.
 cleared() {
     gone $instance
     gone $copies
-    volume_gone restored_postgres
-    volume_gone restored_files
+    rm -rf "$keeping/postgres" "$keeping/files"
 }
 
 # inside DATABASE [OPTION...]: the temporary server's psql, statements from standard input.
@@ -34,6 +32,7 @@ live() {
 # It listens nowhere but in its container, archives nothing, and has none of the keys but those of the archive.
 started() {
     cleared
+    install -d -m 700 -o 999 -g 999 "$keeping/postgres"
     # Said to bash, which has its options as arguments: they hold names of databases.
     run 36000 $instance '
         chmod 700 "$PGDATA"
@@ -83,12 +82,9 @@ END
     return 0
 }
 
-# sized SNAPSHOT: bytes that its files take.
-sized() { run 600 backup-list stats --no-lock --quiet --mode restore-size --json "$1" </dev/null | sed -n 's/.*"total_size":\([0-9]*\).*/\1/p'; }
-
-# room BYTES WHAT: refused where the disk has not that much. What is written is on Docker's.
+# room BYTES WHAT: refused where the disk has not that much. It is written here and on Docker's.
 room() {
-    free=$(df --output=avail --block-size=1 "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1) || fail "df does not say how much room there is"
+    free=$(df --output=avail --block-size=1 "$keeping" "$(docker info --format '{{.DockerRootDir}}')" | sed 1d | sort -n | head -n 1) || fail "df does not say how much room there is"
     [ "$free" -gt "$1" ] || fail "too little disk: $2 takes $(($1 / 1048576)) MB for a while, and $((free / 1048576)) MB are free"
 }
 

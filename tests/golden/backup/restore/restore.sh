@@ -85,8 +85,9 @@ path_of() {
     esac
 }
 
-# fetched SNAPSHOT PLACE: what of it stands there, below the volume of copies.
+# fetched SNAPSHOT PLACE: what of it stands there, below the folder of copies.
 fetched() {
+    install -d -m 700 "$keeping/files"
     repository 14400 $copies restore --quiet --overwrite always --target /restored --include "$2" "$1" </dev/null 7>&-
 }
 
@@ -104,7 +105,7 @@ filed() {
             continue
         }
         fetched "$from" "$place" || fail "the files of $name cannot be restored from the bucket"
-        copy=$(mount_of restored_files)$place
+        copy=$keeping/files$place
         [ -d "$copy" ] || {
             note "$name: was not there at that time: it stays as it is"
             continue
