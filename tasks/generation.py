@@ -9,6 +9,10 @@ from tasks.run import services
 def run() -> None:
     """The phase. The images start to arrive in the background while the next phases work."""
     rendered = tree()
-    name = render.digest(*(part for item in sorted(rendered.items()) for part in item))
-    files.generation(rendered, name, links(), name="Generation | rendered files and their links")
+    files.generation(rendered, name(rendered), links(), name="Generation | rendered files and their links")
     images.fetch(services(), name="Generation | missing images start to arrive")
+
+
+def name(rendered: render.Files) -> str:
+    """What a generation of these files is called."""
+    return render.digest(*(part for item in sorted(rendered.items()) for part in item))

@@ -15,14 +15,14 @@ from shlex import quote
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import lock, verify
+from tasks import generation, lock, verify
 from tasks.connection.said import Said
-from tasks.facts.restorable import SCRIPT, ArchivedDatabasesFact, ReportFact, RestorableFact
+from tasks.facts.restorable import SCRIPT, ArchivedDatabasesFact, GenerationFact, ReportFact, RestorableFact
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
 from tasks.model.volume import Volume
 from tasks.operations import containers, restoring
-from tasks.operations.described import digests, mounted
+from tasks.operations.described import digests, mounted, tree
 from tasks.rendering import restore_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 from tasks.secrets import coming
@@ -71,6 +71,7 @@ def restored(service: Service, time: datetime) -> Commands:
     if not executing():
         yield "true"
         return
+    as_described()
     roles = tuple(item.name for item in service.databases)
     found = known(RestorableFact, service.name, roles, _volumes(service))
     if not found.here:
@@ -92,6 +93,15 @@ def restored(service: Service, time: datetime) -> Commands:
     settings = {"TARGET": moment, "UNTIL": f"{time.timestamp():.6f}", "LABEL": choice.label}
     settings |= {"BEFORE": choice.before, "AFTER": choice.after, "KEEP_FILES": "1" if keep_files else ""}
     yield StringCommand(script(service, words, settings))
+
+
+def as_described() -> None:
+    """What starts afterwards is what stands on the host. Raises Refused where this machine describes another."""
+    if known(GenerationFact) != generation.name(tree()):
+        raise Refused(
+            f"{host().name} has other files than this machine would give it (another version, other settings): {target('deploy')} "
+            "first, or restore from where it was deployed last"
+        )
 
 
 def _volumes(service: Service) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from tasks import lock
 from tasks.commands import restore
 from tasks.connection.said import Said
 from tasks.model.catalogue import Service
-from tasks.run import Commands, Refused, operation
+from tasks.run import Commands, Refused, executing, operation
 
 
 def run() -> None:
@@ -28,4 +28,6 @@ def run() -> None:
 @operation
 def undone(service: Service) -> Commands:
     """Nothing is read from the bucket: all of it is on the host, whose script says where nothing is kept."""
+    if executing():
+        restore.as_described()
     yield StringCommand(restore.script(service, ["--undo"]))

@@ -153,6 +153,23 @@ class ArchivedDatabasesFact(FactBase[tuple[str, ...]]):
             raise FactProcessError(f"cannot read which databases are backed up: {error}") from None
 
 
+class GenerationFact(FactBase[str]):
+    """The name of the rendered files that are active on the host; empty where there are none."""
+
+    def command(self) -> str:
+        """Prints it."""
+        return f'basename "$(readlink {CURRENT})" 2>/dev/null || true'
+
+    @staticmethod
+    def default() -> str:
+        """None."""
+        return ""
+
+    def process(self, output: list[str]) -> str:
+        """As it is."""
+        return output[0]
+
+
 class ReportFact(FactBase[tuple[str, ...]]):
     """What a restore has to say."""
 

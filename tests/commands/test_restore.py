@@ -7,24 +7,29 @@ from typing import Any
 
 import pytest
 
+from tasks import generation
 from tasks.commands import drill, restore, restore_undo
 from tasks.facts.restorable import SCRIPT
 from tasks.operations.restoring import moment
+from tasks.rendering import render
 from tasks.run import Refused
 from tests.facts.test_restorable import LINES
 from tests.fake import commands, fake, texts
+from tests.samples import stack
 
 BACKUP = {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}
 SET = [
     json.dumps([{"backup": [{"database-ref": [{"name": name} for name in ("n8n", "odoo", "odoo_test")]}]}])
 ]
+DESCRIBED = [generation.name(render.tree(stack(backup=BACKUP)))]
 # Within what LINES have, and 13 s before their clock.
 TO = "2026-11-27 05:41:27.25Z"
 
 
 @contextmanager
 def host(lines: list[str], **changes: Any) -> Iterator[None]:
-    with fake({"backup/list.sh": lines, "--set=": SET}, **{"backup": BACKUP, **changes}):
+    answers = {"backup/list.sh": lines, "--set=": SET, "basename": DESCRIBED}
+    with fake(answers, **{"backup": BACKUP, **changes}):
         yield
 
 
@@ -70,6 +75,15 @@ def refused(lines: list[str], to: str = TO) -> str:
         return str(error.value)
 
 
+def test_a_host_with_other_files_than_this_machine_has_is_not_started_on_them() -> None:
+    with fake({"basename": ["0123456789ab"]}, backup=BACKUP):
+        [step] = commands(restore.restored, restore.named("odoo"), moment(TO))
+        with pytest.raises(Refused, match="has other files than this machine would give it"):
+            step.function.__closure__[0].cell_contents()
+        with pytest.raises(Refused):
+            restore.as_described()
+
+
 def test_a_host_without_the_scripts_is_told_to_deploy() -> None:
     assert "has nothing to restore with: `make deploy` brings it" in refused([])
 
@@ -106,7 +120,7 @@ def test_without_a_bucket_there_is_nothing_to_restore() -> None:
 
 
 def test_an_undo_asks_the_bucket_nothing() -> None:
-    with fake({}, backup=BACKUP):
+    with host([]):
         [command] = texts(restore_undo.undone, restore.named("odoo"))
     assert command.endswith(f"/bin/bash {SCRIPT} odoo --undo </dev/null")
     assert "--setenv" not in command
