@@ -27,11 +27,15 @@ whole() {
 server() {
     takes=$(live postgres -c 'SELECT sum(pg_database_size(oid)) FROM pg_database' </dev/null) || fail "Postgres does not answer: docker logs postgres"
     room $((takes * 13 / 10)) "a drill"
-    lost=$(date +%s.%N)
+    lost=$(date +%s.%N) until=0
+    read -r _ until <"$metrics/wal.prom"
     started --type=default
     beat=$(inside postgres -c 'SELECT extract(epoch FROM max(at)) FROM heartbeat' </dev/null) && [ -n "$beat" ] || fail "the copy has no heartbeat, so it does not say how old it is"
     took=$(awk -v a="$(date +%s.%N)" -v b="$lost" 'BEGIN {printf "%.1f", a - b}')
-    rpo=$(awk -v a="$lost" -v b="$beat" 'BEGIN {printf "%.1f", a - b}')
+    awk -v beat="$beat" -v until="$until" 'BEGIN {exit !(beat + 0.001 >= until)}' ||
+        bad "the bucket does not have what is noted to be there: the copy ends at $(date -u -d "@${beat%.*}" '+%F %TZ'), and not at $(date -u -d "@${until%.*}" '+%F %TZ')"
+    # What has left since then would not be there: then what is noted counts, which the copy has proven.
+    rpo=$(awk -v lost="$lost" -v beat="$beat" -v until="$until" 'BEGIN {printf "%.1f", lost - (beat > lost ? until : beat)}')
     metric drill "smarteros_restore_seconds $took" "smarteros_restore_rpo_seconds $rpo"
     say "Postgres has come back in $took s; a loss at that moment would have been one of $rpo s" | tee -a "$report"
 }

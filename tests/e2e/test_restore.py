@@ -1,0 +1,157 @@
+"""Restore: a table that was dropped is back, others' visitors notice nothing, a killed run is ended by the next, a drill leaves nothing."""
+
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.rendering import restore_files
+from tests.e2e.deployment import Deployment, Run
+from tests.e2e.test_backup import until
+from tests.e2e.test_bucket import BUCKET, Backed
+
+NOW, RESTORE, UNDO, DRILL, STATUS = (
+    f"tasks.commands.{name}.run" for name in ("backup", "restore", "restore_undo", "drill", "status")
+)
+SERVICES = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
+# Who asks the service itself waits; others, and who writes to the same server, notice nothing.
+MEANWHILE = """
+cd /tmp; rm -f over ended visits
+asked() {
+    exec 3<>/dev/tcp/127.0.0.1/$2 && printf "GET $3 HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n" >&3 && read -t 120 -r _ code _ <&3
+    echo "$1 $code"
+}
+while [ ! -e over ]; do
+    asked n8n 5678 /healthz
+    asked vault 8200 /v1/sys/health
+    docker exec postgres psql -qX -U postgres -d postgres -c "INSERT INTO other VALUES (1)" && echo written || echo not written
+done >visits
+touch ended
+"""
+LEFT = """
+docker ps -a --format '{{.Names}}' | grep restored- || true
+ls -d /var/lib/smarteros/restore/postgres /var/lib/smarteros/restore/files 2>/dev/null || true
+docker volume ls --quiet | grep -E 'restored|drill' || true
+docker network ls --format '{{.Name}}' | grep -E 'restore|drill' || true
+docker exec postgres psql -qAtX -U postgres -d postgres -c "SELECT datname FROM pg_database WHERE datname LIKE '%\\_new'"
+"""
+
+
+@pytest.fixture
+def backed(bare: Deployment, tmp_path: Path) -> Backed:
+    """A bare host with backups, deployed, and all of it in the bucket."""
+    found = Backed(bare, bare.lab.bucket(), tmp_path / "kit.json", services=SERVICES)
+    for deploy in (BUCKET, "deploy.py"):
+        run = found.run(deploy)
+        assert run.code == 0, run.output[-6000:]
+    return found
+
+
+def sql(host: Deployment, statement: str, database: str = "n8n") -> str:
+    return host.sh(f'docker exec postgres psql -qAtX -U postgres -d {database} -c "{statement}"').strip()
+
+
+def note(host: Deployment, text: str = "") -> str:
+    """The file in n8n's volume, written anew where there is a text."""
+    path = host.sh("docker volume inspect --format '{{.Mountpoint}}' n8n_data").strip() + "/note"
+    return host.sh(f"echo '{text}' >{path}; cat {path}" if text else f"cat {path}").strip()
+
+
+def restored(backed: Backed, monkeypatch: pytest.MonkeyPatch, to: str, deploy: str = RESTORE) -> Run:
+    monkeypatch.setenv("SMARTEROS_RESTORE", "n8n")
+    monkeypatch.setenv("TO", to)
+    return backed.run(deploy)
+
+
+def test_a_service_comes_back_as_it_was(backed: Backed, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = backed.host
+    sql(host, "CREATE TABLE other (n int)", "postgres")
+    sql(host, "CREATE TABLE precious AS SELECT generate_series(1, 1000) AS n")
+    note(host, "then")
+    assert backed.run(NOW).code == 0
+    sql(host, "INSERT INTO precious VALUES (1001)")
+    moment = sql(host, "SELECT clock_timestamp()")
+    time.sleep(0.1)
+    sql(host, "DROP TABLE precious")
+    note(host, "now")
+    for to, why in (
+        ("2999-01-01 00:00Z", "has not come yet"),
+        ("2020-01-01 00:00Z", "is earlier than the oldest: there is any second from 20"),
+        ("2026-11-26 10:00", "names no zone"),
+    ):
+        refused = restored(backed, monkeypatch, to)
+        assert (refused.code, refused.changes) == (1, []), refused.output[-3000:]
+        assert why in refused.output
+    host.sh(f"cat >/tmp/meanwhile <<'END'\n{MEANWHILE}\nEND\nsetsid bash /tmp/meanwhile >/dev/null 2>&1 &")
+    began = time.monotonic()
+    run = restored(backed, monkeypatch, moment)
+    print(f"restored after {time.monotonic() - began:.0f} s")
+    assert run.code == 0, run.output[-6000:]
+    host.sh("touch /tmp/over; while [ ! -e /tmp/ended ]; do sleep 0.1; done", timeout=120)
+    visits = host.sh("sort /tmp/visits | uniq -c").split("\n")
+    print("meanwhile", visits)
+    assert {line.split(None, 1)[1] for line in filter(None, visits)} == {"n8n 200", "vault 200", "written"}
+    assert "the last heartbeat in the copy is" in run.output
+    assert (sql(host, "SELECT count(*) FROM precious"), note(host)) == ("1001", "then")
+    assert host.sh(LEFT) == ""
+    again = backed.run()
+    assert (again.code, again.changes) == (0, []), again.changes
+    _killed_it_is_ended_by_the_next(backed, monkeypatch, moment)
+    _it_is_undone(backed, monkeypatch)
+    _a_drill_leaves_nothing(backed, monkeypatch)
+
+
+def _killed_it_is_ended_by_the_next(backed: Backed, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    host = backed.host
+    sql(host, "CREATE TABLE mine (n int)")
+    runs: list[Run] = []
+    thread = threading.Thread(target=lambda: runs.append(restored(backed, monkeypatch, moment)))
+    thread.start()
+    until("it copies", 240, lambda: "n8n_new" in sql(host, "SELECT datname FROM pg_database", "postgres"))
+    host.sh("systemctl kill --signal=KILL smarteros-restore.service", check=False)
+    thread.join()
+    assert runs[0].code == 1
+    assert sql(host, "SELECT count(*) FROM mine") == "0"
+    again = restored(backed, monkeypatch, moment)
+    assert again.code == 0, again.output[-6000:]
+    assert sql(host, "SELECT count(*) FROM precious") == "1001"
+    assert sql(host, "SELECT to_regclass('mine') IS NULL") == "t"
+    assert host.sh(LEFT) == ""
+
+
+def _it_is_undone(backed: Backed, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = backed.host
+    run = restored(backed, monkeypatch, "", UNDO)
+    assert run.code == 0, run.output[-6000:]
+    assert sql(host, "SELECT count(*) FROM mine") == "0"
+    run = restored(backed, monkeypatch, "", UNDO)
+    assert run.code == 0, run.output[-6000:]
+    assert sql(host, "SELECT to_regclass('mine') IS NULL") == "t"
+    again = backed.run()
+    assert (again.code, again.changes) == (0, []), again.changes
+
+
+def _a_drill_leaves_nothing(backed: Backed, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = backed.host
+    host.sh("systemctl start --no-block smarteros-drill.service")
+    until("it runs", 120, lambda: "restored-postgres" in host.sh("docker ps --format '{{.Names}}'"))
+    host.sh("systemctl kill --signal=KILL smarteros-drill.service", check=False)
+    until("it is gone", 60, lambda: host.sh(LEFT) == "")
+    assert backed.run(NOW).code == 0
+    monkeypatch.setenv("SMARTEROS_RESTORE", "")
+    run = backed.run(DRILL)
+    assert run.code == 0, run.output[-6000:]
+    assert host.sh(LEFT) == ""
+    for part in ("database", "files", "dump"):
+        assert f"n8n: {part} has come back whole" in run.output
+    metrics = host.sh("cat /var/lib/smarteros/metrics/*.prom")
+    for each in restore_files.PARTS:
+        assert each.name == "kept" or f'last_success_timestamp_seconds{{part="{each.name}"}}' in metrics
+    found = re.search(r"smarteros_restore_rpo_seconds ([\d.]+)", metrics)
+    assert found, metrics
+    print(f"a loss would have been one of {found[1]} s")
+    assert float(found[1]) <= 60
+    host.sh("systemctl start smarteros-drill.service", timeout=300)
+    assert backed.run(STATUS).code == 0
