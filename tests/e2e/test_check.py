@@ -200,7 +200,8 @@ ANSWERS: dict[str, Answered] = {
         "metabase": ("kpi", "/api/dataset", 500, "", "run a query", "POST /api/dataset: HTTP 500"),
         "mcp-registry": ("mcp", "/", 200, "<h2>another</h2>", "compare page and API at mcp.smarterbot.cl",
                          r"the page lists 1 servers, the API \d+, or others"),
-        "n8n": ("n8n", "/webhook/*", 404, "", "call its webhook by its public URL", "GET /webhook/.*: HTTP 404"),
+        "n8n": ("n8n", "/webhook/*", 404, "", "call its webhook by its public URL",
+                "the webhook is not there: not within 15 s"),
     },
     "another answer": {
         "botpress": ("bot", "/api/v1/bots/*/mod/nlu/health", 200, '{"validLanguages": []}', "find a language server",
@@ -208,8 +209,8 @@ ANSWERS: dict[str, Answered] = {
         "odoo": ("erp", "/report/pdf/*", 200, "<p>no</p>", "print a PDF", "the report is no PDF: <p>no</p>"),
         "metabase": ("kpi", "/api/dataset", 202, '{"status": "failed", "error": "no such table"}', "run a query",
                      "the query failed: no such table"),
-        "mcp-registry": ("mcp", "/", 200, "<p>empty</p>", "compare page and API at mcp.smarterbot.cl",
-                         r"the page lists 0 servers, the API \d+, or others"),
+        "mcp-registry": ("mcp", "/v0/servers", 200, '{"servers": [], "metadata": {"count": 1}}',
+                         "compare page and API at mcp.smarterbot.cl", "the page lists 0 servers, the API 0, or others"),
     },
     "a wrong answer": {
         "botpress": ("bot", "/api/v1/bots/*/converse/*", 200, '{"responses": []}', "get an answer to a message",
@@ -279,10 +280,14 @@ def no_encode(config: dict[str, Any]) -> None:
         return {key: without(one) for key, one in value.items()} if isinstance(value, dict) else value
 
     config["apps"]["http"] = without(config["apps"]["http"])
+    # Some services would compress by themselves.
+    unasked = {"handler": "headers", "request": {"delete": ["Accept-Encoding"]}}
+    for server in servers(config):
+        server["routes"].insert(0, {"handle": [unasked]})
 
 
 CADDYS = {
-    "be led from http to https": (no_redirect, "GET http://|http://"),
+    "be led from http to https": (no_redirect, r"GET /a: no answer \("),
     "use HTTP/2": (no_http2, r"https://\S+/ is served over HTTP/1.1"),
     "get a page compressed": (no_encode, "no page comes with gzip"),
 }
