@@ -1,7 +1,10 @@
 """Check: what users do works on a deployed host and leaves nothing behind; each service, broken, fails its step with why."""
 
 import json
+import os
 import re
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +15,7 @@ import pytest
 
 from tests.e2e.deployment import Deployment, Run
 from tests.e2e.vault_access import opened
+from tests.lab.smarteros import ROOT
 
 # What the steps make, and what they open.
 KEPT = {
@@ -257,6 +261,120 @@ def test_a_step_whose_answer_is_another_says_so(deployed: Deployment, name: str)
     }, run.output
     for service, (*_, why) in answers.items():
         assert re.match(why, found[service][1]), found[service]
+
+
+ACTIVE = "SELECT 1 FROM workflow_entity WHERE active"
+
+
+@contextmanager
+def waiting(deployment: Deployment, *services: str) -> Iterator[subprocess.Popen[str]]:
+    """A check whose workflow of n8n's is active, and whose webhook is not there for the 15 seconds that it waits for it."""
+
+    def change(config: dict[str, Any]) -> None:
+        [server] = [one for one in servers(config) if ":443" in one["listen"]]
+        match = {"host": ["n8n.smarterbot.cl"], "path": ["/webhook/*"]}
+        none = {"handler": "static_response", "status_code": 404}
+        server["routes"].insert(0, {"match": [match], "handle": [none], "terminal": True})
+
+    assert sql(deployment, "n8n", ACTIVE) == ""
+    argv = deployment.argv("-y", deploy="tasks.commands.check.run")
+    names = {"SMARTEROS_LAB": deployment.lab.name, "SMARTEROS_CHECK": " ".join(services)}
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # where the tests themselves are run by nohup
+    with (
+        caddy_with(deployment, change),
+        subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env={**os.environ, **names},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as begun,
+    ):
+        signal.signal(signal.SIGHUP, ignored)
+        deadline = time.monotonic() + 60
+        while sql(deployment, "n8n", ACTIVE) != "1":
+            assert time.monotonic() < deadline
+            assert begun.poll() is None
+        yield begun
+        begun.kill()
+
+
+@pytest.mark.parametrize(
+    ("number", "services"), [(signal.SIGTERM, ()), (signal.SIGHUP, ("n8n",)), (signal.SIGINT, ("n8n",))]
+)
+def test_a_check_that_is_ended_leaves_nothing(
+    deployed: Deployment, number: signal.Signals, services: tuple[str, ...]
+) -> None:
+    before = counts(deployed)
+    with waiting(deployed, *services) as begun:
+        began = time.monotonic()
+        begun.send_signal(number)
+        output, _ = begun.communicate(timeout=60)
+    assert time.monotonic() - began < 40
+    run = Run(begun.returncode, output)
+    assert run.code == 1, output
+    assert f"the check was ended by {number.name}, and has left nothing" in run.lines, output
+    assert ["n8n", "call its webhook by its public URL", "ended"] in [
+        [row[0], row[2], row[4]] for row in rows(run)
+    ]
+    assert counts(deployed) == before
+
+
+# What a check makes, put there by hand with this name, and what has a similar one.
+LEFT = {
+    "odoo": ["INSERT INTO res_partner (name, active) VALUES ('%s', true)"],
+    "chatwoot": [
+        "INSERT INTO inboxes (account_id, name) SELECT min(id), '%s' FROM accounts",
+        "INSERT INTO contacts (account_id, name) SELECT min(id), '%s' FROM accounts",
+    ],
+    "metabase": ["INSERT INTO metabase_database (name, engine, details) VALUES ('%s', 'postgres', '{}')"],
+    "botpress": ["""INSERT INTO srv_ghost_files VALUES ('data/bots/%s/bot.config.json', '{"id": "%s", "name": "%s"}')"""],
+    "n8n": [
+        """INSERT INTO workflow_entity (id, name, active, nodes, connections, "versionId")
+        VALUES ('byhand', '%s', false, '[]', '{}', '6f1f3e5a-8a57-4c0e-9b4e-2a6f0f6b7c1d')"""
+    ],
+}  # fmt: skip
+SIMILAR = dict.fromkeys(LEFT, "SmarterOS check of ours") | {"botpress": "smarteros-check-in"}
+OURS = {name: "SmarterOS check" for name in LEFT if name != "n8n"} | {"botpress": "smarteros-check-0a1b2c3d"}
+
+
+def put(deployment: Deployment, names: dict[str, str]) -> None:
+    for service, name in names.items():
+        for statement in LEFT[service]:
+            sql(deployment, service, statement.replace("%s", name))
+
+
+def test_what_a_killed_check_has_left_is_removed_by_the_next_and_nothing_else(deployed: Deployment) -> None:
+    put(deployed, SIMILAR)
+    before = counts(deployed)
+    with waiting(deployed, "n8n") as begun:
+        begun.kill()
+        begun.wait()
+    put(deployed, OURS)
+    left = counts(deployed)
+    assert {table for table in left if left[table] != before[table]} == {
+        "workflow_entity", "webhook_entity", "res_partner", "inboxes", "contacts", "srv_ghost_files", "metabase_database",
+    }  # fmt: skip
+    run = check(deployed)
+    assert run.code == 0, run.output
+    assert counts(deployed) == before
+    for service, name in SIMILAR.items():
+        for statement in LEFT[service]:
+            table = statement.split()[2]
+            column = "file_path" if service == "botpress" else "name"
+            gone = f"DELETE FROM {table} WHERE {column} LIKE '%{name}%' RETURNING 1"
+            assert sql(deployed, service, gone) == "1", table
+
+
+def test_two_checks_of_a_host_take_turns(deployed: Deployment) -> None:
+    with waiting(deployed, "n8n") as first:
+        second = check(deployed, "n8n")
+        output, _ = first.communicate(timeout=60)
+    assert "waits for another check of this host to end" in second.lines
+    for run in (Run(first.returncode, output), second):
+        assert failures(run)["n8n"][1] == "the webhook is not there: not within 15 s", run.output
+    assert sql(deployed, "n8n", "SELECT count(*) FROM workflow_entity") == "0"
 
 
 def no_redirect(config: dict[str, Any]) -> None:
