@@ -33,6 +33,7 @@ class _State:
     before: dict[int, Any] = field(default_factory=dict)
     why: str = ""
     over: bool = False
+    pressing: Any = None
     visits: dict[Any, int] = field(default_factory=dict)
 
 
@@ -55,7 +56,8 @@ def listening() -> Iterator[None]:
         if not _state.checks:
             for number, how in _state.before.items():
                 signal.signal(number, how or signal.SIG_DFL)
-            _state.why, _state.over = "", False
+            gevent.killall([_state.pressing] if _state.pressing else [], block=False)
+            _state.why, _state.over, _state.pressing = "", False, None
 
 
 @contextmanager
@@ -107,7 +109,7 @@ def ended() -> str:
 def _signalled(number: int, _frame: object) -> None:
     if not _state.why:
         _state.why = f"by {signal.Signals(number).name}"
-        gevent.spawn(_pressed)
+        _state.pressing = gevent.spawn(_pressed)
 
 
 def _pressed() -> None:
@@ -115,7 +117,7 @@ def _pressed() -> None:
     logger.info(f"ended {_state.why}: what the check has made is removed")
     passed = _GRACE
     gevent.sleep(_GRACE)
-    while _state.why:
+    while True:
         _state.over = passed >= _MOST
         for greenlet, depth in list(_state.visits.items()):
             if _state.over or not depth:

@@ -114,6 +114,18 @@ def test_what_cannot_be_removed_in_time_is_given_up_and_said(monkeypatch: pytest
         assert job.get(timeout=4) == "Ended there was no answer within 1 s"
 
 
+def test_the_end_of_one_check_does_not_press_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "_GRACE", 0.2)
+    with ending.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        gevent.sleep(0.01)
+    monkeypatch.setattr(ending, "_GRACE", 3)
+    with ending.listening():
+        job = visiting(lambda: gevent.sleep(0.5))
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert job.get(timeout=2) == "done"
+
+
 def test_a_removal_that_fails_hides_not_that_the_visit_was_ended() -> None:
     found: list[BaseException | None] = []
 
