@@ -235,7 +235,10 @@ def caddy_with(deployment: Deployment, change: Callable[[dict[str, Any]], None])
     try:
         yield
     finally:
-        deployment.sh("docker exec caddy-proxy caddy reload --config /etc/caddy/Caddyfile 2>&1")
+        # Over standard input: what the container has of an earlier generation may be gone.
+        deployment.sh(
+            "docker exec -i caddy-proxy caddy reload --config - --adapter caddyfile 2>&1 </opt/smarteros/current/caddy/Caddyfile"
+        )
 
 
 def servers(config: dict[str, Any]) -> list[dict[str, Any]]:
