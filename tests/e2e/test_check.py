@@ -173,7 +173,7 @@ def test_containers_that_have_ended_are_said(deployed: Deployment) -> None:
     deployed.converge()
 
 
-NATIVE = "nsenter -t $(docker inspect -f '{{.State.Pid}}' botpress) -m mount -o remount,%s /tmp"
+NATIVE = "nsenter -t $(docker inspect -f '{{.State.Pid}}' botpress) -m mount -o remount,%s,nosuid,nodev /tmp"
 UDP = (
     "nft add table inet broken && nft add chain inet broken quic '{ type filter hook prerouting priority -400; }' "
     "&& nft add rule inet broken quic udp dport 443 drop"
