@@ -9,21 +9,19 @@ import pytest
 
 from tasks.clients import ending
 from tasks.model.visitor import Ended, Failed
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from tests.signals import ENDING, heard
 
 
 def handlers() -> list[object]:
-    return [signal.getsignal(number) for number in SIGNALS]
+    return [signal.getsignal(number) for number in ENDING]
 
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # where the tests themselves are run by nohup
-    before = handlers()
-    yield
-    assert handlers() == before
-    signal.signal(signal.SIGHUP, ignored)
+    with heard():
+        before = handlers()
+        yield
+        assert handlers() == before
     assert ending._state == ending._State(before=ending._state.before)
 
 
@@ -50,7 +48,7 @@ def ask_on() -> None:
         gevent.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", ENDING)
 def test_a_signal_ends_each_visit_at_its_next_request_and_what_it_has_made_is_removed(number: int) -> None:
     done: list[str] = []
 

@@ -20,6 +20,7 @@ from tasks.model.visitor import Answer, Denied, Failed, Missing, OutOfReach, Vis
 from tasks.run import Refused, services
 from tests.fake import commands, fake
 from tests.samples import HELPDESK
+from tests.signals import heard
 
 with fake({}):
     SERVICES = {service.name: service for service in services()}
@@ -238,6 +239,12 @@ def test_the_telling_lines_of_a_log_hold_no_secret() -> None:
         "Error: again",
     ]
     assert logs.telling(["all is well"], {}) == []
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    with heard():
+        yield
 
 
 @contextmanager

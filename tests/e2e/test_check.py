@@ -16,6 +16,7 @@ import pytest
 from tests.e2e.deployment import Deployment, Run
 from tests.e2e.vault_access import opened
 from tests.lab.smarteros import ROOT
+from tests.signals import heard
 
 # What the steps make, and what they open.
 KEPT = {
@@ -269,6 +270,19 @@ def test_a_step_whose_answer_is_another_says_so(deployed: Deployment, name: str)
 ACTIVE = "SELECT 1 FROM workflow_entity WHERE active"
 
 
+def started(argv: list[str], names: dict[str, str]) -> subprocess.Popen[str]:
+    environment = {**os.environ, **names}
+    with heard():
+        return subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
 @contextmanager
 def waiting(deployment: Deployment, *services: str) -> Iterator[subprocess.Popen[str]]:
     """A check whose workflow of n8n's is active, and whose webhook is not there for the 15 seconds that it waits for it."""
@@ -282,19 +296,7 @@ def waiting(deployment: Deployment, *services: str) -> Iterator[subprocess.Popen
     assert sql(deployment, "n8n", ACTIVE) == ""
     argv = deployment.argv("-y", deploy="tasks.commands.check.run")
     names = {"SMARTEROS_LAB": deployment.lab.name, "SMARTEROS_CHECK": " ".join(services)}
-    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # where the tests themselves are run by nohup
-    with (
-        caddy_with(deployment, change),
-        subprocess.Popen(
-            argv,
-            cwd=ROOT,
-            env={**os.environ, **names},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as begun,
-    ):
-        signal.signal(signal.SIGHUP, ignored)
+    with caddy_with(deployment, change), started(argv, names) as begun:
         deadline = time.monotonic() + 60
         while sql(deployment, "n8n", ACTIVE) != "1":
             assert time.monotonic() < deadline
