@@ -15,7 +15,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from tasks.clients import http3, vault_token
+from tasks.clients import ending, http3, vault_token
 from tasks.clients.channel import first, opened
 from tasks.connection import tunnel
 from tasks.connection.web import Transport
@@ -47,6 +47,8 @@ class Place:
 class Browser:
     """The visitor; for the current host."""
 
+    leaving = ending.Leaving
+
     def __init__(
         self, place: Place, secrets: Mapping[str, str], context: ssl.SSLContext, root: str = ""
     ) -> None:
@@ -69,7 +71,8 @@ class Browser:
         expect: tuple[int, ...] = (200,),
         denied: tuple[int, ...] = (),
     ) -> Answer:
-        """One request; again a little later where the service asks for that (429)."""
+        """One request; again a little later where the service asks for that (429). Raises Failed, Ended."""
+        ending.go_on()
         url = f"{self._base(domain, over)}{path}"
         what = f"{method} {path.partition('?')[0]}"
         if over == "HTTP/3":
@@ -117,9 +120,11 @@ class Browser:
             raise Failed(f"{self._place.vault}#{name} is not in Vault: {target('deploy')} fills it")
         return self._secrets[name]
 
-    def token(self) -> AbstractContextManager[str]:
+    @contextmanager
+    def token(self) -> Iterator[str]:
         """A token of Vault's that lives a minute."""
-        return vault_token.minute()
+        with self.leaving() as leaving:
+            yield leaving.enter_context(vault_token.minute())
 
     @contextmanager
     def websocket(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[Channel]:
@@ -130,9 +135,8 @@ class Browser:
         )
         try:
             plain = self._connected(443)
-            self._context.set_alpn_protocols(
-                ["http/1.1"]
-            )  # right before it is used: HTTP/2's client shares it
+            # Right before it is used: HTTP/2's client shares it.
+            self._context.set_alpn_protocols(["http/1.1"])
             connected = self._context.wrap_socket(plain, server_hostname=domain)
         except OSError as error:
             raise Failed(f"WebSocket: {first(error)}") from None

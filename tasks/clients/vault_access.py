@@ -14,7 +14,8 @@ from tasks.services.vault import ENGINES
 
 def refusals(*, running: bool, image: str = "") -> Iterator[str]:
     """Why a run could not go on with Vault. running: whether the host has a Vault of ours that runs. image: of the one it has."""
-    if (other := _engine(image)) and other != stack().vault_engine:
+    other = "" if stack().vault_address else _engine(image)
+    if other and other != stack().vault_engine:
         yield (
             f"vault_engine: {stack().vault_engine}, and this host's Vault is {other} ({image}): neither is known to start with the "
             f'other\'s data: set vault_engine = "{other}"'

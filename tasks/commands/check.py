@@ -1,4 +1,5 @@
-"""Check: what users do, done once for each service through its public domain, with its own first admin; leaves nothing behind.
+"""Check: what users do, done once for each service through its public domain, with its own first admin; leaves nothing behind,
+also when it is ended. What a kill or a power cut has left, the next one removes.
 
 ``pyinfra -y inventories/prod.py tasks.commands.check.run`` exits with 0 only when every step worked. SMARTEROS_CHECK names
 the services, when it is not about all. ``verify`` says whether they answer, ``status`` how they are.
@@ -7,21 +8,24 @@ the services, when it is not about all. ``verify`` says whether they answer, ``s
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 
 from pyinfra import logger
 
+from tasks.clients import ending
+from tasks.clients.alone import alone
 from tasks.clients.browser import Browser, Place
 from tasks.clients.vault_values import values
 from tasks.commands import logs, test_mail
-from tasks.commands.steps import Step, answered, reasons, table
+from tasks.commands.steps import ENDED, Step, answered, reasons, table
 from tasks.facts.answering import AnsweringFact, Image
 from tasks.model import catalogue
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
-from tasks.model.visitor import Denied, Failed, Missing, OutOfReach, Visitor
+from tasks.model.visitor import Denied, Ended, Failed, Missing, OutOfReach, Visitor
 from tasks.operations import dns
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, together
 from tasks.verify import trust
@@ -40,22 +44,38 @@ def used() -> Commands:
     if not executing():
         return
     yield from ()
-    every = services()
-    chosen = named(os.environ.get(CHOICE, ""), every)
+    chosen = named(os.environ.get(CHOICE, ""), services())
+    try:
+        with ending.listening(), ExitStack() as leaving:
+            with ending.visit():
+                leaving.enter_context(alone())
+                images = known(AnsweringFact)
+                if not images:
+                    raise Refused(
+                        f"nothing of ours is on {host().name}: deploy first ({target('deploy')}); "
+                        f"where that was done, {target('status')} says why"
+                    )
+                trust()  # its refusal is not a service's
+            _checked(chosen, images)
+    except Ended as error:
+        raise Refused(f"{host().name}: the check was ended {error}") from None
+
+
+def _checked(chosen: Sequence[Service], images: Mapping[str, Image]) -> None:
     mailing = [] if os.environ.get(CHOICE) or stack().mail is None else [_mailed]
-    images = known(AnsweringFact)
-    if not images:
-        raise Refused(
-            f"nothing of ours is on {host().name}: deploy first ({target('deploy')}); where that was done, {target('status')} says why"
-        )
-    trust()  # its refusal is not a service's
     began = time.monotonic()
     visits = [partial(_visit, one, images) for one in chosen]
     steps = [step for found in together(*visits, *mailing) for step in found]
     for line in table(steps, {service.name: answered(service, images) for service in chosen}):
         logger.info(line)
-    if failed := [step for step in steps if step.why]:
-        lines = [f"    {line}" for line in reasons(failed)]
+    failed = [step for step in steps if step.why]
+    lines = [f"    {line}" for line in reasons(failed)]
+    if how := ending.ended():
+        kept = (
+            "; what failed, or is left for the next check to remove:" if failed else ", and has left nothing"
+        )
+        raise Refused("\n".join([f"{host().name}: the check was ended {how}{kept}", *lines]))
+    if failed:
         said = {step.service for step in failed}
         seconds = int(time.monotonic() - began) + 5
         ends = logs.said([service for service in chosen if service.name in said], seconds, values)
@@ -78,16 +98,18 @@ def _visit(service: Service, images: Mapping[str, Image]) -> list[Step]:
     """One service's steps; nothing that goes wrong there stops the others."""
     lab = images.get(service.main.name, Image()).lab
     first = Step(service.name, "start")
-    visitor: Browser | None = None
+    found: list[Step] = []
     try:
-        secrets = values(service.name) if service.secrets else {}
-        visitor = Browser(place(service), secrets, trust(), stack().trusted_root)
-        return list(taken(service, visitor, lab=lab, mount=stack().vault_mount))
+        with ending.visit(), ending.Leaving() as leaving:
+            secrets = values(service.name) if service.secrets else {}
+            visitor = Browser(place(service), secrets, trust(), stack().trusted_root)
+            leaving.callback(visitor.close)
+            found += taken(service, visitor, lab=lab, mount=stack().vault_mount)
     except Refused as error:
-        return [replace(first, why=str(error))]
-    finally:
-        if visitor:
-            visitor.close()
+        found.append(replace(first, why=str(error)))
+    except Ended:
+        found = found or [replace(first, skipped=ENDED)]
+    return found
 
 
 def _mailed() -> list[Step]:
@@ -95,9 +117,12 @@ def _mailed() -> list[Step]:
     step = Step("mail", "one message is delivered")
     began = time.monotonic()
     try:
-        test_mail.delivered(stack().acme_email or "")
+        with ending.visit():
+            test_mail.delivered(stack().acme_email or "")
     except Refused as error:
         step = replace(step, why=str(error))
+    except Ended:
+        step = replace(step, skipped=ENDED)
     return [replace(step, seconds=time.monotonic() - began)]
 
 
@@ -126,7 +151,7 @@ def taken(service: Service, visitor: Visitor, *, lab: bool = False, mount: str =
             following = next(steps)
         except StopIteration:
             following = ""
-        except (Failed, Refused, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (Ended, Failed, Refused, LookupError, TypeError, ValueError, AttributeError) as error:
             yield replace(_failed(service, current, error, lab, mount), seconds=time.monotonic() - began)
             return
         if current.name != "start":
@@ -136,10 +161,13 @@ def taken(service: Service, visitor: Visitor, *, lab: bool = False, mount: str =
         current = Step(service.name, following)
 
 
-def _failed(service: Service, step: Step, error: Exception, lab: bool, mount: str) -> Step:
+def _failed(service: Service, step: Step, error: BaseException, lab: bool, mount: str) -> Step:
     """The first that went wrong; and what then went wrong with the clean-up."""
-    found: list[BaseException] = [one for one in _chain(error) if isinstance(one, (Failed, Refused))]
+    found: list[BaseException] = [one for one in _chain(error) if isinstance(one, (Ended, Failed, Refused))]
     first, *later = reversed(found or [error])
+    if isinstance(first, Ended):
+        why = "; then ".join(dict.fromkeys(map(str, later)))
+        return replace(step, why=why and f"{ENDED}; then {why}", skipped=ENDED)
     if isinstance(first, OutOfReach):
         return replace(step, skipped=f"not from this machine: {first}")
     if isinstance(first, Missing) and lab:

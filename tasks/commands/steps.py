@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from tasks.facts.answering import Image
 from tasks.model.catalogue import Service
 
+# In the place of a result.
+ENDED = "ended"
+
 
 @dataclass(frozen=True)
 class Step:

@@ -17,9 +17,8 @@ class Transport(httpx.BaseTransport):
     """Every name leads to the one host; SNI, the certificate's check and the header Host keep the name."""
 
     def __init__(self, connect: Connect, context: ssl.SSLContext, *, http2: bool = False) -> None:
-        self._pool = httpcore.ConnectionPool(
-            context, http1=not http2, http2=http2, network_backend=_Network(connect)
-        )
+        # With http2 the other side may still choose HTTP/1.1, and is seen to.
+        self._pool = httpcore.ConnectionPool(context, http2=http2, network_backend=_Network(connect))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """For httpx: one request, its answer read to the end. Raises httpcore's errors."""

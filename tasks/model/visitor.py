@@ -1,14 +1,17 @@
 """What users do: the vocabulary in which a service's file tells it. ``make check`` does it (tasks/commands/check.py).
 
 A service's ``users`` is a generator: each ``yield`` names the step that begins there, up to the next one. What a step has
-made is removed by an ``ExitStack``, so that nothing stays behind when a later one fails.
+made is registered with ``leaving``, so that nothing stays behind when a later one fails, or when the check is ended.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+# What the check makes is called so, where it may choose: what bears the name is its own.
+NAME = "SmarterOS check"
 
 # plain: HTTP on port 80.
 Over = Literal["plain", "HTTP/1.1", "HTTP/2", "HTTP/3"]
@@ -43,6 +46,10 @@ class Missing(Failed):
 
 class OutOfReach(Failed):
     """What cannot be tried from this machine, and says nothing of the host."""
+
+
+class Ended(BaseException):
+    """The check is ended from outside: by what, or what had to be given up. No library on the way takes it for an error."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,9 @@ class Visitor(Protocol):
 
     def until(self, done: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Asks again and again, until it is done."""
+
+    def leaving(self) -> AbstractContextManager[ExitStack]:
+        """What is registered there is done at the end, also when the check is ended meanwhile."""
 
     def secret(self, name: str) -> str:
         """One of the service's secrets, from Vault."""

@@ -157,7 +157,7 @@ def _way_back(service: Service, host_name: str, old: Replaced) -> str:
         f"""grep -qsE {quote(f'{render.DIGEST_LABEL}: "?{re.escape(label)}"?$')} "$old/{path}\""""
         for label in old.labels
     )
-    gated = _words({name.removesuffix("-next"): _BACK_SECONDS for name in old.running})
+    gated = _words({name.removesuffix(replacement("")): _BACK_SECONDS for name in old.running})
     restored = "secrets_back || true" if service.secrets else ""
     where = f"{service.name} on {host_name}"
     return f"""

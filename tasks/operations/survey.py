@@ -129,7 +129,7 @@ def _daemon(machine: Machine, found: Survey) -> Iterator[str]:
     if restarts(text):
         moves = daemon_moves.certain(have, found.engine)
         yield from (daemon_moves.moved(move, "the restart that this run needs") for move in moves)
-        if have and _untried(machine) and not moves:
+        if have and _untried(machine) and not (reasons or said or moves):
             yield (
                 f"docker: {daemon.FILE} has changed since Docker started, and the restart that this run needs would be the first "
                 "with what it says: restart Docker yourself (`systemctl restart docker`), then run again"

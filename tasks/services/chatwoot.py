@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from secrets import token_hex
 from typing import Any
+from urllib.parse import quote
 
 from tasks.model.catalogue import (
     Admin,
@@ -22,19 +22,18 @@ from tasks.model.catalogue import (
 )
 from tasks.model.mail import password
 from tasks.model.stack import Stack
-from tasks.model.visitor import Visitor
+from tasks.model.visitor import NAME, Visitor
 
 # Active Record Encryption keeps these under its keys.
 _ENCRYPTED = "second factors and access tokens of channels"
 
 # Active Storage's disk service keeps abcdef… as ab/cd/abcdef….
-_BLOBS = (
-    "SELECT substr(key, 1, 2) || '/' || substr(key, 3, 2) || '/' || key, checksum FROM active_storage_blobs"
-)
+_BLOBS = "SELECT substr(key, 1, 2) || '/' || substr(key, 3, 2) || '/' || key, checksum FROM active_storage_blobs"  # fmt: skip
 # The newest patch of 4.15 in public use, November 2026.
 IMAGE = "chatwoot/chatwoot:v4.15.1"
 _ADOPTED = "attachments are found there where the database knows them"
 _STORAGE = (Volume("chatwoot_storage", "/app/storage", backup="files", adopted=_ADOPTED),)
+_EXTENSIONS = ("pg_stat_statements", "pg_trgm", "pgcrypto", "vector")
 _TMPFS = ("/tmp", "/app/tmp", "/app/log")
 # What customers and their channels reach (config/routes.rb of v4.15): widget with API and WebSocket, help centre, surveys, webhooks, those of
 # inbound mail too (with a password or signature each), OAuth's way back, attachments, these pages' files. Not the agents' API, /app's.
@@ -60,6 +59,8 @@ def describe(stack: Stack) -> Service:
         domain=stack.override("chatwoot").domain or "",
     )
     environment = _environment(stack, f"https://{domains(stack, route)[0]}")
+    # 14 s are for requests: a migration of a large table takes longer (config/database.yml).
+    prepare = {**environment, "POSTGRES_STATEMENT_TIMEOUT": "600s"}
     return Service(
         name="chatwoot",
         title="Chatwoot CRM",
@@ -68,13 +69,7 @@ def describe(stack: Stack) -> Service:
         routes=(route,),
         mails="agents' invitations, confirmations, password resets and answers of e-mail inboxes are lost",
         redis=RedisUser("chatwoot", secret="REDIS_PASSWORD"),
-        databases=(
-            Database(
-                "chatwoot",
-                secret="POSTGRES_PASSWORD",
-                extensions=("pg_stat_statements", "pg_trgm", "pgcrypto", "vector"),
-            ),
-        ),
+        databases=(Database("chatwoot", secret="POSTGRES_PASSWORD", extensions=_EXTENSIONS),),
         secrets=(
             Secret("SECRET_KEY_BASE", length=64, signs=True),
             Secret("POSTGRES_PASSWORD"),
@@ -89,13 +84,7 @@ def describe(stack: Stack) -> Service:
         containers=(
             _container("chatwoot", "bundle exec rails s -p 3000 -b 0.0.0.0", environment, stop=30),
             _container("chatwoot-sidekiq", "bundle exec sidekiq -C config/sidekiq.yml", environment, stop=60),
-            _container(
-                "chatwoot-prepare",
-                "bundle exec rails db:chatwoot_prepare",
-                # 14 s are for requests: a migration of a large table takes longer (config/database.yml).
-                {**environment, "POSTGRES_STATEMENT_TIMEOUT": "600s"},
-                stop=30,
-            ),
+            _container("chatwoot-prepare", "bundle exec rails db:chatwoot_prepare", prepare, stop=30),
         ),
         admin=Admin(login=environment["ADMIN_EMAIL"], secret="ADMIN_PASSWORD", owned="SELECT FROM users"),
         users=users,
@@ -187,14 +176,17 @@ def users(visitor: Visitor) -> Iterator[str]:
     session = {name: signed.headers[name] for name in ("access-token", "client", "uid", "token-type")}
     user = signed.json()["data"]
     account = f"/api/v1/accounts/{user['account_id']}"
-    with ExitStack() as leaving:
+    with visitor.leaving() as leaving:
         leaving.callback(visitor.delete, "/auth/sign_out", headers=session)
+        yield "remove what an earlier check has left"
+        for left in _left(visitor, account, session):
+            visitor.delete(left, headers=session, expect=(200, 404))
         yield "make an inbox"
-        wanted = {"name": "SmarterOS check", "channel": {"type": "api", "webhook_url": ""}}
+        wanted = {"name": NAME, "channel": {"type": "api", "webhook_url": ""}}
         inbox = visitor.post(f"{account}/inboxes", wanted, headers=session).json()["id"]
         leaving.callback(visitor.delete, f"{account}/inboxes/{inbox}", headers=session)
         yield "make a conversation"
-        person = {"inbox_id": inbox, "name": "SmarterOS check"}
+        person = {"inbox_id": inbox, "name": NAME}
         made = visitor.post(f"{account}/contacts", person, headers=session).json()["payload"]
         contact = made["contact"]["id"]
         leaving.callback(visitor.delete, f"{account}/contacts/{contact}", headers=session)
@@ -210,6 +202,13 @@ def users(visitor: Visitor) -> Iterator[str]:
             visitor.post(f"{account}/conversations/{conversation}/messages", message, headers=session)
             page.until(lambda heard: _new(heard) == message["content"], "the message")
         yield "remove them"
+
+
+def _left(visitor: Visitor, account: str, session: dict[str, str]) -> Iterator[str]:
+    """What has our name; a removed inbox is listed until sidekiq comes to it. Fifteen contacts, the next check finds the next."""
+    for kind, listed in (("inboxes", ""), ("contacts", f"/search?q={quote(NAME)}")):
+        found = visitor.get(f"{account}/{kind}{listed}", headers=session).json()["payload"]
+        yield from (f"{account}/{kind}/{one['id']}" for one in found if one["name"] == NAME)
 
 
 def _new(heard: dict[str, Any]) -> str:

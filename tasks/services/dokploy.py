@@ -106,14 +106,13 @@ def users(visitor: Visitor) -> Iterator[str]:
         signed = visitor.post(sign_in, login, domain=domain, headers=page, denied=(401,)).json()
         if signed.get("twoFactorRedirect"):
             raise Denied("a second factor is asked for")
-        try:
+        with visitor.leaving() as leaving:
+            leaving.callback(visitor.post, "/api/auth/sign-out", {}, domain=domain, headers=page)
             if domain == visitor.domains[0]:
                 yield "find the stack files"
                 projects = visitor.get("/api/project.all", domain=domain).json()
                 if missing := sorted(set(visitor.services) - set(_listed(projects))):
                     raise Failed(f"the project smarteros does not list: {', '.join(missing)}")
-        finally:
-            visitor.post("/api/auth/sign-out", {}, domain=domain, headers=page)
 
 
 def _listed(projects: list[dict[str, Any]]) -> Iterator[str]:

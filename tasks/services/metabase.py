@@ -1,7 +1,6 @@
 """Metabase: KPI dashboards. It migrates its database at boot, so there is one at a time."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 from tasks.model.catalogue import (
     Admin,
@@ -17,7 +16,7 @@ from tasks.model.catalogue import (
 )
 from tasks.model.mail import password
 from tasks.model.stack import Stack
-from tasks.model.visitor import Failed, Visitor
+from tasks.model.visitor import NAME, Failed, Visitor
 
 # Shares of the container's limit, whoever sets that, where -Xmx would be of the catalogue's alone; what is beside the heap was
 # seen to be 0.4 GB. uid 2000 is nobody in the image, so that its home would be /, which is read-only; what Truffle (charts in
@@ -129,13 +128,17 @@ def users(visitor: Visitor) -> Iterator[str]:
     yield "sign in"
     login = {"username": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
     session = {"X-Metabase-Session": visitor.post("/api/session", login, denied=(401,)).json()["id"]}
-    with ExitStack() as leaving:
+    with visitor.leaving() as leaving:
         leaving.callback(visitor.delete, "/api/session", headers=session, expect=(204,))
+        yield "remove what an earlier check has left"
+        for old in visitor.get("/api/database", headers=session).json()["data"]:
+            if old["name"] == NAME:
+                visitor.delete(f"/api/database/{old['id']}", headers=session, expect=(204,))
         yield "connect a database"
         details = {"host": "postgres", "port": 5432, "dbname": "metabase", "user": "metabase",
                    "password": visitor.secret("MB_DB_PASS"), "ssl": False,
                    "schema-filters-type": "inclusion", "schema-filters-patterns": "none"}  # fmt: skip
-        database = {"name": "SmarterOS check", "engine": "postgres", "details": details}
+        database = {"name": NAME, "engine": "postgres", "details": details}
         number = visitor.post("/api/database", database, headers=session).json()["id"]
         leaving.callback(visitor.delete, f"/api/database/{number}", headers=session, expect=(204,))
         yield "run a query"

@@ -1,9 +1,9 @@
 """n8n: workflows. Data in Postgres, encryption key from Vault, owner made before the first visitor."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import partial
 from secrets import token_hex
+from urllib.parse import quote
 
 from tasks.model.catalogue import (
     CORE,
@@ -22,27 +22,16 @@ from tasks.model.catalogue import (
 )
 from tasks.model.mail import password
 from tasks.model.stack import Stack
-from tasks.model.visitor import Failed, Visitor
+from tasks.model.visitor import NAME, Failed, Visitor
 
 # What workflows offer to others, those that wait for an answer and those being tested too, and what says who may by itself: OAuth's way
 # back, signed files (n8n 2.30's endpoints.config and abstract-server), the WebSocket of a public chat, which asks for its execution's
 # token (chat-service). Not /mcp-server, which changes workflows.
 _PUBLIC = (
-    "/webhook/*",
-    "/webhook-test/*",
-    "/webhook-waiting/*",
-    "/chat",
-    "/form/*",
-    "/form-test/*",
-    "/form-waiting/*",
-    "/mcp/*",
-    "/mcp-test/*",
-    "/rest/oauth1-credential/callback",
-    "/rest/oauth2-credential/callback",
-    "/rest/binary-data/signed",
-    "/static/*",
-    "/favicon.ico",
-)
+    "/webhook/*", "/webhook-test/*", "/webhook-waiting/*", "/chat", "/form/*", "/form-test/*", "/form-waiting/*",
+    "/mcp/*", "/mcp-test/*", "/rest/oauth1-credential/callback", "/rest/oauth2-credential/callback",
+    "/rest/binary-data/signed", "/static/*", "/favicon.ico",
+)  # fmt: skip
 
 # The newest patch of 2.30 in npm's registry, and in public use; upstream marked .4 as a pre-release.
 IMAGE = "n8nio/n8n:2.30.8"
@@ -180,8 +169,15 @@ def users(visitor: Visitor) -> Iterator[str]:
     yield "sign in"
     login = {"emailOrLdapLoginId": visitor.login, "password": visitor.secret("N8N_OWNER_PASSWORD")}
     visitor.post("/rest/login", login, headers=browser, denied=(401,))
-    with ExitStack() as leaving:
+    with visitor.leaving() as leaving:
         leaving.callback(visitor.post, "/rest/logout", {}, headers=browser)
+        yield "remove what an earlier check has left"
+        named = quote(f'{{"name": "{NAME}"}}')  # n8n finds what only contains it, too
+        for old in visitor.get(f"/rest/workflows?filter={named}", headers=browser).json()["data"]:
+            if old["name"] == NAME:
+                archive = f"/rest/workflows/{old['id']}/archive"
+                visitor.post(archive, {}, headers=browser, expect=(200, 400))  # 400: it is
+                _remove(visitor, f"/rest/workflows/{old['id']}", browser)
         yield "make a workflow"
         word = token_hex(8)
         made = visitor.post("/rest/workflows", _workflow(word), headers=browser).json()["data"]
@@ -193,9 +189,8 @@ def users(visitor: Visitor) -> Iterator[str]:
         yield "call its webhook by its public URL"
         webhook = f"/webhook/smarteros-{word}?word={word}"
         # Newer versions publish a workflow behind the request's back, and take it back as they do.
-        visitor.until(
-            lambda: visitor.get(webhook, expect=(200, 404)).status == 200, "the webhook is not there", 15
-        )
+        there = partial(visitor.get, webhook, expect=(200, 404))
+        visitor.until(lambda: there().status == 200, "the webhook is not there", 15)
         said = visitor.get(webhook).text
         if f'"word":"{word}"' not in said.replace(" ", ""):
             raise Failed(f"the webhook's answer is not what it was sent: {said[:200]}")
@@ -217,4 +212,4 @@ def _workflow(word: str) -> dict[str, object]:
         "position": [0, 0],
         "parameters": {"path": f"smarteros-{word}", "responseMode": "lastNode", "options": {}},
     }
-    return {"name": "SmarterOS check", "nodes": [webhook], "connections": {}, "settings": {}, "active": False}
+    return {"name": NAME, "nodes": [webhook], "connections": {}, "settings": {}, "active": False}

@@ -1,7 +1,6 @@
 """Odoo: ERP. The image's line 16.0 is frozen upstream; one override moves it."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 from tasks.model.catalogue import (
@@ -21,19 +20,15 @@ from tasks.model.catalogue import (
 )  # fmt: skip
 from tasks.model.mail import password
 from tasks.model.stack import Stack
-from tasks.model.visitor import Denied, Failed, Missing, Visitor
+from tasks.model.visitor import NAME, Denied, Failed, Missing, Visitor
 from tasks.model.words import apart
 
 # The last that upstream built of 16.0 (docker-library's list; odoo/docker has dropped the line since).
 IMAGE = "odoo:16.0-20250909"
+_ADOPTED = "attachments are found there where the database knows them"
 _VOLUMES = (
-    Volume(
-        "odoo_data",
-        "/var/lib/odoo",
-        backup="files",
-        omits=("sessions",),  # a file for each visitor, at each visit; whoever is signed in signs in again
-        adopted="attachments are found there where the database knows them",
-    ),
+    # Sessions: a file for each visitor, at each visit; whoever is signed in signs in again.
+    Volume("odoo_data", "/var/lib/odoo", backup="files", omits=("sessions",), adopted=_ADOPTED),
     Volume("odoo_extra", "/mnt/extra-addons", backup="files"),
 )
 
@@ -187,15 +182,17 @@ def users(visitor: Visitor) -> Iterator[str]:
     login = {"db": "odoo", "login": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
     if not _call(visitor, "/web/session/authenticate", **login)["uid"]:
         raise Denied("no session")  # without an error: a second factor is asked for
-    with ExitStack() as leaving:
+    with visitor.leaving() as leaving:
         leaving.callback(_call, visitor, "/web/session/destroy")
+        yield "remove what an earlier check has left"
+        if left := _method(visitor, "res.partner", "search", [["name", "=", NAME]]):
+            _method(visitor, "res.partner", "unlink", left)
         yield "make a partner"
-        partner = _method(visitor, "res.partner", "create", {"name": "SmarterOS check"})
-        with ExitStack() as made:
+        partner = _method(visitor, "res.partner", "create", {"name": NAME})
+        with visitor.leaving() as made:
             made.callback(_method, visitor, "res.partner", "unlink", [partner])
-            [seen] = _method(visitor, "res.partner", "read", [partner], ["name"])
-            if seen["name"] != "SmarterOS check":
-                raise Failed(f"the partner is called {seen['name']!r}")
+            if (seen := _method(visitor, "res.partner", "read", [partner], ["name"])[0]["name"]) != NAME:
+                raise Failed(f"the partner is called {seen!r}")
             yield "remove it"
         yield "print a PDF"
         if _call(visitor, "/report/check_wkhtmltopdf") == "install":

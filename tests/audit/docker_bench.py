@@ -124,7 +124,9 @@ def findings(seen: Seen, declared: Mapping[str, Container]) -> Iterator[str]:
         ours = declared.get(name)
         lines = _container(found, seen.kernel.get(name, {}), ours) if ours else ["not declared"]
         yield from (f"{line}: {name}" for line in lines)
-    for name in sorted(set(declared) - set(seen.containers)):
+    # A job that has ended may have been cleared away.
+    needed = {name for name, ours in declared.items() if not ours.job}
+    for name in sorted(needed - set(seen.containers)):
         yield f"declared and not there: {name}"
 
 

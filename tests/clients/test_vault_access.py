@@ -208,3 +208,9 @@ def test_another_engine_is_not_started_on_what_one_has_written(
         found = list(vault_access.refusals(running=False, image=image))
     why = f"vault_engine: vault, and this host's Vault is {other} ({image}): neither is known to start with the other's data"
     assert [line.rpartition(": set")[0] for line in found] == ([why] if other else [])
+
+
+def test_what_an_external_vault_is_made_of_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vault_session, "deployer", object)
+    with fake({}, vault_address="https://vault.example.com:8200", services=["postgres"]):
+        assert list(vault_access.refusals(running=True, image="openbao/openbao:2.6.4")) == []

@@ -1,13 +1,17 @@
 """Check: steps, their failures and clean-up, what is said, with visitors that are answered as the programs answer."""
 
+import os
+import signal
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+import gevent
 import pytest
 
+from tasks.clients import ending
 from tasks.commands import check, logs
 from tasks.commands.steps import Step, answered, reasons, table
 from tasks.facts.answering import AnsweringFact, Image, LogFact
@@ -16,6 +20,7 @@ from tasks.model.visitor import Answer, Denied, Failed, Missing, OutOfReach, Vis
 from tasks.run import Refused, services
 from tests.fake import commands, fake
 from tests.samples import HELPDESK
+from tests.signals import heard
 
 with fake({}):
     SERVICES = {service.name: service for service in services()}
@@ -236,13 +241,22 @@ def test_the_telling_lines_of_a_log_hold_no_secret() -> None:
     assert logs.telling(["all is well"], {}) == []
 
 
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    with heard():
+        yield
+
+
 @contextmanager
-def run(monkeypatch: pytest.MonkeyPatch, users: Any, answers: Mapping[str, list[str]]) -> Iterator[list[str]]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, users: Any, answers: Mapping[str, list[str]], alone: Any = nullcontext
+) -> Iterator[list[str]]:
     """The whole command on a host with one service that has these users; what it says."""
     said: list[str] = []
     service = replace(SERVICES["vault-auth-validator"], users=users, secrets=())
     monkeypatch.setattr(check, "services", lambda: (service,))
     monkeypatch.setattr(check, "trust", ssl.create_default_context)
+    monkeypatch.setattr(check, "alone", alone)
     monkeypatch.setattr("pyinfra.logger.info", said.append)
     with fake(answers) as host:
         monkeypatch.setattr(host, "log_styled", lambda text, **_: said.append(text))
@@ -285,6 +299,55 @@ def test_a_failed_step_fails_the_host_with_its_words_and_the_logs(monkeypatch: p
             ),
             "False",
         ]
+
+
+def test_a_check_that_is_ended_says_so_and_fails_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def users(visitor: Visitor) -> Iterator[str]:
+        yield "make"
+        with visitor.leaving() as leaving:
+            leaving.callback(left.append, "removed")
+            yield "use"
+            os.kill(os.getpid(), signal.SIGTERM)
+            visitor.get("/use")
+
+    left: list[str] = []
+    before = signal.getsignal(signal.SIGTERM)
+    with run(monkeypatch, users, {"smarteros.lab": ["/vault-auth-validator - -"]}) as said:
+        assert [line.split()[-2:] for line in said[2:4]] == [["0.0", "ok"], ["0.0", "ended"]]
+        assert said[0] == "ended by SIGTERM: what the check has made is removed"
+        assert said[4:] == ["the check was ended by SIGTERM, and has left nothing", "False"]
+    assert left == ["removed"]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_a_check_that_is_ended_could_not_remove_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> None:
+        raise Failed("DELETE /made: HTTP 502")
+
+    def users(visitor: Visitor) -> Iterator[str]:
+        yield "use"
+        with visitor.leaving() as leaving:
+            leaving.callback(gone)
+            os.kill(os.getpid(), signal.SIGTERM)
+            visitor.get("/use")
+
+    with run(monkeypatch, users, {"smarteros.lab": ["/vault-auth-validator - -"]}) as said:
+        assert said[-2] == (
+            "the check was ended by SIGTERM; what failed, or is left for the next check to remove:\n"
+            "    vault-auth-validator: use: ended; then DELETE /made: HTTP 502"
+        )
+
+
+def test_a_check_that_is_ended_before_its_first_step_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def ended() -> Iterator[None]:
+        os.kill(os.getpid(), signal.SIGINT)
+        gevent.sleep(60)
+        yield
+
+    monkeypatch.setattr(ending, "_GRACE", 0)
+    with run(monkeypatch, None, {}, ended) as said:
+        assert said[-2:] == ["the check was ended by SIGINT", "False"]
 
 
 def test_a_plan_asks_nobody() -> None:

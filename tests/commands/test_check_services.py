@@ -1,9 +1,12 @@
-"""What each service's users do, against answers as the programs give them: no step that fails leaves anything behind."""
+"""What each service's users do, against answers as the programs give them: no step that fails, and no end, leaves anything
+behind, and what an earlier check has left is removed.
+"""
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from tasks.commands import check
 from tasks.commands.steps import Step
 from tasks.model.catalogue import Service
-from tasks.model.visitor import Answer, Failed
+from tasks.model.visitor import Answer, Ended, Failed
 from tasks.run import services
 from tests.fake import fake
 
@@ -25,7 +28,13 @@ def rpc(request: Sent) -> Any:
     """Odoo's answers."""
     _, path, body = request
     params = body["params"]
-    results = {"create": 7, "read": [{"name": "SmarterOS check"}], "unlink": True, "search": [3]}
+    found = {"ir.model": [3], "res.partner": []}
+    results = {
+        "create": 7,
+        "read": [{"name": "SmarterOS check"}],
+        "unlink": True,
+        "search": found.get(params.get("model")),
+    }
     named = {
         "/web/session/authenticate": {"uid": 2},
         "/report/check_wkhtmltopdf": "ok",
@@ -42,6 +51,10 @@ SERVER = {"server": {"name": "io.example/a&b"}}
 ANSWERS: dict[str, dict[str, Any]] = {
     "n8n": {
         r"POST /rest/login": {},
+        r"GET /rest/workflows\?filter=%7B%22name%22%3A%20%22SmarterOS%20check%22%7D": {
+            "count": 0,
+            "data": [],
+        },
         r"POST /rest/workflows": {"data": {"id": "W", "versionId": "V"}},
         r"POST /rest/workflows/W/(activate|archive)|POST /rest/logout|DELETE /rest/workflows/W": {},
         r"GET /webhook/smarteros-\w+\?word=\w+": lambda sent: {"query": {"word": sent[1].partition("=")[2]}},
@@ -51,6 +64,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         r"POST /auth/sign_in": Answer(
             200, json.dumps({"data": {"id": 1, "account_id": 5, "pubsub_token": "p"}}).encode(), SESSION
         ),
+        r"GET /api/v1/accounts/5/(inboxes|contacts/search\?q=SmarterOS%20check)": {"payload": []},
         r"POST /api/v1/accounts/5/inboxes": {"id": 8},
         r"POST /api/v1/accounts/5/contacts": {
             "payload": {"contact": {"id": 9}, "contact_inbox": {"source_id": "s"}}
@@ -61,6 +75,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     "botpress": {
         r"POST /api/v1/auth/login/basic/default": {"payload": {"jwt": "j"}},
+        r"GET /api/v2/admin/workspace/bots": {"payload": {"bots": []}},
         r"POST /api/v2/admin/workspace/bots.*|POST .*/train/en": {},
         r"GET /studio/.*": Answer(200, b"<!DOCTYPE html><html>"),
         r"GET /api/v1/studio/.*/nlu/intents": [],
@@ -70,6 +85,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     "metabase": {
         r"POST /api/session": {"id": "s"},
+        r"GET /api/database": {"data": [], "total": 0},
         r"POST /api/database": {"id": 4},
         r"POST /api/dataset": {"status": "completed", "data": {"rows": [[42]]}},
         r"DELETE /.*": {},
@@ -104,20 +120,30 @@ REMOVED = {
 
 
 class Program:
-    """A service that answers as it should, but for the one request at which it fails."""
+    """A service that answers as it should, but for the one request at which it fails. ended: the check, before that request."""
 
     login = "ops@smarterbot.cl"
     services = tuple(SERVICES)
 
-    def __init__(self, service: Service, changes: Mapping[str, Any] | None = None, broken: int = -1) -> None:
+    def __init__(
+        self,
+        service: Service,
+        changes: Mapping[str, Any] | None = None,
+        broken: int = -1,
+        ended: float = float("inf"),
+    ) -> None:
+        self.ended, self.removing = ended, 0
         self.domains = ("a.example.org", "b.example.org")
         self.answers = {**(changes or {}), **ANSWERS[service.name], **(changes or {})}
         self.broken, self.done = broken, list[str]()
-        self.asked = 0
+        self.asked = self.working = 0
 
     def ask(self, method: str, path: str, json_: Any = None, **_: Any) -> Answer:
         """The first answer whose pattern is the request's."""
         self.asked += 1
+        self.working += not self.removing
+        if self.working > self.ended and not self.removing:
+            raise Ended("by SIGTERM")
         if self.asked - 1 == self.broken:
             raise Failed(f"{method} {path}: HTTP 502")
         self.done.append(words(method, path, json_))
@@ -148,6 +174,10 @@ class Program:
         if not done():
             raise Failed(what)
 
+    def leaving(self) -> ExitStack:
+        """As the real one."""
+        return Leaving(self)
+
     @contextmanager
     def token(self) -> Iterator[str]:
         """Noted, as is its end."""
@@ -165,6 +195,24 @@ class Program:
     def send(self, message: Any) -> None:
         """Noted."""
         self.done.append(message["command"])
+
+
+class Leaving(ExitStack):
+    """Notes on its program when it begins to remove."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self.program = program
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> bool | None:
+        """The end of what can be ended."""
+        self.program.removing += 1
+        try:
+            return super().__exit__(kind, error, where)
+        finally:
+            self.program.removing -= 1
 
 
 def words(method: str, path: str, body: Any) -> str:
@@ -195,9 +243,9 @@ def taken(program: Program, service: Service) -> list[Step]:
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_service_that_works_passes_and_keeps_nothing(name: str) -> None:
     program = Program(SERVICES[name])
-    steps = taken(program, SERVICES[name])
-    assert [step.why for step in steps if step.why] == []
-    assert len(steps) > 1
+    found = taken(program, SERVICES[name])
+    assert [step.why for step in found if step.why] == []
+    assert len(found) > 1
     assert left(name, program.done) == []
 
 
@@ -209,10 +257,91 @@ def test_whatever_request_fails_the_step_says_so_and_what_was_made_before_is_rem
     removals = [*REMOVED.get(name, {}).values()]
     for number, request in enumerate(one for one in whole.done if "token" not in one and one != "subscribe"):
         program = Program(service, broken=number)
-        steps = taken(program, service)
-        assert steps[-1].why.endswith("HTTP 502"), (request, steps)
+        found = taken(program, service)
+        assert found[-1].why.endswith("HTTP 502"), (request, found)
         if not any(re.fullmatch(removal, request) for removal in removals):
             assert left(name, program.done) == [], request
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_whenever_the_check_is_ended_what_was_made_before_is_removed(name: str) -> None:
+    service = SERVICES[name]
+    whole = Program(service)
+    taken(whole, service)
+    for number in range(whole.working):
+        program = Program(service, ended=number)
+        *_, last = taken(program, service)
+        assert left(name, program.done) == [], number
+        assert (last.skipped, last.why) == ("ended", ""), number
+
+
+def test_what_could_not_be_removed_at_an_end_is_said() -> None:
+    visitor = Program(SERVICES["metabase"], ended=3)
+    visitor.broken = 4  # the first removal, after the request that was not sent
+    *_, last = taken(visitor, SERVICES["metabase"])
+    assert (last.skipped, last.why) == ("ended", "ended; then DELETE /api/database/4: HTTP 502")
+
+
+NAME, SIMILAR = "SmarterOS check", "SmarterOS check of ours"
+NAMED = [{"id": 1, "name": SIMILAR}, {"id": 2, "name": NAME}]
+BOTS = [{"id": name, "name": name} for name in ("smarteros-check-0a1b2c3d", "smarteros-check-in", "sales")]
+WORKFLOWS = [
+    {"id": "A", "name": NAME, "isArchived": False},
+    {"id": "B", "name": SIMILAR, "isArchived": False},
+    {"id": "C", "name": NAME, "isArchived": True},
+]
+
+
+# What makes the first thing, what is there already, and the requests that remove of it what is ours.
+EARLIER: dict[str, tuple[str, dict[str, Any], list[str]]] = {
+    "n8n": (
+        "POST /rest/workflows",
+        {r"GET /rest/workflows.*": {"count": 3, "data": WORKFLOWS}, r"(POST|DELETE) /rest/workflows/[AC].*": {}},
+        ["POST /rest/workflows/A/archive", "DELETE /rest/workflows/A",
+         "POST /rest/workflows/C/archive", "DELETE /rest/workflows/C"],
+    ),
+    "chatwoot": (
+        "POST /api/v1/accounts/5/inboxes",
+        {r"GET /api/v1/accounts/5/(inboxes|contacts/search.*)": {"payload": NAMED}},
+        ["DELETE /api/v1/accounts/5/inboxes/2", "DELETE /api/v1/accounts/5/contacts/2"],
+    ),
+    "botpress": (
+        "POST /api/v2/admin/workspace/bots",
+        {r"GET /api/v2/admin/workspace/bots": {"payload": {"bots": BOTS}}},
+        ["POST /api/v2/admin/workspace/bots/smarteros-check-0a1b2c3d/delete"],
+    ),
+    "metabase": (
+        "POST /api/database",
+        {r"GET /api/database": {"data": NAMED, "total": 2}},
+        ["DELETE /api/database/2"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EARLIER)
+def test_what_an_earlier_check_has_left_is_removed_before_anything_is_made(name: str) -> None:
+    made, answers, removals = EARLIER[name]
+    program = Program(SERVICES[name], answers)
+    assert [step.why for step in taken(program, SERVICES[name]) if step.why] == []
+    before = program.done[: program.done.index(made)]
+    others = [one for one in before if re.match(r"DELETE|.*/(archive|delete)$", one)]
+    assert others == removals
+    assert left(name, [one for one in program.done if one not in removals]) == []
+
+
+def test_odoo_removes_the_partners_that_an_earlier_check_has_left() -> None:
+    def answered(sent: Sent) -> Any:
+        params = sent[2]["params"]
+        asked.append((params.get("model"), params.get("method"), params.get("args")))
+        return {"result": [5, 6]} if asked[-1][:2] == ("res.partner", "search") else rpc(sent)
+
+    asked: list[tuple[Any, Any, Any]] = []
+    taken(Program(SERVICES["odoo"], {r"POST /.*": answered}), SERVICES["odoo"])
+    assert asked[1:4] == [
+        ("res.partner", "search", ([["name", "=", NAME]],)),
+        ("res.partner", "unlink", ([5, 6],)),
+        ("res.partner", "create", ({"name": NAME},)),
+    ]
 
 
 WRONG = {

@@ -1,7 +1,10 @@
 """Check: what users do works on a deployed host and leaves nothing behind; each service, broken, fails its step with why."""
 
 import json
+import os
 import re
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +15,8 @@ import pytest
 
 from tests.e2e.deployment import Deployment, Run
 from tests.e2e.vault_access import opened
+from tests.lab.smarteros import ROOT
+from tests.signals import heard
 
 # What the steps make, and what they open.
 KEPT = {
@@ -169,7 +174,7 @@ def test_containers_that_have_ended_are_said(deployed: Deployment) -> None:
     deployed.converge()
 
 
-NATIVE = "nsenter -t $(docker inspect -f '{{.State.Pid}}' botpress) -m mount -o remount,%s /tmp"
+NATIVE = "nsenter -t $(docker inspect -f '{{.State.Pid}}' botpress) -m mount -o remount,%s,nosuid,nodev /tmp"
 UDP = (
     "nft add table inet broken && nft add chain inet broken quic '{ type filter hook prerouting priority -400; }' "
     "&& nft add rule inet broken quic udp dport 443 drop"
@@ -200,7 +205,8 @@ ANSWERS: dict[str, Answered] = {
         "metabase": ("kpi", "/api/dataset", 500, "", "run a query", "POST /api/dataset: HTTP 500"),
         "mcp-registry": ("mcp", "/", 200, "<h2>another</h2>", "compare page and API at mcp.smarterbot.cl",
                          r"the page lists 1 servers, the API \d+, or others"),
-        "n8n": ("n8n", "/webhook/*", 404, "", "call its webhook by its public URL", "GET /webhook/.*: HTTP 404"),
+        "n8n": ("n8n", "/webhook/*", 404, "", "call its webhook by its public URL",
+                "the webhook is not there: not within 15 s"),
     },
     "another answer": {
         "botpress": ("bot", "/api/v1/bots/*/mod/nlu/health", 200, '{"validLanguages": []}', "find a language server",
@@ -208,8 +214,8 @@ ANSWERS: dict[str, Answered] = {
         "odoo": ("erp", "/report/pdf/*", 200, "<p>no</p>", "print a PDF", "the report is no PDF: <p>no</p>"),
         "metabase": ("kpi", "/api/dataset", 202, '{"status": "failed", "error": "no such table"}', "run a query",
                      "the query failed: no such table"),
-        "mcp-registry": ("mcp", "/", 200, "<p>empty</p>", "compare page and API at mcp.smarterbot.cl",
-                         r"the page lists 0 servers, the API \d+, or others"),
+        "mcp-registry": ("mcp", "/v0/servers", 200, '{"servers": [], "metadata": {"count": 1}}',
+                         "compare page and API at mcp.smarterbot.cl", "the page lists 0 servers, the API 0, or others"),
     },
     "a wrong answer": {
         "botpress": ("bot", "/api/v1/bots/*/converse/*", 200, '{"responses": []}', "get an answer to a message",
@@ -230,7 +236,10 @@ def caddy_with(deployment: Deployment, change: Callable[[dict[str, Any]], None])
     try:
         yield
     finally:
-        deployment.sh("docker exec caddy-proxy caddy reload --config /etc/caddy/Caddyfile 2>&1")
+        # Over standard input: what the container has of an earlier generation may be gone.
+        deployment.sh(
+            "docker exec -i caddy-proxy caddy reload --config - --adapter caddyfile 2>&1 </opt/smarteros/current/caddy/Caddyfile"
+        )
 
 
 def servers(config: dict[str, Any]) -> list[dict[str, Any]]:
@@ -258,6 +267,121 @@ def test_a_step_whose_answer_is_another_says_so(deployed: Deployment, name: str)
         assert re.match(why, found[service][1]), found[service]
 
 
+ACTIVE = "SELECT 1 FROM workflow_entity WHERE active"
+
+
+def started(argv: list[str], names: dict[str, str]) -> subprocess.Popen[str]:
+    environment = {**os.environ, **names}
+    with heard():
+        return subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@contextmanager
+def waiting(deployment: Deployment, *services: str) -> Iterator[subprocess.Popen[str]]:
+    """A check whose workflow of n8n's is active, and whose webhook is not there for the 15 seconds that it waits for it."""
+
+    def change(config: dict[str, Any]) -> None:
+        [server] = [one for one in servers(config) if ":443" in one["listen"]]
+        match = {"host": ["n8n.smarterbot.cl"], "path": ["/webhook/*"]}
+        none = {"handler": "static_response", "status_code": 404}
+        server["routes"].insert(0, {"match": [match], "handle": [none], "terminal": True})
+
+    assert sql(deployment, "n8n", ACTIVE) == ""
+    argv = deployment.argv("-y", deploy="tasks.commands.check.run")
+    names = {"SMARTEROS_LAB": deployment.lab.name, "SMARTEROS_CHECK": " ".join(services)}
+    with caddy_with(deployment, change), started(argv, names) as begun:
+        deadline = time.monotonic() + 60
+        while sql(deployment, "n8n", ACTIVE) != "1":
+            assert time.monotonic() < deadline
+            assert begun.poll() is None
+        yield begun
+        begun.kill()
+
+
+@pytest.mark.parametrize(
+    ("number", "services"), [(signal.SIGTERM, ()), (signal.SIGHUP, ("n8n",)), (signal.SIGINT, ("n8n",))]
+)
+def test_a_check_that_is_ended_leaves_nothing(
+    deployed: Deployment, number: signal.Signals, services: tuple[str, ...]
+) -> None:
+    before = counts(deployed)
+    with waiting(deployed, *services) as begun:
+        began = time.monotonic()
+        begun.send_signal(number)
+        output, _ = begun.communicate(timeout=60)
+    assert time.monotonic() - began < 40
+    run = Run(begun.returncode, output)
+    assert run.code == 1, output
+    assert f"the check was ended by {number.name}, and has left nothing" in run.lines, output
+    assert ["n8n", "call its webhook by its public URL", "ended"] in [
+        [row[0], row[2], row[4]] for row in rows(run)
+    ]
+    assert counts(deployed) == before
+
+
+# What a check makes, put there by hand with this name, and what has a similar one.
+LEFT = {
+    "odoo": ["INSERT INTO res_partner (name, active) VALUES ('%s', true)"],
+    "chatwoot": [
+        "INSERT INTO inboxes (account_id, name) SELECT min(id), '%s' FROM accounts",
+        "INSERT INTO contacts (account_id, name) SELECT min(id), '%s' FROM accounts",
+    ],
+    "metabase": ["INSERT INTO metabase_database (name, engine, details) VALUES ('%s', 'postgres', '{}')"],
+    "botpress": ["""INSERT INTO srv_ghost_files VALUES ('data/bots/%s/bot.config.json', '{"id": "%s", "name": "%s"}')"""],
+    "n8n": [
+        """INSERT INTO workflow_entity (id, name, active, nodes, connections, "versionId")
+        VALUES ('byhand', '%s', false, '[]', '{}', '6f1f3e5a-8a57-4c0e-9b4e-2a6f0f6b7c1d')"""
+    ],
+}  # fmt: skip
+SIMILAR = dict.fromkeys(LEFT, "SmarterOS check of ours") | {"botpress": "smarteros-check-in"}
+OURS = {name: "SmarterOS check" for name in LEFT if name != "n8n"} | {"botpress": "smarteros-check-0a1b2c3d"}
+
+
+def put(deployment: Deployment, names: dict[str, str]) -> None:
+    for service, name in names.items():
+        for statement in LEFT[service]:
+            sql(deployment, service, statement.replace("%s", name))
+
+
+def test_what_a_killed_check_has_left_is_removed_by_the_next_and_nothing_else(deployed: Deployment) -> None:
+    put(deployed, SIMILAR)
+    before = counts(deployed)
+    with waiting(deployed, "n8n") as begun:
+        begun.kill()
+        begun.wait()
+    put(deployed, OURS)
+    left = counts(deployed)
+    assert {table for table in left if left[table] != before[table]} == {
+        "workflow_entity", "webhook_entity", "res_partner", "inboxes", "contacts", "srv_ghost_files", "metabase_database",
+    }  # fmt: skip
+    run = check(deployed)
+    assert run.code == 0, run.output
+    assert counts(deployed) == before
+    for service, name in SIMILAR.items():
+        for statement in LEFT[service]:
+            table = statement.split()[2]
+            column = "file_path" if service == "botpress" else "name"
+            gone = f"DELETE FROM {table} WHERE {column} LIKE '%{name}%' RETURNING 1"
+            assert sql(deployed, service, gone) == "1", table
+
+
+def test_two_checks_of_a_host_take_turns(deployed: Deployment) -> None:
+    with waiting(deployed, "n8n") as first:
+        second = check(deployed, "n8n")
+        output, _ = first.communicate(timeout=60)
+    assert "waits for another check of this host to end" in second.lines
+    for run in (Run(first.returncode, output), second):
+        assert failures(run)["n8n"][1] == "the webhook is not there: not within 15 s", run.output
+    assert sql(deployed, "n8n", "SELECT count(*) FROM workflow_entity") == "0"
+
+
 def no_redirect(config: dict[str, Any]) -> None:
     for server in servers(config):
         server.setdefault("automatic_https", {})["disable_redirects"] = True
@@ -279,10 +403,14 @@ def no_encode(config: dict[str, Any]) -> None:
         return {key: without(one) for key, one in value.items()} if isinstance(value, dict) else value
 
     config["apps"]["http"] = without(config["apps"]["http"])
+    # Some services would compress by themselves.
+    unasked = {"handler": "headers", "request": {"delete": ["Accept-Encoding"]}}
+    for server in servers(config):
+        server["routes"].insert(0, {"handle": [unasked]})
 
 
 CADDYS = {
-    "be led from http to https": (no_redirect, "GET http://|http://"),
+    "be led from http to https": (no_redirect, r"GET /a: no answer \("),
     "use HTTP/2": (no_http2, r"https://\S+/ is served over HTTP/1.1"),
     "get a page compressed": (no_encode, "no page comes with gzip"),
 }

@@ -24,6 +24,7 @@ SIZES = {
     "dokploy": (1536, 1.0),
     "mcp-registry-web": (128, 0.25),
     "n8n": (1024, 1.0),
+    "n8n-files": (64, 0.5),
     "odoo": (2048, 2.0),
     "odoo-init": (768, 1.0),
     "postgres": (1024, 2.0),
@@ -43,6 +44,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         "host_paths": ["/etc/dokploy rw", "/opt/smarteros ro", f"{SOCKET} rw", "/vault/secrets ro"],
     },
     "chatwoot-prepare": JOB,
+    "n8n-files": {**JOB, "cap_add": ["CAP_CHOWN", "CAP_DAC_READ_SEARCH"]},
     "odoo-init": JOB,
 }
 

@@ -20,7 +20,7 @@ DOKPLOY, VALIDATOR = "Services | Dokploy Panel", "Services | Vault Auth API"
 CADDY, CADDYFILE = "Proxy | Caddy", "Proxy | the Caddyfile is loaded"
 TIMER = "First logins | a timer removes them after 24 hours"
 
-JOBS = ("chatwoot-prepare", "odoo-init")
+JOBS = ("chatwoot-prepare", "n8n-files", "odoo-init")
 # Every container, by the operation that starts it, in the order of the run.
 STARTED = {
     VAULT: ("vault",),
@@ -28,7 +28,7 @@ STARTED = {
     REDIS: ("redis",),
     CHATWOOT: ("chatwoot", "chatwoot-sidekiq", "chatwoot-prepare"),
     BOTPRESS: ("botpress",),
-    N8N: ("n8n",),
+    N8N: ("n8n", "n8n-files"),
     ODOO: ("odoo", "odoo-init"),
     METABASE: ("smarteros-metabase",),
     MCP: ("mcp-registry-web",),
@@ -103,6 +103,7 @@ def test_a_database_networks_and_another_caddyfile_are_put_right(deployed: Deplo
 FORGOTTEN = """
 docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres <<'SQL'
 ALTER DATABASE chatwoot RESET smarteros.chatwoot_prepare;
+ALTER DATABASE n8n RESET smarteros.n8n_files;
 ALTER DATABASE odoo RESET smarteros.odoo_init;
 SQL
 """
@@ -116,7 +117,7 @@ def test_jobs_that_have_ended_may_be_cleared_away_and_run_again_once_nobody_know
     deployed.sh("docker container prune --force")
     deployed.unchanged()
     assert set(ids(deployed)) == CONTAINERS - set(JOBS)
-    repaired(deployed, FORGOTTEN, [CHATWOOT, ODOO], renewed=JOBS)
+    repaired(deployed, FORGOTTEN, [CHATWOOT, N8N, ODOO], renewed=JOBS)
     assert deployed.sh(state) == before
 
 

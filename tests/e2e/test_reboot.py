@@ -36,16 +36,22 @@ def wait_for(what: Callable[[], object], good: object, seconds: float) -> float:
     return time.monotonic() - started
 
 
+def succeeded(container: dict[str, Any]) -> bool:
+    """Whether it is a job that has: what nothing starts again, and what ended by itself with 0."""
+    ends = container["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
+    return ends and (container["State"]["Status"], container["State"]["ExitCode"]) == ("exited", 0)
+
+
 def not_well(deployment: Deployment) -> dict[str, str]:
     """Containers that are neither healthy nor a job that has succeeded, and a Vault that is sealed."""
     try:
-        states = {name: item["State"] for name, item in containers(deployment).items()}
+        there = containers(deployment)
     except (ValueError, RuntimeError) as error:
         return {"docker": str(error)}
     wrong = {
-        name: f"{state['Status']} {state.get('Health', {}).get('Status')}"
-        for name, state in states.items()
-        if not name.endswith(("-prepare", "-init")) and state.get("Health", {}).get("Status") != "healthy"
+        name: f"{item['State']['Status']} {item['State'].get('Health', {}).get('Status')}"
+        for name, item in there.items()
+        if not succeeded(item) and item["State"].get("Health", {}).get("Status") != "healthy"
     }
     return wrong or ({} if sealed(deployment) == '"sealed":false' else {"vault": "sealed"})
 

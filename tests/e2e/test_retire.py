@@ -31,10 +31,13 @@ def test_a_service_goes_with_its_route_keeps_its_data_and_comes_back_with_them(d
     deployed.sh(f"{PSQL} 'CREATE TABLE kept (word text)'; docker exec n8n touch /home/node/.n8n/kept")
     assert deployed.sh(LEFT).split() != []
 
+    names = deployed.sh(
+        "docker ps -a --filter label=smarteros.service=n8n --format '{{.Names}}' | sort"
+    ).split()
     run = deployed.converge(services=LESS)
     assert run.changes[-1] == RETIRE
     said = (
-        "n8n: not listed, removed: containers n8n; kept: volumes n8n_data; databases of n8n; "
+        f"n8n: not listed, removed: containers {', '.join(names)}; kept: volumes n8n_data, n8n_files; databases of n8n; "
         "secrets in Vault (secret/n8n) with its policy and AppRole; its images; list it again to have it back"
     )
     assert said in run.lines, run.output

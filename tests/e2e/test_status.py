@@ -27,7 +27,7 @@ SERVICES = (
     "vault", "postgres", "redis", "chatwoot", "chatwoot-sidekiq", "botpress", "n8n", "odoo", "smarteros-metabase",
     "mcp-registry-web", "dokploy", "vault-auth-validator", "caddy-proxy",
 )  # fmt: skip
-JOBS = ("chatwoot-prepare", "odoo-init")
+JOBS = ("chatwoot-prepare", "n8n-files", "odoo-init")
 WELL = {**dict.fromkeys(SERVICES, ("healthy", "-")), **dict.fromkeys(JOBS, ("done", "-"))}
 
 

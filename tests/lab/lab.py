@@ -141,7 +141,7 @@ class Lab:
 
     def acme_root(self) -> Path:
         """The root that signs the certificates of the ACME server, as a PEM file; a new one after each restart."""
-        self.state.acme_root.write_bytes(acme.root(self._pebble, self.authority))
+        self.state.keep_acme_root(acme.root(self._pebble, self.authority))
         return self.state.acme_root
 
     def acme_orders(self) -> int:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 FOLDER = Path(__file__).parents[2] / ".lab"
 RESERVED = ("authority", "cache", "image")  # a folder, and labels of what labs share
@@ -83,6 +84,12 @@ class State:
     def acme_root(self) -> Path:
         """What signs the certificates that hosts obtain."""
         return self.folder / "acme-root.pem"
+
+    def keep_acme_root(self, certificate: bytes) -> None:
+        """Replace it in one step: threads of one test ask for it at the same time, and read it at once."""
+        with NamedTemporaryFile(dir=self.folder, prefix="acme-root.", delete=False) as draft:
+            draft.write(certificate)
+        Path(draft.name).replace(self.acme_root)
 
     @property
     def public_key(self) -> str:

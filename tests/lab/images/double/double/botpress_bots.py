@@ -37,6 +37,7 @@ class Bots:
         """All of them."""
         bots, bot = "/api/v2/admin/workspace/bots", f"/api/v1/bots/{BOT}"
         return {
+            f"GET {bots}": self.bots,
             f"POST {bots}": self.make,
             f"POST {bots}/{BOT}/delete": self.remove,
             f"GET /api/v1/studio/{BOT}/nlu/intents": self.intents,
@@ -45,6 +46,15 @@ class Bots:
             f"GET {bot}/mod/nlu/training/en": self.training,
             f"POST {bot}/converse/[^/]+": self.converse,
         }
+
+    def bots(self, request: Request) -> Response:
+        """Those of the workspace, each as its configuration describes it."""
+        self._admin(request)
+        rows = self.database.query(
+            "SELECT content FROM srv_ghost_files WHERE file_path LIKE %s ORDER BY file_path", (_config("%"),)
+        )
+        payload = {"bots": [json.loads(row["content"]) for row in rows], "workspace": {"name": "Default"}}
+        return as_json({"status": "success", "message": "Retrieved bots", "payload": payload})
 
     def make(self, request: Request) -> Response:
         """A bot of a template of the module builtin."""
@@ -69,7 +79,7 @@ class Bots:
                     "message": f'Bot "{name}" already exists and is already linked in workspace',
                 },
             )
-        config = json.dumps({"id": name, "defaultLanguage": "en", "languages": ["en"]})
+        config = json.dumps({"id": name, "name": name, "defaultLanguage": "en", "languages": ["en"]})
         self.database.query("INSERT INTO srv_ghost_files VALUES (%s, %s)", (_config(name), config))
         return as_json({"status": "success", "message": "Added new bot", "payload": {"botId": name}})
 

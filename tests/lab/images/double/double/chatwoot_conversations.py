@@ -21,6 +21,7 @@ from double.web import Failure, Handler, Request, Response, as_json
 PREFIX = "chatwoot_production:"
 QUEUE = "queue:critical"
 JOB = "ActionCableBroadcastJob"
+CONTACTS = 15  # on a page
 BASE = r"/api/v1/accounts/(\d+)"
 
 
@@ -34,13 +35,34 @@ class Conversations:
     def routes(self) -> dict[str, Handler]:
         """All of them."""
         return {
+            f"GET {BASE}/inboxes": self.inboxes,
             f"POST {BASE}/inboxes": self.make_inbox,
             f"DELETE {BASE}/inboxes/(\\d+)": self._remover("inboxes", {"message": "Your inbox deletion request will be processed in some time."}),
+            f"GET {BASE}/contacts/search": self.search,
             f"POST {BASE}/contacts": self.make_contact,
             f"DELETE {BASE}/contacts/(\\d+)": self._remover("contacts", None),
             f"POST {BASE}/conversations": self.begin,
             f"POST {BASE}/conversations/(\\d+)/messages": self.write,
         }  # fmt: skip
+
+    def inboxes(self, request: Request) -> Response:
+        """All of the account, by name."""
+        rows = self.accounts.database.query(
+            "SELECT id, name FROM inboxes WHERE account_id = %s ORDER BY name", (self._account(request),)
+        )
+        return as_json({"payload": [{**row, "channel_type": "Channel::Api"} for row in rows]})
+
+    def search(self, request: Request) -> Response:
+        """Contacts whose names contain it, in whatever case; a page of them."""
+        account, wanted = self._account(request), request.query.get("q", "").strip()
+        if not wanted:
+            raise Failure(422, {"error": "Specify search string with parameter q"})
+        page = int(request.query.get("page") or 1)
+        rows = self.accounts.database.query(
+            "SELECT id, name FROM contacts WHERE account_id = %s AND name ILIKE %s ORDER BY id LIMIT %s OFFSET %s",
+            (account, f"%{wanted}%", CONTACTS, CONTACTS * (page - 1)),
+        )
+        return as_json({"meta": {"count": len(rows), "current_page": page}, "payload": rows})
 
     def make_inbox(self, request: Request) -> Response:
         """An inbox of an API channel."""
