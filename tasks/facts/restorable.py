@@ -149,7 +149,7 @@ class ArchivedDatabasesFact(FactBase[tuple[str, ...]]):
         try:
             [backup] = json.loads("".join(output))[0]["backup"]
             return tuple(str(item["name"]) for item in backup["database-ref"])
-        except (ValueError, KeyError, IndexError, TypeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
             raise FactProcessError(f"cannot read which databases are backed up: {error}") from None
 
 
@@ -167,7 +167,7 @@ class GenerationFact(FactBase[str]):
 
     def process(self, output: list[str]) -> str:
         """As it is."""
-        return output[0]
+        return output[0] if output else ""
 
 
 class ReportFact(FactBase[tuple[str, ...]]):
