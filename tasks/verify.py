@@ -140,7 +140,7 @@ def _ask(target: Host, route: Route, domain: str, context: ssl.SSLContext) -> An
     try:
         with context.wrap_socket(tunnel.connect(target, 443), server_hostname=domain) as tls:
             issuer = _issuer(tls)
-            connection = http.client.HTTPSConnection(domain)
+            connection = http.client.HTTPConnection(domain)  # an HTTPS one would load all authorities again
             connection.sock = tls
             connection.request("GET", path, headers={"Connection": "close"})
             status = connection.getresponse().status

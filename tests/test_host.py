@@ -381,6 +381,7 @@ def test_services_learn_of_their_files(folder: Folder) -> None:
         "systemctl enable --quiet --now chrony.service",
         "systemctl enable --quiet --now cron.service",
         "systemctl enable --quiet --now fail2ban.service",
+        "systemctl enable --quiet --now apt-listchanges.timer",
         "systemctl reload fail2ban.service",
         f"aide --config={folder.root}/etc/aide/smarteros.conf --init",
         "auditctl -l",

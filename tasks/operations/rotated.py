@@ -56,7 +56,8 @@ secrets_back() {{
     ! grep -qsxF {line} "$env" || return 0
     grep -qsxF {line} "$before" || return
     ( umask 077 && LC_ALL=C && export LC_ALL && grep -avE {elsewhere} "$before" >"$before.new" \\
-        && {{ grep -aE {elsewhere} "$env" >>"$before.new" || true; }} && mv -f "$before.new" "$env" && rm -f "$before" )
+        && {{ grep -aE {elsewhere} "$env" >>"$before.new" || true; }} \\
+        && sort -t = -k 1,1 -o "$before.new" "$before.new" && mv -f "$before.new" "$env" && rm -f "$before" )
 }}
 """.strip()
 

@@ -26,6 +26,7 @@ from tests.lab.lab import Lab
 
 HERE = Path(__file__).parent
 PYINFRA = Path(sys.executable).with_name("pyinfra")
+MOST_COMMANDS = 11
 
 
 def main() -> int:
@@ -45,9 +46,9 @@ def main() -> int:
     commands = bench.remote_commands()
     noop = paired(given.pairs, bench.deploy, bench.noop_floor)
     control = statistics.median(timed(control_side) for _ in range(5))
-    print(f"no-op: {commands} remote commands (at most 40)")
+    print(f"no-op: {commands} remote commands (at most {MOST_COMMANDS})")
     print(f"control side (import, parse, render): {control:.2f} s")
-    good = [commands <= 40, report("no-op", noop, 2.5)]
+    good = [commands <= MOST_COMMANDS, report("no-op", noop, 1.8)]
     if first:
         good.append(report("first deploy", first, 1.3))
     return 1 if given.check and not all(good) else 0

@@ -11,6 +11,7 @@ import pytest
 from tasks.model import envfile
 from tests.e2e.deployment import Deployment
 from tests.e2e.vault_access import PRIVATE, SERVICES, Vault, env_file_modes, opened
+from tests.e2e.visitors import visiting
 
 RENDERED = "Secrets | /vault/secrets/<service>.env"
 FILLED = "Secrets | what is missing is generated into Vault"
@@ -179,4 +180,21 @@ def test_one_lost_key_is_made_anew_a_changed_one_is_applied_and_the_others_are_k
     assert logs_in(deployed, "n8n", new)
     assert logs_in(deployed, "postgres", chosen)
     assert "EXTRA" not in container_environment(deployed, "n8n")
+    deployed.unchanged()
+
+
+def test_a_key_that_its_program_does_not_take_has_a_way_back(deployed: Deployment, vault: Vault) -> None:
+    good, _ = vault.read("n8n")
+    before = deployed.sh("sha256sum /vault/secrets/*.env")
+    vault.write("n8n", good | {"N8N_ENCRYPTION_KEY": "another" * 7})
+    with visiting(deployed, "https://n8n.smarterbot.cl/healthz") as visits:
+        run = deployed.run()
+    vault.write("n8n", good)
+    assert (run.code, set(run.failed["lab-1"]), run.changed["lab-1"]) == (1, {N8N}, [RENDERED]), run.output
+    assert any("Mismatching encryption keys" in line for line in run.lines), run.output
+    assert any(line.startswith("n8n on lab-1 runs as before again") for line in run.lines), run.output
+    assert deployed.sh("sha256sum /vault/secrets/*.env") == before
+    assert (env_file_modes(deployed), deployed.sh("find /vault/secrets -name '.before*'")) == (PRIVATE, "")
+    assert container_environment(deployed, "n8n")["N8N_ENCRYPTION_KEY"] == good["N8N_ENCRYPTION_KEY"]
+    assert set(visits.answers) == {"200"}, visits
     deployed.unchanged()
