@@ -10,6 +10,7 @@ import pytest
 
 # What asserts beside the test files.
 pytest.register_assert_rewrite(
+    "tests.e2e.backed",
     "tests.e2e.canary",
     "tests.e2e.clients",
     "tests.e2e.deployment",
@@ -18,6 +19,8 @@ pytest.register_assert_rewrite(
     "tests.hosts.conditions",
 )
 
+from tests.e2e import backed as backups  # noqa: E402
+from tests.e2e.backed import Backed  # noqa: E402
 from tests.e2e.deployment import Deployment  # noqa: E402  only now are its assertions rewritten
 from tests.lab import smarteros  # noqa: E402
 from tests.lab.lab import Lab  # noqa: E402
@@ -82,6 +85,15 @@ def bare(lab: Lab) -> Iterator[Deployment]:
     yield Deployment(lab, lab.add_host("bare"))
     lab.remove_host("bare")
     shutil.rmtree(lab.state.folder / "state" / "bare", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def backed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backed]:
+    """A host ``backed`` with backups, deployed. A test that changes it leaves it converged and without a failed unit."""
+    host = Deployment(lab, lab.add_host("backed"))
+    yield backups.deployed(host, tmp_path_factory.mktemp("kit") / "kit.json")
+    lab.remove_host("backed")
+    shutil.rmtree(lab.state.folder / "state" / "backed", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,46 +3,17 @@
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-import pytest
-
+from tests.e2e.backed import Backed, bucket_away
 from tests.e2e.deployment import Deployment
-from tests.e2e.test_bucket import BUCKET, Backed
-from tests.lab import network
 
 NOW, LIST, STATUS = (f"tasks.commands.{name}.run" for name in ("backup", "backups", "status"))
-SERVICES = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
 NOTES = "/var/lib/smarteros/backup"
 # Begun at a moment of its own choosing: what is asked of the bucket is asked by the same one-offs.
 RESTIC = (
     "docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml run --rm --no-TTY --no-deps --name asked "
     "backup-list"
 )
-
-
-@pytest.fixture
-def backed(bare: Deployment, tmp_path: Path) -> Backed:
-    """A bare host with backups, deployed."""
-    found = Backed(bare, bare.lab.bucket(), tmp_path / "kit.json", services=SERVICES)
-    for deploy in (BUCKET, "deploy.py"):
-        run = found.run(deploy)
-        assert run.code == 0, run.output[-6000:]
-    return found
-
-
-@contextmanager
-def bucket_away(deployment: Deployment) -> Iterator[None]:
-    """The server is gone, as where a provider has an outage."""
-    container = network.find(deployment.lab.client, deployment.lab.state.key, "s3")
-    assert container is not None
-    container.pause()
-    try:
-        yield
-    finally:
-        container.unpause()
 
 
 def until(what: str, seconds: float, check: object) -> float:

@@ -3,19 +3,17 @@
 import re
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from tasks.rendering import restore_files
+from tests.e2e.backed import Backed
 from tests.e2e.deployment import Deployment, Run
 from tests.e2e.test_backup import until
-from tests.e2e.test_bucket import BUCKET, Backed
 
 NOW, RESTORE, UNDO, DRILL, STATUS = (
     f"tasks.commands.{name}.run" for name in ("backup", "restore", "restore_undo", "drill", "status")
 )
-SERVICES = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
 # Who asks the service itself waits; others, and who writes to the same server, notice nothing.
 MEANWHILE = """
 cd /tmp; rm -f over ended visits
@@ -37,16 +35,6 @@ docker volume ls --quiet | grep -E 'restored|drill' || true
 docker network ls --format '{{.Name}}' | grep -E 'restore|drill' || true
 docker exec postgres psql -qAtX -U postgres -d postgres -c "SELECT datname FROM pg_database WHERE datname LIKE '%\\_new'"
 """
-
-
-@pytest.fixture
-def backed(bare: Deployment, tmp_path: Path) -> Backed:
-    """A bare host with backups, deployed, and all of it in the bucket."""
-    found = Backed(bare, bare.lab.bucket(), tmp_path / "kit.json", services=SERVICES)
-    for deploy in (BUCKET, "deploy.py"):
-        run = found.run(deploy)
-        assert run.code == 0, run.output[-6000:]
-    return found
 
 
 def sql(host: Deployment, statement: str, database: str = "n8n") -> str:

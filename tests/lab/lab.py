@@ -167,11 +167,11 @@ class Lab:
             raise LabError(f"lab {self.name} has no mail server")
         return mailbox.taken(container)
 
-    def bucket(self) -> dict[str, str]:
-        """Bring up an S3 server under its public name; what goes into the setting ``backup``."""
+    def bucket(self, host: str) -> dict[str, str]:
+        """Bring up an S3 server under its public name; what goes into the setting ``backup`` of this host."""
         services.bucket(self.client, self.state.key, self.description, self.authority, self.progress)
         root = self.authority.certificate.decode()
-        return {"endpoint": f"https://{s3.NAME}", "bucket": s3.BUCKET, "root": root}
+        return {"endpoint": f"https://{s3.NAME}", "bucket": f"{s3.BUCKET}-{host}", "root": root}
 
     @property
     def names(self) -> dict[str, str]:

@@ -1,0 +1,61 @@
+"""A host with backups, its bucket and the kit of its operator."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.clients import kit as kits
+from tests.e2e.deployment import Deployment, Run
+from tests.lab import network, s3
+
+BUCKET = "tasks.commands.bucket.run"
+SERVICES = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
+
+
+class Backed:
+    """Runs on a host whose settings name the bucket, with what the operator has in the environment."""
+
+    def __init__(
+        self,
+        host: Deployment,
+        setting: dict[str, str],
+        path: Path,
+        services: Sequence[str] = ("vault", "postgres"),
+    ) -> None:
+        self.host, self.path = host, path
+        self._settings: dict[str, Any] = {"services": list(services), "backup": setting}
+        operator = {"AWS_ACCESS_KEY_ID": s3.ADMIN[0], "AWS_SECRET_ACCESS_KEY": s3.ADMIN[1]}
+        self._environment = {**host.lab.names, **operator, "KIT": str(path)}
+
+    def run(self, deploy: str = "deploy.py", **settings: Any) -> Run:
+        """One of them, as loud as it gets."""
+        given = {**self._settings, **settings}
+        return self.host.run("-vvv", deploy=deploy, environment=self._environment, **given)
+
+    def kit(self) -> kits.Kit:
+        """The operator's file."""
+        found = kits.read(self.path)
+        assert found is not None
+        return found
+
+
+def deployed(host: Deployment, path: Path) -> Backed:
+    """The host, deployed with backups; what the operator keeps is at this path."""
+    found = Backed(host, host.lab.bucket(host.host.name), path, services=SERVICES)
+    for deploy in (BUCKET, "deploy.py"):
+        run = found.run(deploy)
+        assert run.code == 0, run.output[-6000:]
+    return found
+
+
+@contextmanager
+def bucket_away(deployment: Deployment) -> Iterator[None]:
+    """The server is gone, as where a provider has an outage."""
+    container = network.find(deployment.lab.client, deployment.lab.state.key, "s3")
+    assert container is not None
+    container.pause()
+    try:
+        yield
+    finally:
+        container.unpause()
