@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket kit-check backup backups restore restore-undo drill lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo drill lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -89,6 +89,10 @@ check: $(VENV)/ready ## what users do, done once for each service (or for SERVIC
 bucket: $(VENV)/ready ## KIT=~/smarteros-kit.json: sets up the bucket for backups, and makes the kit that opens them
 	@$(EXISTS)
 	@KIT="$(KIT)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.bucket.run
+
+bucket-rewind: $(VENV)/ready ## KIT=~/smarteros-kit.json TO="2026-11-26 19:59:49Z": the bucket as it was then, whatever was deleted or damaged since
+	@$(EXISTS)
+	@KIT="$(KIT)" TO="$(TO)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.bucket_rewind.run
 
 kit-check: $(VENV)/ready ## KIT=~/smarteros-kit.json: proves that the kit opens all that is in the bucket
 	@$(EXISTS)
