@@ -142,12 +142,12 @@ def _status(port: int) -> int:
 
 
 @contextmanager
-def reached() -> Iterator[None]:
-    """Lets this process find the server on loopback by its name."""
+def reached(address: str = "127.0.0.1") -> Iterator[None]:
+    """Lets this process find the server by its name, on loopback or where it is."""
     asked: Any = socket.getaddrinfo
 
     def answer(host: Any, *rest: Any, **options: Any) -> Any:
-        return asked("127.0.0.1" if host == NAME else host, *rest, **options)
+        return asked(address if host == NAME else host, *rest, **options)
 
     with mock.patch.object(socket, "getaddrinfo", answer):
         yield
