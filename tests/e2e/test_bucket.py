@@ -38,7 +38,7 @@ def test_a_bare_host_is_deployed_with_backups(fresh: Backed) -> None:
     assert "it was refused what would destroy backups" in made.output
     early = fresh.run(CHECK)
     assert early.code == 1
-    assert "has no recovery/bare/state yet: `make deploy` stores it" in early.output
+    assert "has no recovery/bare/state yet: `make deploy INVENTORY=inventories/lab.py` stores it" in early.output
     first = fresh.run()
     assert first.code == 0, first.output[-6000:]
     assert "nobody has proven yet that the kit opens these backups" in first.output
