@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo drill lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo recover drill lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -113,6 +113,9 @@ restore: $(VENV)/ready ## SERVICE=odoo TO="2026-11-26 19:59:49Z": one service as
 restore-undo: $(VENV)/ready ## SERVICE=odoo: what its last restore has replaced comes back
 	@$(EXISTS)
 	@SMARTEROS_RESTORE="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.restore_undo.run
+
+recover: $(VENV)/ready ## HOST=root@203.0.113.7 KIT=~/smarteros-kit.json: a bare VPS becomes the host that is in the bucket, with all it had
+	@HOST="$(HOST)" KIT="$(KIT)" FORCE="$(FORCE)" $(BIN)/python -m tasks.commands.recover
 
 drill: $(VENV)/ready ## everything, or SERVICE=odoo, is restored from the bucket beside what runs, and read as a whole
 	@$(EXISTS)

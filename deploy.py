@@ -15,6 +15,7 @@ from tasks import (
     networks,
     preflight,
     proxy,
+    recover,
     recovery,
     retire,
     secrets,
@@ -34,6 +35,7 @@ generation.run()
 vault.run()
 boot.run()
 secrets.run()
+recover.run()
 data.run()
 applications.run()
 dokploy.run()

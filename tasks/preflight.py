@@ -9,7 +9,7 @@ import gevent
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import firewall, ssh, verify
+from tasks import firewall, recover, ssh, verify
 from tasks import host as hardening
 from tasks.clients import recovery, vault_access, vault_session, vault_values
 from tasks.facts import (
@@ -92,6 +92,7 @@ def checked() -> Commands:
     reasons += takeover.refusals()
     reasons += adoption.refusals()
     reasons += ssh.refusals()
+    reasons += recover.refusals()
     reasons += kept.refusals(machine, {*survey.left_alone()})
     reasons += _networks(reasons)
     reasons += firewall.refusals(machine, stack())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyinfra.api import StringCommand
 
-from tasks import boot
+from tasks import boot, recover
 from tasks.clients import recovery, vault_kept, vault_session
 from tasks.clients import vault_answers as answers
 from tasks.clients.vault_kept import Kept, keep, kept
@@ -34,6 +34,7 @@ def run() -> None:
     """The phase. An external Vault has no container here, and its policies are its owner's."""
     for service in services():
         if service.phase == "vault":
+            recover.announced()
             containers.start(
                 service, digests(service), mounted(service), name=f"Vault | {service.title} runs and answers"
             )
@@ -54,6 +55,8 @@ def ready(service: Service) -> Commands:
         yield "true"  # planning on a host without Vault: it will be initialised
         return
     client = vault_session.client()
+    if recover.wanted():
+        yield from recover.vault()
     health = _health(client)
     if _nobody_has_its_keys(service, sealed=health == _SEALED):
         yield StringCommand(_start_anew(service))

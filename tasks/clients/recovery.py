@@ -158,7 +158,7 @@ def fetched(store: bucket.Bucket, private: bytes) -> dict[str, Any]:
         if place() not in store.keys(place()):
             raise Refused(f"backup: {store.place.bucket} has no {place()} yet: {target('deploy')} stores it")
         box = store.get(place())
-    return _decoded(kit.opened(private, box))
+    return decoded(kit.opened(private, box))
 
 
 def _encoded() -> bytes:
@@ -168,7 +168,8 @@ def _encoded() -> bytes:
         raise Refused(f"backup: the settings cannot be stored ({error})") from None
 
 
-def _decoded(text: bytes) -> dict[str, Any]:
+def decoded(text: bytes) -> dict[str, Any]:
+    """What `state` was. Raises Refused for that of another release."""
     found: dict[str, Any] = parsed(dict[str, Any], text.decode())
     if found.get("format") != 1:
         raise Refused("the sealed state is of another version of SmarterOS: use the one that stored it")

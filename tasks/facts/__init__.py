@@ -17,6 +17,7 @@ from tasks.facts.objects import Other, VolumeState
 from tasks.facts.outbound import Outbound
 from tasks.facts.postgres import DatabasesFact
 from tasks.facts.proxy import LoadedCaddyfileFact, ProxyTroubleFact
+from tasks.facts.recovering import RecoveringFact
 from tasks.facts.status import Room, Standing, Status, StatusFact
 from tasks.facts.takeover import Foreign, TakeoverFact, TakeoverState
 
@@ -41,6 +42,7 @@ __all__ = [
     "Other",
     "Outbound",
     "ProxyTroubleFact",
+    "RecoveringFact",
     "Room",
     "Standing",
     "Status",

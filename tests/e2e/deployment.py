@@ -74,7 +74,7 @@ class Deployment:
             timeout=timeout,
             check=False,
         )
-        return Run(done.returncode, done.stdout, *_outcomes(done.stdout))
+        return Run(done.returncode, done.stdout, *outcomes(done.stdout))
 
     def argv(
         self, *flags: str, inventory: str = "inventories/lab.py", deploy: str = "deploy.py", **settings: Any
@@ -122,7 +122,7 @@ def _literal(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _outcomes(output: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def outcomes(output: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     changed: dict[str, list[str]] = {}
     failed: dict[str, list[str]] = {}
     operation = ""

@@ -1,31 +1,42 @@
-"""Bucket: a bare host is deployed with backups, and what opens them is in a real bucket before anything hangs on it."""
+"""Bucket: what opens a host is in a real bucket before anything hangs on it, and brings the host back on another machine."""
 
 import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.backed import BUCKET, Backed
+from tasks.clients import kit as kits
+from tests.e2e.backed import BUCKET, SERVICES, Backed
 from tests.e2e.deployment import Deployment
-from tests.lab import s3
+from tests.e2e.recovering import Operator
+from tests.lab import s3, smarteros
+from tests.lab.lab import Lab
 
-CHECK = "tasks.commands.kit_check.run"
-RECOVERY = "Recovery | what this machine alone knows is sealed and in the bucket"
-# Both programs make theirs, unless a run has done so already.
-REPOSITORIES = """
-docker exec postgres pgbackrest --stanza=main stanza-create && docker exec postgres pgbackrest --stanza=main check || exit 1
-restic() { docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml run --rm -T backup-check "$@"; }
-restic cat config >/dev/null || restic init
-"""
+CHECK, NOW = (f"tasks.commands.{name}.run" for name in ("kit_check", "backup"))
+CERTIFICATES = "docker exec caddy-proxy sh -c 'cd /data/caddy/certificates && find . -name *.crt | sort | xargs sha256sum'"
 
 
 @pytest.fixture
-def fresh(bare: Deployment, tmp_path: Path) -> Backed:
-    """A bare host, the lab's S3 server, and a place for the kit."""
-    return Backed(bare, bare.lab.bucket(bare.host.name), tmp_path / "kit.json")
+def fresh(bare: Deployment, tmp_path: Path) -> Iterator[Backed]:
+    """A bare host with the lab's domains, its S3 server, and a place for the kit."""
+    bare.lab.point(smarteros.domains(), bare.host)
+    yield Backed(bare, bare.lab.bucket(bare.host.name), tmp_path / "kit.json", SERVICES)
+    bare.lab.point(smarteros.domains(), "lab-1")
 
 
-def test_a_bare_host_is_deployed_with_backups(fresh: Backed) -> None:
+@pytest.fixture
+def other(lab: Lab) -> Iterator[Deployment]:
+    """The VPS that takes its place."""
+    yield Deployment(lab, lab.add_host("other"))
+    lab.remove_host("other")
+
+
+def test_a_bare_host_is_deployed_with_backups_and_comes_back_elsewhere(
+    fresh: Backed, other: Deployment, tmp_path: Path
+) -> None:
     refused = fresh.run()
     assert (refused.code, refused.changes) == (1, []), refused.output[-3000:]
     assert (
@@ -38,7 +49,9 @@ def test_a_bare_host_is_deployed_with_backups(fresh: Backed) -> None:
     assert "it was refused what would destroy backups" in made.output
     early = fresh.run(CHECK)
     assert early.code == 1
-    assert "has no recovery/bare/state yet: `make deploy INVENTORY=inventories/lab.py` stores it" in early.output
+    assert (
+        "has no recovery/bare/state yet: `make deploy INVENTORY=inventories/lab.py` stores it" in early.output
+    )
     first = fresh.run()
     assert first.code == 0, first.output[-6000:]
     assert "nobody has proven yet that the kit opens these backups" in first.output
@@ -48,11 +61,13 @@ def test_a_bare_host_is_deployed_with_backups(fresh: Backed) -> None:
     again = fresh.run()
     assert (again.code, again.changes) == (0, []), again.changes
     assert "nobody has proven yet" not in again.output
-    fresh.host.sh(REPOSITORIES, timeout=300)
+    now = fresh.run(NOW)
+    assert now.code == 0, now.output[-3000:]
     opened = fresh.run(CHECK)
     assert "restic's repository (files, dumps, Vault) opens" in opened.output, opened.output[-3000:]
     assert "pgBackRest's archive (databases) opens" in opened.output, opened.output[-3000:]
-    shown = "".join(run.output for run in (refused, made, early, first, checked, again, opened))
+    shown = "".join(run.output for run in (refused, made, early, first, checked, again, now, opened))
+    shown += _comes_back(fresh, other, tmp_path)
     keys = kit.keys
     for secret in (
         kit.secret_key,
@@ -66,3 +81,83 @@ def test_a_bare_host_is_deployed_with_backups(fresh: Backed) -> None:
     folder = fresh.host.lab.state.folder / "state" / fresh.host.host.name
     for key in json.loads((folder / "vault.json").read_text())["keys"]:
         assert key not in shown
+
+
+def sql(host: Deployment, statement: str) -> str:
+    return host.sh(f'docker exec postgres psql -qAtX -U postgres -d n8n -c "{statement}"').strip()
+
+
+def redis(host: Deployment, command: str) -> str:
+    return host.sh(f"docker exec redis sh -c 'REDISCLI_AUTH=\"$REDIS_PASSWORD\" redis-cli {command}'").strip()
+
+
+def _comes_back(fresh: Backed, other: Deployment, folder: Path) -> str:
+    """All that is said meanwhile."""
+    old = fresh.host
+    operator = Operator(folder / "home", fresh)
+    mount = "$(docker volume inspect --format '{{.Mountpoint}}' n8n_data)"
+    sql(old, "CREATE TABLE mine AS SELECT 1 AS n")
+    old.sh(f"echo precious >{mount}/precious; chown 1000:1000 {mount}/precious")
+    redis(old, "SET mine precious")
+    assert fresh.run(NOW).code == 0
+    sql(old, "INSERT INTO mine VALUES (2)")
+    secrets, certificates = old.sh("sha256sum /vault/secrets/*.env"), old.sh(CERTIFICATES)
+    assert certificates
+    _refused(fresh, other, operator, folder)
+    time.sleep(40)  # the last row is there by then
+    old.host.container().kill()
+    time.sleep(100)  # and nobody writes
+    # The state of the machine that deployed it is lost as well.
+    old.lab.point(smarteros.domains(), other.host)
+    began = time.monotonic()
+    run = operator.recover(other)
+    took = time.monotonic() - began
+    print(f"recovered after {took:.0f} s")
+    assert run.code == 0, run.output[-8000:]
+    assert took <= 900
+    assert sql(other, "SELECT array_agg(n) FROM mine") == "{1,2}"
+    assert other.sh(f"cat {mount}/precious; stat -c %u:%g {mount}/precious").split() == [
+        "precious",
+        "1000:1000",
+    ]
+    assert redis(other, "GET mine") == "precious"
+    assert (other.sh("sha256sum /vault/secrets/*.env"), other.sh(CERTIFICATES)) == (secrets, certificates)
+    again = operator.pyinfra("deploy.py")
+    assert (again.code, again.changes) == (0, []), again.output[-6000:]
+    status = operator.pyinfra("tasks.commands.status.run")
+    assert status.code == 0, status.output[-4000:]
+    # Its log leaves at once, as one does after a checkpoint alone.
+    sql(other, "INSERT INTO mine VALUES (3)")
+    wrote = float(other.sh("date +%s"))
+    _until_it_is_there(other, wrote)
+    return run.output + again.output + status.output
+
+
+def _until_it_is_there(host: Deployment, wrote: float) -> None:
+    deadline = time.monotonic() + 60
+    note = (
+        "sed -n 's/^smarteros_wal_archived_until_timestamp_seconds //p' /var/lib/smarteros/metrics/wal.prom"
+    )
+    while float(host.sh(note) or 0) < wrote:
+        assert time.monotonic() < deadline, (
+            "what was written after a recovery is not in the bucket after a minute"
+        )
+        time.sleep(1)
+
+
+def _refused(fresh: Backed, other: Deployment, operator: Operator, folder: Path) -> None:
+    """Before anything has changed, on either side."""
+    kit, wrong = fresh.kit(), folder / "wrong.json"
+    elsewhere = kits.new(kit.backup, kit.access_key, kit.secret_key)
+    wrong.write_text(json.dumps(asdict(elsewhere)))
+    empty = folder / "empty.json"
+    empty.write_text(json.dumps(asdict(replace(kit, bucket="nothing-there"))))
+    for run, said in (
+        (operator.recover(other), "the old host still lives"),
+        (operator.recover(other, wrong, FORCE="1"), "the sealed state does not open with this kit"),
+        (operator.recover(other, empty, FORCE="1"), "nothing-there"),
+        (operator.recover(fresh.host, FORCE="1"), "holds data already"),
+    ):
+        assert (run.code, run.changes) == (1, []), run.output[-3000:]
+        assert said in run.output
+    assert other.sh("ls /var/lib/smarteros /opt/smarteros 2>/dev/null || true") == ""

@@ -1,0 +1,154 @@
+"""Recover: a bare VPS and the kit → the host that was there before, with its secrets, logins, certificates and data.
+
+``HOST=root@203.0.113.7 KIT=~/smarteros-kit.json python -m tasks.commands.recover``. The kit opens the sealed state in the bucket: settings,
+unseal keys and the deployer's credential come back to this machine, and a deploy with these settings brings the rest to the host
+(tasks/recover.py). Nothing else is needed of the old host, or of the machine that deployed it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks import recover
+from tasks.clients import kit as kits
+from tasks.clients import recovery
+from tasks.clients.kit import Kit
+from tasks.clients.lazily import lazily
+from tasks.commands.bucket import where
+from tasks.run import Refused
+
+if TYPE_CHECKING:
+    from tasks.clients import bucket
+else:
+    bucket = lazily("tasks.clients.bucket")
+
+# Where this machine keeps what it knows of hosts, when no setting says so.
+_STATE = Path("~/.local/state/smarteros")
+# A host that lives writes every 30 s; two of them would spoil each other's archive.
+_YOUNG = 120
+_STATE_OF = re.compile(r"recovery/([^/]+)/state")
+
+
+def main() -> None:
+    """Writes what it has found to this machine, and goes on as the deploy."""
+    try:
+        environment = prepared(os.environ.get("HOST", ""))
+    except Refused as error:
+        sys.exit(f"recover: {error}")
+    program = Path(sys.executable).with_name("pyinfra")
+    os.execve(program, ["pyinfra", "-y", "inventories/recovered.py", "deploy.py"], environment)  # noqa: S606  a program of ours
+
+
+def prepared(address: str) -> dict[str, str]:
+    """The environment of the deploy. Raises Refused before anything has changed."""
+    login = _login(address)
+    path = where()
+    kit = kits.read(path)
+    if kit is None:
+        raise Refused(f"KIT={path} is not there")
+    store = bucket.Bucket(kit.backup, kit.access_key, kit.secret_key)
+    state = _state(store, kit)
+    root = _STATE.expanduser()
+    note = root / "recovered.json"
+    if not os.environ.get("FORCE") and not _begun(note, state["host"], login):
+        _alone(store)
+    _keep(root / state["host"].lstrip("@"), state["state_dir"])
+    trusted = root / f"{state['host'].lstrip('@')}.trusted.pem"
+    settings = {**state["settings"], "state_dir": str(root), "trusted_root": ""}
+    if state.get("trusted_root"):
+        _write(trusted, state["trusted_root"])
+        settings["trusted_root"] = str(trusted)
+    _write(note, json.dumps({"name": state["host"], "data": {**settings, **login}}, indent=2))
+    sys.stderr.write(
+        f"recover: the settings of {state['host']} (made by {state['package']['version']}) are in {note}; from now on "
+        "INVENTORY=inventories/recovered.py deploys with them, until they stand in an inventory of yours again\n"
+    )
+    return {**os.environ, recover.CHOICE: "yes"}
+
+
+def _login(address: str) -> dict[str, Any]:
+    """How pyinfra reaches it."""
+    found = re.fullmatch(r"(?:([a-z_][a-z0-9_-]*)@)?([A-Za-z0-9.-]+)(?::(\d+))?", address)
+    if not found:
+        raise Refused(f"HOST={address!r}: say which VPS it is, as root@203.0.113.7")
+    login: dict[str, Any] = {"ssh_hostname": found[2], "ssh_user": found[1] or "root"}
+    if found[3]:
+        login["ssh_port"] = int(found[3])
+    return login if login["ssh_user"] == "root" else {**login, "_sudo": True}
+
+
+def _state(store: bucket.Bucket, kit: Kit) -> dict[str, Any]:
+    with bucket.foreseen(store.place, "reading the sealed state"):
+        names = [key for key in store.keys("recovery/") if _STATE_OF.fullmatch(key)]
+        if len(names) != 1:
+            raise Refused(
+                f"the bucket {store.place.bucket} at {store.place.endpoint} holds {len(names) or 'no'} sealed state{'s' if len(names) > 1 else ''} "
+                "of a host: it is not that of a host that was deployed with backups"
+            )
+        box = store.get(names[0])
+    return recovery.decoded(kits.opened(kit.keys.private, box))
+
+
+def _begun(note: Path, name: str, login: dict[str, Any]) -> bool:
+    """Whether it was this command that has written to the bucket last, for the same VPS."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        found = json.loads(note.read_text())
+        return bool(found["name"] == name and found["data"]["ssh_hostname"] == login["ssh_hostname"])
+    return False
+
+
+def _alone(store: bucket.Bucket) -> None:
+    """Raises Refused where somebody writes there, by the server's own clock."""
+    with bucket.foreseen(store.place, "listing what is there"):
+        newest: datetime | None = None
+        for page in store.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=store.place.bucket, Prefix="pg/"
+        ):
+            times = [item["LastModified"] for item in page.get("Contents", [])]
+            newest = max([*times, *([newest] if newest else [])], default=None)
+            now = page["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+    if newest is None:
+        raise Refused(f"the bucket {store.place.bucket} holds no databases")
+    age = (
+        datetime.strptime(now, "%a, %d %b %Y %H:%M:%S %Z").replace(tzinfo=newest.tzinfo) - newest
+    ).total_seconds()
+    if age < _YOUNG:
+        raise Refused(
+            f"the bucket {store.place.bucket} was written to {max(age, 0):.0f} s ago: the old host still lives, and two of them would spoil "
+            f"each other's archive. Shut it down, and run this again after {_YOUNG} s; FORCE=1 where it cannot be the old host"
+        )
+
+
+def _keep(folder: Path, files: dict[str, str]) -> None:
+    """What the old machine knew of the host; never over something else."""
+    for name, text in files.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise Refused(f"the sealed state names {name!r}, which is no file of a host")
+        if (
+            name == "vault.json"
+            and path.exists()
+            and json.loads(path.read_text()).get("keys") != json.loads(text).get("keys")
+        ):
+            raise Refused(
+                f"{path} holds unseal keys of another Vault than the bucket's: move it away, if it is of no use any more"
+            )
+    for name, text in files.items():
+        _write(folder / name, text)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+#!/bin/bash
+# recover.sh vault|files|redis|postgres|end: a new host out of the bucket, one part at a time, before its service starts for the
+# first time. What has come back whole is noted and not fetched again; a part that was cut short begins anew. Started by a deploy.
+. /opt/smarteros/current/restore/lib.sh
+
+noted=/var/lib/smarteros/recover
+part=$1
+mkdir -p "$noted"
+vault() { env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/vault-deploy.yaml --project-name vault --env-file /dev/null --progress quiet "$@"; }
+redis() { env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/redis-deploy.yaml --project-name redis --env-file /dev/null --progress quiet "$@"; }
+postgres() { env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/postgres-deploy.yaml --project-name postgres --env-file /dev/null --progress quiet "$@"; }
+# made PROJECT VOLUME: as Compose makes it.
+made() {
+    docker volume inspect "$2" >/dev/null 2>&1 || docker volume create --label smarteros.service="$1" \
+        --label com.docker.compose.project="$1" --label com.docker.compose.volume="$2" "$2" >/dev/null || exit
+}
+# anew CONTAINER VOLUME: what a run that was killed has left of this part.
+anew() {
+    [ -e "$noted/$part.begun" ] && { gone "$1"; docker volume rm --force "$2" >/dev/null || fail "the volume $2, which is half restored, cannot be removed"; }
+    touch "$noted/$part.begun"
+}
+whole() {
+    touch "$noted/$part"
+    say "recovered: $part"
+}
+[ ! -e "$noted/$part" ] || exit 0
+
+case $part in
+end) rm -rf "$noted" ;;
+
+vault)
+    # Under keys that nobody keeps; with the snapshot come those of before.
+    if [ -e "$noted/vault.begun" ]; then
+        vault rm --stop --force >/dev/null 2>&1
+        docker volume rm --force vault_data >/dev/null || fail "the volume vault_data, which is half restored, cannot be removed"
+        vault up --detach --wait >/dev/null 2>&1 || fail "Vault does not start anew: docker logs vault"
+    fi
+    touch "$noted/vault.begun"
+    taken=$(cat <<'END'
+set -eu
+umask 077
+cd /tmp
+api=http://127.0.0.1:8200/v1
+health() { curl --silent --output /dev/null --max-time 10 --write-out '%{http_code}' $api/sys/health || true; }
+settled() { tries=0; until [ "$(health)" = "$1" ]; do tries=$((tries + 1)); [ $tries -le 600 ] || { echo "Vault answers $(health), and not $1" >&2; exit 1; }; sleep 0.1; done; }
+restic -o s3.bucket-lookup=path dump --no-lock --quiet --host smarteros --tag service=vault latest /tmp/vault.snap >vault.snap
+[ -s vault.snap ] || { echo "the bucket has no snapshot of Vault" >&2; exit 1; }
+settled 501
+put() { curl --silent --show-error --fail-with-body --max-time 300 --request "$1" --config "$2" "$api/$3"; }
+echo 'data = "{\"secret_shares\":1,\"secret_threshold\":1}"' >init
+put PUT init sys/init >made
+printf 'data = "{\\"key\\":\\"%s\\"}"\n' "$(sed -n 's/.*"keys_base64":\["\([^"]*\)".*/\1/p' made)" >unseal
+put PUT unseal sys/unseal >/dev/null
+settled 200
+printf 'header = "X-Vault-Token: %s"\ndata-binary = "@vault.snap"\n' "$(sed -n 's/.*"root_token":"\([^"]*\)".*/\1/p' made)" >snapshot
+put POST snapshot sys/storage/raft/snapshot-force
+# For a moment it says that it is open, under keys that count no more.
+settled 503
+END
+)
+    entry=sh
+    run 900 backup-vault -c "$taken" || fail "Vault cannot be restored from the bucket (see the lines above)"
+    whole
+    ;;
+
+files)
+    for each in $names; do
+        about "$each"
+        [ -n "$items" ] || continue
+        rm -rf "$keeping/files"
+        install -d -m 700 "$keeping/files"
+        paths=$(say "$items" | sed 's/^.* /--path /' | tr '\n' ' ')
+        run 14400 $copies restore latest --no-lock --quiet --target /restored --host smarteros --tag "service=$each" $paths || fail "$each: its files cannot be restored"
+        while read -r kind name place; do
+            from=$keeping/files$place to=$name
+            [ -d "$from" ] || fail "$each: $name is in no snapshot"
+            if [ "$kind" = volume ]; then
+                made "$each" "$name"
+                to=$(mount_of "$name") || fail "the volume $name cannot be made"
+            fi
+            mkdir -p "$to"
+            find "$to" -mindepth 1 -delete
+            find "$from" -mindepth 1 -maxdepth 1 -exec mv -t "$to" {} +
+            chown --reference="$from" "$to" && chmod --reference="$from" "$to" || fail "$to cannot be given back to its owner"
+        done <<END
+$items
+END
+        say "recovered: files of $each"
+    done
+    rm -rf "$keeping/files"
+    whole
+    ;;
+
+redis)
+    anew recovering redis_data
+    # With its log of changes on, it reads no file but one that is the beginning of that.
+    mkdir -p "$keeping/redis"
+    entry=sh
+    run 900 backup-check -c 'exec restic -o s3.bucket-lookup=path dump --no-lock --quiet --host smarteros --tag service=redis latest /state/redis_data/dump.rdb' \
+        >"$keeping/redis/dump.rdb" || fail "what Redis held cannot be restored"
+    [ "$(head -c 5 "$keeping/redis/dump.rdb")" = REDIS ] || fail "what the bucket has of Redis is no file of it"
+    redis run --rm --no-TTY --no-deps --name recovering --entrypoint sh redis -ec '
+        umask 077
+        mkdir -p /data/appendonlydir
+        cat >/data/appendonlydir/appendonly.aof.1.base.rdb
+        echo "file appendonly.aof.1.base.rdb seq 1 type b" >/data/appendonlydir/appendonly.aof.manifest
+    ' <"$keeping/redis/dump.rdb" || fail "Redis' volume cannot be written"
+    rm -rf "$keeping/redis"
+    whole
+    ;;
+
+postgres)
+    anew recovering postgres_data
+    size=$(postgres run --rm --no-TTY --no-deps --name recovering --entrypoint pgbackrest postgres --stanza=main info --output=json </dev/null 2>"$keeping/said" |
+        grep -o '"size":[0-9]*' | tail -n 1 | tr -dc 0-9) || fail "pgBackRest's archive cannot be read: $(tail -n 2 "$keeping/said" | tr '\n' ' ')"
+    [ -n "$size" ] || fail "the bucket has no backup of Postgres"
+    room $((size * 13 / 10)) "Postgres"
+    say "Postgres: $((size / 1048576)) MB come back"
+    postgres run --rm --no-TTY --no-deps --name recovering --entrypoint bash postgres -ceu 'chmod 700 "$PGDATA"; exec pgbackrest --stanza=main --no-delta restore' \
+        </dev/null || fail "Postgres cannot be restored from the bucket (see the lines above)"
+    # It reads the rest of its log as itself, and goes on with a log of its own, which leaves for the bucket.
+    postgres run --detach --no-deps --name recovering postgres >/dev/null || fail "Postgres does not start on what was restored"
+    asked() { docker exec -i recovering psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
+    until [ "$(asked -c 'SELECT pg_is_in_recovery()' 2>/dev/null </dev/null)" = f ]; do
+        [ "$(docker inspect --format '{{.State.Running}}' recovering)" = true ] || fail "Postgres ends while it reads its log: $(docker logs recovering 2>&1 | tail -n 5 | tr '\n' ' ')"
+        sleep 0.5
+    done
+    # Its clock for new segments stands still until the next checkpoint.
+    asked -c 'CHECKPOINT' -c 'SELECT pg_switch_wal()' </dev/null >/dev/null || fail "Postgres takes no checkpoint: docker logs recovering"
+    say "Postgres: its last heartbeat is of $(asked -c "SELECT to_char(max(at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SSZ') FROM heartbeat" </dev/null)"
+    docker stop --time 120 recovering >/dev/null && docker rm recovering >/dev/null || fail "Postgres does not stop: docker logs recovering"
+    whole
+    ;;
+*) fail "recover.sh: no part is called $part" ;;
+esac
