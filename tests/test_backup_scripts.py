@@ -3,6 +3,7 @@
 What restic and pgBackRest do with it is seen on a lab host (tests/e2e/test_backup.py); here it is when they are asked, and what is noted.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -21,7 +22,7 @@ DOCKER = r"""#!/bin/sh
 cd "$(dirname "$0")"
 case "$1 $2" in
 "volume inspect") shift 4; for name; do [ -d "volumes/$name" ] || exit 1; echo "$PWD/volumes/$name"; done ;;
-"exec postgres") shift 2; echo "$*" >>asked; case $* in *repo-ls*) cat log ;; *verify*) cat verify ;; esac ;;
+"exec postgres") shift 2; echo "$*" >>asked; case $* in *repo-ls*) cat log ;; *" info "*) cat info 2>/dev/null ;; *verify*) cat verify ;; esac ;;
 "exec -i") cat >>statements; cat answer ;;
 compose*)
     while [ "$1" != --name ]; do shift; done
@@ -235,6 +236,23 @@ def log(*names: str) -> str:
     return "".join(f"17-1/{name[:16]}/{name}-{'a' * 40}.zst\n" for name in names)
 
 
+# Of pgBackRest 2.55, as far as it is read: a full backup before the gap, one behind it, and one of what has changed.
+INFO = json.dumps(
+    [
+        {
+            "archive": [{"database": {"id": 1}, "min": "000000010000000000000004"}],
+            "backup": [
+                {"archive": {"start": f"{start:024X}", "stop": f"{start:024X}"}, "label": label, "type": kind}
+                for start, label, kind in (
+                    ((1 << 64) + 4, "20261120-040000F", "full"),
+                    ((1 << 64) + 6, "20261127-040000F", "full"),
+                    ((1 << 64) + 8, "20261127-040000F_20261127-100000I", "incr"),
+                )
+            ],
+        }
+    ],
+    separators=(",", ":"),
+)
 WELL = "stanza: main\nstatus: ok\n"
 
 
@@ -279,6 +297,16 @@ def test_behind_a_gap_the_next_backup_is_a_full_one(box: Box) -> None:
         "full backup",
         "incr backup",
     ]
+    # The full one begins behind it, whatever came after that: nothing newest needs what is missing.
+    box.write("log", log("000000010000000000000004", *(f"00000001000000000000000{n}" for n in (6, 7, 8))))
+    box.write("info", INFO)
+    done = box.run("check")
+    assert (done.returncode, bool(box.metric("backup_check"))) == (0, True)
+    assert done.stderr.endswith(
+        "before 000000010000000000000006: 1 segments are missing, behind which a full backup was made\n"
+    )
+    assert box.run("postgres").returncode == 0
+    assert "--type=incr backup" in box.asked()[-1]
 
 
 def test_an_archive_without_any_log_is_not_well(box: Box) -> None:

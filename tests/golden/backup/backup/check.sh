@@ -15,8 +15,11 @@ printf '%s\n' "$said" | grep -q 'status: ok' || {
     wrong="$wrong pgbackrest-verify"
 }
 # A segment that is not there is not missed by it. Names are timeline, log and segment; a log of 4 GiB has as many as fit into it.
-size=$(echo "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size';" | sql) && said=$(of_postgres repo-ls --recurse archive/main) || wrong="$wrong log"
-printf '%s\n' "$said" | sort | awk -v size="${size:-16777216}" '
+# What is before the newest backup that needs none before it costs seconds to come back to, and no restore of what is newest.
+size=$(echo "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size';" | sql) && said=$(of_postgres repo-ls --recurse archive/main) &&
+    from=$(of_postgres info --output=json | grep -oE '"archive":\{"start":"[0-9A-F]{24}"|"label":"[0-9]{8}-[0-9]{6}F"' |
+        awk -F '"' '/archive/ {start = $(NF - 1)} /label/ {full = start} END {print full}') || wrong="$wrong log"
+printf '%s\n' "$said" | sort | awk -v size="${size:-16777216}" -v from="$from" '
     function number(text, i, sum) {
         for (i = 1; i <= length(text); i++) sum = sum * 16 + index("0123456789ABCDEF", substr(text, i, 1)) - 1
         return sum
@@ -25,7 +28,10 @@ printf '%s\n' "$said" | sort | awk -v size="${size:-16777216}" '
     length(name) == 24 && name !~ /[^0-9A-F]/ && $0 ~ /-/ {
         here = number(substr(name, 9, 8)) * (4294967296 / size) + number(substr(name, 17))
         timeline = substr(name, 1, 8)
-        if (timeline == before && here > last + 1) {printf "the log has a gap before %s: %d segments are missing\n", name, here - last - 1; gaps++}
+        if (timeline == before && here > last + 1) {
+            gap = sprintf("the log has a gap before %s: %d segments are missing", name, here - last - 1)
+            if (name > from) {print gap; gaps++} else print gap ", behind which a full backup was made" >"/dev/stderr"
+        }
         before = timeline; last = here; seen++
     }
     END {exit gaps || !seen}' >"$state/.gaps" || wrong="$wrong log"
