@@ -214,6 +214,25 @@ def test_nlu_is_up_with_duckling_beside_it(
     assert asked(double, botpress(double, "", studio=True), "/status") == (200, down)
 
 
+def test_duckling_starts_where_it_can_write_and_bp_stays_the_process_that_gets_signals(
+    tmp_path: Path,
+) -> None:
+    programs = {
+        "duckling": f'echo "$(pwd) ${{PORT-none}}" >{tmp_path}/begun && mv {tmp_path}/begun {tmp_path}/duckling.said',
+        "bp": f'until [ -e {tmp_path}/duckling.said ]; do sleep 0.05; done; echo "$$ $PORT"',
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    botpress = container("botpress")
+    command = [word.replace("/botpress/", f"{tmp_path}/") for word in botpress.command]
+    environment = {"PATH": "/usr/bin:/bin", "PORT": botpress.environment["PORT"]}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:
+        said, _ = started.communicate(timeout=20)
+    assert said == f"{started.pid} 3000\n"
+    assert (tmp_path / "duckling.said").read_text() == f"{botpress.tmpfs[0]} none\n"
+
+
 def test_a_language_server_that_is_named_has_to_be_there(double: Any) -> None:
     named = double("botpress")._named
     assert named("") == ()
