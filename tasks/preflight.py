@@ -14,10 +14,7 @@ from tasks import host as hardening
 from tasks.clients import vault_access, vault_session, vault_values
 from tasks.connection.said import Said
 from tasks.facts import (
-    DatabasesFact,
     DockerFact,
-    DokployFact,
-    FirstRunFact,
     LinksFact,
     LoadedCaddyfileFact,
     Machine,
@@ -34,11 +31,11 @@ from tasks.operations import (
     daemon,
     disk,
     dns,
-    first_run,
     images,
     kept,
     networks,
     ports,
+    postgres,
     survey,
     swap,
     takeover,
@@ -159,19 +156,16 @@ def warnings(machine: Machine) -> Iterator[str]:
 
 def _quiet_run() -> list[tuple[Any, ...]]:
     """The facts that a run with nothing to do needs, so that they are under way at once."""
-    extended = tuple(item.name for service in services() for item in service.databases if item.extensions)
     proxies = [service.main.name for service in services() if service.phase == "proxy"]
     return [
         (MachineFact,),
         (DockerFact,),
         (TreeFact, f"{CURRENT}/", tuple(links())),
         (TreeFact, SECRETS, (), "077"),
-        (DatabasesFact, extended),
-        (FirstRunFact, first_run.questions(services())),
+        postgres.question(),
         (LinksFact,),
         *((LoadedCaddyfileFact, name) for name in proxies),
         *([(TakeoverFact,)] if stack().takeover else []),
-        *((DokployFact,) for service in services() if service.name == "dokploy"),
     ]
 
 

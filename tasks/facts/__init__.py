@@ -5,28 +5,24 @@ FactProcessError for output that no host prints.
 """
 
 from tasks.facts.bridges import NetworkState
-from tasks.facts.docker import ContainerState, DockerFact, DockerState
-from tasks.facts.dokploy import DokployFact
+from tasks.facts.containers import ContainerState
+from tasks.facts.docker import DockerFact, DockerState
 from tasks.facts.files import FileState, TreeFact
-from tasks.facts.first_run import FirstRunFact
 from tasks.facts.host import HostFact, HostState
 from tasks.facts.leftovers import LinksFact
 from tasks.facts.machine import Machine, MachineFact
 from tasks.facts.objects import Other, VolumeState
 from tasks.facts.outbound import Outbound
-from tasks.facts.postgres import DatabasesFact
+from tasks.facts.postgres import PostgresFact, PostgresState
 from tasks.facts.proxy import LoadedCaddyfileFact, ProxyTroubleFact
 from tasks.facts.status import Room, Standing, Status, StatusFact
 from tasks.facts.takeover import Foreign, TakeoverFact, TakeoverState
 
 __all__ = [
     "ContainerState",
-    "DatabasesFact",
     "DockerFact",
     "DockerState",
-    "DokployFact",
     "FileState",
-    "FirstRunFact",
     "Foreign",
     "HostFact",
     "HostState",
@@ -37,6 +33,8 @@ __all__ = [
     "NetworkState",
     "Other",
     "Outbound",
+    "PostgresFact",
+    "PostgresState",
     "ProxyTroubleFact",
     "Room",
     "Standing",
