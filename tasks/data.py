@@ -16,9 +16,9 @@ from pyinfra.api import StringCommand
 
 from tasks import secrets
 from tasks.clients import vault_values
-from tasks.facts import DatabasesFact, DockerFact
+from tasks.facts import DockerFact
 from tasks.model.catalogue import Database, Service
-from tasks.operations import containers
+from tasks.operations import containers, postgres
 from tasks.operations.described import digests, mounted
 from tasks.run import Commands, Refused, executing, known, operation, services
 from tasks.secrets import coming
@@ -53,7 +53,7 @@ def databases() -> Commands:
     if secrets.to_come(*passwords) or not (executing() or _runs()):
         yield "true"  # planning on a host where no Postgres runs, or with passwords that are still to be made
         return
-    found = known(DatabasesFact, tuple(database.name for _, database in owned if database.extensions))
+    found = postgres.state().server
     if not found:
         raise Refused("Postgres runs but its own psql cannot log in; see `docker logs postgres`")
     statements = list(_statements(owned, found))

@@ -15,12 +15,12 @@ from functools import partial
 from typing import Any
 
 from tasks.clients import dokploy_api, vault_session, vault_values
-from tasks.facts.dokploy import MARKER, PROJECT, DokployFact, DokployState, Entry
+from tasks.facts.dokploy import MARKER, PROJECT, DokployState, Entry
 from tasks.model.targets import target
-from tasks.operations import origins
+from tasks.operations import origins, postgres
 from tasks.operations.described import tree
 from tasks.rendering import render
-from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, step
+from tasks.run import Commands, Refused, executing, host, operation, services, stack, step
 
 # Beside the service's own path, all of which its container gets: a new key must not make a new container.
 PATH = "dokploy-import"
@@ -61,7 +61,7 @@ def run() -> None:
 @operation
 def registered() -> Commands:
     """An API key, a project, in it one entry for each stack file, no clean-up; only differences cost a request."""
-    state = known(DokployFact)
+    state = postgres.registered()
     if not executing() and not (state.address and _vault_answers()):
         yield "true"  # planning before Dokploy runs
         return

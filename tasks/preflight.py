@@ -13,10 +13,7 @@ from tasks import firewall, recover, ssh, verify
 from tasks import host as hardening
 from tasks.clients import recovery, vault_access, vault_session, vault_values
 from tasks.facts import (
-    DatabasesFact,
     DockerFact,
-    DokployFact,
-    FirstRunFact,
     LinksFact,
     LoadedCaddyfileFact,
     Machine,
@@ -33,11 +30,11 @@ from tasks.operations import (
     daemon,
     disk,
     dns,
-    first_run,
     images,
     kept,
     networks,
     ports,
+    postgres,
     shared,
     survey,
     swap,
@@ -151,19 +148,16 @@ def warnings(machine: Machine) -> Iterator[str]:
 
 def _quiet_run() -> list[tuple[Any, ...]]:
     """The facts that a run with nothing to do needs, so that they are under way at once."""
-    extended = tuple(item.name for service in services() for item in service.databases if item.extensions)
     proxies = [service.main.name for service in services() if service.phase == "proxy"]
     return [
         (MachineFact,),
         (DockerFact,),
         (TreeFact, f"{CURRENT}/", tuple(links())),
         (TreeFact, SECRETS, (), "077"),
-        (DatabasesFact, extended),
-        (FirstRunFact, first_run.questions(services())),
+        postgres.question(),
         (LinksFact,),
         *((LoadedCaddyfileFact, name) for name in proxies),
         *([(TakeoverFact,)] if stack().takeover else []),
-        *((DokployFact,) for service in services() if service.name == "dokploy"),
     ]
 
 

@@ -121,12 +121,12 @@ class OpenBao:
 
 
 @contextmanager
-def new_openbao(folder: Path) -> Iterator[OpenBao]:
-    """An OpenBao with its data in `folder` that nobody has initialised; ended with the block."""
+def new_openbao(folder: Path, more: str = "") -> Iterator[OpenBao]:
+    """An OpenBao with its data in `folder` that nobody has initialised, and `more` in its configuration; ended with the block."""
     bao = OpenBao(folder, free_port())
     (folder / "data").mkdir()
     config = _CONFIG.format(folder=folder, port=bao.port, cluster_port=free_port())
-    (folder / "openbao.hcl").write_text(config)
+    (folder / "openbao.hcl").write_text(config + more)
     try:
         bao.start()
         yield bao

@@ -2,24 +2,21 @@
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
-from pyinfra.api.exceptions import FactProcessError
 
 from tasks import dokploy
 from tasks.clients import dokploy_api
 from tasks.dokploy import Change, changes
-from tasks.facts.dokploy import DokployFact, DokployState, Entry
-from tasks.operations import origins
-from tasks.run import services
+from tasks.facts.dokploy import DokployState, Entry, read
+from tasks.operations import origins, postgres
+from tasks.run import Refused, services
 from tests.fake import commands, fake, stdin
 from tests.openbao import OpenBao, running_openbao
 from tests.samples import stack
@@ -28,6 +25,18 @@ SERVICES = ["postgres", "dokploy"]
 OWNER = {"email": "ops@smarterbot.cl", "password": "Owner-password-1"}
 OURS = "Kept by SmarterOS: /root/dkcompose/{}-deploy.yaml. Changes made here are undone by the next run."
 TEXT = "name: crm\n# é\n"
+
+
+CONTAINER = [
+    "c|/dokploy|dokploy|0123456789ab|feedbeef|running|healthy|0|dokploy/dokploy:v0.30|smarter-net ",
+    "p|/dokploy|127.0.0.2",
+]
+
+
+def answers(lines: list[str]) -> dict[str, list[str]]:
+    """What the host says where Docker and Postgres print these lines."""
+    said = [line for line in lines if line.startswith("dokploy|")]
+    return {"pg_authid": said, "docker volume ls --format": [line for line in lines if line not in said]}
 
 
 def entry(**changes: str) -> Entry:
@@ -87,7 +96,7 @@ RECORD = {
 
 
 def test_what_dokploy_has_is_read() -> None:
-    assert DokployFact().process(["address 172.18.0.5 172.19.0.9", json.dumps(RECORD)]) == DokployState(
+    assert read("172.18.0.5", json.dumps(RECORD)) == DokployState(
         "172.18.0.5",
         frozenset({"k1"}),
         "env1",
@@ -99,49 +108,24 @@ def test_what_dokploy_has_is_read() -> None:
 
 
 def test_a_clean_up_of_which_nothing_is_said_is_on() -> None:
-    assert DokployFact().process(["address 172.18.0.5", json.dumps({**RECORD, "cleanup": None})]).cleanup
+    assert read("172.18.0.5", json.dumps({**RECORD, "cleanup": None})).cleanup
 
 
-@pytest.mark.parametrize("output", [[], ["address "], ["address 172.18.0.5"], [json.dumps(RECORD)]])
-def test_half_an_answer_is_a_dokploy_that_is_not_there(output: list[str]) -> None:
-    assert DokployFact().process(output) == DokployState()
+@pytest.mark.parametrize("lines", [[], [f"dokploy|{json.dumps(RECORD)}"], CONTAINER])
+def test_half_an_answer_is_a_dokploy_that_is_not_there(lines: list[str]) -> None:
+    with fake(answers(lines)):
+        assert postgres.registered() == DokployState()
 
 
 @pytest.mark.parametrize(
     "line", ["{", "[]", "{}", '{"keys": [], "environment": null, "entries": [{}]}', "ERROR"]
 )
 def test_an_answer_that_no_database_gives_is_refused(line: str) -> None:
-    with pytest.raises(FactProcessError):
-        DokployFact().process(["address 172.18.0.5", line])
-
-
-def test_without_docker_nothing_is_asked(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["/bin/sh", "-c", DokployFact().command()],
-        env={"PATH": str(tmp_path)},
-        capture_output=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-
-
-DOCKER = """#!/bin/sh
-case "$*" in
-    inspect*) sleep 0.1; echo "address 172.18.0.5" ;;
-    "exec -i postgres psql -qAtX"*) grep -q 'FROM compose' && printf '%s\\n' "$ANSWER" ;;
-esac
-"""
-
-
-def test_both_questions_are_asked_at_once_and_both_answers_arrive(tmp_path: Path) -> None:
-    (tmp_path / "docker").write_text(DOCKER)
-    (tmp_path / "docker").chmod(0o755)
-    path = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ANSWER": json.dumps(RECORD)}
-    done = subprocess.run(
-        ["sh", "-c", DokployFact().command()], env=path, capture_output=True, text=True, check=True
-    )
-    assert DokployFact().process(done.stdout.splitlines()).address == "172.18.0.5"
-    assert DokployFact().process(done.stdout.splitlines()).environment == "env1"
+    with (
+        fake(answers([*CONTAINER, f"dokploy|{line}"])),
+        pytest.raises(Refused, match="cannot read what Dokploy's database says: "),
+    ):
+        postgres.registered()
 
 
 @dataclass
@@ -196,7 +180,7 @@ class Dokploy:
                 return 400, {"message": "Input validation failed"}
 
     def fact(self) -> list[str]:
-        """What the fact's command prints."""
+        """What the facts' commands print."""
         entries = [
             {
                 "id": item["composeId"], "name": item["name"], "description": item["description"],
@@ -209,7 +193,7 @@ class Dokploy:
             "keys": [*self.keys.values()], "environment": self.project or None, "entries": entries,
             "cleanup": self.cleanup, "origins": self.origins, "host": self.host, "offered": self.offered,
         }  # fmt: skip
-        return ["address 127.0.0.2", json.dumps(found)]
+        return [*CONTAINER, f"dokploy|{json.dumps(found)}"]
 
 
 @pytest.fixture
@@ -265,9 +249,8 @@ def stored(vault: OpenBao) -> dict[str, str]:
 
 @contextmanager
 def host(vault: OpenBao, lines: list[str], *, executing: bool = True) -> Iterator[Any]:
-    """A host whose Dokploy is as the fact's lines say."""
-    responses = {"docker inspect --format 'address": lines}
-    with fake(responses, executing=executing, vault_address=vault.address, services=SERVICES) as found:
+    """A host whose Dokploy is as the facts' lines say."""
+    with fake(answers(lines), executing=executing, vault_address=vault.address, services=SERVICES) as found:
         yield found
 
 
@@ -325,7 +308,7 @@ PSQL = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokpl
 def test_the_owners_may_sign_in_under_each_domain(found: list[str], added: str) -> None:
     lines = Dokploy(origins=found).fact()
     mirrors = ["smarterbot.store", "smarterbot.net"]
-    with fake({"docker inspect --format 'address": lines}, mirror_zones=mirrors):
+    with fake(answers(lines), mirror_zones=mirrors):
         (service,) = [item for item in services() if item.name == "dokploy"]
         yielded = commands(origins.trusted, service)
     assert [str(item) for item in yielded] == [PSQL] * bool(added)
@@ -351,7 +334,7 @@ def test_its_links_lead_to_its_domain_or_to_where_a_person_has_set(
     found: str | None, offered: str | None, moves: bool
 ) -> None:
     lines = Dokploy(host=found, offered=offered).fact()
-    with fake({"docker inspect --format 'address": lines}):
+    with fake(answers(lines)):
         (service,) = [item for item in services() if item.name == "dokploy"]
         yielded = commands(origins.addressed, service)
     assert [str(item) for item in yielded] == [PSQL] * moves
@@ -365,7 +348,7 @@ COMMIT;
 
 
 def test_before_dokploy_runs_nobody_is_let_in() -> None:
-    with fake({"docker inspect --format 'address": []}, executing=False):
+    with fake(answers([]), executing=False):
         (service,) = [item for item in services() if item.name == "dokploy"]
         assert commands(origins.trusted, service) == []
         assert commands(origins.addressed, service) == []

@@ -20,23 +20,22 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks import data, docker, facts, preflight, retire
 from tasks.facts import (
-    DatabasesFact,
     DockerFact,
-    DokployFact,
-    FirstRunFact,
     LinksFact,
     LoadedCaddyfileFact,
     MachineFact,
+    PostgresFact,
     TakeoverFact,
     TreeFact,
 )
-from tasks.operations import containers, files, first_run, images, networks, takeover
+from tasks.operations import containers, files, first_run, images, networks, origins, takeover
 from tasks.run import remember, services
 from tests.facts.test_facts import DOCKER, MACHINE, SHA
 from tests.fake import commands, fake
 
 POSTGRES = [
-    json.dumps(
+    "server|"
+    + json.dumps(
         {
             "roles": {"n8n": {"password": "x", "createdb": False, "super": False}},
             "databases": {
@@ -44,7 +43,11 @@ POSTGRES = [
             },
         }
     ),
-    '{"extensions": {"chatwoot": ["plpgsql", "vector"]}}',
+    'extensions|chatwoot|["plpgsql", "vector"]',
+    "asked|n8n",
+    "asked|odoo",
+    "owned|n8n",
+    "owned|odoo",
 ]
 RECORD = {
     "keys": ["k1"],
@@ -71,16 +74,16 @@ GOOD: dict[type[FactBase[Any]], list[str]] = {
         *DOCKER,
         "m|/n8n|/proc/7/root|/etc/x|/opt/smarteros/current/x",
         f"s|{SHA}  /proc/7/root/etc/x/y",
+        "c|/dokploy|dokploy|0123456789ab|s|running|healthy|0|dokploy/dokploy:v0.30|smarter-net ",
+        "p|/dokploy|172.18.0.5",
     ],
     TreeFact: [
         "m|644|root:root||redis/redis.conf",
         f"s|{SHA}  ./redis/redis.conf",
         "l|/opt/x|/root/Caddyfile",
     ],
-    DatabasesFact: POSTGRES,
-    DokployFact: ["address 172.18.0.5", json.dumps(RECORD)],
+    PostgresFact: [*POSTGRES, f"dokploy|{json.dumps(RECORD)}"],
     TakeoverFact: ["u|", "l|/etc/Caddyfile", "c||/traefik|traefik:v2.11|root|false|443 80 "],
-    FirstRunFact: ["n8n", "odoo"],
     LinksFact: ["/root/Caddyfile"],
     LoadedCaddyfileFact: ["0123456789ab"],
 }
@@ -158,8 +161,10 @@ def spoilt(draw: Any, lines: list[str]) -> list[str]:
             fields = line.split(mark)
             fields[draw(st.integers(0, len(fields) - 1))] = draw(NOISE)
             out[at : at + 1] = [mark.join(fields)]
-        elif way == "json" and line.startswith("{"):
-            out[at : at + 1] = [json.dumps(spoilt_json(draw, json.loads(line) if _is_json(line) else {}))]
+        elif way == "json" and "{" in line:
+            before, _, text = line.partition("{")
+            found = json.loads(f"{{{text}") if _is_json(f"{{{text}") else {}
+            out[at : at + 1] = [before + json.dumps(spoilt_json(draw, found))]
         else:
             out = draw(st.permutations(out))
     return out
@@ -202,6 +207,7 @@ def applied() -> dict[str, Callable[[], list[Any]]]:
     remember(("secrets", "smarteros"), partial(tuple, ({"DIGEST_KEY": "00" * 32}, 1)))
     redis = next(item for item in services() if item.name == "redis")
     proxy = next(item for item in services() if item.phase == "proxy")
+    dokploy = next(item for item in services() if item.name == "dokploy")
     return {
         "preflight": partial(commands, preflight.checked),
         "docker": partial(commands, docker.engine),
@@ -212,6 +218,7 @@ def applied() -> dict[str, Callable[[], list[Any]]]:
         "caddyfile": partial(commands, containers.caddyfile, "caddy-proxy", "0" * 12, "/x"),
         "databases": partial(commands, data.databases),
         "first run": partial(commands, first_run.configured, services()[5]),
+        "origins": partial(commands, origins.trusted, dokploy),
         "takeover": partial(commands, takeover.taken, proxy),
         "retired": partial(commands, retire.retired),
     }
@@ -221,9 +228,7 @@ def applied() -> dict[str, Callable[[], list[Any]]]:
 ASKED: dict[type[FactBase[Any]], str] = {
     MachineFact: "/etc/os-release",
     TakeoverFact: "takeover/unverified",
-    DokployFact: "'address{{",
-    FirstRunFact: "psql -qAtX -U postgres -d botpress",
-    DatabasesFact: "pg_authid",
+    PostgresFact: "pg_authid",
     LinksFact: "-lname",
     LoadedCaddyfileFact: "127.0.0.1:2020",
     TreeFact: "-mindepth 1 ! -type d",
@@ -236,7 +241,9 @@ NEEDED: dict[str, list[type[FactBase[Any]]]] = {
     "generation": [TreeFact],
     "images": [DockerFact],
     "start": [DockerFact],
-    "databases": [DatabasesFact],
+    "databases": [PostgresFact],
+    "first run": [PostgresFact],
+    "origins": [PostgresFact],
     "takeover": [TakeoverFact],
     "retired": [DockerFact],
 }
@@ -244,7 +251,14 @@ UNREADABLE: dict[type[FactBase[Any]], list[list[str]]] = {
     MachineFact: [["Welcome to the jungle"], MACHINE[3:], ["memory_kb lots", *MACHINE]],
     DockerFact: [["c|/redis|redis"], [*DOCKER, "Welcome"], ["n|smarter-net"], ["<html>"]],
     TreeFact: [["m|644"], ["l|only"]],
-    DatabasesFact: [["null"], ['{"roles": {}}'], ['{"roles": {"n8n": 5}, "databases": {}}'], ["FATAL"]],
+    PostgresFact: [
+        ["server|null"],
+        ['server|{"roles": {}}'],
+        ['server|{"roles": {"n8n": 5}, "databases": {}}'],
+        ["FATAL"],
+        ["server"],
+        [*POSTGRES, "Welcome"],
+    ],
     TakeoverFact: [["c||/traefik"], ["c||/t|t:1||false|many"]],
 }
 
@@ -280,7 +294,7 @@ def test_a_plan_on_what_cannot_be_read_is_refused() -> None:
     assert str(refused.value).startswith("@fake/one: cannot read what docker prints: ")
 
 
-@pytest.mark.parametrize("operation", ["preflight", *NEEDED, "caddyfile", "first run"])
+@pytest.mark.parametrize("operation", ["preflight", *NEEDED, "caddyfile"])
 @given_settings(max_examples=12, deadline=None)
 @given(pick=st.data())
 def test_no_operation_crashes_whatever_a_host_prints(operation: str, pick: st.DataObject) -> None:
@@ -300,7 +314,7 @@ def test_a_database_that_a_service_named_ends_no_quoting() -> None:
         "roles": {},
         "databases": {name: {"owner": "odoo", "public": True, "guests": None, "done": None}},
     }
-    with fake({ASKED[DatabasesFact]: [json.dumps(server)]}):
+    with fake({ASKED[PostgresFact]: [f"server|{json.dumps(server)}"]}):
         (command,) = applied()["databases"]()
     statements = command.connector_arguments["_stdin"].splitlines()
     assert [line for line in statements if "SUPERUSER; --" in line] == [
@@ -315,10 +329,3 @@ def test_a_name_that_is_no_text_cuts_no_answer_short(tmp_path: Path) -> None:
     command = ["sh", "-c", TreeFact().command(str(tmp_path))]
     printed = subprocess.run(command, capture_output=True, check=True).stdout
     assert sorted(TreeFact().process(printed.decode().splitlines())) == ["a", "zz", "ü"]
-
-
-@pytest.mark.parametrize(
-    "address", ["invalid", "postgres", "999.1.1.1", "", "10.0.0.1;reboot", "evil.example"]
-)
-def test_a_password_goes_to_an_address_only(address: str) -> None:
-    assert DokployFact().process([f"address {address}", json.dumps(RECORD)]).address == ""

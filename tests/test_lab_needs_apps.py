@@ -93,6 +93,42 @@ def test_metabase_needs_room_beside_its_heap(
     assert double("metabase")._heap_problem(options, limit) == problem
 
 
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({}, "started"),
+        ({"MB_LOAD_SAMPLE_CONTENT": ""}, "failed to map segment from shared object"),
+        ({"XDG_CACHE_HOME": ""}, "/proc/.cache/org.graalvm.polyglot is not writable"),
+    ],
+)
+def test_metabase_loads_no_driver_from_tmp_and_has_somewhere_to_unpack(
+    double: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, str], refusal: str
+) -> None:
+    module = double("metabase")
+
+    def noexec(*_arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    def started(_folder: Path) -> None:
+        raise RuntimeError("started")
+
+    monkeypatch.setattr(double("needs").mmap, "mmap", noexec)
+    monkeypatch.setattr(module, "demand", lambda *_: None)
+    monkeypatch.setattr(module, "_plugins", started)
+    limited(double, monkeypatch, tmp_path, 2048)
+    right = {"MB_LOAD_SAMPLE_CONTENT": "false", "XDG_CACHE_HOME": str(tmp_path)}
+    with pytest.raises(Exception, match=refusal):
+        module.run([], {"JAVA_OPTS": "-Duser.home=/proc", **right, **changes})
+
+
+def test_the_catalogues_metabase_keeps_what_it_unpacks_where_it_can_write(double: Any) -> None:
+    metabase = container("smarteros-metabase")
+    place = double("metabase")._cache(metabase.environment)
+    assert any(place.is_relative_to(mount.partition(":")[0]) for mount in metabase.tmpfs)
+    without = {name: value for name, value in metabase.environment.items() if name != "XDG_CACHE_HOME"}
+    assert double("metabase")._cache(without) == Path("/tmp/.cache/org.graalvm.polyglot")
+
+
 def test_a_used_set_up_token_is_a_wrong_one(double: Any) -> None:
     user = {"email": "a@b.example", "password": "Secret-1234"}
     errors = double("metabase_api")._setup_errors({"token": ""}, user, {"site_name": "x"}, "")
@@ -178,6 +214,25 @@ def test_nlu_is_up_with_duckling_beside_it(
     assert asked(double, botpress(double, "", studio=True), "/status") == (200, down)
 
 
+def test_duckling_starts_where_it_can_write_and_bp_stays_the_process_that_gets_signals(
+    tmp_path: Path,
+) -> None:
+    programs = {
+        "duckling": f'echo "$(pwd) ${{PORT-none}}" >{tmp_path}/begun && mv {tmp_path}/begun {tmp_path}/duckling.said',
+        "bp": f'until [ -e {tmp_path}/duckling.said ]; do sleep 0.05; done; echo "$$ $PORT"',
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    botpress = container("botpress")
+    command = [word.replace("/botpress/", f"{tmp_path}/") for word in botpress.command]
+    environment = {"PATH": "/usr/bin:/bin", "PORT": botpress.environment["PORT"]}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:
+        said, _ = started.communicate(timeout=20)
+    assert said == f"{started.pid} 3000\n"
+    assert (tmp_path / "duckling.said").read_text() == f"{botpress.tmpfs[0]} none\n"
+
+
 def test_a_language_server_that_is_named_has_to_be_there(double: Any) -> None:
     named = double("botpress")._named
     assert named("") == ()
@@ -196,6 +251,28 @@ def test_a_language_server_that_is_named_has_to_be_there(double: Any) -> None:
     assert [speaks(), speaks(there), speaks(gone, f"{there}/"), speaks(gone)] == [True, True, True, False]
     server.shutdown()
     server.server_close()
+
+
+def test_sessions_are_signed_with_vaults_secret_and_not_with_one_of_its_database(
+    double: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    composed = next(item for item in load(stack()) if item.name == "botpress").composed
+    (name,) = [name for name, value in composed.items() if value == "{APP_SECRET}"]
+    module = double("botpress")
+    limited(double, monkeypatch, tmp_path, 2048)
+    made: list[Any] = []
+    kept = [{"content": '{"appSecret": "the database\'s"}'}]
+    works = type("Works", (), {"query": lambda *_: kept, "login": lambda _: None, "migrate": lambda *_: None})
+    for function, stand_in in {
+        "Database": lambda _url: works(),
+        "writable": lambda _folder: tmp_path,
+        "serve": lambda *_: None,
+    }.items():
+        monkeypatch.setattr(module, function, stand_in)
+    monkeypatch.setattr(module.Botpress, "site", lambda bot, _root: made.append(bot.secret))
+    for secret in ("Vault's", ""):
+        module.run([], {**BOTPRESS, "BPFS_STORAGE": "database", name: secret})
+    assert made == ["Vault's", "the database's"]
 
 
 def test_an_address_is_kept_in_lower_case(double: Any) -> None:

@@ -212,6 +212,27 @@ def test_a_mount_that_is_not_ready_is_waited_for(bao: OpenBao, tmp_path: Path) -
     assert bao.call("GET", "secret/data/0")["data"]["data"] == {"A": "x"}
 
 
+def test_vault_is_told_by_its_api_to_keep_an_audit_log_and_by_a_second_run_not_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenBao with the API that Vault has, which stands in its configuration as unsafe."""
+    with new_openbao(tmp_path, "unsafe_allow_api_audit_creation = true\n") as server:
+        monkeypatch.setattr(vault_session, "PORT", server.port)
+        vault_itself: dict[str, Any] = {"vault_engine": "vault", "services": ["vault"]}
+        with fake(RUNS, state_dir=str(tmp_path / "state"), **vault_itself) as host:
+            for step in list(vault.ready._inner(service())):  # type: ignore[attr-defined]
+                assert step.function(host.state, host) is True
+            for _ in ("a first run, killed before it noted what it had done", "the second"):
+                keep(Kept(keys=kept().keys, root_token=kept().root_token))  # type: ignore[union-attr]
+                step = next(vault_policies.configured._inner())  # type: ignore[attr-defined]
+                assert step.function(host.state, host) is True
+                server.root_token = kept().root_token  # type: ignore[union-attr]
+                found = server.call("GET", "sys/audit")["data"]
+                assert {path: (one["type"], one["options"]) for path, one in found.items()} == {
+                    "stdout/": ("file", {"file_path": "stdout"})
+                }
+
+
 def test_a_vault_whose_keys_never_arrived_is_made_anew(bao: OpenBao, tmp_path: Path) -> None:
     """The run ended after Vault had initialised itself and before its answer was stored."""
     with run(tmp_path):

@@ -90,7 +90,7 @@ class Browser:
             raise Denied(f"{what}: HTTP {answer.status}")
         if expect and answer.status not in expect:
             wanted = " or ".join(map(str, expect))
-            said = self._masked(answer.text)
+            said = "check again in some minutes" if answer.status == 429 else self._masked(answer.text)
             raise Failed(f"{what}: HTTP {answer.status}, expected {wanted}{': ' if said else ''}{said[:200]}")
         return answer
 

@@ -6,16 +6,15 @@ FactProcessError for output that no host prints.
 
 from tasks.facts.backups import Backups, BackupsFact
 from tasks.facts.bridges import NetworkState
-from tasks.facts.docker import ContainerState, DockerFact, DockerState
-from tasks.facts.dokploy import DokployFact
+from tasks.facts.containers import ContainerState
+from tasks.facts.docker import DockerFact, DockerState
 from tasks.facts.files import FileState, TreeFact
-from tasks.facts.first_run import FirstRunFact
 from tasks.facts.host import HostFact, HostState
 from tasks.facts.leftovers import LinksFact
 from tasks.facts.machine import Machine, MachineFact
 from tasks.facts.objects import Other, VolumeState
 from tasks.facts.outbound import Outbound
-from tasks.facts.postgres import DatabasesFact
+from tasks.facts.postgres import PostgresFact, PostgresState
 from tasks.facts.proxy import LoadedCaddyfileFact, ProxyTroubleFact
 from tasks.facts.recovering import RecoveringFact
 from tasks.facts.status import Room, Standing, Status, StatusFact
@@ -25,12 +24,9 @@ __all__ = [
     "Backups",
     "BackupsFact",
     "ContainerState",
-    "DatabasesFact",
     "DockerFact",
     "DockerState",
-    "DokployFact",
     "FileState",
-    "FirstRunFact",
     "Foreign",
     "HostFact",
     "HostState",
@@ -41,6 +37,8 @@ __all__ = [
     "NetworkState",
     "Other",
     "Outbound",
+    "PostgresFact",
+    "PostgresState",
     "ProxyTroubleFact",
     "RecoveringFact",
     "Room",

@@ -1,33 +1,16 @@
 """Docker: our containers, the networks, the images present, the env files' digests."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from shlex import quote
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import bridges, objects, rules
+from tasks.facts import bridges, containers, objects, rules
 from tasks.facts.bridges import NetworkState
+from tasks.facts.containers import ContainerState
 from tasks.facts.objects import Other, VolumeState
-from tasks.rendering.render import CURRENT, DIGEST_LABEL, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
-
-
-@dataclass(frozen=True)
-class ContainerState:
-    """One container of ours as Docker sees it. ``health`` is empty while there is no check."""
-
-    name: str
-    service: str
-    digest: str
-    secrets_digest: str
-    status: str
-    health: str
-    exit_code: int
-    image: str
-    networks: tuple[str, ...]
-    # Rendered files as a running container sees them: path in it → SHA-256.
-    files: Mapping[str, str] = field(default_factory=dict)
+from tasks.rendering.render import CURRENT, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
 
 
 @dataclass(frozen=True)
@@ -59,7 +42,7 @@ class DockerFact(FactBase[DockerState]):
         """Prints ``c|…`` lines for containers, ``n|…`` networks, ``i|…`` images, ``e|…`` env files, ``r|…`` rules; ``m|…`` for
         what of the host is mounted into containers, ``s|…`` for the files of ours that are seen there, and for
         a mount that is no longer what is on the host (``path/``); ``x|…`` for containers that are not ours, ``v|…`` for
-        volumes, ``u|…`` for those that ours use, ``a|…`` for what was adopted.
+        volumes, ``u|…`` for those that ours use, ``p|…`` for where ours listen, ``a|…`` for what was adopted.
         """
         return _DOCKER
 
@@ -74,9 +57,7 @@ class DockerFact(FactBase[DockerState]):
         if strange := [row[0] for row in rows if row[0] not in _KINDS]:
             raise FactProcessError(f"cannot read what docker prints: {strange[0]!r} begins no line of it")
         try:
-            seen = dict(row[1].split("  ", 1)[::-1] for row in rows if row[0] == "s")
-            mounts = [row[1:] for row in rows if row[0] == "m"]
-            containers = [_container(row[1:], _files(row[1], mounts, seen)) for row in rows if row[0] == "c"]
+            ours = containers.containers(rows)
             networks = [bridges.network(row[1:]) for row in rows if row[0] == "n"]
             images = frozenset(
                 name for row in rows if row[0] == "i" for name in _names(row[1], row[2], row[3])
@@ -90,7 +71,7 @@ class DockerFact(FactBase[DockerState]):
         except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
             raise FactProcessError(f"cannot read what docker prints: {error}") from None
         return DockerState(
-            {item.name: item for item in containers},
+            ours,
             {item.name: item for item in networks},
             images,
             envs,
@@ -104,7 +85,7 @@ class DockerFact(FactBase[DockerState]):
         )
 
 
-_KINDS = frozenset("cniemrsxvua")
+_KINDS = frozenset("cniemrsxvuap")
 
 
 def _names(repository: str, tag: str, digest: str) -> set[str]:
@@ -112,60 +93,10 @@ def _names(repository: str, tag: str, digest: str) -> set[str]:
     return {f"{repository}:{tag}", f"{repository}@{digest}"}
 
 
-def _files(container: str, mounts: list[list[str]], seen: Mapping[str, str]) -> dict[str, str]:
-    """mounts: name, /proc/<pid>/root, path in the container, source. seen: path below /proc → SHA-256."""
-    return {
-        found.removeprefix(root): sha256
-        for name, root, path, _ in mounts
-        if name == container
-        for found, sha256 in seen.items()
-        if found.startswith(f"{root}{path}/")
-    }
-
-
-def _container(row: list[str], files: Mapping[str, str]) -> ContainerState:
-    name, service, digest, secrets, status, health, code, image, networks = row
-    return ContainerState(
-        name.removeprefix("/"),
-        service,
-        digest,
-        secrets,
-        status,
-        health,
-        int(code),
-        image,
-        tuple(sorted(networks.split())),
-        files,
-    )
-
-
-_CONTAINER_FORMAT = "|".join(
-    (
-        "c",
-        "{{.Name}}",
-        f'{{{{index .Config.Labels "{SERVICE_LABEL}"}}}}',
-        f'{{{{index .Config.Labels "{DIGEST_LABEL}"}}}}',
-        (
-            f'{{{{range .Config.Env}}}}{{{{$p := split . "="}}}}{{{{if eq (index $p 0) "{SECRETS_VARIABLE}"}}}}'
-            "{{index $p 1}}{{end}}{{end}}"
-        ),
-        "{{.State.Status}}",
-        "{{if .State.Health}}{{.State.Health.Status}}{{end}}",
-        "{{.State.ExitCode}}",
-        "{{.Config.Image}}",
-        "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}",
-    )
-)
-_MOUNT_FORMAT = (
-    '{{$c := .}}{{range .Mounts}}{{if and $c.State.Pid (eq .Type "bind")}}'
-    '{{println}}{{printf "m|%s|/proc/%d/root|%s|%s" $c.Name $c.State.Pid .Destination .Source}}'
-    "{{end}}{{end}}"
-)
-
 # What is said when the daemon is down, or does not answer in time.
 SILENT = quote("Docker does not answer, `systemctl status docker` on the host says why")
 _INSPECT = (
-    f'{{{{if index .Config.Labels "{SERVICE_LABEL}"}}}}{_CONTAINER_FORMAT}{_MOUNT_FORMAT}{objects.USED_FORMAT}'
+    f'{{{{if index .Config.Labels "{SERVICE_LABEL}"}}}}{containers.FORMAT}{objects.USED_FORMAT}'
     f"{{{{else}}}}{objects.OTHER_FORMAT}{{{{end}}}}"
 )
 

@@ -1,15 +1,10 @@
-"""Dokploy: where its container listens, and from its database: API keys' ids, compose projects that are ours, whether it
-clears the host of what does not run, which origins it trusts.
+"""Dokploy: what its database says, asked within PostgresFact: API keys' ids, compose projects that are ours, whether it
+clears the host of what does not run, which origins it trusts. Through its API it would be a request for each entry.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 
-from pyinfra.api import FactBase
-from pyinfra.api.exceptions import FactProcessError
-
-from tasks.model.shapes import Misshapen, parsed
+from tasks.model.shapes import parsed
 
 PROJECT = "smarteros"
 # How the description of each entry of ours begins; nothing else is ever changed or removed.
@@ -61,51 +56,26 @@ class DokployState:
     offered: str = ""
 
 
-class DokployFact(FactBase[DokployState]):
-    """DokployState, for the price of one command: through Dokploy's API it would be a request for each entry."""
-
-    def command(self) -> str:
-        """Prints ``address …`` and one JSON object."""
-        return _DOKPLOY
-
-    @staticmethod
-    def default() -> DokployState:
-        """No Dokploy."""
+def read(address: str, text: str) -> DokployState:
+    """What QUERY has printed of the Dokploy at that address. Raises Misshapen."""
+    if not address or not text:
         return DokployState()
-
-    def process(self, output: list[str]) -> DokployState:
-        """Lines → DokployState. Raises FactProcessError for anything else."""
-        named = [part for line in output if line.startswith("address ") for part in line.split()[1:]]
-        addresses = [part for part in named if _is_address(part)]
-        rest = "".join(line for line in output if not line.startswith("address "))
-        if not addresses or not rest:
-            return DokployState()
-        try:
-            found = parsed(_Record, rest)
-        except Misshapen as error:
-            raise FactProcessError(f"cannot read what Dokploy's database says: {error}") from None
-        return DokployState(
-            addresses[0],
-            frozenset(found.keys),
-            found.environment or "",
-            tuple(found.entries),
-            found.cleanup is not False,
-            frozenset(found.origins),
-            found.host,
-            found.offered or "",
-        )
-
-
-def _is_address(text: str) -> bool:
-    """What some versions of Docker print for a container without one is none: a password goes there."""
-    with suppress(ValueError):
-        return bool(ip_address(text))
-    return False
+    found = parsed(_Record, text)
+    return DokployState(
+        address,
+        frozenset(found.keys),
+        found.environment or "",
+        tuple(found.entries),
+        found.cleanup is not False,
+        frozenset(found.origins),
+        found.host,
+        found.offered or "",
+    )
 
 
 # Tables and columns as Dokploy 0.30 names them (packages/server/src/db/schema).
-_QUERY = f"""
-SELECT json_build_object(
+QUERY = f"""
+SELECT 'dokploy', json_build_object(
   'keys', (SELECT coalesce(json_agg(id ORDER BY id), '[]') FROM apikey
     WHERE enabled IS NOT FALSE AND (expires_at IS NULL OR expires_at > now())),
   'environment', (SELECT e."environmentId" FROM environment e JOIN project p ON p."projectId" = e."projectId"
@@ -120,13 +90,3 @@ SELECT json_build_object(
   'origins', (SELECT coalesce(json_agg(DISTINCT origin), '[]') FROM member m JOIN "user" u ON u.id = m.user_id,
     unnest(u."trustedOrigins") origin WHERE m.role = 'owner'));
 """.strip()  # noqa: S608  constants of ours
-
-_DOKPLOY = f"""
-command -v docker >/dev/null || exit 0
-docker inspect --format 'address{{{{range .NetworkSettings.Networks}}}} {{{{.IPAddress}}}}{{{{end}}}}' dokploy 2>/dev/null &
-docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d dokploy 2>/dev/null <<'SQL' &
-{_QUERY}
-SQL
-wait
-true
-""".strip()

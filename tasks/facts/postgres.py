@@ -1,11 +1,15 @@
-"""Postgres: roles, databases, extensions, without a password in sight."""
+"""Postgres: roles, databases, extensions, without a password in sight; and what services keep in their own databases."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 from typing_extensions import TypedDict
 
+from tasks.facts import dokploy
 from tasks.model.shapes import Misshapen, parsed
 
 
@@ -32,45 +36,96 @@ class _Server(TypedDict):
     databases: dict[str, _Database]
 
 
-class _Extensions(TypedDict):
-    extensions: dict[str, list[str] | None]
+@dataclass(frozen=True)
+class PostgresState:
+    """What one Postgres says; server is empty while there is none that runs.
 
-
-class DatabasesFact(FactBase[dict[str, Any]]):
-    """Roles, databases and extensions of the Postgres container; empty while there is none that runs.
-
-    {"roles": {name: {"password": sha256 of the stored verifier, "createdb": bool, "super": bool}},
-     "databases": {name: {"owner": role, "public": may everybody connect, "guests": [role that was let in by name],
-                         "done": {noted_as(job): what it was made of}}},
-     "extensions": {database: [name]}}
+    server: {"roles": {name: {"password": sha256 of the stored verifier, "createdb": bool, "super": bool}},
+             "databases": {name: {"owner": role, "public": may everybody connect, "guests": [role that was let in by name],
+                                 "done": {noted_as(job): what it was made of}}},
+             "extensions": {database: [name]}}
+    asked: the databases that have answered. owned: services that have an admin; one without tables yet has none.
+    dokploy: what Dokploy's database says, as JSON (tasks/facts/dokploy.py); empty where it has other tables.
     """
 
-    def command(self, with_extensions: tuple[str, ...] = ()) -> str:
-        """One psql for roles and databases, one more for each database that has extensions."""
-        extensions = "".join(_extensions_query(name) for name in with_extensions)
-        return f"docker exec -i postgres sh <<'EOF' 2>/dev/null || true\n{_QUERY}{extensions}true\nEOF"
+    server: dict[str, Any] = field(default_factory=dict)
+    asked: frozenset[str] = frozenset()
+    owned: frozenset[str] = frozenset()
+    dokploy: str = ""
+
+
+class PostgresFact(FactBase[PostgresState]):
+    """PostgresState, by one psql: to start one costs more than all that it asks."""
+
+    def command(
+        self, extended: tuple[str, ...], owned: tuple[tuple[str, str, str], ...], registered: str = ""
+    ) -> str:
+        """Prints ``kind|…`` lines.
+
+        extended: databases whose extensions are asked for. owned: service, database, SQL that has a row once there is an
+        admin. registered: Dokploy's database.
+        """
+        asked: dict[str, list[str]] = defaultdict(list)
+        for name in extended:
+            asked[name].append(f"SELECT 'extensions', '{name}', {_EXTENSIONS};")
+        for service, name, question in owned:
+            asked[name].append(f"SELECT 'owned', '{service}' WHERE EXISTS ({question});")
+        if registered:
+            asked[registered].append(dokploy.QUERY)
+        lines = "\n".join([_QUERY, *_inside(asked.items())])
+        return f"docker exec -i postgres psql -qAtX -U postgres -d postgres <<'SQL' 2>/dev/null || true\n{lines}\nSQL"
 
     @staticmethod
-    def default() -> dict[str, Any]:
+    def default() -> PostgresState:
         """No Postgres."""
-        return {}
+        return PostgresState()
 
-    def process(self, output: list[str]) -> dict[str, Any]:
-        """One JSON object a line, merged. Raises FactProcessError for anything else."""
-        merged: dict[str, Any] = {"extensions": {}}
+    def process(self, output: list[str]) -> PostgresState:
+        """Lines → PostgresState. Raises FactProcessError for what psql never prints."""
+        found: dict[str, list[str]] = {
+            kind: [] for kind in ("server", "extensions", "owned", "asked", "dokploy")
+        }
+        for line in filter(None, output):
+            kind, _, rest = line.partition("|")
+            if kind not in found:
+                raise FactProcessError(f"cannot read what psql prints: {kind!r} begins no line of it")
+            found[kind].append(rest)
         try:
-            for line in filter(None, output):
-                if line.startswith('{"extensions"'):
-                    merged["extensions"] |= parsed(_Extensions, line)["extensions"]
-                else:
-                    merged |= parsed(_Server, line)
+            server = _server(found)
         except Misshapen as error:
             raise FactProcessError(f"cannot read what psql prints: {error}") from None
-        return merged if "roles" in merged else {}
+        asked, owned = frozenset(found["asked"]), frozenset(found["owned"])
+        return PostgresState(server, asked, owned, "".join(found["dokploy"]))
 
 
-_QUERY = """psql -qAtX -U postgres -d postgres <<'SQL'
-SELECT json_build_object(
+def _server(found: dict[str, list[str]]) -> dict[str, Any]:
+    """Raises Misshapen."""
+    extensions = {}
+    for line in found["extensions"]:
+        name, _, names = line.partition("|")
+        extensions[name] = parsed(list[str], names)
+    merged: dict[str, Any] = {}
+    for line in found["server"]:
+        merged |= parsed(_Server, line)
+    return merged and {**merged, "extensions": extensions}
+
+
+def _inside(asked: Iterable[tuple[str, list[str]]]) -> Iterator[str]:
+    """What is asked in each database that is there; psql goes on after a question that fails, and ends where there is no
+    way in. The last line says that the database has been asked.
+    """
+    for name, questions in asked:
+        yield f"SELECT count(*) > 0 AS there FROM pg_database WHERE datname = '{name}' AND datallowconn \\gset"  # noqa: S608  a name of the catalogue
+        yield "\\if :there"
+        yield f'\\connect "dbname={name} user=postgres"'
+        yield from questions
+        yield f"SELECT 'asked', '{name}';"
+        yield "\\endif"
+
+
+_EXTENSIONS = "coalesce(json_agg(extname), '[]') FROM pg_extension"
+_QUERY = """
+SELECT 'server', json_build_object(
   'roles', (SELECT json_object_agg(rolname, json_build_object(
       'password', encode(sha256(convert_to(coalesce(rolpassword, ''), 'UTF8')), 'hex'),
       'createdb', rolcreatedb, 'super', rolsuper)) FROM pg_authid WHERE rolname !~ '^pg_'),
@@ -83,10 +138,4 @@ SELECT json_build_object(
                FROM pg_db_role_setting, unnest(setconfig) setting
                WHERE setdatabase = pg_database.oid AND setrole = 0 AND starts_with(setting, 'smarteros.'))
       )) FROM pg_database WHERE datallowconn));
-SQL
-"""
-
-
-def _extensions_query(database: str) -> str:
-    query = f"SELECT json_build_object('extensions', json_build_object('{database}', json_agg(extname))) FROM pg_extension"  # noqa: S608  a name of the catalogue
-    return f'psql -qAtX -U postgres -d {database} -c "{query}"\n'
+""".strip()

@@ -7,10 +7,11 @@ made of has changed. The note is gone with the database, and does not count once
 from collections.abc import Collection, Mapping
 from shlex import quote
 
-from tasks.facts import DatabasesFact, DockerFact
+from tasks.facts import DockerFact
 from tasks.facts.postgres import noted_as
 from tasks.model.catalogue import Container, Service
-from tasks.run import known, services
+from tasks.operations import postgres
+from tasks.run import known
 
 
 def note(container: Container, digest: str, secrets: str) -> str:
@@ -24,9 +25,8 @@ def done(service: Service, digests: Mapping[str, str], secrets: str) -> frozense
     gone = [item for item in service.containers if item.job and item.name not in state.containers]
     if not gone or not service.databases:
         return frozenset()
-    extended = tuple(item.name for each in services() for item in each.databases if item.extensions)
-    databases = known(DatabasesFact, extended).get("databases") or {}
-    notes = databases.get(service.databases[0].name, {}).get("done") or {}
+    found = postgres.state().server.get("databases") or {}
+    notes = found.get(service.databases[0].name, {}).get("done") or {}
     return frozenset(
         item.name
         for item in gone

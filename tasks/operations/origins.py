@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from pyinfra.api import StringCommand
 
-from tasks.facts import DokployFact
 from tasks.facts.dokploy import OFFERED
 from tasks.model.catalogue import Service, domains
-from tasks.run import Commands, host, known, operation, stack
+from tasks.operations.postgres import registered
+from tasks.run import Commands, host, operation, stack
 
 _PSQL = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
 
@@ -19,7 +19,7 @@ _PSQL = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokp
 @operation
 def trusted(service: Service) -> Commands:
     """Adds what is missing; nothing where Dokploy does not run yet."""
-    state = known(DokployFact)
+    state = registered()
     missing = [origin for origin in _wanted(service) if origin not in state.origins]
     if not state.address or not missing:
         return
@@ -34,7 +34,7 @@ def addressed(service: Service) -> Commands:
     (packages/server/src/services/admin.ts, getDokployUrl). One that a person has set stays. Its API would write a file of
     Traefik's as well.
     """
-    state = known(DokployFact)
+    state = registered()
     domain = domains(stack(), service.routes[0])[0]
     if not state.address or state.host in (None, domain) or state.host not in ("", state.offered):
         return

@@ -21,7 +21,7 @@ def describe(stack: Stack) -> Service:
         containers=(
             Container(
                 name="mcp-registry-web",
-                image="caddy:2.11.7-alpine",
+                image="caddy:2.11.7-alpine",  # the proxy's
                 files={"mcp-registry": "/etc/caddy"},
                 user="65534:65534",
                 cap_add={"NET_BIND_SERVICE": FILE_CAPABILITY},

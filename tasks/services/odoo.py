@@ -123,6 +123,7 @@ def describe(stack: Stack) -> Service:
                 volumes=_VOLUMES,
                 user="odoo",
                 health=Health(("true",), seconds=900),
+                # The real Odoo 19, making its database in the lab: 111 MB at its peak; 16.0 was not measured.
                 size=Size(memory_mb=768, cpus=1, disk_gb=0.1, used_mb=400),
                 stop_seconds=10,
                 job=True,

@@ -106,7 +106,7 @@ def test_who_comes_too_soon_comes_again(visitor: Browser, monkeypatch: pytest.Mo
         return sent(what, *rest)
 
     monkeypatch.setattr(visitor, "_sent", counted)
-    with pytest.raises(Failed, match=r"^GET /soon: HTTP 429, expected 200$"):
+    with pytest.raises(Failed, match=r"^GET /soon: HTTP 429, expected 200: check again in some minutes$"):
         visitor.get("/soon")
     assert asked == ["GET /soon"] * 3
 

@@ -20,7 +20,7 @@ SIZES = {
     "caddy-proxy": (256, 0.5),
     "chatwoot": (1024, 1.0),
     "chatwoot-prepare": (768, 1.0),
-    "chatwoot-sidekiq": (1024, 1.0),
+    "chatwoot-sidekiq": (1536, 1.0),
     "dokploy": (1536, 1.0),
     "mcp-registry-web": (128, 0.25),
     "n8n": (1024, 1.0),

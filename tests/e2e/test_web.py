@@ -21,7 +21,10 @@ from tests.lab import smarteros
 # Domain → a path that only its own service knows, and what it answers there at least.
 ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     "crm.smarterbot.cl": ("/health", {"status": "woot"}),
-    "bot.smarterbot.cl": ("/status", {"botpress": "up"}),
+    "bot.smarterbot.cl": (
+        "/status",
+        {"botpress": "up", "nlu": "up"},
+    ),  # nlu: Studio's modules can be loaded, and Duckling answers
     "n8n.smarterbot.cl": ("/healthz", {"status": "ok"}),
     "erp.smarterbot.cl": ("/web/health", {"status": "pass"}),
     "kpi.smarterbot.cl": ("/api/session/properties", {"has-user-setup": True}),

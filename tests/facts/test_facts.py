@@ -17,7 +17,6 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts import (
     ContainerState,
-    DatabasesFact,
     DockerFact,
     DockerState,
     FileState,
@@ -25,6 +24,8 @@ from tasks.facts import (
     Machine,
     MachineFact,
     NetworkState,
+    PostgresFact,
+    PostgresState,
     TreeFact,
 )
 from tasks.facts import machine as room
@@ -214,7 +215,23 @@ def test_the_files_that_a_container_sees_are_those_below_its_own_mounts() -> Non
 
 
 @pytest.mark.parametrize(
-    "line", ["c|/n8n|n8n", "c|/n8n|n8n|0|0|running||many|x|y", "n|only", "e|only", "i", "s|aa"]
+    ("lines", "address"),
+    [
+        (["p|/n8n|172.18.0.5", "p|/n8n|172.19.0.9", "p|/crm|172.18.0.7"], "172.18.0.5"),
+        (["p|/n8n|", "p|/n8n|fd00::5"], "fd00::5"),
+        *(
+            ([f"p|/n8n|{text}"], "")
+            for text in ("invalid IP", "postgres", "999.1.1.1", "10.0.0.1;reboot", "evil.example")
+        ),
+        ([], ""),
+    ],
+)
+def test_a_password_goes_to_an_address_only(lines: list[str], address: str) -> None:
+    assert DockerFact().process([DOCKER[0], *lines]).containers["n8n"].address == address
+
+
+@pytest.mark.parametrize(
+    "line", ["p|/n8n", "c|/n8n|n8n", "c|/n8n|n8n|0|0|running||many|x|y", "n|only", "e|only", "i", "s|aa"]
 )
 def test_a_cut_line_of_docker_is_an_error(line: str) -> None:
     with pytest.raises(FactProcessError, match="cannot read what docker prints"):
@@ -247,24 +264,52 @@ def test_a_cut_line_of_a_tree_is_an_error(line: str) -> None:
         TreeFact().process([line])
 
 
-def test_databases_are_merged() -> None:
+def test_what_postgres_says_is_read() -> None:
     lines = [
-        '{"roles": {"n8n": {"password": "x", "createdb": false, "super": false}}, "databases": {}}',
-        '{"extensions": {"crm": ["plpgsql", "vector"]}}',
-        '{"extensions": {"erp": null}}',
+        'server|{"roles": {"n8n": {"password": "x", "createdb": false, "super": false}}, "databases": {}}',
+        'extensions|crm|["plpgsql", "vector"]',
+        "owned|crm",
+        "asked|crm",
+        "asked|n8n",
+        'dokploy|{"keys": [], "host": "a|b"}',
     ]
-    assert DatabasesFact().process(lines) == {
+    server = {
         "roles": {"n8n": {"password": "x", "createdb": False, "super": False}},
         "databases": {},
-        "extensions": {"crm": ["plpgsql", "vector"], "erp": None},
+        "extensions": {"crm": ["plpgsql", "vector"]},
     }
-    assert DatabasesFact().process([]) == {}
+    assert PostgresFact().process(lines) == PostgresState(
+        server, frozenset({"crm", "n8n"}), frozenset({"crm"}), '{"keys": [], "host": "a|b"}'
+    )
+    assert PostgresFact().process([]) == PostgresState()
 
 
-@pytest.mark.parametrize("line", ["FATAL: no", "null", "[]", "5", '{"extensions": 5}', "[" * 100000])
+@pytest.mark.parametrize(
+    "line", ["FATAL: no", "server|null", "server|[]", "server|5", "extensions|crm", f"server|{'[' * 100000}"]
+)
 def test_what_psql_never_prints_is_an_error(line: str) -> None:
     with pytest.raises(FactProcessError, match="cannot read what psql prints"):
-        DatabasesFact().process([line])
+        PostgresFact().process([line])
+
+
+def test_each_database_that_is_there_is_asked_all_at_once_by_one_psql() -> None:
+    owned = (("crm", "crm", "SELECT FROM users"), ("erp", "erp", "SELECT FROM people"))
+    assert PostgresFact().command(("crm",), owned).splitlines()[-14:] == [
+        r"SELECT count(*) > 0 AS there FROM pg_database WHERE datname = 'crm' AND datallowconn \gset",
+        r"\if :there",
+        r'\connect "dbname=crm user=postgres"',
+        "SELECT 'extensions', 'crm', coalesce(json_agg(extname), '[]') FROM pg_extension;",
+        "SELECT 'owned', 'crm' WHERE EXISTS (SELECT FROM users);",
+        "SELECT 'asked', 'crm';",
+        r"\endif",
+        r"SELECT count(*) > 0 AS there FROM pg_database WHERE datname = 'erp' AND datallowconn \gset",
+        r"\if :there",
+        r'\connect "dbname=erp user=postgres"',
+        "SELECT 'owned', 'erp' WHERE EXISTS (SELECT FROM people);",
+        "SELECT 'asked', 'erp';",
+        r"\endif",
+        "SQL",
+    ]
 
 
 # Lines that look like a fact's own, and any other.
@@ -293,7 +338,7 @@ WORDS = st.sampled_from(
 LINES = st.lists(st.lists(WORDS, max_size=12).map("".join) | st.text(max_size=30), max_size=8)
 
 
-@pytest.mark.parametrize("fact", [MachineFact, DockerFact, TreeFact, DatabasesFact])
+@pytest.mark.parametrize("fact", [MachineFact, DockerFact, TreeFact, PostgresFact])
 @given_settings(max_examples=150, deadline=None)
 @given(lines=LINES, extra=st.lists(st.sampled_from(MACHINE + DOCKER), max_size=20))
 def test_any_output_is_a_value_or_a_fact_error(fact: Any, lines: list[str], extra: list[str]) -> None:
@@ -301,7 +346,7 @@ def test_any_output_is_a_value_or_a_fact_error(fact: Any, lines: list[str], extr
         value = fact().process([*extra, *lines])
     except FactProcessError as error:
         value = str(error)
-    assert isinstance(value, Machine | DockerState | dict | str)
+    assert isinstance(value, Machine | DockerState | PostgresState | dict | str)
 
 
 COMMANDS = [
@@ -310,8 +355,8 @@ COMMANDS = [
     LoadedCaddyfileFact().command("caddy-proxy"),
     TreeFact().command("/opt/it's here"),
     TreeFact().command("/opt/smarteros/current/", ("/root/Caddyfile", "/root/it's")),
-    DatabasesFact().command(),
-    DatabasesFact().command(("crm", "erp")),
+    PostgresFact().command((), ()),
+    PostgresFact().command(("crm", "erp"), (("crm", "crm", "SELECT FROM users"),), "dokploy"),
     PendingFact().command("ssh.service", "it's", ("192.0.2.9", "1", "203.0.113.7", "22")),
 ]
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks import applications, preflight
-from tasks.facts import FirstRunFact
-from tasks.operations import containers, first_run
+from tasks.operations import containers, first_run, postgres
 from tasks.rendering import host_files
 from tasks.services import load
 from tests.fake import commands, fake, texts
@@ -243,14 +242,20 @@ def test_another_word_is_refused(host: Host) -> None:
     assert errors.endswith("n8n.sh [check|apply|show]\n")
 
 
+ASKED = [f"asked|{name}" for name in SQL]
+
+
 def test_a_run_asks_for_all_services_at_once_and_makes_only_what_is_missing() -> None:
-    with fake({"psql -qAtX -U postgres -d dokploy": ["chatwoot", "n8n"]}):
+    with fake({"pg_authid": ["owned|chatwoot", "owned|n8n", *ASKED]}):
         assert texts(first_run.configured, SERVICES["n8n"]) == []
         assert texts(first_run.configured, SERVICES["odoo"]) == ["/root/odoo-smarter-config.sh apply"]
 
 
-def test_a_database_that_cannot_be_asked_makes_no_second_admin(caplog: pytest.LogCaptureFixture) -> None:
-    with fake({"psql -qAtX -U postgres -d dokploy": ["?n8n"]}) as host:
+@pytest.mark.parametrize("lines", [[], ["owned|chatwoot", "asked|chatwoot"]])
+def test_a_database_that_cannot_be_asked_makes_no_second_admin(
+    caplog: pytest.LogCaptureFixture, lines: list[str]
+) -> None:
+    with fake({"pg_authid": lines}) as host:
         (step,) = commands(first_run.configured, SERVICES["n8n"])
         assert step.function(host.state, host) is False
     assert caplog.messages == [
@@ -259,19 +264,16 @@ def test_a_database_that_cannot_be_asked_makes_no_second_admin(caplog: pytest.Lo
 
 
 def test_a_plan_where_no_database_runs_yet_shows_the_first_admin() -> None:
-    with fake({"psql -qAtX -U postgres -d dokploy": ["?n8n"]}, executing=False):
+    with fake({"pg_authid": []}, executing=False):
         assert texts(first_run.configured, SERVICES["n8n"]) == ["/root/n8n-smarter-config.sh apply"]
 
 
-def test_the_question_is_one_command_that_always_succeeds() -> None:
-    assert FirstRunFact().command((("crm", "crm_db", 'SELECT FROM "user"'),)) == (
-        "docker exec -i postgres sh <<'EOF' 2>/dev/null || printf '%s\\n' '?crm'\n"
-        "{ psql -qAtX -U postgres -d crm_db -c "
-        "'SELECT '\"'\"'crm'\"'\"' WHERE EXISTS (SELECT FROM \"user\")' </dev/null; [ $? != 2 ] || echo '?crm'; } &\n"
-        "wait\ntrue\nEOF"
-    )
-    questions = first_run.questions(SERVICES.values())
-    assert questions == tuple((name, name, SQL[name]) for name in OWNED)
+def test_every_service_is_asked_about_in_its_own_database_in_one_question() -> None:
+    with fake({}):
+        _, extended, owned, registered = postgres.question()
+    assert extended == ("chatwoot", "odoo", "metabase")
+    assert owned == tuple((name, name, SQL[name]) for name in OWNED)
+    assert registered == "dokploy"
 
 
 def test_a_service_gets_its_admin_once_it_is_healthy_and_before_the_next_starts(
@@ -295,4 +297,4 @@ def test_a_service_gets_its_admin_once_it_is_healthy_and_before_the_next_starts(
 
 def test_a_run_with_nothing_to_do_has_asked_before_it_comes_to_the_services() -> None:
     with fake({}):
-        assert (FirstRunFact, first_run.questions(SERVICES.values())) in preflight._quiet_run()
+        assert postgres.question() in preflight._quiet_run()

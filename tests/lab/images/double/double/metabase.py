@@ -1,7 +1,8 @@
 """Metabase: the jar's server. It listens at once and answers 503 until its migrations are through.
 
 Stricter than upstream, which falls back to a file (H2) without MB_DB_TYPE and runs without MB_SITE_URL and without
-MB_ENCRYPTION_SECRET_KEY, and loads its sample database beside the start: without it there are no examples, no more.
+MB_ENCRYPTION_SECRET_KEY, and loads its sample database beside the start: without it there are no examples, no more. Where
+Truffle has nowhere to keep its files, some versions warn, others fail when a chart is drawn.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def run(arguments: list[str], environment: Environment) -> None:
     writable(tempfile.gettempdir())
     if environment.get("MB_LOAD_SAMPLE_CONTENT") != "false":
         executable(tempfile.gettempdir())  # the sample database's driver is unpacked and loaded there
+    writable(_cache(environment))
     _plugins(Path(environment.get("MB_PLUGINS_DIR", "/plugins")))
     database = _database(environment)
     database.login()
@@ -68,6 +70,13 @@ def run(arguments: list[str], environment: Environment) -> None:
         int(environment.get("MB_JETTY_PORT") or 3000),
         environment.get("MB_JETTY_HOST") or "localhost",
     )
+
+
+def _cache(environment: Environment) -> Path:
+    """Where Truffle keeps what it unpacks: XDG_CACHE_HOME, else below the home that the JVM knows."""
+    said = re.findall(r"-Duser\.home=(\S+)", environment.get("JAVA_OPTS", ""))
+    home = Path(said[-1] if said else environment.get("HOME", "/"))
+    return Path(environment.get("XDG_CACHE_HOME") or home / ".cache") / "org.graalvm.polyglot"
 
 
 def _heap_problem(options: str, limit_mb: int | None) -> str:
