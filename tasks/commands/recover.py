@@ -85,7 +85,7 @@ def _login(address: str) -> dict[str, Any]:
 
 
 def _state(store: bucket.Bucket, kit: Kit) -> dict[str, Any]:
-    with bucket.foreseen(store.place, "reading the sealed state"):
+    with bucket.foreseen(store.place, f"reading the sealed state in {store.place.bucket}"):
         names = [key for key in store.keys("recovery/") if _STATE_OF.fullmatch(key)]
         if len(names) != 1:
             raise Refused(

@@ -25,6 +25,18 @@ whole() {
 }
 [ ! -e "$noted/$part" ] || exit 0
 
+# What copies volumes away starts with all of them alone.
+made backup restic_cache
+made redis redis_data
+for each in $names; do
+    about "$each"
+    while read -r kind name _; do
+        [ "$kind" != volume ] || made "$each" "$name"
+    done <<END
+$items
+END
+done
+
 case $part in
 end) rm -rf "$noted" ;;
 
@@ -74,10 +86,7 @@ files)
         while read -r kind name place; do
             from=$keeping/files$place to=$name
             [ -d "$from" ] || fail "$each: $name is in no snapshot"
-            if [ "$kind" = volume ]; then
-                made "$each" "$name"
-                to=$(mount_of "$name") || fail "the volume $name cannot be made"
-            fi
+            [ "$kind" != volume ] || to=$(mount_of "$name") || fail "the volume $name cannot be made"
             mkdir -p "$to"
             find "$to" -mindepth 1 -delete
             find "$from" -mindepth 1 -maxdepth 1 -exec mv -t "$to" {} +
