@@ -27,7 +27,7 @@ whole() {
 
 # What copies volumes away starts with all of them alone.
 made backup restic_cache
-made redis redis_data
+! grep -q '^  redis_data:' /opt/smarteros/current/dkcompose/backup-deploy.yaml || made redis redis_data
 for each in $names; do
     about "$each"
     while read -r kind name _; do
@@ -72,6 +72,8 @@ END
 )
     entry=sh
     run 900 backup-vault -c "$taken" || fail "Vault cannot be restored from the bucket (see the lines above)"
+    # It counts keys as its first ones are counted until it reads anew how many there are.
+    vault restart >/dev/null 2>&1 && vault up --detach --wait >/dev/null 2>&1 || fail "Vault does not start on what was restored: docker logs vault"
     whole
     ;;
 
