@@ -65,16 +65,14 @@ _MOST_SKEW = 30
 def run() -> None:
     """The phase."""
     if straight_on():
-        read_ahead(*_quiet_run())
-        gevent.sleep(0.03)  # the questions leave; the rest of the deploy is loaded while the host looks
+        _ask()
     checked(name="Preflight | system, sizes, ports, clock")
 
 
 @operation
 def checked() -> Commands:
     """Refuses with all reasons at once; starts a Docker of ours that is stopped, finishes an interrupted dpkg."""
-    read_ahead(*_quiet_run())
-    gevent.sleep(0.03)  # libraries load, too, while the host looks up the answers
+    _ask()
     vault_session.warm()
     verify.trust()
     machine = known(MachineFact)
@@ -146,19 +144,29 @@ def warnings(machine: Machine) -> Iterator[str]:
         yield from dns.hidden()
 
 
+def _ask() -> None:
+    """The questions leave; files are rendered, and the rest of the deploy is loaded, while the host looks."""
+    for questions in (_quiet_run, _of_files):
+        read_ahead(*questions())
+        gevent.sleep(0.03)
+
+
 def _quiet_run() -> list[tuple[Any, ...]]:
-    """The facts that a run with nothing to do needs, so that they are under way at once."""
+    """The facts that a run with nothing to do needs, so that they are under way at once: the longest first."""
     proxies = [service.main.name for service in services() if service.phase == "proxy"]
     return [
         (MachineFact,),
         (DockerFact,),
-        (TreeFact, f"{CURRENT}/", tuple(links())),
-        (TreeFact, SECRETS, (), "077"),
         postgres.question(),
-        (LinksFact,),
         *((LoadedCaddyfileFact, name) for name in proxies),
         *([(TakeoverFact,)] if stack().takeover else []),
+        (LinksFact,),
     ]
+
+
+def _of_files() -> list[tuple[Any, ...]]:
+    """Those that are about what is rendered."""
+    return [(TreeFact, f"{CURRENT}/", tuple(links())), (TreeFact, SECRETS, (), "077")]
 
 
 def problems(

@@ -183,3 +183,18 @@ def test_a_first_deploy_says_once_who_sends_no_mail() -> None:
         assert list(mail.unsent(services(), run.stack())) == []
     with fake({}, mail={"host": "smtp.example.com", "from": "ops@example.com"}):
         assert list(mail.unsent(services(), run.stack())) == []
+
+
+def test_files_are_rendered_while_the_host_looks_at_what_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(
+        preflight, "read_ahead", lambda *wanted: asked.append([key[0].__name__ for key in wanted])
+    )
+    monkeypatch.setattr(preflight, "links", lambda: asked.append(["rendered"]) or {})  # type: ignore[func-returns-value]
+    with fake({}):
+        preflight._ask()
+    assert asked == [
+        ["MachineFact", "DockerFact", "PostgresFact", "LoadedCaddyfileFact", "LinksFact"],
+        ["rendered"],
+        ["TreeFact", "TreeFact"],
+    ]

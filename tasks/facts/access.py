@@ -68,6 +68,8 @@ ours=$(sed -n 's/^\\([A-Za-z]*\\) .*/\\1/p' {DROP_IN} | grep -vix hostkey | sort
 all=$({SAYS} 2>/dev/null | grep -iE "^($ours) " | sort)
 [ -n "$all" ] && [ "$all" = "$({OURS})" ]
 """.strip()
+# The same, where $all has already what sshd says.
+_EFFECTIVE = EFFECTIVE.replace(f"{SAYS} 2>/dev/null", "printf '%s\\n' \"$all\"")
 
 QUESTION = f"""
 [ -d {ARMED}/armed ] || [ -d {ARMED}/undoing ] && echo "armed yes"
@@ -90,7 +92,7 @@ done
 echo "way $way"
 [ -f {FIREWALL} ] && sed -n 's/.*tcp dport \\([0-9]*\\) accept comment "{WAY}"$/way_noted \\1/p' {FIREWALL}
 for file in {FIREWALL} {DROP_IN}; do
-    [ -f $file ] && echo "access_file $file $(sha256sum <$file | cut -c -64) $(stat -c '%a %U:%G' $file)"
+    [ -f $file ] && sum=$(sha256sum <$file) && echo "access_file $file ${{sum%% *}} $(stat -c '%a %U:%G' $file)"
 done
 [ -e /etc/systemd/system/sysinit.target.wants/{FIREWALL_UNIT} ] && echo "firewall_enabled yes"
 if [ -x /usr/sbin/nft ]; then
@@ -115,7 +117,7 @@ if [ -x /usr/sbin/sshd ]; then
 {SSH_SAYS}
     if [ -f {DROP_IN} ]; then
         [ "$(stat -c %Y {DROP_IN})" -le "$(started "$unit")" ] && echo "ssh_newer yes"
-        {{ {EFFECTIVE}; }} && echo "ssh_effective yes"
+        {{ {_EFFECTIVE}; }} && echo "ssh_effective yes"
     else
 {COMMAND}
 {LOGINS}

@@ -113,12 +113,16 @@ containers() {{
 {{
     found=$(containers) || fail {SILENT}
     printf '%s\\n' "$found"
-    printf '%s\\n' "$found" | while IFS='|' read -r kind name root path source; do
-        case $kind:$source in
-        m:{CURRENT}/*) find "$root$path" -type f -exec sha256sum {{}} + 2>/dev/null ;;
-        m:*) [ "$source" -ef "$root$path" ] || echo "-  $root$path/" ;;
-        esac
-    done | sed 's/^/s|/'
+    printf '%s\\n' "$found" | {{
+        set --
+        while IFS='|' read -r kind name root path source; do
+            case $kind:$source in
+            m:{CURRENT}/*) set -- "$@" "$root$path" ;;
+            m:*) [ "$source" -ef "$root$path" ] || echo "-  $root$path/" ;;
+            esac
+        done
+        [ $# = 0 ] || find "$@" -type f -exec sha256sum {{}} + 2>/dev/null
+    }} | sed 's/^/s|/'
 }} &
 networks() {{
     ids=$(docker network ls -q) || return
@@ -128,9 +132,9 @@ networks || fail {SILENT} &
 docker volume ls --format {quote(objects.volume_format(SERVICE_LABEL))} || fail {SILENT} &
 docker image ls --digests --format 'i|{{{{.Repository}}}}|{{{{.Tag}}}}|{{{{.Digest}}}}' || fail {SILENT} &
 sed -u 's/^/a|/' {objects.ADOPTED} 2>/dev/null
-for file in {SECRETS}/*.env; do
-    [ -e "$file" ] && echo "e|$(basename "$file" .env)|$(sed -n 's/^{SECRETS_VARIABLE}="\\(.*\\)"$/\\1/p' "$file")"
-done
+for file in {SECRETS}/*.env; do [ -e "$file" ] && file=${{file##*/}} && echo "e|${{file%.env}}|"; done
+grep -sH '^{SECRETS_VARIABLE}="' /dev/null {SECRETS}/*.env |
+    sed -un 's/^[^:]*\\/\\([^:]*\\)\\.env:{SECRETS_VARIABLE}="\\(.*\\)"$/e|\\1|\\2/p'
 wait
 true
 """.strip()

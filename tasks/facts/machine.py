@@ -13,6 +13,7 @@ from tasks.facts.behind import QUESTION as BEHIND
 from tasks.facts.behind import Behind, behind
 from tasks.facts.listeners import Listener, Published
 from tasks.facts.started import STARTED
+from tasks.facts.stores import QUESTION as STORES
 from tasks.facts.stores import Store, stores
 from tasks.facts.surroundings import QUESTION as AROUND
 from tasks.facts.surroundings import Surroundings, surroundings
@@ -114,21 +115,19 @@ awk '/^MemTotal:/ {print "memory_kb", $2}' /proc/meminfo
 echo "cpus $(nproc)"
 command -v git >/dev/null && echo "git yes"
 df -Pk /var/lib | awk 'NR == 2 {print "disk_kb", $4}'
-root=$(sed -n 's/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' /etc/docker/daemon.json 2>/dev/null)
-for path in /var/lib /var/lib/containerd "${root:-/var/lib/docker}"; do
-    real=$path
-    until [ -e "$real" ]; do real=$(dirname "$real"); done
-    echo "store $path $(stat -c %d "$real") $(df -k --output=avail,iavail,itotal "$real" | tail -n 1)"
-done
 sed -u 's/^/docker_left /' /opt/smarteros/docker-left 2>/dev/null
 echo "clock $(date +%s)"
 [ -e /opt/smarteros/current ] && echo "deployed yes"
-for unit in /etc/systemd/system/smarteros-*; do
-    [ -f "$unit" ] && echo "unit ${unit##*/} $(sha256sum <"$unit" | cut -c -64) $(stat -c '%a %U:%G' "$unit")"
-done
-for timer in /etc/systemd/system/timers.target.wants/smarteros-*; do
-    [ -e "$timer" ] && systemctl is-active --quiet "${timer##*/}" && echo "timer ${timer##*/}"
-done &
+find /etc/systemd/system -maxdepth 1 -name 'smarteros-*' -xtype f -exec sha256sum {} + -exec stat -c '%a %U:%G %n' {} + 2>/dev/null |
+    awk '{sub(/\/.*\//, "")} NF == 2 {sum[$2] = $1} NF == 3 && $3 in sum {print "unit", $3, sum[$3], $1, $2; fflush()}'
+{
+    set --
+    for timer in /etc/systemd/system/timers.target.wants/smarteros-*; do [ -e "$timer" ] && set -- "$@" "${timer##*/}"; done
+    [ $# = 0 ] || systemctl is-active "$@" 2>/dev/null | while read -r state; do
+        [ "$state" = active ] && echo "timer $1"
+        shift
+    done
+} &
 sed -u 's/^/backup /' /var/lib/smarteros/backup/prepared 2>/dev/null
 sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
 dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
@@ -166,6 +165,7 @@ QUESTIONS = {
     "walls": WALLS,
     "behind": BEHIND,
     "swap": SWAP,
+    "stores": STORES,
     "apt": _APT,
     "machine": _MACHINE,
 }

@@ -41,6 +41,18 @@ def _said(line: str) -> str:
     return ": ".join(words)
 
 
+# In bash, which every host has. In a container that is paused nothing answers.
+_ASKED = r"""
+exec 3<>/dev/tcp/127.0.0.1/2020 || exit 0
+printf 'GET / HTTP/1.0\r\nHost: 127.0.0.1:2020\r\n\r\n' >&3
+read -r _ code _ <&3
+[ "$code" != 200 ] || sed '1,/^\r*$/d' <&3
+""".strip()
+_LOADED = """
+pid=$(docker inspect --type container --format '{{{{.State.Pid}}}}' {name} 2>/dev/null)
+[ "${{pid:-0}}" != 0 ] && timeout 10 nsenter --target "$pid" --net bash -c {asked} 2>/dev/null || echo {unknown}
+""".strip()
+
 # In the place of what a container would say that does not run.
 UNKNOWN = "?"
 
@@ -51,9 +63,10 @@ class LoadedCaddyfileFact(FactBase[str]):
     """
 
     def command(self, container: str) -> str:
-        """Asks Caddy itself. One that has loaded a file of another kind does not answer there."""
-        asked = "wget -q -O - http://127.0.0.1:2020/ || true"
-        return f"docker exec {quote(container)} sh -c {quote(asked)} 2>/dev/null || echo {quote(UNKNOWN)}"
+        """Asks Caddy itself, from the host within the container's network: to start a program in a container costs ten times
+        as much. One that has loaded a file of another kind does not answer there.
+        """
+        return _LOADED.format(name=quote(container), unknown=quote(UNKNOWN), asked=quote(_ASKED))
 
     @staticmethod
     def default() -> str:
