@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pyinfra.api import StringCommand
 
 from tasks.clients import kit
-from tasks.facts import DockerFact, RecoveringFact
+from tasks.facts import DockerFact, MachineFact, RecoveringFact
 from tasks.facts.recovering import NOTES
 from tasks.model import envfile
 from tasks.model.targets import target
@@ -17,6 +17,7 @@ from tasks.operations import images
 from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
+# How large the databases are, in bytes.
 CHOICE = "SMARTEROS_RECOVER"
 _SCRIPT = f"{CURRENT}/restore/recover.sh"
 _KEYS = f"{SECRETS}/backup.env"
@@ -73,6 +74,9 @@ def refusals() -> Iterator[str]:
     """Why this host is not one to recover to: it holds what would be written over."""
     if not wanted() or known(RecoveringFact):
         return
+    needed = int(os.environ[CHOICE]) * 13 // 10 >> 20 if os.environ[CHOICE].isdigit() else 0
+    if known(MachineFact).disk_free_mb < needed:
+        yield f"recover: too little disk: the databases take {needed} MB, and {known(MachineFact).disk_free_mb} MB are free"
     state = known(DockerFact)
     ours = {volume.name for service in services() for item in service.containers for volume in item.volumes}
     if there := sorted([*(ours & state.volumes.keys()), *state.containers]):
@@ -80,6 +84,12 @@ def refusals() -> Iterator[str]:
             f"recover: {host().name} holds data already ({', '.join(there[:4])}): recover to a bare host, or bring services "
             f"back one by one ({target('restore')})"
         )
+
+
+def half_a_vault() -> bool:
+    """Whether a run was cut short before Vault had its own keys again: until then it is opened with those that were thrown away."""
+    done = known(RecoveringFact) if wanted() else frozenset()
+    return "vault.begun" in done and "vault" not in done
 
 
 def vault() -> Commands:

@@ -20,7 +20,8 @@ from tasks.model.shapes import Misshapen, parsed
 
 # Where each keeps what it reads first.
 RESTIC_KEYS, RESTIC_CONFIG = "files/keys/", "files/config"
-PGBACKREST_INFO = "pg/archive/main/archive.info"
+PGBACKREST_INFO, PGBACKREST_BACKUPS = "pg/archive/main/archive.info", "pg/backup/main/backup.info"
+PGBACKREST_LOG = "pg/archive/main/"
 _MOST_MEMORY = 2**30
 
 
@@ -82,8 +83,8 @@ def _opened(key: _Key, box: bytes) -> bytes:
     return Cipher(AES(key.encrypt), CTR(nonce)).decryptor().update(text)
 
 
-def pgbackrest(passphrase: str, info: bytes) -> None:
-    """The archive's first file opens. Raises Closed."""
+def pgbackrest(passphrase: str, info: bytes) -> str:
+    """The archive's first file, or that of its backups, opened. Raises Closed."""
     if info[:8] != b"Salted__" or len(info) % 16:
         raise Closed("pgBackRest's archive is not encrypted as ours is")
     made, last = b"", b""
@@ -93,3 +94,4 @@ def pgbackrest(passphrase: str, info: bytes) -> None:
     text = Cipher(AES(made[:32]), CBC(made[32:48])).decryptor().update(info[16:])
     if b"[backrest]" not in text and b"backrest-format" not in text:
         raise Closed("pgBackRest's archive does not open")
+    return text.decode(errors="replace")

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import recover
+from tasks.clients import archive, recovery
 from tasks.clients import kit as kits
-from tasks.clients import recovery
 from tasks.clients.kit import Kit
 from tasks.clients.lazily import lazily
 from tasks.commands.bucket import where
+from tasks.model.targets import target
 from tasks.run import Refused
 
 if TYPE_CHECKING:
@@ -49,12 +50,17 @@ def main() -> None:
 def prepared(address: str) -> dict[str, str]:
     """The environment of the deploy. Raises Refused before anything has changed."""
     login = _login(address)
+    if to := os.environ.get("TO", ""):
+        raise Refused(
+            f"TO={to}: everything comes back as the bucket has it last; a service goes to an earlier time afterwards ({target('restore')})"
+        )
     path = where()
     kit = kits.read(path)
     if kit is None:
         raise Refused(f"KIT={path} is not there")
     store = bucket.Bucket(kit.backup, kit.access_key, kit.secret_key)
     state = _state(store, kit)
+    size = archive.size(store, kit.keys.pgbackrest)
     root = _STATE.expanduser()
     note = root / "recovered.json"
     if not os.environ.get("FORCE") and not _begun(note, state["host"], login):
@@ -70,7 +76,7 @@ def prepared(address: str) -> dict[str, str]:
         f"recover: the settings of {state['host']} (made by {state['package']['version']}) are in {note}; from now on "
         "INVENTORY=inventories/recovered.py deploys with them, until they stand in an inventory of yours again\n"
     )
-    return {**os.environ, recover.CHOICE: "yes"}
+    return {**os.environ, recover.CHOICE: str(size)}
 
 
 def _login(address: str) -> dict[str, Any]:

@@ -1,0 +1,148 @@
+"""`make recover` at a real server: what is refused before a host is asked anything, and what this machine knows again."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.clients import archive, bucket_rules, kit, recovery, vault_kept
+from tasks.clients.bucket import Bucket
+from tasks.commands import recover
+from tasks.model.stack import Backup
+from tasks.run import Refused
+from tests.fake import fake
+from tests.lab import s3
+
+ADDRESS = "root@203.0.113.7:2222"
+LOG = "pg/archive/main/16-1/0000000100000000/000000010000000000000001-1.zst"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3]:
+    """With a bucket that is set up."""
+    with s3.running_s3(tmp_path_factory.mktemp("s3")) as found, s3.reached():
+        list(bucket_rules.converged(Bucket(Backup.model_validate(found.setting), *s3.ADMIN)))
+        yield found
+
+
+@pytest.fixture
+def made(server: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kit.Kit:
+    """The kit of a host that another machine has deployed, and whose log has just come to the bucket; a machine without anything."""
+    found = kit.new(Backup.model_validate(server.setting), *s3.HOST)
+    kit.write(tmp_path / "kit.json", found)
+    given = {"HOME": str(tmp_path / "home"), "KIT": str(tmp_path / "kit.json"), "FORCE": "", "TO": ""}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    store = Bucket(found.backup, *s3.HOST)
+    for name in store.keys(""):
+        store.call("delete_object", Key=name)
+    changes: dict[str, Any] = {"backup": server.setting, "timezone": "Europe/Madrid"}
+    with fake({"docker ps": []}, state_dir=str(tmp_path / "then"), **changes):
+        kit.hold(kit.held_of(found))
+        vault_kept.keep(vault_kept.Kept(keys=("one", "two"), role_id="role", secret_id="secret"))
+        monkeypatch.setattr(recovery, "place", lambda: "recovery/lost/state")
+        recovery.put()
+    store.put(LOG, b"")
+    return found
+
+
+def home(folder: Path) -> Path:
+    return folder / "home/.local/state/smarteros"
+
+
+def refused(address: str = ADDRESS) -> str:
+    with pytest.raises(Refused) as error:
+        recover.prepared(address)
+    return str(error.value)
+
+
+def test_this_machine_knows_again_what_the_other_one_knew(
+    made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE", "1")
+    monkeypatch.setattr(archive, "size", lambda *_: 4711)
+    assert recover.prepared(ADDRESS)["SMARTEROS_RECOVER"] == "4711"
+    note = json.loads((home(tmp_path) / "recovered.json").read_text())
+    assert note["name"] == "@fake/one"
+    assert note["data"]["timezone"] == "Europe/Madrid"
+    assert note["data"]["state_dir"] == str(home(tmp_path))
+    assert (note["data"]["ssh_hostname"], note["data"]["ssh_user"], note["data"]["ssh_port"]) == (
+        "203.0.113.7",
+        "root",
+        2222,
+    )
+    for name in ("vault.json", "backup.json"):
+        now, then = home(tmp_path) / "fake/one" / name, tmp_path / "then/fake/one" / name
+        assert now.read_text() == then.read_text()
+        assert now.stat().st_mode & 0o777 == 0o600
+    # It was this command that has written there last: the next run of it goes on.
+    monkeypatch.setenv("FORCE", "")
+    assert recover.prepared(ADDRESS)
+    assert "the old host still lives" in refused("203.0.113.8")
+
+
+def test_a_bucket_that_is_written_to_is_refused_and_nothing_is_kept(made: kit.Kit, tmp_path: Path) -> None:
+    assert "was written to " in refused()
+    Bucket(made.backup, *s3.HOST).call("delete_object", Key=LOG)
+    assert "holds no databases" in refused()
+    assert not home(tmp_path).exists()
+
+
+def test_another_kit_opens_nothing(made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit.write(tmp_path / "other.json", kit.new(made.backup, *s3.HOST))
+    monkeypatch.setenv("FORCE", "1")
+    monkeypatch.setenv("KIT", str(tmp_path / "other.json"))
+    assert refused() == "the sealed state does not open with this kit: it is of another one, or damaged"
+    monkeypatch.setenv("KIT", str(tmp_path / "nowhere.json"))
+    assert refused().endswith("nowhere.json is not there")
+    assert not home(tmp_path).exists()
+
+
+def test_a_bucket_that_is_not_one_hosts_is_refused(made: kit.Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE", "1")
+    store = Bucket(made.backup, *s3.HOST)
+    store.put("recovery/second/state", store.get("recovery/lost/state"))
+    assert " holds 2 sealed states of a host" in refused()
+    for name in ("lost", "second"):
+        store.call("delete_object", Key=f"recovery/{name}/state")
+    assert " holds no sealed state of a host" in refused()
+
+
+def test_keys_of_another_vault_are_left(
+    made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made.bucket
+    monkeypatch.setenv("FORCE", "1")
+    path = home(tmp_path) / "fake/one/vault.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"keys": ["another"]}')
+    assert "holds unseal keys of another Vault than the bucket's: move it away" in refused()
+    assert path.read_text() == '{"keys": ["another"]}'
+    assert not path.with_name("backup.json").exists()
+
+
+def test_everything_comes_back_as_it_was_last_and_no_time_is_taken_for_another(
+    made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made.bucket
+    monkeypatch.setenv("TO", "2026-11-26 19:59:49Z")
+    assert refused() == (
+        "TO=2026-11-26 19:59:49Z: everything comes back as the bucket has it last; a service goes to an earlier time afterwards "
+        "(`make restore`)"
+    )
+    assert not home(tmp_path).exists()
+
+
+@pytest.mark.parametrize("address", ["", "root@", "a b", "root@a:b"])
+def test_what_names_no_host_is_refused(address: str) -> None:
+    assert refused(address).endswith("say which VPS it is, as root@203.0.113.7")
+
+
+def test_whoever_is_not_root_is_made_root() -> None:
+    assert recover._login("deploy@new.example.com") == {
+        "ssh_hostname": "new.example.com",
+        "ssh_user": "deploy",
+        "_sudo": True,
+    }
