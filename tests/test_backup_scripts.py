@@ -94,6 +94,7 @@ def box(tmp_path: Path) -> Box:
         box.write(f"volumes/{name}/file", "first\n")
     box.write("volumes/odoo_data/sessions/one", "")
     box.write("docker", DOCKER).chmod(0o755)
+    box.write("systemctl", f'#!/bin/sh\necho "systemctl $*" >>{tmp_path}/asked\n').chmod(0o755)
     return box
 
 
@@ -282,7 +283,7 @@ def test_a_log_with_a_gap_or_a_wrong_sum_is_found(box: Box, names: list[str], ve
     assert done.stderr.startswith(said)
 
 
-def test_behind_a_gap_the_next_backup_is_a_full_one(box: Box) -> None:
+def test_behind_a_gap_a_full_backup_is_made_at_once(box: Box) -> None:
     assert box.run("postgres").returncode == 0
     assert box.run("postgres").returncode == 0
     box.write("answer", "16777216\n")
@@ -291,11 +292,13 @@ def test_behind_a_gap_the_next_backup_is_a_full_one(box: Box) -> None:
     for _ in range(2):  # the gap is still there a night later
         assert box.run("check").returncode == 1
         assert box.run("postgres").returncode == 0
-    assert [line.split("--type=")[1] for line in box.asked() if "--type=" in line] == [
-        "full backup",
-        "incr backup",
-        "full backup",
-        "incr backup",
+    asked = [line.split("--stanza=main ")[-1] for line in box.asked()]
+    assert [line for line in asked if line.startswith(("--type=", "systemctl"))] == [
+        "--type=full backup",
+        "--type=incr backup",
+        "systemctl start --no-block smarteros-backup-postgres.service",
+        "--type=full backup",
+        "--type=incr backup",
     ]
     # The full one begins behind it, whatever came after that: nothing newest needs what is missing.
     box.write("log", log("000000010000000000000004", *(f"00000001000000000000000{n}" for n in (6, 7, 8))))
@@ -307,6 +310,19 @@ def test_behind_a_gap_the_next_backup_is_a_full_one(box: Box) -> None:
     )
     assert box.run("postgres").returncode == 0
     assert "--type=incr backup" in box.asked()[-1]
+
+
+def test_metrics_are_readable_for_anybody_whatever_the_umask(box: Box) -> None:
+    before = os.umask(0o077)
+    try:
+        assert box.run("postgres").returncode == 0
+    finally:
+        os.umask(before)
+    folder = box.root / "lib" / "metrics"
+    assert [oct(path.stat().st_mode & 0o777) for path in (folder, folder / "backup_postgres.prom")] == [
+        "0o755",
+        "0o644",
+    ]
 
 
 def test_an_archive_without_any_log_is_not_well(box: Box) -> None:

@@ -36,6 +36,15 @@ def test_what_is_everybodys_does_not_come_back_alone() -> None:
     assert found == ["chatwoot", "botpress", "n8n", "odoo", "metabase", "dokploy", "caddy"]
 
 
+def test_a_drill_opens_what_there_is_something_to_open_with() -> None:
+    assert restore_files.whole(SETTINGS) == ("vault snapshot", "redis file")
+    assert restore_files.whole(stack(backup=BACKUP, unseal_at_boot=False)) == ("redis file",)
+    assert restore_files.whole(stack()) == ()
+    few = ["vault", "postgres", "n8n", "vault-auth-validator", "caddy"]
+    text = render.tree(stack(backup=BACKUP, services=few))["restore/engines.sh"]
+    assert ("restored-vault" in text, "restored-redis" in text) == (True, False)
+
+
 def test_the_units_are_those_that_the_timers_start() -> None:
     units = restore_files.units(SETTINGS, "/current")
     assert sorted(units) == [

@@ -15,11 +15,17 @@ def wrong(found: Status) -> list[str]:
     logger.info(backup_health.summary(found.backup, parts, found.clock) if parts else backup.NOTHING)
     if not parts:
         return []
-    found_wrong = backup_health.problems(found.backup, (*parts, *restore_files.parts(stack())), found.clock)
-    return [*found_wrong, *backup_health.unproven(found.backup, proven(), found.clock)]
+    return [
+        *backup_health.problems(found.backup, (*parts, *restore_files.parts(stack())), found.clock),
+        *backup_health.drilled(found.backup),
+        *backup_health.unproven(found.backup, proven(), found.clock),
+    ]
 
 
 def proven() -> list[str]:
     """``service part`` of each that a drill has to bring back."""
     chosen = restore_files.restorable(stack(), services()) if restore_files.parts(stack()) else ()
-    return [f"{item.name} {part}" for item in chosen for part in item.parts]
+    return [
+        *(f"{item.name} {part}" for item in chosen for part in item.parts),
+        *restore_files.whole(stack()),
+    ]

@@ -12,13 +12,15 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.rendering.backup_files import METRICS, STATE
 from tasks.rendering.render import CURRENT
+from tasks.services.backup import RESTORED
 
 
 @dataclass(frozen=True)
 class Progress:
     """How the parts do, in seconds since 1970. succeeded: part → its last success. until: what was written before it can be
     had from the bucket. verified: ``service part`` → the last restore of it that was proven. failed: part → its last words.
-    prepared: when the bucket's repositories were found well; 0 where they were not.
+    prepared: when the bucket's repositories were found well; 0 where they were not. rpo: seconds that a loss would have cost in
+    the last drill. cut: service → ``to TIME`` or ``undo`` of a restore that was cut short while it was swapped.
     """
 
     succeeded: Mapping[str, float] = field(default_factory=dict)
@@ -26,6 +28,8 @@ class Progress:
     verified: Mapping[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     prepared: float = 0
+    rpo: float = 0
+    cut: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,16 @@ class Backups:
     wrong: tuple[str, ...] = ()
 
 
-# Prints ``metric``, ``failed`` and ``prepared`` lines.
+# Prints ``metric``, ``failed``, ``prepared`` and ``cut`` lines. A restore that is at work has not been cut short.
 PROGRESS = f"""
 cat {METRICS}/*.prom 2>/dev/null | sed 's/^/metric /'
 for note in {STATE}/failed/*; do [ ! -f "$note" ] || echo "failed ${{note##*/}} $(cat "$note")"; done
 stat -c 'prepared %Y' {STATE}/prepared 2>/dev/null
+for note in {RESTORED}/*.journal; do
+    [ -f "$note" ] && ! systemctl is-active --quiet smarteros-restore.service || continue
+    name=${{note##*/}}
+    grep -q '^from _before_' "$note" && echo "cut ${{name%.journal}} undo" || sed -n "s/^to /cut ${{name%.journal}} to /p" "$note"
+done
 """.strip()
 
 _METRIC = re.compile(r"smarteros_(\w+?)(?:\{([^}]*)\})? ([\d.]+)")
@@ -75,6 +84,8 @@ def progress(values: Mapping[str, Sequence[str]]) -> Progress:
         verified=found.get("restore_verified_timestamp_seconds", {}),
         failed={part: text.strip() for part, _, text in notes},
         prepared=float(values.get("prepared", ["0"])[0]),
+        rpo=found.get("restore_rpo_seconds", {}).get("", 0),
+        cut={name: how for name, _, how in (line.partition(" ") for line in values.get("cut", ()))},
     )
 
 

@@ -32,7 +32,8 @@ from tasks.model.setting_types import (
 )
 from tasks.model.shapes import shown
 
-BACKUP_NET = "backup-net"
+# Of what copies away, and of what has come back: each reaches the bucket, and nobody of the stack.
+BACKUP_NET, DRILL_NET = "backup-net", "drill-net"
 
 
 class BadSettings(ValueError):
@@ -184,8 +185,10 @@ class Stack(_Settings):
 
     @property
     def bridges(self) -> tuple[str, ...]:
-        """All of Docker's networks that are ours: what copies files away has one of its own, where nobody else is."""
-        return (*self.networks, *((BACKUP_NET,) if self.backup else ()))
+        """All of Docker's networks that are ours: what copies files away has one of its own, where nobody else is, and so
+        has what is restored beside what runs.
+        """
+        return (*self.networks, *((BACKUP_NET, DRILL_NET) if self.backup else ()))
 
     def override(self, service: str) -> Override:
         """The overrides of one service, empty when the inventory has none."""

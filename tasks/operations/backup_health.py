@@ -11,6 +11,7 @@ from tasks.rendering.backup_files import Part
 
 _LOG_SECONDS = 120
 _VERIFIED_DAYS = 8
+_LOST_SECONDS = 60
 
 
 def problems(found: Progress, parts: Iterable[Part], now: float) -> Iterator[str]:
@@ -29,6 +30,25 @@ def problems(found: Progress, parts: Iterable[Part], now: float) -> Iterator[str
             yield (
                 f"backup: what was written to Postgres in the last {ago(int(old))} is not in the bucket: `docker logs postgres` "
                 "says why; services go on, and it leaves once the bucket can be reached"
+            )
+
+
+def drilled(found: Progress) -> Iterator[str]:
+    """What the last drill has measured and should not have, and restores that somebody has to end."""
+    if found.rpo > _LOST_SECONDS:
+        yield (
+            f"backup: a loss at the moment of the last drill would have been one of {found.rpo:.0f} s, and at most {_LOST_SECONDS} are "
+            f"meant: `journalctl -u smarteros-heartbeat` says why the log left late; {target('drill')} measures it again"
+        )
+    for service, how in sorted(found.cut.items()):
+        undone = target(f"restore-undo SERVICE={service}")
+        if how == "undo":
+            yield f"restore: the undoing of a restore of {service} was cut short, and it may be down: {undone} ends it"
+        else:
+            ended = target(f"restore SERVICE={service} TO='{how.removeprefix('to ')}'")
+            yield (
+                f"restore: a restore of {service} was cut short while it came into the place of what ran, and it may be down: "
+                f"{ended} ends it; {undone} then brings back what was there before"
             )
 
 

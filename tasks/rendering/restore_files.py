@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.model.catalogue import Files, Service
 from tasks.model.folder import Folder
@@ -84,12 +85,38 @@ def files(stack: Stack, services: tuple[Service, ...], current: str, label: str)
         "current": current,
         "label": label,
         "restored": backup.RESTORED,
+        "vault": _vault(stack, services),
+        "redis": "redis" in stack.services,
         "proxy": next((item.main.name for item in services if item.phase == "proxy"), ""),
     }
     return {
         f"{SCRIPTS}/{name.removesuffix(_SUFFIX)}": jinja().get_template(f"{SCRIPTS}/{name}").render(**told)
         for name in names
     }
+
+
+def _vault(stack: Stack, services: tuple[Service, ...]) -> dict[str, Any] | None:
+    """How a second one of this host's own starts, and what opens it."""
+    if stack.vault_address is not None:
+        return None
+    main = next(item.main for item in services if item.phase == "vault")
+    return {
+        "program": main.entrypoint[0],
+        "folder": main.volumes[0].path,
+        "cap_add": tuple(main.cap_add),
+        "mount": stack.vault_mount,
+        "credential": "smarteros-unseal",
+        "path": "/etc/credstore.encrypted/smarteros-unseal",
+        "secrets": "/vault/secrets/backup.env",
+    }
+
+
+def whole(stack: Stack) -> tuple[str, ...]:
+    """``service part`` of what a full drill brings back beside the services: what it has something to open with."""
+    if not parts(stack):
+        return ()
+    vault = ("vault snapshot",) if stack.vault_address is None and stack.unseal_at_boot else ()
+    return (*vault, *(("redis file",) if "redis" in stack.services else ()))
 
 
 def parts(stack: Stack) -> tuple[Part, ...]:

@@ -12,7 +12,7 @@ from tasks.model.folder import Folder
 from tasks.model.given import BUCKET
 from tasks.model.load import BACKUP
 from tasks.model.overrides import overridden
-from tasks.model.stack import BACKUP_NET, Stack
+from tasks.model.stack import BACKUP_NET, DRILL_NET, Stack
 from tasks.services import every, postgres
 
 # Where what is copied away stands in the container: volumes by name, folders of the host by their own path.
@@ -93,7 +93,11 @@ _PASSING = "only there for as long as a restore or a drill is at work"
 def _restored(stack: Stack) -> tuple[Container, ...]:
     """Where a restore or a drill puts what it has out of the bucket (templates/restore)."""
     files = _container(
-        stack, "restored-files", binds={f"{RESTORED}/files:/restored": _PASSING}, cap_add=_WRITES
+        stack,
+        "restored-files",
+        networks=(DRILL_NET,),
+        binds={f"{RESTORED}/files:/restored": _PASSING},
+        cap_add=_WRITES,
     )
     return (
         files,

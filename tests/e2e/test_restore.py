@@ -32,7 +32,7 @@ LEFT = """
 docker ps -a --format '{{.Names}}' | grep restored- || true
 ls -d /var/lib/smarteros/restore/postgres /var/lib/smarteros/restore/files 2>/dev/null || true
 docker volume ls --quiet | grep -E 'restored|drill' || true
-docker network ls --format '{{.Name}}' | grep -E 'restore|drill' || true
+docker network ls --format '{{.Name}}' | grep -E 'restore|drill' | grep -vx drill-net || true
 docker exec postgres psql -qAtX -U postgres -d postgres -c "SELECT datname FROM pg_database WHERE datname LIKE '%\\_new'"
 """
 

@@ -51,6 +51,8 @@ NOTED = [
     "metric smarteros_wal_archive_age_seconds 23",
     'metric smarteros_restore_verified_timestamp_seconds{service="odoo",part="files"} 1795750000',
     "metric node_textfile_of_somebody_else 1",
+    "metric smarteros_restore_rpo_seconds 12.5",
+    "cut odoo to 2026-11-26 19:59:49+00",
     "failed redis Redis does not answer: docker logs redis ",
     "prepared 1795757700",
 ]
@@ -60,6 +62,8 @@ PROGRESS = Progress(
     verified={"odoo files": 1795750000},
     failed={"redis": "Redis does not answer: docker logs redis"},
     prepared=1795757700,
+    rpo=12.5,
+    cut={"odoo": "to 2026-11-26 19:59:49+00"},
 )
 
 
@@ -94,7 +98,7 @@ def test_status_has_it_too() -> None:
 
 @given(st.lists(st.text(), max_size=5))
 def test_anything_else_is_an_error_in_words(lines: list[str]) -> None:
-    for key in ("snapshots", "archive", "metric", "failed", "prepared"):
+    for key in ("snapshots", "archive", "metric", "failed", "prepared", "cut"):
         with suppress(FactProcessError):
             found = BackupsFact().process(["clock 1", *(f"{key} {line}" for line in lines)])
             assert isinstance(found, Backups)

@@ -2,7 +2,7 @@
 
 from tasks.model.catalogue import Service, Volume
 from tasks.model.given import asked, given
-from tasks.model.stack import BACKUP_NET
+from tasks.model.stack import BACKUP_NET, DRILL_NET
 from tasks.rendering import render
 from tasks.services import load
 from tasks.services.backup import RESTORED
@@ -23,12 +23,13 @@ def test_it_comes_with_the_setting_and_last() -> None:
 
 def test_its_network_is_nobody_elses() -> None:
     assert BACKUP_NET not in stack().bridges
-    assert stack(backup=BACKUP).bridges == (*stack().networks, BACKUP_NET)
-    inside = {
-        item.name for each in loaded().values() for item in each.containers if BACKUP_NET in item.networks
-    }
+    assert stack(backup=BACKUP).bridges == (*stack().networks, BACKUP_NET, DRILL_NET)
+    inside, drilled = (
+        {item.name for each in loaded().values() for item in each.containers if name in item.networks}
+        for name in (BACKUP_NET, DRILL_NET)
+    )
     copying = {"backup-files", "backup-redis", "backup-check", "backup-list"}
-    assert inside == {*copying, "restored-files", "restored-postgres"}
+    assert (inside, drilled) == (copying, {"restored-files", "restored-postgres"})
 
 
 def test_it_only_reads_what_belongs_to_others() -> None:

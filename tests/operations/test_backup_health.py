@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tasks.facts import Backups
 from tasks.facts.backups import Progress, Snapshot
-from tasks.operations.backup_health import missing, problems, summary, table, unproven
+from tasks.operations.backup_health import drilled, missing, problems, summary, table, unproven
 from tasks.rendering import backup_files
 from tasks.services import load
 from tests.samples import stack
@@ -70,6 +70,26 @@ def test_a_restore_that_was_proven_long_ago_or_never_is_said() -> None:
     ]
     assert list(unproven(replace(found, prepared=NOW - 60), ("odoo dump",), NOW)) == []
     assert list(unproven(Progress(), wanted, NOW)) == []
+
+
+def test_a_drill_that_would_have_lost_more_than_a_minute_is_said() -> None:
+    assert list(drilled(replace(WELL, rpo=60))) == []
+    (line,) = drilled(replace(WELL, rpo=82.1))
+    assert line.startswith(
+        "backup: a loss at the moment of the last drill would have been one of 82 s, and at most 60 are meant: "
+    )
+
+
+def test_a_restore_that_was_cut_short_is_said_with_what_ends_it() -> None:
+    found = replace(WELL, cut={"odoo": "to 2026-11-26 19:59:49+00", "n8n": "undo"})
+    assert list(drilled(found)) == [
+        "restore: the undoing of a restore of n8n was cut short, and it may be down: `make restore-undo SERVICE=n8n` ends it",
+        (
+            "restore: a restore of odoo was cut short while it came into the place of what ran, and it may be down: "
+            "`make restore SERVICE=odoo TO='2026-11-26 19:59:49+00'` ends it; `make restore-undo SERVICE=odoo` then brings back what was "
+            "there before"
+        ),
+    ]
 
 
 def test_a_host_on_which_nothing_was_set_up_is_told() -> None:

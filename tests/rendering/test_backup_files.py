@@ -69,7 +69,7 @@ def test_timers_start_them_in_time(name: str, lines: list[str]) -> None:
 def test_a_one_off_is_gone_however_its_unit_ends() -> None:
     files = units()["smarteros-backup-files.service"]
     assert (
-        """ExecStopPost=/bin/sh -c '[ "$SERVICE_RESULT" = success ] || docker rm --force backup-files """
+        """ExecStopPost=/bin/sh -c '[ "$SERVICE_RESULT" = success ] || docker rm --force --volumes backup-files """
         ">/dev/null 2>&1 || true'\n"
     ) in files
 

@@ -36,8 +36,11 @@ printf '%s\n' "$said" | sort | awk -v size="${size:-16777216}" -v from="$from" '
     }
     END {exit gaps || !seen}' >"$state/.gaps" || wrong="$wrong log"
 cat "$state/.gaps" >&2
-# Nothing is replayed past a gap: behind one that is new the next backup begins anew.
-cmp -s "$state/.gaps" "$state/gaps" || [ ! -s "$state/.gaps" ] || rm -f "$state/full"
+# Nothing is replayed past a gap: behind one that is new a backup begins anew at once.
+cmp -s "$state/.gaps" "$state/gaps" || [ ! -s "$state/.gaps" ] || {
+    rm -f "$state/full"
+    systemctl start --no-block smarteros-backup-postgres.service
+}
 mv -f "$state/.gaps" "$state/gaps"
 day=$(date +%d)
 run 14400 backup-check check --quiet --no-lock --read-data-subset "$(((${day#0} - 1) % 28 + 1))/28" || wrong="$wrong restic-check"

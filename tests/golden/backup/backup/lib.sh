@@ -28,7 +28,8 @@ run() (
     [ $code = 0 ] || gone "$container"
     exit $code
 )
-gone() { docker rm --force "$1" >/dev/null 2>&1 || true; }
+# With the volumes that Docker made for it because its image says so.
+gone() { docker rm --force --volumes "$1" >/dev/null 2>&1 || true; }
 
 # alone: one of those that write to the repository at a time, so that a lock in there is always one that somebody has left.
 alone() {

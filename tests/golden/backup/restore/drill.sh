@@ -1,8 +1,9 @@
 #!/bin/bash
 # drill.sh light|full [SERVICE...]: what is in the bucket comes back, beside what runs and in nobody's way, and is read as a whole.
-# light: Postgres from its archive up to the newest second. full: files, dumps and Redis' file as well. What has come back whole
-# is noted, each by itself. drill.sh end: nothing of it is left, also of one that was killed.
+# light: Postgres from its archive up to the newest second. full: files, dumps, Vault's snapshot and Redis' file as well. What has
+# come back whole is noted, each by itself. drill.sh end: nothing of it is left, also of one that was killed.
 . /opt/smarteros/current/restore/lib.sh
+. /opt/smarteros/current/restore/engines.sh
 
 kind=$1
 shift
@@ -142,6 +143,10 @@ for each in ${*:-$names}; do
     files
     dumps
 done
+if [ "$kind" = full ] && [ $# = 0 ]; then
+    snapshot
+    file_of_redis
+fi
 {
     for note in "$verified"/*.*; do
         name=${note##*/}

@@ -16,6 +16,8 @@ only() {
 cleared() {
     gone $instance
     gone $copies
+    gone restored-vault
+    gone restored-redis
     rm -rf "$keeping/postgres" "$keeping/files"
 }
 
