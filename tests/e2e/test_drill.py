@@ -1,0 +1,165 @@
+"""Drill: all of the bucket comes back, what is damaged or missing there is named, and no part leaves anything behind, also killed."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tasks.clients.bucket import Bucket
+from tests.e2e.backed import Backed
+from tests.e2e.deployment import Deployment
+from tests.e2e.test_backup import until
+from tests.lab import addresses, s3
+
+NOW = "tasks.commands.backup.run"
+METRICS = "/var/lib/smarteros/metrics"
+REPORT = "cat /var/lib/smarteros/restore/drill.report"
+FAILED = "cat /var/lib/smarteros/backup/failed/{} 2>/dev/null; true"
+THERE = "docker ps -a --format '{{.Names}}' | sort; docker volume ls --quiet | sort; docker network ls --format '{{.Name}}' | sort"
+FOLDERS = "ls -d /var/lib/smarteros/restore/postgres /var/lib/smarteros/restore/files 2>/dev/null; true"
+
+
+@pytest.fixture
+def bucket(backed: Backed) -> Iterator[Bucket]:
+    """As the host's key sees it, with all parts in it."""
+    made = backed.run(NOW)
+    assert made.code == 0, made.output[-6000:]
+    kit = backed.kit()
+    with s3.reached(addresses.address(backed.host.lab.description.subnet, addresses.S3)):
+        yield Bucket(kit.backup, kit.access_key, kit.secret_key)
+
+
+def started(host: Deployment, unit: str) -> bool:
+    """Whether the unit has ended well."""
+    return "done" in host.sh(
+        f"systemctl start smarteros-{unit}.service 2>/dev/null && echo done", check=False, timeout=600
+    )
+
+
+def noted(host: Deployment, part: str, words: str) -> None:
+    """What make status shows of the part has these words; the note is written once the unit has failed."""
+    until(f"{words} is noted", 60, lambda: words in host.sh(FAILED.format(part)))
+
+
+@contextmanager
+def flipped(bucket: Bucket, key: str) -> Iterator[None]:
+    """One bit in the middle of the object is another."""
+    good = bucket.get(key)
+    bad = bytearray(good)
+    bad[len(bad) // 2] ^= 1
+    bucket.put(key, bytes(bad))
+    try:
+        yield
+    finally:
+        bucket.put(key, good)
+
+
+@contextmanager
+def gone(bucket: Bucket, key: str) -> Iterator[None]:
+    """The object is deleted."""
+    good = bucket.get(key)
+    bucket.s3.delete_object(Bucket=bucket.place.bucket, Key=key)
+    try:
+        yield
+    finally:
+        bucket.put(key, good)
+
+
+def packs(bucket: Bucket) -> set[str]:
+    return set(bucket.keys("files/data/"))
+
+
+def largest(bucket: Bucket, keys: set[str]) -> str:
+    return max(keys, key=lambda key: len(bucket.get(key)))
+
+
+def segments(bucket: Bucket) -> list[str]:
+    """Of the log, the oldest first."""
+    return sorted(
+        key for key in bucket.keys("pg/archive/main/") if re.search(r"/[0-9A-F]{24}-[0-9a-f]+\.zst$", key)
+    )
+
+
+def test_a_full_drill_brings_all_back_and_says_how_long_it_took(backed: Backed, bucket: Bucket) -> None:
+    host = backed.host
+    before = host.sh(THERE)
+    assert started(host, "drill-full"), host.sh(REPORT)
+    said = host.sh(REPORT)
+    print(said)
+    metrics = host.sh(f"cat {METRICS}/*.prom")
+    for service, part in (
+        *(("n8n", part) for part in ("database", "files", "dump")),
+        ("caddy", "files"),
+        ("vault", "snapshot"),
+        ("redis", "file"),
+    ):
+        assert f"{service}: {part} has come back whole" in said
+        assert (
+            f'smarteros_restore_verified_timestamp_seconds{{service="{service}",part="{part}"}} ' in metrics
+        )
+    found = re.search(r"smarteros_restore_rpo_seconds ([\d.]+)", metrics)
+    assert found
+    assert float(found[1]) <= 60
+    assert host.sh(THERE) == before
+
+
+def test_what_is_damaged_in_the_bucket_is_named_by_the_drill(backed: Backed, bucket: Bucket) -> None:
+    host = backed.host
+    others = packs(bucket)
+    host.sh("systemctl start smarteros-backup-vault.service", timeout=300)
+    of_vault = packs(bucket) - others
+    with flipped(bucket, largest(bucket, others)), flipped(bucket, largest(bucket, of_vault)):
+        assert not started(host, "drill-full")
+        said = host.sh(REPORT)
+    assert "n8n: the dump of n8n cannot be restored" in said
+    assert "vault: its snapshot cannot be restored" in said
+    assert "n8n: database has come back whole" in said
+    noted(host, "drill-full", "vault: its snapshot cannot be restored")
+    assert started(host, "drill-full"), host.sh(REPORT)
+
+
+def test_what_is_damaged_or_missing_is_named_by_the_nightly_check(backed: Backed, bucket: Bucket) -> None:
+    host = backed.host
+    with flipped(bucket, segments(bucket)[-2]), gone(bucket, largest(bucket, packs(bucket))):
+        assert not started(host, "backup-check")
+        noted(host, "check", "pgbackrest-verify restic-check")
+    assert started(host, "backup-check")
+
+
+def test_behind_a_missing_segment_a_full_backup_is_made_and_the_check_is_well_again(
+    backed: Backed, bucket: Bucket
+) -> None:
+    host = backed.host
+    full = host.sh("stat -c %Y /var/lib/smarteros/backup/full")
+    bucket.s3.delete_object(Bucket=bucket.place.bucket, Key=segments(bucket)[-2])
+    assert not started(host, "backup-check")
+    noted(host, "check", " log")
+    until(
+        "a full one was made",
+        180,
+        lambda: host.sh("stat -c %Y /var/lib/smarteros/backup/full 2>/dev/null; true") not in ("", full),
+    )
+    assert started(host, "backup-check"), host.sh(FAILED.format("check"))
+
+
+@pytest.mark.parametrize("unit", ["backup-files", "backup-dumps", "backup-check", "drill", "drill-full"])
+@pytest.mark.parametrize(
+    "killed", ["kill -9 $(systemctl show --value --property MainPID {})", "systemctl kill {}"]
+)
+def test_what_is_killed_leaves_nothing(backed: Backed, unit: str, killed: str) -> None:
+    host, name = backed.host, f"smarteros-{unit}.service"
+    host.sh(
+        "systemctl stop 'smarteros-backup-*.timer' smarteros-heartbeat.timer; rm -f /var/lib/smarteros/backup/*.since"
+    )
+    try:
+        before = host.sh(THERE)
+        host.sh(f"systemctl start --no-block {name}")
+        until("it has begun", 120, lambda: host.sh(THERE) != before)
+        host.sh(killed.format(name))
+        until("nothing is left", 60, lambda: host.sh(THERE) == before)
+        until("its folders are gone", 60, lambda: host.sh(FOLDERS) == "")
+        # The next one goes on, whatever lock was left.
+        assert started(host, unit)
+    finally:
+        host.sh("systemctl start 'smarteros-backup-*.timer' --all; systemctl start smarteros-heartbeat.timer")
