@@ -18,6 +18,8 @@ made() {
 anew() {
     [ -e "$noted/$part.begun" ] && { gone "$1"; docker volume rm --force "$2" >/dev/null || fail "the volume $2, which is half restored, cannot be removed"; }
     touch "$noted/$part.begun"
+    # The containers that copy want it there.
+    made "$part" "$2"
 }
 whole() {
     touch "$noted/$part"
