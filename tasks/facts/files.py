@@ -28,13 +28,14 @@ class TreeFact(FactBase[dict[str, FileState]]):
         or has one of the ``closed`` permission bits, and then as one file too many, ``./folder/``.
         """
         named = " ".join(quote(link) for link in links)
+        outer = f"find {named} -maxdepth 0 -type l -printf 'l|%l|%p\\n' 2>/dev/null" if links else ""
         return f"""
 {{ if cd {quote(root)} 2>/dev/null; then
     find . -mindepth 1 ! -type d -printf 'm|%m|%u:%g|%l|%P\\n'
     find . -type d \\( -perm /{closed} -o ! -user root \\) -printf 'm|%m|%u:%g||./%P/\\n'
     find . -type f -exec sha256sum {{}} + | sed 's/^/s|/'
 fi
-for link in {named}; do [ -L "$link" ] && echo "l|$(readlink "$link")|$link"; done
+{outer}
 }} | {TEXT}
 true
 """.strip()

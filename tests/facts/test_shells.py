@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from tasks.facts import DockerFact, LoadedCaddyfileFact, MachineFact
+from tasks.facts import DockerFact, LoadedCaddyfileFact, MachineFact, question
 from tasks.facts.machine import QUESTIONS
 from tasks.facts.proxy import UNKNOWN
 from tasks.facts.stores import stores
+from tests.fake import fake
 
 UNITS = "/etc/systemd/system"
 
@@ -170,3 +171,14 @@ def test_a_caddy_that_is_paused_is_not_known(tmp_path: Path) -> None:
 
 def test_the_parts_make_up_the_whole() -> None:
     assert all(part in MachineFact().command() for part in QUESTIONS.values())
+
+
+def test_a_question_goes_to_the_hosts_own_docker_whose_program_collects_little_garbage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        question, "asked", lambda _target, text, **_: run(tmp_path, text, docker='echo "$DOCKER_HOST $GOGC"')
+    )
+    monkeypatch.setattr(LoadedCaddyfileFact, "command", lambda _: "docker")
+    with fake({}) as host:
+        assert question.ask(host, LoadedCaddyfileFact) == "unix:///var/run/docker.sock 400"
