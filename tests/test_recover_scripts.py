@@ -21,25 +21,52 @@ esac
 """
 
 
-def test_redis_that_was_cut_short_is_restored_into_a_new_volume(tmp_path: Path) -> None:
+def run(folder: Path, part: str) -> subprocess.CompletedProcess[str]:
+    """One part, on a host whose folders are below this one."""
     for path, text in TREE.items():
         if path.startswith(("restore/", "backup/", "dkcompose/backup")):
-            moved = text.replace("/opt/smarteros/current", f"{tmp_path}/current")
-            moved = moved.replace("/var/lib/smarteros", f"{tmp_path}/lib")
-            (tmp_path / "current" / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / "current" / path).write_text(
-                moved.replace("/run/smarteros-backup", f"{tmp_path}/run")
-            )
-    (tmp_path / "docker").write_text(DOCKER.replace("TOP", str(tmp_path)))
-    (tmp_path / "docker").chmod(0o755)
-    notes = tmp_path / "lib/recover"
+            moved = text
+            for ours in (
+                "/opt/smarteros/current",
+                "/var/lib/smarteros",
+                "/run/smarteros-backup",
+                "/etc/dokploy",
+            ):
+                moved = moved.replace(ours, f"{folder}{ours}")
+            place = folder / "opt/smarteros/current" / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(moved)
+    (folder / "docker").write_text(DOCKER.replace("TOP", str(folder)))
+    (folder / "docker").chmod(0o755)
+    return subprocess.run(
+        ["bash", str(folder / "opt/smarteros/current/restore/recover.sh"), part],
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_redis_that_was_cut_short_is_restored_into_a_new_volume(tmp_path: Path) -> None:
+    notes = tmp_path / "var/lib/smarteros/recover"
     notes.mkdir(parents=True)
     (notes / "redis.begun").touch()
     (tmp_path / "volumes/redis_data").mkdir(parents=True)
     (tmp_path / "volumes/redis_data/half").touch()
-    command = ["bash", str(tmp_path / "current/restore/recover.sh"), "redis"]
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = run(tmp_path, "redis")
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in (tmp_path / "volumes/redis_data").iterdir()] == ["dump"]
     assert sorted(path.name for path in notes.iterdir()) == ["redis", "redis.begun"]
+
+
+def test_files_that_somebody_has_in_a_folder_of_the_host_are_not_replaced(tmp_path: Path) -> None:
+    theirs = tmp_path / "etc/dokploy/theirs"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    done = run(tmp_path, "files")
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "/etc/dokploy on this host holds files, and dokploy has its own in the bucket: move them away, and run the recovery again\n"
+    )
+    assert theirs.exists()
+    assert not (tmp_path / "var/lib/smarteros/recover/files.begun").exists()

@@ -80,6 +80,16 @@ END
     ;;
 
 files)
+    # Volumes are new by now; a folder of the host may be somebody's.
+    [ -e "$noted/files.begun" ] || for each in $names; do
+        about "$each"
+        while read -r kind name _; do
+            [ "$kind" != folder ] || [ -z "$(ls -A "$name" 2>/dev/null)" ] || fail "$name on this host holds files, and $each has its own in the bucket: move them away, and run the recovery again"
+        done <<END
+$items
+END
+    done
+    touch "$noted/files.begun"
     for each in $names; do
         about "$each"
         [ -n "$items" ] || continue
