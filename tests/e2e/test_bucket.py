@@ -106,7 +106,7 @@ def _comes_back(fresh: Backed, other: Deployment, folder: Path) -> str:
     _refused(fresh, other, operator, folder)
     time.sleep(40)  # the last row is there by then
     old.host.container().kill()
-    time.sleep(100)  # and nobody writes
+    time.sleep(125)  # and nobody writes
     # The state of the machine that deployed it is lost as well.
     old.lab.point(smarteros.domains(), other.host)
     began = time.monotonic()
