@@ -175,6 +175,15 @@ def test_units_that_differ_are_written_loaded_and_enabled_in_one_command(
     ]
 
 
+# One of several is active: each has its line, and the exit code is that of a failure.
+SYSTEMCTL = """#!/bin/sh
+[ "$1" = is-active ] || exit 0
+shift
+for unit; do if [ "$unit" = smarteros-first-logins.timer ]; then echo active; else echo inactive; fi; done
+exit 3
+"""
+
+
 def test_the_machine_says_which_units_timers_and_handed_out_logins_it_has(tmp_path: Path) -> None:
     systemd = tmp_path / "etc/systemd/system"
     (systemd / "timers.target.wants").mkdir(parents=True)
@@ -186,7 +195,7 @@ def test_the_machine_says_which_units_timers_and_handed_out_logins_it_has(tmp_pa
     for timer in ("smarteros-first-logins.timer", "smarteros-stopped.timer"):
         (systemd / "timers.target.wants" / timer).symlink_to(systemd / "smarteros-first-logins.timer")
     systemctl = tmp_path / "systemctl"
-    systemctl.write_text('#!/bin/sh\n[ "$*" = "is-active --quiet smarteros-first-logins.timer" ]\n')
+    systemctl.write_text(SYSTEMCTL)
     systemctl.chmod(0o755)
     text = MachineFact().command().replace("/etc/systemd", f"{tmp_path}/etc/systemd")
     text = text.replace("/opt/smarteros", f"{tmp_path}/opt/smarteros")
