@@ -34,10 +34,10 @@ def elsewhere(backed: Backed) -> Iterator[Elsewhere]:
     host.sh(
         'docker exec postgres psql -qX -U postgres -d postgres -c "CREATE TABLE acknowledged (at timestamptz)"'
     )
+    host.sh(f"cat >/tmp/writer <<'END'\n{WRITER}\nEND\nsetsid bash /tmp/writer >/dev/null 2>&1 </dev/null &")
     made = backed.run(NOW)
     assert made.code == 0, made.output[-6000:]
     found = Elsewhere.of(backed)
-    host.sh(f"cat >/tmp/writer <<'END'\n{WRITER}\nEND\nsetsid bash /tmp/writer >/dev/null 2>&1 </dev/null &")
     yield found
     host.sh(
         "touch /tmp/stop; sleep 0.3; docker exec postgres psql -qX -U postgres -d postgres -c 'DROP TABLE acknowledged'"
