@@ -27,6 +27,7 @@ from tasks.run import Commands, executing, host, known, operation, read_ahead, s
 SOURCE = HOME / "files" / "host"
 
 UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "cron.service", "fail2ban.service")
+_LISTCHANGES = "apt-listchanges"
 TIMED = ("smarteros-integrity.service", "smarteros-integrity.timer")
 # A container has its kernel, with the audit log and the clock, from the machine that it runs on: what it could
 # change there is not ours to change.
@@ -177,10 +178,14 @@ def remarks(found: HostState) -> Iterator[str]:
 
 def install(names: list[str]) -> str:
     """Shell that installs the packages, waiting up to ten minutes for another apt to end; nothing is changed where those of
-    later phases cannot be had.
+    later phases cannot be had. Where systemd does not answer, apt-listchanges' package leaves its timer disabled without a word;
+    one that was there before stays as its owner has it.
     """
     later = survey.installs()
-    return apt.script(names, apt.KEEP, *([apt.tried(later)] if later else []))
+    script = apt.script(names, apt.KEEP, *([apt.tried(later)] if later else []))
+    if _LISTCHANGES not in names:
+        return script
+    return f"{script}\nsystemctl enable --quiet --now {_LISTCHANGES}.timer 2>/dev/null || true"
 
 
 def settle(texts: Mapping[str, str], found: HostState, active: list[str]) -> str:

@@ -381,7 +381,6 @@ def test_services_learn_of_their_files(folder: Folder) -> None:
         "systemctl enable --quiet --now chrony.service",
         "systemctl enable --quiet --now cron.service",
         "systemctl enable --quiet --now fail2ban.service",
-        "systemctl enable --quiet --now apt-listchanges.timer",
         "systemctl reload fail2ban.service",
         f"aide --config={folder.root}/etc/aide/smarteros.conf --init",
         "auditctl -l",
@@ -712,3 +711,25 @@ def test_the_banner_names_no_system_and_warns() -> None:
     assert FILES["/etc/issue"] == FILES["/etc/issue.net"]
     assert not re.search(r"debian|ubuntu|linux|\\", FILES["/etc/issue"], re.IGNORECASE)
     assert "Unauthorized use is prohibited" in FILES["/etc/issue"]
+
+
+@pytest.mark.parametrize(
+    ("names", "ends", "said"),
+    [
+        (["aide", "apt-listchanges"], 0, "enable --quiet --now apt-listchanges.timer\n"),
+        (["aide", "apt-listchanges"], 7, ""),
+        (["aide"], 0, ""),  # it was there before: its timer is its owner's
+    ],
+)
+def test_the_timer_of_a_package_that_came_with_us_is_enabled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], ends: int, said: str
+) -> None:
+    monkeypatch.setattr("tasks.operations.survey.installs", list)
+    monkeypatch.setattr(apt, "script", lambda *_: f"set -e\n(exit {ends})")
+    (tmp_path / "systemctl").write_text('#!/bin/sh\necho "$*"\nexit 1\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-c", host.install(names)], env=path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (ends, said)

@@ -61,15 +61,23 @@ STANDS = f'[ "$({_TABLE_NOW})" = "$(cat {LOADED} 2>/dev/null)" ]'
 
 # What sshd makes of our drop-in alone, when $ours names its settings.
 OURS = f'/usr/sbin/sshd -T -f {DROP_IN} 2>/dev/null | grep -iE "^($ours) " | sort'
-# Exit code 0 when sshd, with all its files, has for every setting of ours exactly our value. Of several lines for one
-# setting the first counts, unless they add up (AllowUsers): sshd itself says what it makes of both.
-EFFECTIVE = f"""
+
+
+def _effective(says: str) -> str:
+    """Shell: exit code 0 when sshd, with all its files, has for every setting of ours exactly our value. Of several lines for one
+    setting the first counts, unless they add up (AllowUsers): sshd itself says what it makes of both. says: prints what it has.
+    """
+    return f"""
 ours=$(sed -n 's/^\\([A-Za-z]*\\) .*/\\1/p' {DROP_IN} | grep -vix hostkey | sort -u | paste -sd'|')
-all=$({SAYS} 2>/dev/null | grep -iE "^($ours) " | sort)
+all=$({says} | grep -iE "^($ours) " | sort)
 [ -n "$all" ] && [ "$all" = "$({OURS})" ]
 """.strip()
-# The same, where $all has already what sshd says.
-_EFFECTIVE = EFFECTIVE.replace(f"{SAYS} 2>/dev/null", "printf '%s\\n' \"$all\"")
+
+
+EFFECTIVE = _effective(f"{SAYS} 2>/dev/null")
+
+# Within the question sshd has been asked already.
+_SAID = "printf '%s\\n' \"$all\""
 
 QUESTION = f"""
 [ -d {ARMED}/armed ] || [ -d {ARMED}/undoing ] && echo "armed yes"
@@ -117,7 +125,7 @@ if [ -x /usr/sbin/sshd ]; then
 {SSH_SAYS}
     if [ -f {DROP_IN} ]; then
         [ "$(stat -c %Y {DROP_IN})" -le "$(started "$unit")" ] && echo "ssh_newer yes"
-        {{ {_EFFECTIVE}; }} && echo "ssh_effective yes"
+        {{ {_effective(_SAID)}; }} && echo "ssh_effective yes"
     else
 {COMMAND}
 {LOGINS}
