@@ -108,7 +108,8 @@ class Container:
     Dockerfile in its fork (forks.py). joins: the container in whose network it is, in place of any of its own.
     reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
     as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
-    its image exists for, in Docker's words; empty where it exists for all that hosts have.
+    its image exists for, in Docker's words; empty where it exists for all that hosts have. alone: it starts with its database
+    and its volumes, and asks nobody else, so that a drill can start it on copies of both.
     """
 
     name: str
@@ -142,6 +143,7 @@ class Container:
     reloads: bool = False
     replicas: int = 1
     architectures: tuple[str, ...] = ()
+    alone: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.model.catalogue import Files, Service
+from tasks.model.catalogue import Container, Files, Service
 from tasks.model.folder import Folder
-from tasks.model.stack import Stack
+from tasks.model.stack import DRILL_NET, Stack
 from tasks.model.volume import Volume
 from tasks.rendering.backup_files import STATE, Part
 from tasks.rendering.templates import FOLDER, jinja
@@ -44,6 +44,7 @@ PARTS = {
     ): "kept.sh",
 }
 _SUFFIX = ".j2"
+_APP = "app.yaml.j2"
 # These come back with the host alone: what they hold is everybody's, or opens everything.
 _WHOLE = ("postgres", "redis", "vault")
 
@@ -53,7 +54,7 @@ class Restorable:
     """What the scripts know of a service. several: roles that may own more databases than the catalogue names.
 
     extensions: ``database:extension …``. places: kind, name and place in a snapshot of what is copied as files, each on a
-    line.
+    line. app: the container that a drill starts on copies.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Restorable:
     places: str
     proof: Files | None
     owned: str
+    app: Container | None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -79,19 +81,28 @@ def files(stack: Stack, services: tuple[Service, ...], current: str, label: str)
     """
     if stack.backup is None:
         return {}
-    names = sorted(path.name for path in (FOLDER / SCRIPTS).iterdir() if path.suffix == _SUFFIX)
+    names = sorted(path.name for path in (FOLDER / SCRIPTS).iterdir() if path.name.endswith(f".sh{_SUFFIX}"))
     told = {
         "services": tuple(restorable(stack, services)),
         "current": current,
         "label": label,
         "restored": backup.RESTORED,
+        "instance": backup.INSTANCE,
+        "app": backup.APP,
+        "network": DRILL_NET,
         "vault": _vault(stack, services),
         "redis": "redis" in stack.services,
         "proxy": next((item.main.name for item in services if item.phase == "proxy"), ""),
     }
-    return {
+    scripts = {
         f"{SCRIPTS}/{name.removesuffix(_SUFFIX)}": jinja().get_template(f"{SCRIPTS}/{name}").render(**told)
         for name in names
+    }
+    over = jinja().get_template(f"{SCRIPTS}/{_APP}")
+    return scripts | {
+        f"{SCRIPTS}/{item.name}.yaml": over.render(**told, container=item.app, place=backup.place)
+        for item in told["services"]
+        if item.app
     }
 
 
@@ -166,6 +177,7 @@ def _restorable(service: Service, items: tuple[Volume | Folder, ...]) -> Restora
         places="\n".join(map(_place, items)),
         proof=service.proof,
         owned=service.admin.owned if service.admin else "",
+        app=next((item for item in service.containers if item.alone), None),
     )
 
 

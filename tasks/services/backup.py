@@ -30,6 +30,8 @@ _ROLE_SECRETS = (
     Secret("VAULT_SECRET_ID", kind="given", of=f"{BUCKET}#VAULT_SECRET_ID"),
 )
 _READS = {"DAC_READ_SEARCH": "it reads files of every service, whoever owns them, and writes none"}
+# Behind all that runs, and the first to end where memory is short.
+_NICE = {"cpu_shares": 128, "oom_score_adj": 500}
 _ROOT = "restic keeps owners and modes, which it may not see as anybody else"
 
 
@@ -76,7 +78,7 @@ def _container(stack: Stack, name: str, state: tuple[Volume, ...] = (), **more: 
         size=Size(memory_mb=256, cpus=1, used_mb=220),
         stop_seconds=10,
         job=True,
-        extra={"cpu_shares": 128, "oom_score_adj": 500},
+        extra=_NICE,
         **{"networks": (BACKUP_NET,), **more},
     )
 
@@ -86,6 +88,7 @@ _WRITES = dict.fromkeys(("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"), "it gives
 
 
 # Folders of the host, not volumes: Compose makes all volumes of a project, whichever container it runs.
+INSTANCE, APP = "restored-postgres", "restored-app"
 RESTORED = "/var/lib/smarteros/restore"
 _PASSING = "only there for as long as a restore or a drill is at work"
 
@@ -103,7 +106,7 @@ def _restored(stack: Stack) -> tuple[Container, ...]:
         files,
         replace(
             files,
-            name="restored-postgres",
+            name=INSTANCE,
             entrypoint=("bash", "-ceu"),
             # What it reads ahead of the log is in its memory.
             environment={"PGBACKREST_ARCHIVE_GET_QUEUE_MAX": "32MiB"},
@@ -113,6 +116,8 @@ def _restored(stack: Stack) -> tuple[Container, ...]:
             user="postgres",
             root="",
             stop_signal="SIGINT",
+            # For an application that is started in its network, and finds the copy where it looks for the server.
+            extra={**_NICE, "extra_hosts": ["postgres:127.0.0.1"]},
             size=Size(memory_mb=512, cpus=1, used_mb=300),
         ),
     )

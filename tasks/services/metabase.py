@@ -95,6 +95,7 @@ def describe(stack: Stack) -> Service:
                     memory_mb=2048, cpus=1, disk_gb=1, used_mb=400, share=_HEAP, least_mb=1200, image_gb=1.9
                 ),
                 stop_seconds=30,
+                alone=True,
             ),
         ),
         # Its internal user, which nobody can log in as, is there from the beginning.

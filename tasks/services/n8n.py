@@ -92,6 +92,7 @@ def describe(stack: Stack) -> Service:
                 # The architecture's estimate is 512 MB; 450 to 755 MB were measured without a workflow, in the real n8n.
                 size=Size(memory_mb=1024, cpus=1, disk_gb=5, used_mb=650, image_gb=1.2),
                 stop_seconds=60,
+                alone=True,
             ),
             Container(
                 name="n8n-files",

@@ -146,6 +146,7 @@ def describe(stack: Stack) -> Service:
                 # make more of it; Odoo's own rule of thumb is 150 MB for a light worker, of which there are two for each core.
                 size=Size(memory_mb=2048, cpus=2, disk_gb=10, used_mb=300, share=0.2, image_gb=1.9),
                 stop_seconds=60,
+                alone=True,
             ),
         ),
         admin=admin,

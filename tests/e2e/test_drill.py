@@ -17,10 +17,11 @@ METRICS = "/var/lib/smarteros/metrics"
 REPORT = "cat /var/lib/smarteros/restore/drill.report"
 FAILED = "cat /var/lib/smarteros/backup/failed/{} 2>/dev/null; true"
 THERE = "docker ps -a --format '{{.Names}}' | sort; docker volume ls --quiet | sort; docker network ls --format '{{.Name}}' | sort"
+AT_WORK = "systemctl list-units --state=activating --plain --no-legend 'smarteros-*.service'"
 FOLDERS = "ls -d /var/lib/smarteros/restore/postgres /var/lib/smarteros/restore/files 2>/dev/null; true"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bucket(backed: Backed) -> Iterator[Bucket]:
     """As the host's key sees it, with all parts in it."""
     made = backed.run(NOW)
@@ -74,6 +75,13 @@ def largest(bucket: Bucket, keys: set[str]) -> str:
     return max(keys, key=lambda key: len(bucket.get(key)))
 
 
+def added(host: Deployment, bucket: Bucket, part: str) -> set[str]:
+    """The packs that this part of a backup makes now."""
+    before = packs(bucket)
+    assert started(host, f"backup-{part}")
+    return packs(bucket) - before
+
+
 def segments(bucket: Bucket) -> list[str]:
     """Of the log, the oldest first."""
     return sorted(
@@ -89,7 +97,7 @@ def test_a_full_drill_brings_all_back_and_says_how_long_it_took(backed: Backed, 
     print(said)
     metrics = host.sh(f"cat {METRICS}/*.prom")
     for service, part in (
-        *(("n8n", part) for part in ("database", "files", "dump")),
+        *(("n8n", part) for part in ("database", "files", "application", "dump")),
         ("caddy", "files"),
         ("vault", "snapshot"),
         ("redis", "file"),
@@ -106,10 +114,13 @@ def test_a_full_drill_brings_all_back_and_says_how_long_it_took(backed: Backed, 
 
 def test_what_is_damaged_in_the_bucket_is_named_by_the_drill(backed: Backed, bucket: Bucket) -> None:
     host = backed.host
-    others = packs(bucket)
-    host.sh("systemctl start smarteros-backup-vault.service", timeout=300)
-    of_vault = packs(bucket) - others
-    with flipped(bucket, largest(bucket, others)), flipped(bucket, largest(bucket, of_vault)):
+    # What no other dump has, so that it stands in a pack of this one.
+    host.sh(
+        "docker exec postgres psql -qX -U postgres -d n8n -c "
+        '"CREATE TABLE chance AS SELECT gen_random_uuid() FROM generate_series(1, 50000)"'
+    )
+    of_dumps, of_vault = (added(host, bucket, part) for part in ("dumps", "vault"))
+    with flipped(bucket, largest(bucket, of_dumps)), flipped(bucket, largest(bucket, of_vault)):
         assert not started(host, "drill-full")
         said = host.sh(REPORT)
     assert "n8n: the dump of n8n cannot be restored" in said
@@ -119,12 +130,35 @@ def test_what_is_damaged_in_the_bucket_is_named_by_the_drill(backed: Backed, buc
     assert started(host, "drill-full"), host.sh(REPORT)
 
 
-def test_what_is_damaged_or_missing_is_named_by_the_nightly_check(backed: Backed, bucket: Bucket) -> None:
-    host = backed.host
-    with flipped(bucket, segments(bucket)[-2]), gone(bucket, largest(bucket, packs(bucket))):
-        assert not started(host, "backup-check")
-        noted(host, "check", "pgbackrest-verify restic-check")
-    assert started(host, "backup-check")
+# Of each kind of object one bit is another, those of restic and of pgBackRest in the same night; what the check says.
+DAMAGE = (
+    (r"files/index/", r"pg/archive/main/archive\.info$", "descriptions restic-check"),
+    (r"files/snapshots/", r"pg/backup/main/backup\.info\.copy$", "descriptions restic-check"),
+    (r"files/keys/", r"pg/backup/main/[^/]+/backup\.manifest$", "forget descriptions restic-check"),
+    (r"files/config$", r"pg/backup/main/[^/]+/bundle/", "forget pgbackrest-verify restic-check"),
+    (
+        r"recovery/[^/]+/state$",
+        r"pg/archive/main/[^.]*/[0-9A-F]{24}-[0-9a-f]+\.zst$",
+        "pgbackrest-verify sealed-state",
+    ),
+)
+
+
+@pytest.mark.parametrize(("one", "other", "said"), DAMAGE)
+def test_what_is_damaged_is_named_by_the_nightly_check(
+    backed: Backed, bucket: Bucket, one: str, other: str, said: str
+) -> None:
+    chosen = [max(key for key in bucket.keys("") if re.match(kind, key)) for kind in (one, other)]
+    with flipped(bucket, chosen[0]), flipped(bucket, chosen[1]):
+        assert not started(backed.host, "backup-check")
+        noted(backed.host, "check", f"the backups are not whole: {said}")
+
+
+def test_what_is_missing_is_named_by_the_nightly_check(backed: Backed, bucket: Bucket) -> None:
+    with gone(bucket, largest(bucket, packs(bucket))):
+        assert not started(backed.host, "backup-check")
+        noted(backed.host, "check", "the backups are not whole: restic-check")
+    assert started(backed.host, "backup-check")
 
 
 def test_behind_a_missing_segment_a_full_backup_is_made_and_the_check_is_well_again(
@@ -152,6 +186,7 @@ def test_what_is_killed_leaves_nothing(backed: Backed, unit: str, killed: str) -
     host.sh(
         "systemctl stop 'smarteros-backup-*.timer' smarteros-heartbeat.timer; rm -f /var/lib/smarteros/backup/*.since"
     )
+    until("what timers have started is done", 120, lambda: host.sh(AT_WORK) == "")
     try:
         before = host.sh(THERE)
         host.sh(f"systemctl start --no-block {name}")

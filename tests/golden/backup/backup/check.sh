@@ -14,6 +14,16 @@ printf '%s\n' "$said" | grep -q 'status: ok' || {
     printf '%s\n' "$said" | tail -n 20 >&2
     wrong="$wrong pgbackrest-verify"
 }
+# What says where everything is stands there twice, and verify is content with either. A backup that begins now writes one after the other.
+described=$(of_postgres repo-ls --recurse backup/main) || wrong="$wrong descriptions"
+described=$(printf '%s\n' "$described" | grep -E '(^|/)backup\.(info|manifest)$' | sed 's,^,backup/main/,')
+differs=$(docker exec postgres timeout --kill-after=30 3600 sh -c '
+    of() { pgbackrest --stanza=main repo-get "$1" | sha256sum; }
+    for each; do [ "$(of "$each")" = "$(of "$each.copy")" ] || { sleep 10; [ "$(of "$each")" = "$(of "$each.copy")" ]; } || echo "$each"; done
+' sh archive/main/archive.info $described 2>&1) && [ -z "$differs" ] || {
+    echo "damaged, this or its .copy: $differs" >&2
+    wrong="$wrong descriptions"
+}
 # A segment that is not there is not missed by it. Names are timeline, log and segment; a log of 4 GiB has as many as fit into it.
 # What is before the newest backup that needs none before it costs seconds to come back to, and no restore of what is newest.
 size=$(echo "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size';" | sql) && said=$(of_postgres repo-ls --recurse archive/main) &&
@@ -42,6 +52,12 @@ cmp -s "$state/.gaps" "$state/gaps" || [ ! -s "$state/.gaps" ] || {
     systemctl start --no-block smarteros-backup-postgres.service
 }
 mv -f "$state/.gaps" "$state/gaps"
+# What opens a lost host, which this one cannot read: its sum is beside it.
+beside() { of_postgres --repo1-path=/recovery --repo1-cipher-type=none "$@"; }
+sealed=$(beside repo-ls --recurse | grep '/state$') || wrong="$wrong sealed-state"
+for each in $sealed; do
+    [ "$(beside repo-get "$each" | sha256sum | cut -d ' ' -f 1)" = "$(beside repo-get "$each.sha256")" ] || wrong="$wrong sealed-state"
+done
 day=$(date +%d)
 run 14400 backup-check check --quiet --no-lock --read-data-subset "$(((${day#0} - 1) % 28 + 1))/28" || wrong="$wrong restic-check"
 [ -z "$wrong" ] || fail "the backups are not whole:$wrong"

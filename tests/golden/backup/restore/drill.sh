@@ -31,6 +31,8 @@ server() {
     lost=$(date +%s.%N) until=0
     read -r _ until <"$metrics/wal.prom"
     started --type=default
+    # It has read all that it needs: from now on it, and what is started beside it, reaches nobody.
+    docker network disconnect drill-net $instance || fail "the copy cannot be cut off from the network drill-net"
     beat=$(inside postgres -c 'SELECT extract(epoch FROM max(at)) FROM heartbeat' </dev/null) && [ -n "$beat" ] || fail "the copy has no heartbeat, so it does not say how old it is"
     took=$(awk -v a="$(date +%s.%N)" -v b="$lost" 'BEGIN {printf "%.1f", a - b}')
     awk -v beat="$beat" -v until="$until" 'BEGIN {exit !(beat + 0.001 >= until)}' ||
@@ -77,6 +79,7 @@ END
 
 # restored OPTION...: the last snapshot that these describe.
 restored() {
+    rm -rf "$keeping/files"
     install -d -m 700 "$keeping/files"
     run 14400 $copies restore latest --no-lock --quiet --target /restored --host smarteros "$@"
 }
@@ -105,9 +108,22 @@ END
 $(databases_of)
 END
     fi
-    rm -rf "$keeping/files"
     whole "$service" files
 }
+
+# The application itself, on these copies: it reaches nobody else, so that it sends nothing and runs nothing of anybody's.
+application() {
+    [ -n "$app" ] || return 0
+    [ "$(awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo)" -gt $((app_mb + 256)) ] ||
+        { say "$service: it is not started on its copy: that takes $app_mb MB of memory, and the host has no more to spare" | tee -a "$report"; return 0; }
+    gone restored-app
+    env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/$service-deploy.yaml -f /opt/smarteros/current/restore/$service.yaml --project-name restored --env-file /dev/null --progress quiet \
+        run --detach --no-deps --name restored-app "$app" >/dev/null 2>"$keeping/asked" </dev/null || { bad "$service: it does not start on its copy: $(tail -n 2 "$keeping/asked" | tr '\n' ' ')"; return 1; }
+    awaited $((app_seconds * 2)) "$service: it is not healthy on its copy" answering || { docker logs --tail 20 restored-app >&2; return 1; }
+    gone restored-app
+    whole "$service" application
+}
+answering() { [ "$(docker inspect --type container --format '{{.State.Health.Status}}' restored-app 2>/dev/null)" = healthy ]; }
 
 # The other format: each dump is read by pg_restore into a database of its own.
 dumps() {
@@ -140,7 +156,7 @@ for each in ${*:-$names}; do
     about "$each"
     [ -z "$roles" ] || databases
     [ "$kind" = full ] || continue
-    files
+    if files; then application; fi
     dumps
 done
 if [ "$kind" = full ] && [ $# = 0 ]; then

@@ -16,6 +16,7 @@ only() {
 cleared() {
     gone $instance
     gone $copies
+    gone restored-app
     gone restored-vault
     gone restored-redis
     rm -rf "$keeping/postgres" "$keeping/files"
@@ -40,7 +41,7 @@ started() {
         chmod 700 "$PGDATA"
         nice -n 19 pgbackrest --stanza=main --no-delta --archive-mode=off "$@" restore
         unset RESTIC_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY VAULT_ROLE_ID VAULT_SECRET_ID
-        exec nice -n 19 postgres -D "$PGDATA" -c listen_addresses= -c unix_socket_directories=/tmp -c archive_mode=off \
+        exec nice -n 19 postgres -D "$PGDATA" -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp -c archive_mode=off \
             -c hot_standby=off -c shared_buffers=64MB -c autovacuum=off -c max_worker_processes=2 -c fsync=off
     ' bash "$@" >"$log" 2>&1 7>&- &
     runs=$!
@@ -95,7 +96,7 @@ mount_of() { docker volume inspect --format '{{.Mountpoint}}' "$1"; }
 
 # about SERVICE: what the catalogue says of it. items: kind, name or path, where it stands in a snapshot, each on a line.
 about() {
-    service=$1 roles= several= extensions= containers= jobs= hidden= items= proof= digest= proven_item= proven_folder= owned=
+    service=$1 roles= several= extensions= containers= jobs= hidden= items= proof= digest= proven_item= proven_folder= owned= app= app_mb=
     case $1 in
     chatwoot)
         roles=chatwoot several='' extensions='chatwoot:pg_stat_statements chatwoot:pg_trgm chatwoot:pgcrypto chatwoot:vector'
@@ -117,6 +118,7 @@ about() {
         items='volume n8n_data /state/n8n_data
 volume n8n_files /state/n8n_files'
         owned='SELECT FROM "user" WHERE email IS NOT NULL AND password IS NOT NULL'
+        app=n8n app_mb=650 app_seconds=180
         ;;
     odoo)
         roles=odoo several=odoo extensions='odoo:pg_trgm odoo:unaccent'
@@ -126,12 +128,14 @@ volume odoo_extra /state/odoo_extra'
         proof='SELECT store_fname, checksum FROM ir_attachment WHERE store_fname IS NOT NULL' digest=sha1-hex
         proven_item=odoo_data proven_folder='filestore/{database}'
         owned='SELECT FROM ir_config_parameter WHERE key = '"'"'smarteros.first_admin'"'"''
+        app=odoo app_mb=710 app_seconds=240
         ;;
     metabase)
         roles=metabase several='' extensions=metabase:citext
         containers=smarteros-metabase jobs='' hidden=smarteros-metabase
         items=''
         owned='SELECT FROM core_user WHERE is_superuser'
+        app=smarteros-metabase app_mb=1424 app_seconds=300
         ;;
     dokploy)
         roles=dokploy several='' extensions=''
