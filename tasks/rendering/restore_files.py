@@ -82,8 +82,9 @@ def files(stack: Stack, services: tuple[Service, ...], current: str, label: str)
     if stack.backup is None:
         return {}
     names = sorted(path.name for path in (FOLDER / SCRIPTS).iterdir() if path.name.endswith(f".sh{_SUFFIX}"))
+    found = tuple(restorable(stack, services))
     told = {
-        "services": tuple(restorable(stack, services)),
+        "services": found,
         "current": current,
         "label": label,
         "restored": backup.RESTORED,
@@ -101,7 +102,7 @@ def files(stack: Stack, services: tuple[Service, ...], current: str, label: str)
     over = jinja().get_template(f"{SCRIPTS}/{_APP}")
     return scripts | {
         f"{SCRIPTS}/{item.name}.yaml": over.render(**told, container=item.app, place=backup.place)
-        for item in told["services"]
+        for item in found
         if item.app
     }
 
