@@ -31,11 +31,12 @@ LONGEST = (
     "test_make.py",
     "test_convergence.py",
     "test_faults.py",
-    "test_bucket.py",
+    "test_drill.py",
     "test_restore.py",
-    "test_debian12.py",
     "test_losses.py",
     "test_backup.py",
+    "test_bucket.py",
+    "test_debian12.py",
     "test_rebuild.py",
     "test_sudo.py",
     "test_secrets.py",
@@ -48,8 +49,18 @@ LONGEST = (
 )
 
 
+# These share a host with backups, and so a worker: it is deployed once.
+BACKED = ("test_drill.py", "test_restore.py", "test_losses.py", "test_backup.py")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sorts by file; within a file all stays as it is."""
+    """Sorts by file; within a file all stays as it is, and on one worker."""
+    for item in items:
+        name = item.path.name
+        item.add_marker(
+            pytest.mark.xdist_group("backed" if name in BACKED else item.nodeid.partition("::")[0])
+        )
 
     def place(item: pytest.Item) -> int:
         if item.path.parent.name not in ("e2e", "hosts"):
