@@ -31,12 +31,17 @@ def sql(host: Deployment, statement: str) -> str:
     return host.sh(f'docker exec postgres psql -qAtX -U postgres -d postgres -c "{statement}"').strip()
 
 
-def age(host: Deployment) -> float:
-    """Of what could be had from the bucket now, by the host's own count."""
-    text = host.sh("cat /var/lib/smarteros/metrics/wal.prom; date +%s")
+def reach(host: Deployment) -> float:
+    """Until when all that was written could be had from the bucket now, by the host's own count."""
+    text = host.sh("cat /var/lib/smarteros/metrics/wal.prom")
     found = re.search(r"archived_until_timestamp_seconds ([\d.]+)", text)
     assert found, text
-    return float(text.split()[-1]) - float(found[1])
+    return float(found[1])
+
+
+def age(host: Deployment) -> float:
+    """How long ago that was."""
+    return float(host.sh("date +%s")) - reach(host)
 
 
 def test_everything_is_in_the_bucket_and_comes_there_in_time(backed: Backed) -> None:
