@@ -22,17 +22,24 @@ DOCKER = r"""#!/bin/sh
 cd "$(dirname "$0")"
 case "$1 $2" in
 "volume inspect") shift 4; for name; do [ -d "volumes/$name" ] || exit 1; echo "$PWD/volumes/$name"; done ;;
-"exec postgres") shift 2; echo "$*" >>asked; case $* in *repo-ls*) cat log ;; *" info "*) cat info 2>/dev/null ;; *verify*) cat verify ;; esac ;;
+"exec postgres") shift 2; echo "$*" >>asked; case $* in *=/recovery*repo-ls*) echo one/state ;; *state.sha256) sha256sum <state | cut -d " " -f 1 ;; *one/state) cat sealed ;; *repo-ls*main) cat log ;; *" info "*) cat info 2>/dev/null ;; *verify*) cat verify ;; esac ;;
 "exec -i") cat >>statements; cat answer ;;
 compose*)
     while [ "$1" != --name ]; do shift; done
     shift 2
     echo "$*" >>asked
     code=$(head -n 1 ends 2>/dev/null)
+    case $* in *object-lock*) cat lock; exit ;; esac
     sed -i 1d ends 2>/dev/null
     exit ${code:-0} ;;
 esac
 """
+
+
+LOCKED = (
+    "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode>"
+    "<Days>30</Days></DefaultRetention></Rule></ObjectLockConfiguration> 200"
+)
 
 
 @dataclass
@@ -93,6 +100,9 @@ def box(tmp_path: Path) -> Box:
     for name in ("n8n_data", "n8n_files", "odoo_data", "odoo_extra", "caddy_data"):
         box.write(f"volumes/{name}/file", "first\n")
     box.write("volumes/odoo_data/sessions/one", "")
+    box.write("state", "sealed")
+    box.write("sealed", "sealed")
+    box.write("lock", LOCKED)
     box.write("docker", DOCKER).chmod(0o755)
     box.write("systemctl", f'#!/bin/sh\necho "systemctl $*" >>{tmp_path}/asked\n').chmod(0o755)
     return box
@@ -330,6 +340,43 @@ def test_an_archive_without_any_log_is_not_well(box: Box) -> None:
     box.write("verify", WELL)
     box.write("log", "archive.info\n")
     assert box.run("check").stderr == "the backups are not whole: log\n"
+
+
+def well(box: Box) -> None:
+    """A log without a gap, whose sums are right."""
+    box.write("answer", "16777216\n")
+    box.write("verify", WELL)
+    box.write("log", log("000000010000000000000004"))
+
+
+def test_a_sealed_state_that_is_another_than_its_sum_says_is_found(box: Box) -> None:
+    well(box)
+    assert box.run("check").returncode == 0
+    box.write("sealed", "sealee")
+    assert box.run("check").stderr == "the backups are not whole: sealed-state\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<Error><Code>ObjectLockConfigurationNotFoundError</Code></Error> 404",
+        LOCKED.replace("COMPLIANCE", "GOVERNANCE"),
+    ],
+)
+def test_a_bucket_that_kept_every_version_and_does_no_more_is_found(box: Box, answer: str) -> None:
+    well(box)
+    box.write("lock", answer)
+    assert box.run("check").returncode == 0  # it never did: make bucket has said so
+    assert box.metric("bucket") == "smarteros_bucket_locked 0\n"
+    box.write("lock", LOCKED)
+    assert box.run("check").returncode == 0
+    assert box.metric("bucket") == "smarteros_bucket_locked 1\n"
+    box.write("lock", " 000")
+    assert box.run("check").returncode == 0
+    assert box.metric("bucket") == "smarteros_bucket_locked 1\n"
+    box.write("lock", answer)
+    assert box.run("check").stderr == "the backups are not whole: bucket-lock\n"
+    assert box.metric("bucket") == "smarteros_bucket_locked 0\n"
 
 
 def test_two_at_once_wait_for_each_other(box: Box) -> None:

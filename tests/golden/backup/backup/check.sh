@@ -58,6 +58,27 @@ sealed=$(beside repo-ls --recurse | grep '/state$') || wrong="$wrong sealed-stat
 for each in $sealed; do
     [ "$(beside repo-get "$each" | sha256sum | cut -d ' ' -f 1)" = "$(beside repo-get "$each.sha256")" ] || wrong="$wrong sealed-state"
 done
+# Whether the bucket still loses no version, as the host's own key may ask: where it did once and does no more, somebody has changed that.
+asked=$(cat <<'END'
+set -u
+sum=$(printf '' | sha256sum | cut -d ' ' -f 1)
+place=${RESTIC_REPOSITORY#s3:}
+printf 'user = "%s:%s"\nheader = "x-amz-content-sha256: %s"\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" "$sum" |
+    curl --silent --max-time 60 --config - --aws-sigv4 "aws:amz:$AWS_DEFAULT_REGION:s3" ${RESTIC_CACERT:+--cacert "$RESTIC_CACERT"} --write-out ' %{http_code}' "${place%/files}?object-lock="
+END
+)
+said=$(entry=sh; run 300 backup-check -c "$asked") || said=' 000'
+case $said in
+*'<ObjectLockEnabled>Enabled<'*'<Mode>COMPLIANCE<'*' 200')
+    touch "$state/locked"
+    metric bucket "smarteros_bucket_locked 1"
+    ;;
+*' 000' | *' 5'??) ;; # it does not answer, which the others say
+*)
+    metric bucket "smarteros_bucket_locked 0"
+    [ ! -e "$state/locked" ] || wrong="$wrong bucket-lock"
+    ;;
+esac
 day=$(date +%d)
 run 14400 backup-check check --quiet --no-lock --read-data-subset "$(((${day#0} - 1) % 28 + 1))/28" || wrong="$wrong restic-check"
 [ -z "$wrong" ] || fail "the backups are not whole:$wrong"
