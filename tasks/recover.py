@@ -44,10 +44,19 @@ def begun() -> Commands:
 def run() -> None:
     """The phase. Vault, on which all secrets hang, came before (tasks/vault.py)."""
     if wanted():
-        names = {service.name for service in services()}
-        for part, needs in (("files", ""), ("redis", "redis"), ("postgres", "postgres")):
-            if not needs or needs in names:
-                recovered(part, name=f"Recover | {_TITLES[part]}")
+        for part in _parts():
+            recovered(part, name=f"Recover | {_TITLES[part]}")
+
+
+def _done() -> frozenset[str]:
+    """The notes; once the end has begun each part has come back, whether its own is still there or not."""
+    found = known(RecoveringFact)
+    return found | {"vault", *_TITLES} if "end" in found else found
+
+
+def _parts() -> list[str]:
+    names = {"files", *(service.name for service in services())}
+    return [part for part in _TITLES if part in names]
 
 
 def finished() -> None:
@@ -66,13 +75,16 @@ _TITLES = {
 @operation
 def recovered(part: str) -> Commands:
     """One of recover.sh's parts; nothing where it is done."""
-    if known(RecoveringFact) and part not in known(RecoveringFact):
+    if known(RecoveringFact) and (part == "end" or part not in _done()):
         yield StringCommand(f"bash {_SCRIPT} {part}")
 
 
 def refusals() -> Iterator[str]:
-    """Why this host is not one to recover to: it holds what would be written over."""
-    if not wanted() or known(RecoveringFact):
+    """Why this host is not one to recover to: it holds what would be written over. Or not one to deploy to: not all is back yet."""
+    if not wanted():
+        yield from _half_recovered()
+        return
+    if known(RecoveringFact):
         return
     needed = int(os.environ[CHOICE]) * 13 // 10 >> 20 if os.environ[CHOICE].isdigit() else 0
     if known(MachineFact).disk_free_mb < needed:
@@ -86,15 +98,25 @@ def refusals() -> Iterator[str]:
         )
 
 
+def _half_recovered() -> Iterator[str]:
+    """A deploy would begin with nothing what has not come back, and the recovery could not put it there any more."""
+    machine = known(MachineFact)
+    if stack().backup is None or not machine.deployed or machine.backup:
+        return
+    done = _done()
+    if done and not {"vault", *_parts()} <= done:
+        yield f"recover: a recovery of {host().name} was cut short: end it first, by the same command as then ({target('recover')})"
+
+
 def half_a_vault() -> bool:
     """Whether a run was cut short before Vault had its own keys again: until then it is opened with those that were thrown away."""
-    done = known(RecoveringFact) if wanted() else frozenset()
+    done = _done() if wanted() else frozenset()
     return "vault.begun" in done and "vault" not in done
 
 
 def vault() -> Commands:
     """Vault as its last snapshot has it, still sealed. What opens the bucket stands where Vault's secrets will, and nowhere else."""
-    if not executing() or "vault" in known(RecoveringFact):
+    if not executing() or "vault" in _done():
         return
     held = kit.held()
     if held is None:

@@ -2,7 +2,6 @@
 
 from pyinfra import logger
 
-from tasks import recover
 from tasks.clients import kit, recovery
 from tasks.model.targets import target
 from tasks.run import Commands, Refused, executing, host, operation, stack, step
@@ -12,7 +11,6 @@ def run() -> None:
     """The phase. At the end, when images and credentials are what the next run finds; Vault's keys went there before."""
     if stack().backup:
         stored(name="Recovery | what this machine alone knows is sealed and in the bucket")
-    recover.finished()
 
 
 @operation

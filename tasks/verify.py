@@ -15,6 +15,7 @@ import gevent
 from pyinfra import logger
 from pyinfra.api.host import Host
 
+from tasks import recover
 from tasks.connection import tunnel
 from tasks.facts import DockerFact, ProxyTroubleFact
 from tasks.model import catalogue
@@ -53,6 +54,8 @@ def run() -> None:
     verified(name="Verify | every service answers by name over TLS")
     if stack().takeover:
         takeover.stands(name="Verify | the takeover stands")
+    # Until here the same command goes on where it was cut short, also where a domain leads elsewhere yet.
+    recover.finished()
 
 
 @operation

@@ -81,6 +81,15 @@ def test_one_that_was_cut_short_in_vault_is_not_asked_for_its_keys() -> None:
             assert recover.half_a_vault() is half
 
 
+@pytest.mark.usefixtures("asked")
+def test_one_whose_end_was_cut_short_has_all_parts_whichever_notes_are_left() -> None:
+    with host("end", "redis.begun", "vault.begun"):
+        assert [texts(recover.recovered, part) for part in ("files", "redis", "postgres")] == [[], [], []]
+        assert texts(recover.recovered, "end") == [f"bash {SCRIPT} end"]
+        assert list(recover.vault()) == []
+        assert not recover.half_a_vault()
+
+
 def refusals(
     monkeypatch: pytest.MonkeyPatch, size: str, volumes: tuple[str, ...] = (), *notes: str
 ) -> list[str]:
@@ -104,6 +113,31 @@ def test_a_host_with_data_of_ours_is_refused_and_one_with_others_is_not(
     assert line.startswith("recover: @fake/one holds data already (n8n_data): recover to a bare host")
     assert refusals(monkeypatch, "0", ("theirs",)) == []
     assert refusals(monkeypatch, "0", ("n8n_data",), "begin") == []
+
+
+@pytest.mark.parametrize(
+    ("notes", "prepared", "refused"),
+    [
+        (("begin", "vault", "files.begun"), "", True),
+        (("begin", "vault", "files", "redis", "postgres"), "", False),
+        (("end",), "", False),
+        ((), "", False),
+        (("begin",), "acme-backup", False),
+    ],
+)
+def test_a_deploy_to_a_host_that_is_half_recovered_is_refused(
+    monkeypatch: pytest.MonkeyPatch, notes: tuple[str, ...], prepared: str, *, refused: bool
+) -> None:
+    monkeypatch.delenv("SMARTEROS_RECOVER", raising=False)
+    found = {
+        RecoveringFact: frozenset(notes),
+        MachineFact: SimpleNamespace(deployed=True, backup=prepared),
+    }
+    monkeypatch.setattr(recover, "known", found.__getitem__)
+    with host():
+        lines = list(recover.refusals())
+    said = "recover: a recovery of @fake/one was cut short: end it first, by the same command as then "
+    assert [line.partition("(")[0] for line in lines] == [said] * refused
 
 
 def test_too_little_disk_is_refused_before_anything_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:

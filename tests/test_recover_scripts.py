@@ -59,6 +59,18 @@ def test_redis_that_was_cut_short_is_restored_into_a_new_volume(tmp_path: Path) 
     assert sorted(path.name for path in notes.iterdir()) == ["redis", "redis.begun"]
 
 
+def test_what_is_at_its_end_brings_nothing_back_whichever_notes_are_left(tmp_path: Path) -> None:
+    notes = tmp_path / "var/lib/smarteros/recover"
+    notes.mkdir(parents=True)
+    (tmp_path / "volumes/redis_data").mkdir(parents=True)
+    for name in ("end", "files", "redis.begun"):
+        (notes / name).touch()
+    done = run(tmp_path, "redis")
+    assert (done.returncode, done.stderr, list((tmp_path / "volumes/redis_data").iterdir())) == (0, "", [])
+    done = run(tmp_path, "end")
+    assert (done.returncode, done.stderr, notes.exists()) == (0, "", False)
+
+
 def test_files_that_somebody_has_in_a_folder_of_the_host_are_not_replaced(tmp_path: Path) -> None:
     theirs = tmp_path / "etc/dokploy/theirs"
     theirs.parent.mkdir(parents=True)

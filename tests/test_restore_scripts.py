@@ -65,7 +65,9 @@ def test_the_units_are_those_that_the_timers_start() -> None:
 # What was kept
 
 
-def test_what_was_replaced_goes_after_a_week_and_not_before(tmp_path: Path) -> None:
+def test_what_was_replaced_goes_after_a_week_and_not_before_and_what_never_came_into_place_at_once(
+    tmp_path: Path,
+) -> None:
     state, volume = tmp_path / "lib", tmp_path / "volume" / "_data"
     (state / "restore" / "kept").mkdir(parents=True)
     notes = {"20261101_010101": time.time() - 8 * 86400, "20261126_010101": time.time() - 6 * 86400}
@@ -74,6 +76,13 @@ def test_what_was_replaced_goes_after_a_week_and_not_before(tmp_path: Path) -> N
         (state / "restore" / "kept" / f"odoo.{stamp}").write_text(text)
         volume.with_name(f"_data.before_{stamp}").mkdir(parents=True)
     volume.mkdir()
+    # One was cut short while it made ready; the other came as far as its journal, and will be ended.
+    for name in ("odoo", "n8n"):
+        beside = tmp_path / name / "_data.restored"
+        beside.mkdir(parents=True)
+        begun = f"database my {name}_new\nitem {beside.with_suffix('')}\n"
+        (state / "restore" / f"{name}.begun").write_text(begun)
+    (state / "restore" / "n8n.journal").touch()
     (tmp_path / "docker").write_text(
         f'#!/bin/sh\necho "$*" | sed "s/.*-v name=//" >>{tmp_path}/asked\ncat >/dev/null\n'
     )
@@ -93,7 +102,9 @@ def test_what_was_replaced_goes_after_a_week_and_not_before(tmp_path: Path) -> N
     assert sorted(path.name for path in volume.parent.iterdir()) == ["_data", "_data.before_20261126_010101"]
     assert [path.name for path in (state / "restore" / "kept").iterdir()] == ["odoo.20261126_010101"]
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert asked == ["odoo_before_20261101_010101", "my odoo_before_20261101_010101"]
+    assert asked == ["odoo_before_20261101_010101", "my odoo_before_20261101_010101", "my odoo_new"]
+    assert [(tmp_path / name / "_data.restored").exists() for name in ("odoo", "n8n")] == [False, True]
+    assert [(state / "restore" / f"{name}.begun").exists() for name in ("odoo", "n8n")] == [False, True]
 
 
 # The proof

@@ -17,7 +17,14 @@ from pyinfra.api import StringCommand
 
 from tasks import generation, lock, verify
 from tasks.connection.said import Said
-from tasks.facts.restorable import SCRIPT, ArchivedDatabasesFact, GenerationFact, ReportFact, RestorableFact
+from tasks.facts.restorable import (
+    DRILL,
+    SCRIPT,
+    ArchivedDatabasesFact,
+    GenerationFact,
+    ReportFact,
+    RestorableFact,
+)
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
 from tasks.model.volume import Volume
@@ -113,9 +120,13 @@ def script(service: Service, words: Sequence[str], settings: dict[str, str] | No
     """Shell: what an earlier run has left at work there is ended, and then it is done, at the end of the queue of all that runs."""
     given = " ".join(f"--setenv={quote(f'{key}={value}')}" for key, value in (settings or {}).items())
     limits = "--property=Nice=10 --property=CPUWeight=20 --property=IOWeight=20 --property=RuntimeMaxSec=12h"
+    # However it ends, nothing that only stood while it ran is left; a drill that is at work keeps its own.
+    end = quote(
+        f"--property=ExecStopPost=-/usr/bin/flock --nonblock /run/smarteros-backup/restore /bin/bash {DRILL} end"
+    )
     return (
         f"systemctl stop {UNIT}.service 2>/dev/null; systemctl reset-failed {UNIT}.service 2>/dev/null\n"
-        f"exec systemd-run --quiet --wait --collect --pipe --unit={UNIT} {limits} {given} "
+        f"exec systemd-run --quiet --wait --collect --pipe --unit={UNIT} {limits} {end} {given} "
         f"/bin/bash {SCRIPT} {' '.join(map(quote, (service.name, *words)))} </dev/null"
     )
 

@@ -28,10 +28,13 @@ class Backed:
         operator = {"AWS_ACCESS_KEY_ID": s3.ADMIN[0], "AWS_SECRET_ACCESS_KEY": s3.ADMIN[1]}
         self._environment = {**host.lab.names, **operator, "KIT": str(path)}
 
-    def run(self, deploy: str = "deploy.py", **settings: Any) -> Run:
+    def run(
+        self, deploy: str = "deploy.py", environment: dict[str, str] | None = None, **settings: Any
+    ) -> Run:
         """One of them, as loud as it gets."""
         given = {**self._settings, **settings}
-        return self.host.run("-vvv", deploy=deploy, environment=self._environment, **given)
+        words = {**self._environment, **(environment or {})}
+        return self.host.run("-vvv", deploy=deploy, environment=words, **given)
 
     def kit(self) -> kits.Kit:
         """The operator's file."""

@@ -1,32 +1,49 @@
-"""`make test-faults`: every point of a first deploy and of an update; one line for each, exit code 1 unless all is well."""
+"""`make test-faults`: every point of a first deploy and of an update, of a restore and its undoing, and of a recovery; one line
+for each, exit code 1 unless all is well.
+"""
 
 import argparse
+import shutil
 import sys
 import time
 from itertools import cycle
+from pathlib import Path
 from random import Random, SystemRandom
+from tempfile import TemporaryDirectory
 
+from tests.e2e import backed as backups
 from tests.e2e.deployment import Deployment
-from tests.faults import proof, state
+from tests.faults import proof, recovery, state
 from tests.faults.course import Point, Step, counted, points, sample
 from tests.faults.proof import LIGHT, OTHER
+from tests.faults.restoring import Restoring
 from tests.faults.state import State
 from tests.lab import smarteros
 from tests.lab.lab import Lab
 
 
 def main() -> int:
-    """One host is deployed to without a fault, then updated there and back; another is killed from the start."""
+    """One host is deployed to without a fault, then updated there and back; another is killed from the start. One restores a
+    service and is then recovered on another.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="of the delays")
     parser.add_argument("--points", type=int, help="so many of each, chosen by the seed; all without")
     parser.add_argument("--lab", default="faults", help="made unless it is up, and then removed at the end")
+    parser.add_argument("--only", choices=("deploy", "backup"), help="not both")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     lab = Lab(given.lab)
     made = lab.state.read() is None
     try:
-        return 0 if Faults(lab, Random(given.seed), given.points).all() else 1
+        chance, failures = Random(given.seed), 0
+        if given.only != "backup":
+            failures += Faults(lab, chance, given.points).all()
+        if given.only != "deploy":
+            with TemporaryDirectory() as folder:
+                failures += Backups(lab, chance, Path(folder)).all()
+        print(f"{failures} failures", flush=True)
+        return 1 if failures else 0
     finally:
         if made:
             lab.down()
@@ -41,8 +58,8 @@ class Faults:
         self.clean = Deployment(lab, lab.host("clean"))
         self.failures = 0
 
-    def all(self) -> bool:
-        """Whether everything held."""
+    def all(self) -> int:
+        """How much did not hold."""
         first = counted(self.clean, **LIGHT)
         light = state.read(self.clean)
         update = counted(self.clean, **OTHER)
@@ -51,8 +68,7 @@ class Faults:
         self.lab.point(smarteros.domains(), self.clean.host)
         self.update(self.chosen(update), light, other)
         proof.remove(self.clean)
-        print(f"{self.failures} failures, {len(first)} operations", flush=True)
-        return self.failures == 0
+        return self.failures
 
     def chosen(self, steps: list[Step]) -> list[Point]:
         """All points, or as many as were asked for."""
@@ -86,6 +102,56 @@ class Faults:
 
     def failed(self, where: str, error: AssertionError) -> None:
         """One line, and indented what differs."""
+        self.failures += 1
+        print(f"FAIL  {where}\n{error}", flush=True)
+
+
+class Backups:
+    """A host with backups, and the one that takes its place."""
+
+    def __init__(self, lab: Lab, chance: Random, folder: Path) -> None:
+        smarteros.prepare(lab, ["backed"])
+        self.lab, self.chance, self.folder = lab, chance, folder
+        self.backed = backups.deployed(Deployment(lab, lab.host("backed")), folder / "kit.json")
+        self.failures = 0
+
+    def all(self) -> int:
+        """How much did not hold."""
+        try:
+            self.restore()
+            self.recover()
+        finally:
+            for name in self.lab.description.hosts.keys() & {"backed", "new"}:
+                self.lab.remove_host(name)
+                shutil.rmtree(self.lab.state.folder / "state" / name, ignore_errors=True)
+        return self.failures
+
+    def restore(self) -> None:
+        """A chain there, and one back."""
+        restoring = Restoring(self.backed, self.chance)
+        restoring.script.follow()
+        try:
+            there, back = restoring.restored(), restoring.undone()
+        except AssertionError as error:
+            self.failed("restore", error)
+        else:
+            print(f"ok    restore: killed {there} times, restore-undo: {back} times", flush=True)
+        restoring.script.leave()
+
+    def recover(self) -> None:
+        """A chain for each part."""
+        held = recovery.given(self.backed)
+        self.lab.remove_host("backed")
+        host = Deployment(self.lab, self.lab.add_host("new"))
+        try:
+            points = recovery.recovers(self.backed, host, held, self.folder / "home", self.chance)
+        except AssertionError as error:
+            self.failed("recover", error)
+        else:
+            print(f"ok    recover: killed {len(points)} times", flush=True)
+
+    def failed(self, where: str, error: AssertionError) -> None:
+        """What did not hold."""
         self.failures += 1
         print(f"FAIL  {where}\n{error}", flush=True)
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What restores have replaced goes after 7 days: nobody has wanted it back.
+# What restores have replaced goes after 7 days: nobody has wanted it back. What one that was cut short had made ready goes at once.
 . /opt/smarteros/current/restore/lib.sh
 
 only 1800
@@ -23,6 +23,10 @@ END
 $(sed -n 's/^item //p' "$note")
 END
     if [ -n "$all" ]; then rm -f "$note"; else wrong="$wrong ${note##*/}"; fi
+done
+for each in $names; do
+    about "$each"
+    [ -e "$keeping/$each.journal" ] || discarded || wrong="$wrong $each"
 done
 [ -z "$wrong" ] || fail "not all that restores have replaced could be removed:$wrong"
 succeeded kept

@@ -4,6 +4,8 @@ set -o pipefail
 keeping=/var/lib/smarteros/restore
 instance=restored-postgres copies=restored-files
 log=$keeping/instance.log
+# What is made ready for a folder stands beside it under this ending.
+staged=.restored
 mkdir -p "$keeping/kept"
 
 say() { printf '%s\n' "$*"; }
@@ -20,6 +22,20 @@ cleared() {
     gone restored-vault
     gone restored-redis
     rm -rf "$keeping/postgres" "$keeping/files"
+}
+
+# discarded: what a restore of the service had made ready, and which never came into the place of anything. Only what is ours.
+discarded() {
+    [ -e "$begun" ] || return 0
+    while read -r kind name; do
+        case $kind in
+        database) live postgres -v name="$name" >/dev/null <<'END' || return ;;
+SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname = :'name' AND pg_get_userbyid(datdba) = 'postgres' \gexec
+END
+        item) rm -rf "$name$staged" "$name$staged.part" || return ;;
+        esac
+    done <"$begun"
+    rm -f "$begun"
 }
 
 # inside DATABASE [OPTION...]: the temporary server's psql, statements from standard input.
@@ -96,7 +112,8 @@ mount_of() { docker volume inspect --format '{{.Mountpoint}}' "$1"; }
 
 # about SERVICE: what the catalogue says of it. items: kind, name or path, where it stands in a snapshot, each on a line.
 about() {
-    service=$1 roles= several= extensions= containers= jobs= hidden= items= proof= digest= proven_item= proven_folder= owned= app= app_mb=
+    service=$1 begun=$keeping/$1.begun
+    roles= several= extensions= containers= jobs= hidden= items= proof= digest= proven_item= proven_folder= owned= app= app_mb=
     case $1 in
     chatwoot)
         roles=chatwoot several='' extensions='chatwoot:pg_stat_statements chatwoot:pg_trgm chatwoot:pgcrypto chatwoot:vector'

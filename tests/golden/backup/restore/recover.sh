@@ -25,7 +25,13 @@ whole() {
     touch "$noted/$part"
     say "recovered: $part"
 }
-[ ! -e "$noted/$part" ] || exit 0
+if [ "$part" != end ]; then [ ! -e "$noted/$part" ] && [ ! -e "$noted/end" ] || exit 0; fi
+
+# What one that was killed has left at work holds volumes, and writes where this one does.
+cleared
+gone backup-vault
+gone backup-check
+gone recovering
 
 # What copies volumes away starts with all of them alone.
 made backup restic_cache
@@ -40,7 +46,12 @@ END
 done
 
 case $part in
-end) rm -rf "$noted" ;;
+end)
+    # Its own note goes last: a part that has lost its before would come back over what runs by now.
+    touch "$noted/end"
+    find "$noted" -mindepth 1 ! -name end -delete
+    rm -r "$noted"
+    ;;
 
 vault)
     # Under keys that nobody keeps; with the snapshot come those of before.

@@ -8,7 +8,6 @@ about "$1"
 shift
 journal=$keeping/$service.journal
 report=$keeping/$service.report
-staged=.restored
 
 # note WORD...: for the operator, when all is done.
 note() { say "$*" >>"$report"; }
@@ -50,6 +49,7 @@ SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = :'name';
 END
 ) || fail "Postgres does not answer: docker logs postgres"
     [ "${said:-postgres}" = postgres ] || fail "the database $new is in the way, and is not ours: rename it"
+    say "database $new" >>"$begun"
     live postgres -v name="$new" <<'END' || fail "the database $new cannot be made: docker logs postgres"
 DROP DATABASE IF EXISTS :"name" WITH (FORCE);
 CREATE DATABASE :"name" OWNER postgres ENCODING 'UTF8' TEMPLATE template0;
@@ -114,6 +114,7 @@ filed() {
             fetched "$AFTER" "$place" || fail "the files of $name cannot be restored from the bucket"
         fi
         rm -rf "$path$staged" "$path$staged.part"
+        say "item $path" >>"$begun"
         mv -T "$copy" "$path$staged.part" || fail "the files of $name cannot be put beside those that are there: df -h $path"
         if [ "$name" = "$proven_item" ] && [ -z "$AFTER" ] && [ -d "$path" ]; then
             cp -a --no-clobber "$path/." "$path$staged.part/" 2>/dev/null || [ $? = 1 ]
@@ -148,6 +149,7 @@ proved() {
 
 # Nothing that runs is touched.
 prepared() {
+    discarded || fail "what an earlier restore of $service had made ready cannot be removed: docker logs postgres"
     rm -f "$journal.next" "$report" "$keeping/$service".missing.*
     includes=()
     for name in "$@"; do includes+=("--db-include=$name"); done
@@ -264,25 +266,27 @@ case ${1:-} in
     if [ ! -e "$journal" ]; then
         [ -n "$last" ] || fail "nothing is kept of $service: there is nothing to undo"
         rm -f "$report"
-        {
-            sed -n 's/^old /database /p; /^item /p' "$keeping/kept/$last"
-            was
-        } | journalled "_before_${last#*.}" ".before_${last#*.}"
+        # First all of it, for what is journalled counts.
+        sed -n 's/^old /database /p; /^item /p' "$keeping/kept/$last" >"$journal.next"
+        was >>"$journal.next"
+        journalled "_before_${last#*.}" ".before_${last#*.}" <"$journal.next"
     fi
     swapped
     ;;
 --end)
     # The service answers: nothing is to be ended any more.
-    rm -f "$journal" "$journal.next"
+    rm -f "$journal" "$journal.next" "$begun"
     ;;
 *)
     systemctl stop smarteros-drill.service smarteros-drill-full.service 2>/dev/null
     only 60
     if [ ! -e "$journal" ]; then
-        trap cleared EXIT
+        trap 'cleared; [ -e "$journal" ] || discarded' EXIT
         prepared "$@"
         journalled _new $staged <"$journal.next"
-        rm -f "$journal.next"
+        rm -f "$journal.next" "$begun"
+    elif grep -q '^from _before_' "$journal"; then
+        fail "a restore-undo of $service was cut short: end that first (make restore-undo SERVICE=$service)"
     elif [ "$(sed -n 's/^to //p' "$journal")" != "$TARGET" ]; then
         fail "a restore of $service to $(sed -n 's/^to //p' "$journal") was cut short: end that first, by the same command as then"
     fi
