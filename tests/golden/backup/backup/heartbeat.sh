@@ -7,6 +7,7 @@ INSERT INTO heartbeat VALUES (true, 1, clock_timestamp())
     ON CONFLICT (one) DO UPDATE SET n = heartbeat.n + 1, at = excluded.at;
 SELECT 'ended', extract(epoch FROM at)::numeric(20, 3), pg_walfile_name(pg_switch_wal()) FROM heartbeat;
 SELECT 'archived', coalesce(last_archived_wal, ''), extract(epoch FROM clock_timestamp())::numeric(20, 3) FROM pg_stat_archiver;
+\q
 END
 ) || fail "Postgres does not answer: docker logs postgres"
 printf '%s\n' "$said" | sed -n 's/^ended|//p' >>"$state/segments"

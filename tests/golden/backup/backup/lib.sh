@@ -46,8 +46,8 @@ repository() {
     (entry= pass= && run 300 backup-check unlock --remove-all) && run "$@"
 }
 
-# The server's own psql, statements from standard input.
-sql() { docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
+# The server's own psql, statements from standard input; it is told where they end, which Docker may lose (moby#37870).
+sql() { { cat; printf '%s\n' '\q'; } | docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
 
 # metric FILE LINE...: read by the node exporter, so never half there.
 metric() {

@@ -38,13 +38,14 @@ END
     rm -f "$begun"
 }
 
-# inside DATABASE [OPTION...]: the temporary server's psql, statements from standard input.
+# inside DATABASE [OPTION...]: the temporary server's psql, statements from standard input. It is told where they end: on a host with
+# much to do Docker may lose the end of what is short (moby#37870), and psql would wait for it for ever.
 inside() {
-    docker exec -i $instance psql -qAtX -v ON_ERROR_STOP=1 -h /tmp -U postgres -d "$@"
+    docker exec -i $instance psql -qAtX -v ON_ERROR_STOP=1 -h /tmp -U postgres -d "$@" < <(cat; say '\q')
 }
 # live DATABASE [OPTION...]: the running server's.
 live() {
-    docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@"
+    docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@" < <(cat; say '\q')
 }
 
 # started OPTION...: a server of its own on what pgBackRest restores with these options, once it has read its log up to there.

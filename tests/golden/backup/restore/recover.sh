@@ -154,7 +154,7 @@ postgres)
         </dev/null || fail "Postgres cannot be restored from the bucket (see the lines above)"
     # It reads the rest of its log as itself, and goes on with a log of its own, which leaves for the bucket.
     postgres run --detach --no-deps --name recovering postgres >/dev/null || fail "Postgres does not start on what was restored"
-    asked() { docker exec -i recovering psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
+    asked() { docker exec recovering psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
     until [ "$(asked -c 'SELECT pg_is_in_recovery()' 2>/dev/null </dev/null)" = f ]; do
         [ "$(docker inspect --format '{{.State.Running}}' recovering)" = true ] || fail "Postgres ends while it reads its log: $(docker logs recovering 2>&1 | tail -n 5 | tr '\n' ' ')"
         sleep 0.5
