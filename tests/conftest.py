@@ -16,6 +16,9 @@ pytest.register_assert_rewrite(
     "tests.e2e.deployment",
     "tests.e2e.vault_access",
     "tests.faults.proof",
+    "tests.faults.recovery",
+    "tests.faults.restoring",
+    "tests.faults.script",
     "tests.hosts.conditions",
 )
 
@@ -33,6 +36,7 @@ LONGEST = (
     "test_faults.py",
     "test_drill.py",
     "test_restore.py",
+    "test_restore_kills.py",
     "test_losses.py",
     "test_backup.py",
     "test_bucket.py",
@@ -50,7 +54,7 @@ LONGEST = (
 
 
 # These share a host with backups, and so a worker: it is deployed once.
-BACKED = ("test_drill.py", "test_restore.py", "test_losses.py", "test_backup.py")
+BACKED = ("test_drill.py", "test_restore.py", "test_restore_kills.py", "test_losses.py", "test_backup.py")
 
 
 @pytest.hookimpl(tryfirst=True)
