@@ -178,10 +178,14 @@ def test_behind_a_missing_segment_a_full_backup_is_made_and_the_check_is_well_ag
     assert started(host, "backup-check"), host.sh(FAILED.format("check"))
 
 
-@pytest.mark.parametrize("unit", ["backup-files", "backup-dumps", "backup-check", "drill", "drill-full"])
-@pytest.mark.parametrize(
-    "killed", ["kill -9 $(systemctl show --value --property MainPID {})", "systemctl kill {}"]
+ONE = "kill -9 $(systemctl show --value --property MainPID {})"
+KILLED = (
+    *((unit, ONE) for unit in ("backup-files", "backup-dumps", "backup-check", "drill", "drill-full")),
+    ("drill", "systemctl kill {}"),
 )
+
+
+@pytest.mark.parametrize(("unit", "killed"), KILLED)
 def test_what_is_killed_leaves_nothing(backed: Backed, unit: str, killed: str) -> None:
     host, name = backed.host, f"smarteros-{unit}.service"
     host.sh(
