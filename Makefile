@@ -114,7 +114,7 @@ restore-undo: $(VENV)/ready ## SERVICE=odoo: what its last restore has replaced 
 	@$(EXISTS)
 	@SMARTEROS_RESTORE="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.restore_undo.run
 
-recover: $(VENV)/ready ## HOST=root@203.0.113.7 KIT=~/smarteros-kit.json: a bare VPS becomes the host that is in the bucket, with all it had
+recover: $(VENV)/ready ## HOST=root@203.0.113.7 KIT=~/smarteros-kit.json: a bare VPS becomes the host that is in the bucket, with all it had, or with TO="…" had then
 	@HOST="$(HOST)" KIT="$(KIT)" TO="$(TO)" FORCE="$(FORCE)" $(BIN)/python -m tasks.commands.recover
 
 drill: $(VENV)/ready ## everything, or SERVICE=odoo, is restored from the bucket beside what runs, and read as a whole

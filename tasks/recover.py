@@ -1,31 +1,41 @@
 """Recover: on a new host everything comes out of the bucket before its service starts for the first time.
 
-Only where the command asks for it (tasks/commands/recover.py): then the deploy that follows finds a host that was there before.
+As it was last, or at a time: then databases, files and what Redis held are as of then, Vault as its newest snapshot has it. Only where the command asks for it (tasks/commands/recover.py): then the deploy that follows finds a host that was there before.
 """
 
+import json
 import os
 from collections.abc import Iterator
+from datetime import datetime
+from math import inf
+from shlex import join, quote
 
 from pyinfra.api import StringCommand
 
 from tasks.clients import kit
 from tasks.facts import DockerFact, MachineFact, RecoveringFact
-from tasks.facts.recovering import NOTES
+from tasks.facts.recovering import NOTES, RECOVER, RecoveredFact, SnapshotsFact
+from tasks.facts.restorable import Snapshot
 from tasks.model import envfile
 from tasks.model.targets import target
-from tasks.operations import images
-from tasks.rendering.render import CURRENT, SECRETS
-from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
+from tasks.operations import images, reporting
+from tasks.operations.restoring import Recovery, around
+from tasks.rendering import restore_files
+from tasks.rendering.render import SECRETS
+from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack
 
-# How large the databases are, in bytes.
+# What of the bucket it comes back from (Recovery, as JSON).
 CHOICE = "SMARTEROS_RECOVER"
-_SCRIPT = f"{CURRENT}/restore/recover.sh"
 _KEYS = f"{SECRETS}/backup.env"
 
 
 def wanted() -> bool:
     """Whether this run is one that recovers."""
     return bool(os.environ.get(CHOICE)) and stack().backup is not None
+
+
+def _choice() -> Recovery:
+    return Recovery(**json.loads(os.environ[CHOICE]))
 
 
 def announced() -> None:
@@ -36,9 +46,12 @@ def announced() -> None:
 
 @operation
 def begun() -> Commands:
-    """A note."""
+    """A note, and to which time."""
     if not known(RecoveringFact):
-        yield StringCommand(f"mkdir -p {NOTES} && touch {NOTES}/begin")
+        to = quote(_choice().to)
+        yield StringCommand(
+            f"mkdir -p {NOTES} && echo {to} >{NOTES}/.begin && mv {NOTES}/.begin {NOTES}/begin"
+        )
 
 
 def run() -> None:
@@ -68,15 +81,62 @@ def finished() -> None:
 _TITLES = {
     "files": "files of every service",
     "redis": "what Redis held",
-    "postgres": "all databases, up to the last second that the bucket has",
+    "postgres": "all databases",
 }
 
 
 @operation
 def recovered(part: str) -> Commands:
     """One of recover.sh's parts; nothing where it is done."""
-    if known(RecoveringFact) and (part == "end" or part not in _done()):
-        yield StringCommand(f"bash {_SCRIPT} {part}")
+    if not known(RecoveringFact) or (part != "end" and part in _done()):
+        return
+    if not executing():
+        yield "true"
+        return
+    if part == "end":
+        told()
+    yield StringCommand(join(["bash", RECOVER, part, *_PARTS.get(part, list)()]))
+
+
+def _files() -> Iterator[str]:
+    """How many bytes come back at most, and of which snapshots: the last by then, and where rows name files the first since as well."""
+    named = (item.name for item in restore_files.restorable(stack(), services()) if item.places)
+    found = {name: _around(name) for name in named}
+    yield str(sum(taken.size for before, after in found.values() if (taken := before or after)))
+    for name, (before, after) in found.items():
+        yield f"{name}:{before.name if before else ''}:{after.name if after else ''}"
+
+
+def _redis() -> Iterator[str]:
+    before, _ = _around("redis")
+    if before:
+        yield before.name
+
+
+def _around(name: str) -> tuple[Snapshot | None, Snapshot | None]:
+    there = remember("snapshots", lambda: known(SnapshotsFact))
+    to = _choice().to
+    return around(name, there, datetime.fromisoformat(to).timestamp() if to else inf)
+
+
+def _postgres() -> Iterator[str]:
+    """What pgBackRest is told."""
+    choice = _choice()
+    if choice.label:
+        yield f"--set={choice.label}"
+    if choice.to:
+        yield from ("--type=time", f"--target={choice.to}", "--target-action=promote")
+        yield f"--target-timeline={choice.line}"
+
+
+_PARTS = {"files": _files, "redis": _redis, "postgres": _postgres}
+
+
+def told() -> None:
+    """What came back, and what did not."""
+    if to := _choice().to:
+        host().log(f"everything is as it was at {to}, but for Vault, which is as its newest snapshot has it")
+    reporting.told("recovered", known(RecoveredFact))
 
 
 def refusals() -> Iterator[str]:
@@ -84,9 +144,13 @@ def refusals() -> Iterator[str]:
     if not wanted():
         yield from _half_recovered()
         return
-    if known(RecoveringFact):
+    if begun := known(RecoveringFact):
+        then = next((line.removeprefix("to ") for line in begun if line.startswith("to ")), "")
+        if then != _choice().to and "end" not in begun:
+            how = f"with TO='{then}'" if then else "without TO"
+            yield f"recover: a recovery to {then or 'the newest'} was cut short: end that first, {how}"
         return
-    needed = int(os.environ[CHOICE]) * 13 // 10 >> 20 if os.environ[CHOICE].isdigit() else 0
+    needed = _choice().size * 13 // 10 >> 20
     if known(MachineFact).disk_free_mb < needed:
         yield f"recover: too little disk: the databases take {needed} MB, and {known(MachineFact).disk_free_mb} MB are free"
     state = known(DockerFact)
@@ -130,4 +194,4 @@ def vault() -> Commands:
     yield StringCommand(
         f"set -e\ninstall -d -m 700 /vault {SECRETS}\numask 077\ncat >{_KEYS}", _stdin=envfile.encode(keys)
     )
-    yield StringCommand(f"set -e\n{images.wait(container)}\nbash {_SCRIPT} vault")
+    yield StringCommand(f"set -e\n{images.wait(container)}\nbash {RECOVER} vault")

@@ -1,5 +1,6 @@
 """The phase that brings everything out of the bucket: only where it is asked for, onto a bare host, each part once."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,26 @@ HELD = Held("00" * 32, "restic-word", "pg-word", "KEY", "SECRET")
 SCRIPT = "/opt/smarteros/current/restore/recover.sh"
 
 
+SNAPSHOTS = [
+    {"id": f"{service}{hour}", "time": f"2026-11-26T{hour}:00:00Z", "tags": [f"service={service}"], "summary": {"total_bytes_processed": 1000}}
+    for service in ("caddy", "dokploy", "n8n", "odoo", "redis", "vault")
+    for hour in (10, 12, 14)
+    if (service, hour) not in (("n8n", 10), ("dokploy", 10), ("dokploy", 12), ("dokploy", 14))
+]  # fmt: skip
+
+
+def choice(to: str = "", size: int = 0) -> str:
+    return json.dumps({"to": to, "label": "1F_2I", "line": 2, "size": size})
+
+
 @contextmanager
 def host(*notes: str, docker: tuple[str, ...] = (), **changes: Any) -> Iterator[None]:
     """One on which these parts are noted. docker: lines of what is on it."""
-    answers = {"ls /var/lib/smarteros/recover": list(notes), "docker ps -aq": list(docker)}
+    answers = {
+        "ls /var/lib/smarteros/recover": list(notes),
+        "docker ps -aq": list(docker),
+        f"{SCRIPT} list": [json.dumps(SNAPSHOTS)],
+    }
     with fake(answers, **{"backup": BACKUP, **changes}):
         yield
 
@@ -30,7 +47,7 @@ def host(*notes: str, docker: tuple[str, ...] = (), **changes: Any) -> Iterator[
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """By make recover."""
-    monkeypatch.setenv("SMARTEROS_RECOVER", "0")
+    monkeypatch.setenv("SMARTEROS_RECOVER", choice())
 
 
 def test_a_deploy_recovers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,19 +58,65 @@ def test_a_deploy_recovers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not recover.half_a_vault()
 
 
+def told(part: str) -> str:
+    """How recover.sh is called for it."""
+    [line] = texts(recover.recovered, part)
+    return line.removeprefix(f"bash {SCRIPT} {part}").strip()
+
+
 @pytest.mark.usefixtures("asked")
 def test_a_part_that_is_done_is_not_done_again_and_without_a_beginning_there_is_none() -> None:
     with host("begin", "vault"):
-        assert texts(recover.recovered, "files") == [f"bash {SCRIPT} files"]
+        assert told("files") == "3000 chatwoot:: botpress:: n8n:n8n14: odoo:odoo14: dokploy:: caddy:caddy14:"
+        assert told("redis") == "redis14"
+        assert told("postgres") == "--set=1F_2I"
     with host("begin", "vault", "files"):
         assert texts(recover.recovered, "files") == []
     with host():
         assert texts(recover.recovered, "files") == []
-        assert texts(recover.begun) == [
-            "mkdir -p /var/lib/smarteros/recover && touch /var/lib/smarteros/recover/begin"
-        ]
+        [begins] = texts(recover.begun)
+        notes = "/var/lib/smarteros/recover"
+        assert begins == f"mkdir -p {notes} && echo '' >{notes}/.begin && mv {notes}/.begin {notes}/begin"
     with host("begin"):
         assert texts(recover.begun) == []
+
+
+THEN = "2026-11-26 11:00:00.000000+00"
+
+
+def test_to_a_time_comes_what_was_there_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMARTEROS_RECOVER", choice(THEN))
+    with host("begin", "vault", f"to {THEN}"):
+        assert (
+            told("files")
+            == "3000 chatwoot:: botpress:: n8n::n8n12 odoo:odoo10:odoo12 dokploy:: caddy:caddy10:caddy12"
+        )
+        assert told("redis") == "redis10"
+        assert told("postgres") == (
+            f"--set=1F_2I --type=time '--target={THEN}' --target-action=promote --target-timeline=2"
+        )
+    with host():
+        assert f"echo '{THEN}' >" in texts(recover.begun)[0]
+    monkeypatch.setenv("SMARTEROS_RECOVER", choice("2026-11-26 09:00:00.000000+00"))
+    with host("begin", "vault"):
+        assert told("redis") == ""
+
+
+def test_what_is_missing_is_said_when_all_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMARTEROS_RECOVER", choice(THEN))
+    said: list[str] = []
+    notes = {"cat /var/lib/smarteros/restore/recover.": ["files of n8n_data: 2", "MISSING: 1 of the 2 files"]}
+    with fake({"ls /var/lib/smarteros/recover": ["begin"], **notes}, backup=BACKUP) as target:
+        monkeypatch.setattr(target, "log", lambda text, **_: said.append(text))
+        monkeypatch.setattr(
+            target, "log_styled", lambda text, log_func, **_: said.append(f"{log_func.__name__}: {text}")
+        )
+        assert told("end") == ""
+    assert said == [
+        f"everything is as it was at {THEN}, but for Vault, which is as its newest snapshot has it",
+        "recovered: files of n8n_data: 2",
+        "warning: recovered: MISSING: 1 of the 2 files",
+    ]
 
 
 @pytest.mark.usefixtures("asked")
@@ -91,10 +154,10 @@ def test_one_whose_end_was_cut_short_has_all_parts_whichever_notes_are_left() ->
 
 
 def refusals(
-    monkeypatch: pytest.MonkeyPatch, size: str, volumes: tuple[str, ...] = (), *notes: str
+    monkeypatch: pytest.MonkeyPatch, given: str, volumes: tuple[str, ...] = (), *notes: str
 ) -> list[str]:
     """Of a host with these volumes and 1000 MB of free disk."""
-    monkeypatch.setenv("SMARTEROS_RECOVER", size)
+    monkeypatch.setenv("SMARTEROS_RECOVER", given)
     there = DockerState(volumes={name: VolumeState(name, "") for name in volumes})
     found = {
         RecoveringFact: frozenset(notes),
@@ -109,10 +172,10 @@ def refusals(
 def test_a_host_with_data_of_ours_is_refused_and_one_with_others_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    [line] = refusals(monkeypatch, "0", ("n8n_data", "theirs"))
+    [line] = refusals(monkeypatch, choice(), ("n8n_data", "theirs"))
     assert line.startswith("recover: @fake/one holds data already (n8n_data): recover to a bare host")
-    assert refusals(monkeypatch, "0", ("theirs",)) == []
-    assert refusals(monkeypatch, "0", ("n8n_data",), "begin") == []
+    assert refusals(monkeypatch, choice(), ("theirs",)) == []
+    assert refusals(monkeypatch, choice(), ("n8n_data",), "begin") == []
 
 
 @pytest.mark.parametrize(
@@ -141,7 +204,18 @@ def test_a_deploy_to_a_host_that_is_half_recovered_is_refused(
 
 
 def test_too_little_disk_is_refused_before_anything_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refusals(monkeypatch, str(769 << 20)) == []
-    assert refusals(monkeypatch, str(771 << 20)) == [
+    assert refusals(monkeypatch, choice(size=769 << 20)) == []
+    assert refusals(monkeypatch, choice(size=771 << 20)) == [
         "recover: too little disk: the databases take 1002 MB, and 1000 MB are free"
+    ]
+
+
+def test_one_that_was_cut_short_goes_on_to_the_same_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusals(monkeypatch, choice(THEN), ("n8n_data",), "begin", f"to {THEN}") == []
+    assert refusals(monkeypatch, choice(THEN), ("n8n_data",), "end") == []
+    assert refusals(monkeypatch, choice(), (), "begin", f"to {THEN}") == [
+        f"recover: a recovery to {THEN} was cut short: end that first, with TO='{THEN}'"
+    ]
+    assert refusals(monkeypatch, choice(THEN), (), "begin") == [
+        "recover: a recovery to the newest was cut short: end that first, without TO"
     ]

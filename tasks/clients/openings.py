@@ -85,13 +85,18 @@ def _opened(key: _Key, box: bytes) -> bytes:
 
 def pgbackrest(passphrase: str, info: bytes) -> str:
     """The archive's first file, or that of its backups, opened. Raises Closed."""
-    if info[:8] != b"Salted__" or len(info) % 16:
-        raise Closed("pgBackRest's archive is not encrypted as ours is")
-    made, last = b"", b""
-    while len(made) < 48:
-        last = hashlib.sha1(last + passphrase.encode() + info[8:16], usedforsecurity=False).digest()
-        made += last
-    text = Cipher(AES(made[:32]), CBC(made[32:48])).decryptor().update(info[16:])
+    text = decrypted(passphrase, info)
     if b"[backrest]" not in text and b"backrest-format" not in text:
         raise Closed("pgBackRest's archive does not open")
     return text.decode(errors="replace")
+
+
+def decrypted(passphrase: str, box: bytes) -> bytes:
+    """Any file of the archive, which has a key of its own in the first one; up to 16 bytes too long. Raises Closed."""
+    if box[:8] != b"Salted__" or len(box) % 16:
+        raise Closed("pgBackRest's archive is not encrypted as ours is")
+    made, last = b"", b""
+    while len(made) < 48:
+        last = hashlib.sha1(last + passphrase.encode() + box[8:16], usedforsecurity=False).digest()
+        made += last
+    return Cipher(AES(made[:32]), CBC(made[32:48])).decryptor().update(box[16:])

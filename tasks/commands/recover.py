@@ -1,6 +1,6 @@
 """Recover: a bare VPS and the kit → the host that was there before, with its secrets, logins, certificates and data.
 
-``HOST=root@203.0.113.7 KIT=~/smarteros-kit.json python -m tasks.commands.recover``. The kit opens the sealed state in the bucket: settings,
+``HOST=root@203.0.113.7 KIT=~/smarteros-kit.json python -m tasks.commands.recover``. TO="2026-11-26 19:59:49Z": as it was then. The kit opens the sealed state in the bucket: settings,
 unseal keys and the deployer's credential come back to this machine, and a deploy with these settings brings the rest to the host
 (tasks/recover.py). Nothing else is needed of the old host, or of the machine that deployed it.
 """
@@ -12,17 +12,18 @@ import os
 import re
 import sys
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import recover
 from tasks.clients import archive, recovery
 from tasks.clients import kit as kits
+from tasks.clients.archive import Archive
 from tasks.clients.kit import Kit
 from tasks.clients.lazily import lazily
 from tasks.commands.bucket import where
-from tasks.model.targets import target
+from tasks.operations import restoring
 from tasks.run import Refused
 
 if TYPE_CHECKING:
@@ -50,21 +51,20 @@ def main() -> None:
 def prepared(address: str) -> dict[str, str]:
     """The environment of the deploy. Raises Refused before anything has changed."""
     login = _login(address)
-    if to := os.environ.get("TO", ""):
-        raise Refused(
-            f"TO={to}: everything comes back as the bucket has it last; a service goes to an earlier time afterwards ({target('restore')})"
-        )
+    to = os.environ.get("TO", "")
+    time = restoring.moment(to) if to.strip() else None
     path = where()
     kit = kits.read(path)
     if kit is None:
         raise Refused(f"KIT={path} is not there")
     store = bucket.Bucket(kit.backup, kit.access_key, kit.secret_key)
     state = _state(store, kit)
-    size = archive.size(store, kit.keys.pgbackrest)
+    found = archive.read(store, kit.keys.pgbackrest, time.timestamp() if time else None)
+    choice = restoring.recovery(time, found)
     root = _STATE.expanduser()
     note = root / "recovered.json"
     if not os.environ.get("FORCE") and not _begun(note, state["host"], login):
-        _alone(store)
+        _alone(store, found)
     _keep(root / state["host"].lstrip("@"), state["state_dir"])
     trusted = root / f"{state['host'].lstrip('@')}.trusted.pem"
     settings = {**state["settings"], "state_dir": str(root), "trusted_root": ""}
@@ -76,7 +76,7 @@ def prepared(address: str) -> dict[str, str]:
         f"recover: the settings of {state['host']} (made by {state['package']['version']}) are in {note}; from now on "
         "INVENTORY=inventories/recovered.py deploys with them, until they stand in an inventory of yours again\n"
     )
-    return {**os.environ, recover.CHOICE: str(size)}
+    return {**os.environ, recover.CHOICE: json.dumps(asdict(choice))}
 
 
 def _login(address: str) -> dict[str, Any]:
@@ -110,21 +110,11 @@ def _begun(note: Path, name: str, login: dict[str, Any]) -> bool:
     return False
 
 
-def _alone(store: bucket.Bucket) -> None:
+def _alone(store: bucket.Bucket, found: Archive) -> None:
     """Raises Refused where somebody writes there, by the server's own clock."""
-    with bucket.foreseen(store.place, "listing what is there"):
-        newest: datetime | None = None
-        for page in store.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=store.place.bucket, Prefix="pg/"
-        ):
-            times = [item["LastModified"] for item in page.get("Contents", [])]
-            newest = max([*times, *([newest] if newest else [])], default=None)
-            now = page["ResponseMetadata"]["HTTPHeaders"].get("date", "")
-    if newest is None:
+    if not found.newest:
         raise Refused(f"the bucket {store.place.bucket} holds no databases")
-    age = (
-        datetime.strptime(now, "%a, %d %b %Y %H:%M:%S %Z").replace(tzinfo=newest.tzinfo) - newest
-    ).total_seconds()
+    age = found.clock - found.newest
     if age < _YOUNG:
         raise Refused(
             f"the bucket {store.place.bucket} was written to {max(age, 0):.0f} s ago: the old host still lives, and two of them would spoil "

@@ -12,7 +12,6 @@ from difflib import get_close_matches
 from functools import partial
 from shlex import quote
 
-from pyinfra import logger
 from pyinfra.api import StringCommand
 
 from tasks import generation, lock, verify
@@ -28,7 +27,7 @@ from tasks.facts.restorable import (
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
 from tasks.model.volume import Volume
-from tasks.operations import containers, restoring
+from tasks.operations import containers, reporting, restoring
 from tasks.operations.described import digests, mounted, tree
 from tasks.rendering import restore_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
@@ -137,20 +136,8 @@ def ended(service: Service) -> Commands:
     if not executing():
         yield "true"
         return
-    for line in known(ReportFact, service.name):
-        _say(service.name, line)
+    reporting.told(service.name, known(ReportFact, service.name))
     yield StringCommand(f"bash {SCRIPT} {quote(service.name)} --end")
     host().log(
         f"{service.name}: what was there before is kept for 7 days: {target(f'restore-undo SERVICE={service.name}')} brings it back"
     )
-
-
-def _say(name: str, line: str) -> None:
-    if line.startswith("rpo "):
-        host().log(
-            f"{name}: the last heartbeat in the copy is {line.removeprefix('rpo ')} s older than the time asked for"
-        )
-    elif line.startswith(("MISSING", "UNPROVEN")):
-        host().log_styled(f"{name}: {line}", fg="yellow", log_func=logger.warning)
-    else:
-        host().log(f"{name}: {line}")

@@ -11,6 +11,7 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts.backups import PROGRESS, progress
+from tasks.facts.line import Line, line_of
 from tasks.rendering.render import CURRENT
 from tasks.services import backup
 
@@ -29,11 +30,12 @@ class BackedUp:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One of restic's, of one service's files, as they were from ``time`` on."""
+    """One of restic's, of one service's files, as they were from ``time`` on. size: bytes; 0 where it does not say."""
 
     name: str
     time: float
     service: str
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class RestorableFact(FactBase[Restorable]):
     """Restorable, of one service."""
 
     def command(self, service: str, roles: tuple[str, ...], volumes: tuple[str, ...]) -> str:
-        """Prints what backup/list.sh and PROGRESS do, and ``here``, ``size``, ``holds``, ``free``, ``unfinished`` and ``kept`` lines."""
+        """Prints what backup/list.sh and PROGRESS do, and ``here``, ``size``, ``holds``, ``free``, ``unfinished``, ``kept``, ``line`` and
+        ``left`` lines.
+        """
         owners = ", ".join(f"'{role}'" for role in roles) or "NULL"
         return f"""
 [ -e {SCRIPT} ] || exit 0
@@ -70,6 +74,8 @@ sh {CURRENT}/backup/list.sh
 {PROGRESS}
 docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres <<'SQL'
 SELECT 'size', pg_database_size(oid), datname FROM pg_database WHERE pg_get_userbyid(datdba) IN ({owners});
+SELECT 'line', timeline_id FROM pg_control_checkpoint();
+SELECT 'left', regexp_split_to_table(pg_read_file('pg_wal/' || max(name)), E'\\n') FROM pg_ls_waldir() WHERE name LIKE '%.history';
 SQL
 for volume in {" ".join(map(quote, volumes))}; do
     path=$(docker volume inspect --format '{{{{.Mountpoint}}}}' "$volume" 2>/dev/null) &&
@@ -104,8 +110,8 @@ def _restorable(values: Mapping[str, list[str]]) -> Restorable:
         here="here" in values,
         clock=float(values["clock"][0]),
         newest=progress(values).until,
-        backups=tuple(_backups(values.get("archive", ()))),
-        snapshots=tuple(_snapshots(values.get("snapshots", ()))),
+        backups=tuple(_backups(values.get("archive", ()), _line(values))),
+        snapshots=tuple(snapshots(values.get("snapshots", ()))),
         wrong=tuple(values.get("wrong", ())),
         databases={name: int(size) for size, name in sizes},
         files=sum(int(line) * 1024 for line in values.get("holds", ())),
@@ -115,21 +121,28 @@ def _restorable(values: Mapping[str, list[str]]) -> Restorable:
     )
 
 
-def _backups(lines: Any) -> Iterator[BackedUp]:
+def _line(values: Mapping[str, list[str]]) -> Line:
+    return line_of(int(values.get("line", ["1"])[0]), "\n".join(values.get("left", ())))
+
+
+def _backups(lines: Any, there: Line) -> Iterator[BackedUp]:
+    """Those from which the log of the server leads here."""
     found = [json.loads(line) for line in lines]
     for stanza in (each for stanzas in found for each in stanzas):
         for item in stanza["backup"]:
-            if not item.get("error"):
+            if not item.get("error") and there.goes_on_from(item["archive"]["stop"], item["lsn"]["stop"]):
                 yield BackedUp(str(item["label"]), float(item["timestamp"]["stop"]))
 
 
-def _snapshots(lines: Any) -> Iterator[Snapshot]:
+def snapshots(lines: Any) -> Iterator[Snapshot]:
+    """Of services, from restic's JSON."""
     for item in (each for line in lines for each in json.loads(line) or ()):
         tags = item.get("tags") or ()
         services = [tag.removeprefix("service=") for tag in tags if tag.startswith("service=")]
         if services and "dump" not in tags:
             time = datetime.fromisoformat(item["time"])
-            yield Snapshot(str(item["id"]), time.timestamp(), services[0])
+            size = int((item.get("summary") or {}).get("total_bytes_processed", 0))
+            yield Snapshot(str(item["id"]), time.timestamp(), services[0], size)
 
 
 class ArchivedDatabasesFact(FactBase[tuple[str, ...]]):

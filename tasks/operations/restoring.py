@@ -1,10 +1,12 @@
-"""Restoring: from a time to what of the bucket brings a service back to it, or why nothing does. Pure."""
+"""Restoring: from a time to what of the bucket brings a service, or the host, back to it, or why nothing does. Pure."""
 
+import math
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tasks.clients.archive import Archive
 from tasks.facts.restorable import BackedUp, Restorable, Snapshot
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
@@ -23,6 +25,18 @@ class Choice:
     label: str = ""
     before: str = ""
     after: str = ""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What a host comes back from. to: the time as Postgres reads it, empty for the newest. label: pgBackRest's backup. line: of
+    its log. size: bytes of all databases.
+    """
+
+    to: str = ""
+    label: str = ""
+    line: int = 1
+    size: int = 0
 
 
 def moment(text: str) -> datetime:
@@ -57,18 +71,45 @@ def chosen(service: Service, time: datetime, found: Restorable) -> Choice:
     wanted = time.timestamp()
     if wanted > found.clock:
         raise Refused(f"TO={said(wanted)} has not come yet: {_what_there_is(service, found)}")
-    mine = sorted((item for item in found.snapshots if item.service == service.name), key=_time)
-    before = [item.name for item in mine if item.time <= wanted]
-    after = [item.name for item in mine if item.time > wanted]
-    label = ""
-    if service.databases:
-        whole = [item.label for item in sorted(found.backups, key=_stop) if item.stop < wanted]
-        if not whole:
-            raise Refused(f"TO={said(wanted)} is earlier than the oldest: {_what_there_is(service, found)}")
-        label = whole[-1]
-    elif not before:
+    before, after = around(service.name, found.snapshots, wanted)
+    label = _last(found.backups, wanted) if service.databases else ""
+    if not (label if service.databases else before):
         raise Refused(f"TO={said(wanted)} is earlier than the oldest: {_what_there_is(service, found)}")
-    return Choice(label, before[-1] if before else "", after[0] if after else "")
+    return Choice(label, before.name if before else "", after.name if after else "")
+
+
+def around(
+    name: str, snapshots: Iterable[Snapshot], wanted: float = math.inf
+) -> tuple[Snapshot | None, Snapshot | None]:
+    """The service's last snapshot by then, and its first one since."""
+    mine = sorted((item for item in snapshots if item.service == name), key=_time)
+    before = [item for item in mine if item.time <= wanted]
+    after = mine[len(before) :]
+    return before[-1] if before else None, after[0] if after else None
+
+
+def _last(backups: Iterable[BackedUp], wanted: float) -> str:
+    """The last that was whole before; empty where none was."""
+    whole = [item for item in backups if item.stop < wanted]
+    return max(whole, key=_stop).label if whole else ""
+
+
+def recovery(time: datetime | None, found: Archive) -> Recovery:
+    """What brings the host back as it was at that time, else as it was last. Raises Refused, with what there is."""
+    if time is None:
+        return Recovery("", _last(found.backups, math.inf), found.line, found.size)
+    wanted = time.timestamp()
+    if not found.backups:
+        raise Refused(
+            f"TO={said(wanted)}: the bucket has no backup of Postgres of that time, and so nothing to go back to"
+        )
+    there = _span(found.backups, found.newest)
+    label = _last(found.backups, wanted)
+    if not label:
+        raise Refused(f"TO={said(wanted)} is earlier than the oldest: {there}")
+    if wanted > found.newest:
+        raise Refused(f"TO={said(wanted)} is later than the newest: {there}")
+    return Recovery(written(time), label, found.line, found.size)
 
 
 def _stop(item: BackedUp) -> float:
@@ -81,12 +122,16 @@ def _time(item: Snapshot) -> float:
 
 def _what_there_is(service: Service, found: Restorable) -> str:
     if service.databases and found.backups:
-        oldest = min(item.stop for item in found.backups)
-        return f"there is any second from {said(oldest)} to {said(found.newest or oldest)}"
+        return _span(found.backups, found.newest)
     times = [item.time for item in found.snapshots if item.service == service.name]
     if times and not service.databases:
         return f"there are {len(times)} copies, from {said(min(times))} to {said(max(times))}"
     return f"nothing is backed up yet: {target('backup')}, then {target('backups')}"
+
+
+def _span(backups: Iterable[BackedUp], newest: float) -> str:
+    oldest = min(item.stop for item in backups)
+    return f"there is any second from {said(oldest)} to {said(newest or oldest)}"
 
 
 def room(found: Restorable, *, files: bool) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tasks.clients import archive, bucket_rules, kit, recovery, vault_kept
 from tasks.clients.bucket import Bucket
 from tasks.commands import recover
+from tasks.facts.restorable import BackedUp
 from tasks.model.stack import Backup
 from tasks.run import Refused
 from tests.fake import fake
@@ -62,8 +64,10 @@ def test_this_machine_knows_again_what_the_other_one_knew(
     made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE", "1")
-    monkeypatch.setattr(archive, "size", lambda *_: 4711)
-    assert recover.prepared(ADDRESS)["SMARTEROS_RECOVER"] == "4711"
+    there = archive.Archive((BackedUp("1F", 1000), BackedUp("1F_2I", 2000)), 1, 4711, 3000, 4000)
+    monkeypatch.setattr(archive, "read", lambda *_: there)
+    found = json.loads(recover.prepared(ADDRESS)["SMARTEROS_RECOVER"])
+    assert found == {"to": "", "label": "1F_2I", "line": 1, "size": 4711}
     note = json.loads((home(tmp_path) / "recovered.json").read_text())
     assert note["name"] == "@fake/one"
     assert note["data"]["timezone"] == "Europe/Madrid"
@@ -77,9 +81,13 @@ def test_this_machine_knows_again_what_the_other_one_knew(
         now, then = home(tmp_path) / "fake/one" / name, tmp_path / "then/fake/one" / name
         assert now.read_text() == then.read_text()
         assert now.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv("TO", "1970-01-01 00:33:20Z")
+    found = json.loads(recover.prepared(ADDRESS)["SMARTEROS_RECOVER"])
+    assert found == {"to": "1970-01-01 00:33:20.000000+00", "label": "1F", "line": 1, "size": 4711}
     # It was this command that has written there last: the next run of it goes on.
     monkeypatch.setenv("FORCE", "")
     assert recover.prepared(ADDRESS)
+    monkeypatch.setattr(archive, "read", lambda *_: replace(there, newest=3900))
     assert "the old host still lives" in refused("203.0.113.8")
 
 
@@ -123,15 +131,30 @@ def test_keys_of_another_vault_are_left(
     assert not path.with_name("backup.json").exists()
 
 
-def test_everything_comes_back_as_it_was_last_and_no_time_is_taken_for_another(
-    made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [
+        ("1970-01-01 00:16:40Z", "TO=1970-01-01 00:16:40Z is earlier than the oldest: {there}"),
+        ("1970-01-01 00:50:01Z", "TO=1970-01-01 00:50:01Z is later than the newest: {there}"),
+        (
+            "1970-01-01 00:20:00",
+            "TO='1970-01-01 00:20:00' names no zone: add Z for UTC, or an offset as in 2026-11-26 16:59:49-03:00",
+        ),
+    ],
+)
+def test_a_time_that_is_not_there_is_refused_with_what_is_and_nothing_is_kept(
+    made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, why: str
 ) -> None:
     assert made.bucket
-    monkeypatch.setenv("TO", "2026-11-26 19:59:49Z")
-    assert refused() == (
-        "TO=2026-11-26 19:59:49Z: everything comes back as the bucket has it last; a service goes to an earlier time afterwards "
-        "(`make restore`)"
+    monkeypatch.setattr(
+        archive, "read", lambda *_: archive.Archive((BackedUp("1F", 1000),), 1, 1, 3000, 4000)
     )
+    monkeypatch.setenv("TO", to)
+    assert refused() == why.format(
+        there="there is any second from 1970-01-01 00:16:40Z to 1970-01-01 00:50:00Z"
+    )
+    monkeypatch.setattr(archive, "read", lambda *_: archive.Archive())
+    assert "so nothing to go back to" in refused() or "names no zone" in why
     assert not home(tmp_path).exists()
 
 

@@ -61,6 +61,7 @@ def test_a_bare_host_is_deployed_with_backups_and_comes_back_elsewhere(
     again = fresh.run()
     assert (again.code, again.changes) == (0, []), again.changes
     assert "nobody has proven yet" not in again.output
+    _works(fresh.host)
     now = fresh.run(NOW)
     assert now.code == 0, now.output[-3000:]
     opened = fresh.run(CHECK)
@@ -91,45 +92,70 @@ def redis(host: Deployment, command: str) -> str:
     return host.sh(f"docker exec redis sh -c 'REDISCLI_AUTH=\"$REDIS_PASSWORD\" redis-cli {command}'").strip()
 
 
+MOUNT = "$(docker volume inspect --format '{{.Mountpoint}}' n8n_data)"
+
+
+def _works(host: Deployment) -> None:
+    """It has something to lose."""
+    sql(host, "CREATE TABLE mine AS SELECT 1 AS n")
+    host.sh(f"echo precious >{MOUNT}/precious; chown 1000:1000 {MOUNT}/precious")
+    redis(host, "SET mine precious")
+
+
 def _comes_back(fresh: Backed, other: Deployment, folder: Path) -> str:
     """All that is said meanwhile."""
     old = fresh.host
     operator = Operator(folder / "home", fresh)
-    mount = "$(docker volume inspect --format '{{.Mountpoint}}' n8n_data)"
-    sql(old, "CREATE TABLE mine AS SELECT 1 AS n")
-    old.sh(f"echo precious >{mount}/precious; chown 1000:1000 {mount}/precious")
-    redis(old, "SET mine precious")
-    assert fresh.run(NOW).code == 0
     sql(old, "INSERT INTO mine VALUES (2)")
+    moment = sql(old, "SELECT clock_timestamp()")
+    sql(old, "INSERT INTO mine VALUES (3)")
+    old.sh(f"echo later >{MOUNT}/precious")
+    redis(old, "SET mine later")
     secrets, certificates = old.sh("sha256sum /vault/secrets/*.env"), old.sh(CERTIFICATES)
     assert certificates
     _refused(fresh, other, operator, folder)
-    time.sleep(40)  # the last row is there by then
+    time.sleep(40)  # the last row and the file are there by then
     old.host.container().kill()
     time.sleep(125)  # and nobody writes
     # The state of the machine that deployed it is lost as well.
     old.lab.point(smarteros.domains(), other.host)
     began = time.monotonic()
-    run = operator.recover(other)
+    run = operator.recover(other, TO=moment)
     took = time.monotonic() - began
     print(f"recovered after {took:.0f} s")
     assert run.code == 0, run.output[-8000:]
     assert took <= 900
     assert sql(other, "SELECT array_agg(n) FROM mine") == "{1,2}"
-    assert other.sh(f"cat {mount}/precious; stat -c %u:%g {mount}/precious").split() == [
+    assert other.sh(f"cat {MOUNT}/precious; stat -c %u:%g {MOUNT}/precious").split() == [
         "precious",
         "1000:1000",
     ]
     assert redis(other, "GET mine") == "precious"
     assert (other.sh("sha256sum /vault/secrets/*.env"), other.sh(CERTIFICATES)) == (secrets, certificates)
-    again = operator.pyinfra("deploy.py")
-    assert (again.code, again.changes) == (0, []), again.output[-6000:]
-    status = operator.pyinfra("tasks.commands.status.run")
-    assert status.code == 0, status.output[-4000:]
+    assert "but for Vault, which is as its newest snapshot has it" in run.output
+    assert "recovered: files of n8n_data: " in run.output
     # Its log leaves at once, as one does after a checkpoint alone.
-    sql(other, "INSERT INTO mine VALUES (3)")
+    sql(other, "INSERT INTO mine VALUES (4)")
     wrote = float(other.sh("date +%s"))
     _until_it_is_there(other, wrote)
+    return run.output + _comes_back_once_more(operator, other)
+
+
+def _comes_back_once_more(operator: Operator, host: Deployment) -> str:
+    """To the newest, from what was written since: of what it had after that time nothing is in the way."""
+    host.sh(
+        "docker rm --force postgres; docker volume rm postgres_data; cd /var/lib/smarteros; mkdir recover; touch recover/begin recover/vault recover/files recover/redis"
+    )
+    began = time.monotonic()
+    run = operator.recover(host)
+    print(f"and once more after {time.monotonic() - began:.0f} s")
+    assert run.code == 0, run.output[-8000:]
+    assert sql(host, "SELECT array_agg(n) FROM mine") == "{1,2,4}"
+    again = operator.pyinfra("deploy.py")
+    assert (again.code, again.changes) == (0, []), again.output[-6000:]
+    host.sh("systemctl start smarteros-backup-check.service", timeout=300)
+    status = operator.pyinfra("tasks.commands.status.run")
+    assert status.code == 0, status.output[-4000:]
     return run.output + again.output + status.output
 
 
@@ -157,6 +183,10 @@ def _refused(fresh: Backed, other: Deployment, operator: Operator, folder: Path)
         (operator.recover(other, wrong, FORCE="1"), "the sealed state does not open with this kit"),
         (operator.recover(other, empty, FORCE="1"), "nothing-there"),
         (operator.recover(fresh.host, FORCE="1"), "holds data already"),
+        (
+            operator.recover(other, TO="2999-01-01 00:00Z"),
+            "is later than the newest: there is any second from 20",
+        ),
     ):
         assert (run.code, run.changes) == (1, []), run.output[-3000:]
         assert said in run.output

@@ -16,7 +16,7 @@ SNAPSHOTS = (
 ARCHIVE = (
     '[{"archive":[{"database":{"id":1,"repo-key":1},"id":"17-1","max":"000000010000000000000008","min":"000000010000000000000001"}],'
     '"backup":[{"archive":{"start":"000000010000000000000007","stop":"000000010000000000000007"},"error":false,"label":"20261127-053920F",'
-    '"timestamp":{"start":1795757960,"stop":1795757964},"type":"full"},{"error":true,"label":"20261127-060000F",'
+    '"lsn":{"start":"0/7000028","stop":"0/7000100"},"timestamp":{"start":1795757960,"stop":1795757964},"type":"full"},{"error":true,"label":"20261127-060000F",'
     '"timestamp":{"start":1795757970,"stop":1795757974}}],"name":"main"}]'
 )
 LINES = [
@@ -51,6 +51,12 @@ def test_all_that_there_is() -> None:
     )
 
 
+def test_a_backup_of_a_line_of_the_log_after_that_was_left_leads_nowhere() -> None:
+    for left, backups in (("0/7000100", 1), ("0/70000FF", 0)):
+        found = RestorableFact().process([*LINES, "line 2", f"left 1\t{left}\tbefore 2026-11-27", "left "])
+        assert len(found.backups) == backups
+
+
 def test_a_bucket_that_is_away_is_said_and_an_empty_one_is_empty() -> None:
     away = ["here", "clock 1795758100", "wrong restic: Fatal: unable to open repository", "free 10"]
     assert RestorableFact().process(away).wrong == ("restic: Fatal: unable to open repository",)
@@ -69,6 +75,7 @@ def test_a_bucket_that_is_away_is_said_and_an_empty_one_is_empty() -> None:
         "size many odoo",
         'snapshots [{"tags":["service=odoo"]}]',
         "holds ",
+        "line 2",
     ],
 )
 def test_what_no_host_prints_is_an_error(line: str) -> None:

@@ -9,6 +9,8 @@ staged=.restored
 mkdir -p "$keeping/kept"
 
 say() { printf '%s\n' "$*"; }
+# note WORD...: for the operator, when all is done.
+note() { say "$*" >>"$report"; }
 # only WORDS: one at a time, a restore, a drill or what clears up.
 only() {
     exec 7>"$locks/restore"
@@ -100,6 +102,24 @@ END
     grep '^[0-9a-f]' "$keeping/rows" >"$keeping/sums" || return 0
     (cd "$folder" && LC_ALL=C $sums --check --quiet 2>/dev/null) <"$keeping/sums" | sed -nE 's/: FAILED( open or read)?$//p'
     return 0
+}
+
+# proved FOLDER DATABASE ASK...: whether the files below the folder are those that the rows of the database name is noted; which are
+# not is listed beside the report.
+proved() {
+    below=$1/${proven_folder//\{database\}/$2} name=$2
+    shift 2
+    rows=$(unproven "$below" "$@" 2>"$keeping/asked") || {
+        note "UNPROVEN: $name does not say which files it needs: $(head -n 1 "$keeping/asked")"
+        return
+    }
+    missing=${report%.report}.missing.$name
+    if [ -z "$rows" ]; then
+        note "files of $name: each that its $(wc -l <"$keeping/rows") rows name is there, as they say"
+    else
+        say "$rows" >"$missing"
+        note "MISSING: $(wc -l <"$missing") of the $(wc -l <"$keeping/rows") files that rows of $name name are in no copy, or are damaged (all in $missing): $(head -n 5 "$missing" | tr '\n' ' ')"
+    fi
 }
 
 # room BYTES WHAT: refused where the disk has not that much. It is written here and on Docker's.

@@ -1,10 +1,14 @@
 #!/bin/bash
-# recover.sh vault|files|redis|postgres|end: a new host out of the bucket, one part at a time, before its service starts for the
-# first time. What has come back whole is noted and not fetched again; a part that was cut short begins anew. Started by a deploy.
+# recover.sh PART: a new host out of the bucket, one part at a time, before its service starts for the first time. What has come back
+# whole is noted and not fetched again; a part that was cut short begins anew. Started by a deploy. The parts:
+# vault, its newest snapshot; files BYTES SERVICE:BEFORE:AFTER..., snapshots around a time; redis SNAPSHOT; postgres OPTION..., of
+# pgBackRest's; end. list: the snapshots that there are.
 . /opt/smarteros/current/restore/lib.sh
 
 noted=/var/lib/smarteros/recover
 part=$1
+report=$keeping/recover.$part.report
+shift
 mkdir -p "$noted"
 vault() { env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/vault-deploy.yaml --project-name vault --env-file /dev/null --progress quiet "$@"; }
 redis() { env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/redis-deploy.yaml --project-name redis --env-file /dev/null --progress quiet "$@"; }
@@ -45,7 +49,23 @@ $items
 END
 done
 
+# asked DATABASE [OPTION...]: the psql of the server that comes back.
+asked() { docker exec -i recovering psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@" < <(cat; say '\q'); }
+# It reads the rest of its log as itself, and goes on with a log of its own, which leaves for the bucket.
+replayed() {
+    postgres run --detach --no-deps --name recovering postgres >/dev/null || fail "Postgres does not start on what was restored"
+    until [ "$(asked postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null </dev/null)" = f ]; do
+        [ "$(docker inspect --format '{{.State.Running}}' recovering)" = true ] || return 1
+        sleep 0.5
+    done
+}
+# fetched OPTION...: out of a snapshot, below the folder of copies.
+fetched() { run 14400 $copies restore --no-lock --quiet --target /restored "$@" || fail "$each: its files cannot be restored"; }
+
+[ "$part" = list ] || rm -f "${report%.report}".*
 case $part in
+list) run 600 backup-list snapshots --json --no-lock ;;
+
 end)
     # Its own note goes last: a part that has lost its before would come back over what runs by now.
     touch "$noted/end"
@@ -92,30 +112,40 @@ END
 
 files)
     # Volumes are new by now; a folder of the host may be somebody's.
-    [ -e "$noted/files.begun" ] || for each in $names; do
-        about "$each"
-        while read -r kind name _; do
-            [ "$kind" != folder ] || [ -z "$(ls -A "$name" 2>/dev/null)" ] || fail "$name on this host holds files, and $each has its own in the bucket: move them away, and run the recovery again"
-        done <<END
+    [ -e "$noted/files.begun" ] || {
+        for each in $names; do
+            about "$each"
+            while read -r kind name _; do
+                [ "$kind" != folder ] || [ -z "$(ls -A "$name" 2>/dev/null)" ] || fail "$name on this host holds files, and $each has its own in the bucket: move them away, and run the recovery again"
+            done <<END
 $items
 END
-    done
+        done
+        room "$1" "the files of all services"
+    }
     touch "$noted/files.begun"
-    for each in $names; do
+    shift
+    for chosen in "$@"; do
+        IFS=: read -r each before after <<<"$chosen"
         about "$each"
-        [ -n "$items" ] || continue
         rm -rf "$keeping/files"
         install -d -m 700 "$keeping/files"
-        paths=$(say "$items" | sed 's/^.* /--path /' | tr '\n' ' ')
-        run 14400 $copies restore latest --no-lock --quiet --target /restored --host smarteros --tag "service=$each" $paths || fail "$each: its files cannot be restored"
+        [ -z "$before$after" ] || fetched "${before:-$after}"
+        [ -n "$before" ] || note "MISSING: of $each there is no copy of that time${after:+: its files are those of the first one since}"
         while read -r kind name place; do
+            # The last by then and the first since have all that was there in between.
+            [ "$name" != "$proven_item" ] || [ -z "$before" ] || [ -z "$after" ] || fetched --include "$place" "$after"
             from=$keeping/files$place to=$name
-            [ -d "$from" ] || fail "$each: $name is in no snapshot"
+            [ -d "$from" ] || {
+                note "MISSING: $name of $each is in no copy of that time: it begins empty"
+                continue
+            }
             [ "$kind" != volume ] || to=$(mount_of "$name") || fail "the volume $name cannot be made"
             mkdir -p "$to"
             find "$to" -mindepth 1 -delete
             find "$from" -mindepth 1 -maxdepth 1 -exec mv -t "$to" {} +
             chown --reference="$from" "$to" && chmod --reference="$from" "$to" || fail "$to cannot be given back to its owner"
+            note "files of $name: $(find "$to" -type f | wc -l)"
         done <<END
 $items
 END
@@ -127,10 +157,15 @@ END
 
 redis)
     anew recovering redis_data
+    [ $# = 1 ] || {
+        note "MISSING: of what Redis held there is no copy of that time: its queues begin empty"
+        whole
+        exit
+    }
     # With its log of changes on, it reads no file but one that is the beginning of that.
     mkdir -p "$keeping/redis"
     entry=sh
-    run 900 backup-check -c 'exec restic -o s3.bucket-lookup=path dump --no-lock --quiet --host smarteros --tag service=redis latest /state/redis_data/dump.rdb' \
+    run 900 backup-check -c 'exec restic -o s3.bucket-lookup=path dump --no-lock --quiet "$1" /state/redis_data/dump.rdb' sh "$1" \
         >"$keeping/redis/dump.rdb" || fail "what Redis held cannot be restored"
     [ "$(head -c 5 "$keeping/redis/dump.rdb")" = REDIS ] || fail "what the bucket has of Redis is no file of it"
     redis run --rm --no-TTY --no-deps --name recovering --entrypoint sh redis -ec '
@@ -150,18 +185,32 @@ postgres)
     [ -n "$size" ] || fail "the bucket has no backup of Postgres"
     room $((size * 13 / 10)) "Postgres"
     say "Postgres: $((size / 1048576)) MB come back"
-    postgres run --rm --no-TTY --no-deps --name recovering --entrypoint bash postgres -ceu 'chmod 700 "$PGDATA"; exec pgbackrest --stanza=main --no-delta restore' \
+    postgres run --rm --no-TTY --no-deps --name recovering --entrypoint bash postgres -ceu 'chmod 700 "$PGDATA"; exec pgbackrest --stanza=main --no-delta "$@" restore' bash "$@" \
         </dev/null || fail "Postgres cannot be restored from the bucket (see the lines above)"
-    # It reads the rest of its log as itself, and goes on with a log of its own, which leaves for the bucket.
-    postgres run --detach --no-deps --name recovering postgres >/dev/null || fail "Postgres does not start on what was restored"
-    asked() { docker exec recovering psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
-    until [ "$(asked -c 'SELECT pg_is_in_recovery()' 2>/dev/null </dev/null)" = f ]; do
-        [ "$(docker inspect --format '{{.State.Running}}' recovering)" = true ] || fail "Postgres ends while it reads its log: $(docker logs recovering 2>&1 | tail -n 5 | tr '\n' ' ')"
-        sleep 0.5
-    done
+    replayed || {
+        said=$(docker logs --tail 10 recovering 2>&1 | tr '\n' ' ')
+        # More of what was written by then is nowhere.
+        [[ $said = *'recovery ended before configured recovery target was reached'* ]] || fail "Postgres ends while it reads its log: $said"
+        note "the log in the bucket ends before that time: all of it has come back"
+        gone recovering
+        postgres run --rm --no-TTY --no-deps --name recovering --entrypoint bash postgres -c 'exec sed -i "/^recovery_target_\(time\|action\)/d" "$PGDATA/postgresql.auto.conf"' </dev/null &&
+            replayed || fail "Postgres ends while it reads its log: $(docker logs --tail 5 recovering 2>&1 | tr '\n' ' ')"
+    }
     # Its clock for new segments stands still until the next checkpoint.
-    asked -c 'CHECKPOINT' -c 'SELECT pg_switch_wal()' </dev/null >/dev/null || fail "Postgres takes no checkpoint: docker logs recovering"
-    say "Postgres: its last heartbeat is of $(asked -c "SELECT to_char(max(at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SSZ') FROM heartbeat" </dev/null)"
+    asked postgres -c 'CHECKPOINT' -c 'SELECT pg_switch_wal()' </dev/null >/dev/null || fail "Postgres takes no checkpoint: docker logs recovering"
+    beat=$(asked postgres -c "SELECT to_char(max(at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SSZ') FROM heartbeat" </dev/null)
+    note "Postgres: its last heartbeat is of $beat"
+    for each in $names; do
+        about "$each"
+        [ -n "$proof" ] || continue
+        for role in $roles; do
+            while read -r database; do
+                [ -z "$database" ] || proved "$(mount_of "$proven_item")" "$database" asked "$database"
+            done <<END
+$(asked postgres -c "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn ORDER BY 1" </dev/null)
+END
+        done
+    done
     docker stop --time 120 recovering >/dev/null && docker rm recovering >/dev/null || fail "Postgres does not stop: docker logs recovering"
     whole
     ;;

@@ -9,9 +9,6 @@ shift
 journal=$keeping/$service.journal
 report=$keeping/$service.report
 
-# note WORD...: for the operator, when all is done.
-note() { say "$*" >>"$report"; }
-
 # Up to TARGET the log has to be in the bucket, and one row more, by which the server knows that it has come there.
 covered() {
     tries=0
@@ -122,28 +119,17 @@ filed() {
         mv "$path$staged.part" "$path$staged"
         say "item $path" >>"$journal.next"
         note "files of $name: $(find "$path$staged" -type f | wc -l)"
-        if [ "$name" = "$proven_item" ]; then proved "$path$staged"; fi
+        if [ "$name" = "$proven_item" ]; then proofs "$path$staged"; fi
     done <<END
 $items
 END
     exec 9>&-
 }
 
-# proved FOLDER: what the rows name and what is not there, or not so, is said.
-proved() {
-    while read -r word _ name; do
-        [ "$word" = database ] || continue
-        rows=$(unproven "$1/${proven_folder//\{database\}/$name}" live "$name"_new 2>"$keeping/asked") || {
-            note "UNPROVEN: $name does not say which files it needs: $(head -n 1 "$keeping/asked")"
-            continue
-        }
-        many=$(printf '%s' "$rows" | grep -c .)
-        if [ "$many" = 0 ]; then
-            note "files of $name: each that its $(wc -l <"$keeping/rows") rows name is there, as they say"
-        else
-            printf '%s\n' "$rows" >"$keeping/$service.missing.$name"
-            note "MISSING: $many of the $(wc -l <"$keeping/rows") files that rows of $name name are in no copy, or are damaged (all in $keeping/$service.missing.$name): $(printf '%s' "$rows" | head -n 5 | tr '\n' ' ')"
-        fi
+# proofs FOLDER: of each database that has come.
+proofs() {
+    while read -r word _ each; do
+        [ "$word" != database ] || proved "$1" "$each" live "$each"_new
     done <"$journal.next"
 }
 
@@ -177,7 +163,7 @@ END
     if [ -z "${KEEP_FILES:-}" ]; then
         filed
     elif [ -n "$proof" ]; then
-        proved "$(path_of volume "$proven_item")"
+        proofs "$(path_of volume "$proven_item")"
     fi
     cleared
     [ -s "$journal.next" ] || fail "there is nothing to put in the place of what runs"
