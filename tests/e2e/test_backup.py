@@ -9,7 +9,6 @@ from tests.e2e.canary import ALLOWED, SEARCHED, shown, watched
 from tests.e2e.deployment import Deployment
 
 NOW, LIST, STATUS = (f"tasks.commands.{name}.run" for name in ("backup", "backups", "status"))
-NOTES = "/var/lib/smarteros/backup"
 # Begun at a moment of its own choosing: what is asked of the bucket is asked by the same one-offs.
 RESTIC = (
     "docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml run --rm --no-TTY --no-deps --name asked "
@@ -66,7 +65,6 @@ def test_everything_is_in_the_bucket_and_comes_there_in_time(backed: Backed) -> 
     assert re.search(r"backup: log \d+ s ago, files \d+ s ago", status.output)
     _a_file_is_there_within_a_minute(host)
     _the_log_is_never_older_than_a_minute(host)
-    _a_killed_part_leaves_nothing(host)
     _an_outage_is_said_and_caught_up(backed)
     _nothing_shows_a_key(backed)
 
@@ -94,17 +92,6 @@ def _the_log_is_never_older_than_a_minute(host: Deployment) -> None:
     print(f"age of the log in the bucket: at most {max(ages):.0f} s")
     # The note is as old as the last heartbeat, which saw what had left by then.
     assert max(ages) <= 60 + 30
-
-
-def _a_killed_part_leaves_nothing(host: Deployment) -> None:
-    host.sh(f"rm -f {NOTES}/*.since; systemctl start --no-block smarteros-backup-files.service")
-    until("it has begun", 60, lambda: "backup-files" in host.sh("docker ps --format '{{.Names}}'"))
-    host.sh("systemctl kill --signal=KILL smarteros-backup-files.service", check=False)
-    until("it is gone", 60, lambda: "backup-files" not in host.sh("docker ps -a --format '{{.Names}}'"))
-    # The next one goes on, whatever lock was left.
-    host.sh("systemctl start smarteros-backup-files.service", timeout=300)
-    assert host.sh("docker ps -a --format '{{.Names}}' | grep ^backup- || true") == ""
-    until("its note is gone", 30, lambda: not host.sh(f"ls {NOTES}/failed"))
 
 
 def _an_outage_is_said_and_caught_up(backed: Backed) -> None:
