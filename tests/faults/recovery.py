@@ -30,7 +30,7 @@ def given(backed: Backed) -> Mapping[str, str]:
     host.sh(
         f"""
 set -e
-docker exec postgres psql -qX -U postgres -d n8n -c 'CREATE TABLE recovered AS SELECT generate_series(1, 1000) AS n'
+docker exec postgres psql -qX -U postgres -d n8n -c 'DROP TABLE IF EXISTS recovered; CREATE TABLE recovered AS SELECT generate_series(1, 1000) AS n'
 echo precious >{_WORD}; chown 1000:1000 {_WORD}; chmod 640 {_WORD}
 docker exec redis sh -c 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli SET recovered precious'
 """
