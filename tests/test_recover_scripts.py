@@ -16,6 +16,7 @@ case "$*" in
 "volume inspect"*) [ -d "$top/volumes/${*: -1}" ] ;;
 "volume create"*) mkdir -p "$top/volumes/${*: -1}" ;;
 "volume rm"*) rm -rf "$top/volumes/${*: -1}" ;;
+"rm "*) echo "${*: -1}" >>$top/gone ;;
 *backup-check*) [ -d $top/volumes/redis_data ] && echo REDIS0011 ;;
 *recovering*redis*) cat >$top/volumes/redis_data/dump ;;
 esac
@@ -57,6 +58,8 @@ def test_redis_that_was_cut_short_is_restored_into_a_new_volume(tmp_path: Path) 
     done = run(tmp_path, "redis", "beef")
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in (tmp_path / "volumes/redis_data").iterdir()] == ["dump"]
+    # First what it may have left at work, which holds the volume.
+    assert {"backup-check", "recovering"} <= set((tmp_path / "gone").read_text().split())
     assert sorted(path.name for path in notes.iterdir()) == ["redis", "redis.begun"]
 
 
@@ -68,8 +71,10 @@ def test_what_is_at_its_end_brings_nothing_back_whichever_notes_are_left(tmp_pat
         (notes / name).touch()
     done = run(tmp_path, "redis")
     assert (done.returncode, done.stderr, list((tmp_path / "volumes/redis_data").iterdir())) == (0, "", [])
+    # By now timers are at work, whose containers stay.
     done = run(tmp_path, "end")
     assert (done.returncode, done.stderr, notes.exists()) == (0, "", False)
+    assert not (tmp_path / "gone").exists()
 
 
 def test_files_that_somebody_has_in_a_folder_of_the_host_are_not_replaced(tmp_path: Path) -> None:

@@ -73,9 +73,7 @@ def recovers(
         )
         == ""
     )
-    assert (
-        host.sh("docker ps -a --format '{{.Names}}' | grep -E 'recovering|backup-|restored-' || true") == ""
-    )
+    assert host.sh("docker ps -a --format '{{.Names}}' | grep -E 'recovering|restored-' || true") == ""
     again = operator.pyinfra("deploy.py")
     assert (again.code, again.changes) == (0, []), again.output[-6000:]
     status = operator.pyinfra("tasks.commands.status.run")

@@ -31,11 +31,13 @@ whole() {
 }
 if [ "$part" != end ]; then [ ! -e "$noted/$part" ] && [ ! -e "$noted/end" ] || exit 0; fi
 
-# What one that was killed has left at work holds volumes, and writes where this one does.
-cleared
-gone backup-vault
-gone backup-check
-gone recovering
+# What one that was killed has left at work holds volumes, and writes where this one does. At the end timers are at work already.
+if [ "$part" != end ]; then
+    cleared
+    gone backup-vault
+    gone backup-check
+    gone recovering
+fi
 
 # What copies volumes away starts with all of them alone.
 made backup restic_cache
