@@ -22,6 +22,8 @@ DOCKER = r"""#!/bin/sh
 cd "$(dirname "$0")"
 case "$1 $2" in
 "volume inspect") shift 4; for name; do [ -d "volumes/$name" ] || exit 1; echo "$PWD/volumes/$name"; done ;;
+"network inspect") cat "networks/$5" 2>/dev/null ;;
+"network create") echo "$*" >>asked ;;
 "exec postgres") shift 2; echo "$*" >>asked; case $* in *=/recovery*repo-ls*) echo one/state ;; *state.sha256) sha256sum <state | cut -d " " -f 1 ;; *one/state) cat sealed ;; *repo-ls*main) cat log ;; *" info "*) cat info 2>/dev/null ;; *verify*) cat verify ;; esac ;;
 "exec -i") cat >>statements; cat answer ;;
 compose*)
@@ -161,6 +163,26 @@ def test_whatever_changes_is_copied_and_no_other_service(box: Box, change: str) 
     assert services(box.asked()) == ["odoo"]
 
 
+def test_a_change_in_a_folder_that_is_a_link_to_another_disk_is_copied(box: Box) -> None:
+    here, there = box.root / "volumes" / "odoo_extra", box.root / "disk"
+    here.rename(there)
+    here.symlink_to(there)
+    settled(box)
+    (there / "file").write_text("second\n")
+    assert box.run("files").returncode == 0
+    assert services(box.asked()) == ["odoo"]
+
+
+def test_a_clock_that_was_ahead_once_hides_no_change(box: Box) -> None:
+    settled(box)
+    tomorrow = time.time() + 86400
+    os.utime(box.root / "lib" / "backup" / "odoo.since", (tomorrow, tomorrow))
+    box.write("volumes/odoo_data/file", "second\n")
+    assert box.run("files").returncode == 0
+    assert services(box.asked()) == ["odoo"]
+    assert (box.root / "lib" / "backup" / "odoo.since").stat().st_mtime < tomorrow - 3600
+
+
 def test_what_is_made_anew_is_no_change(box: Box) -> None:
     settled(box)
     box.write("volumes/odoo_data/sessions/two", "a visitor\n")
@@ -220,6 +242,21 @@ def test_a_lock_that_a_killed_run_has_left_is_removed(box: Box) -> None:
         "backup-files backup",
         "backup-files backup",
     ]
+
+
+def test_a_network_that_a_prune_has_removed_is_made_again_as_it_was(box: Box) -> None:
+    for name in ("backup-net", "drill-net"):
+        box.write(f"networks/{name}", "10.207.3.0/24 1450 10.207.0.0/16\n")
+    assert box.run("files").returncode == 0
+    (box.root / "networks" / "backup-net").unlink()
+    box.asked()
+    box.write("volumes/odoo_data/file", "second\n")
+    assert box.run("files").returncode == 0
+    made = box.asked()[0]
+    assert made.startswith(
+        "network create --driver bridge --subnet 10.207.3.0/24 --opt com.docker.network.driver.mtu=1450 "
+    )
+    assert made.endswith("--label smarteros.network=yes --label smarteros.pool=10.207.0.0/16 backup-net")
 
 
 def heartbeat(box: Box, ended: str, at: str, archived: str, now: str) -> None:

@@ -91,15 +91,33 @@ def _login(address: str) -> dict[str, Any]:
 
 
 def _state(store: bucket.Bucket, kit: Kit) -> dict[str, Any]:
+    """That of the host. One that was renamed has left another under its old name: of states with the same unseal keys the newest counts."""
+    place = f"{store.place.bucket} at {store.place.endpoint}"
     with bucket.foreseen(store.place, f"reading the sealed state in {store.place.bucket}"):
-        names = [key for key in store.keys("recovery/") if _STATE_OF.fullmatch(key)]
-        if len(names) != 1:
-            raise Refused(
-                f"the bucket {store.place.bucket} at {store.place.endpoint} holds {len(names) or 'no'} sealed state{'s' if len(names) > 1 else ''} "
-                "of a host: it is not that of a host that was deployed with backups"
-            )
-        box = store.get(names[0])
-    return recovery.decoded(kits.opened(kit.keys.private, box))
+        listed = store.call("list_objects_v2", Prefix="recovery/").get("Contents", [])
+        found = {item["Key"]: item["LastModified"] for item in listed if _STATE_OF.fullmatch(item["Key"])}
+        boxes = [store.get(key) for key in sorted(found, key=found.__getitem__)]
+    if not boxes:
+        raise Refused(
+            f"the bucket {place} holds no sealed state of a host: it is not that of a host that was deployed with backups"
+        )
+    states = [recovery.decoded(kits.opened(kit.keys.private, box)) for box in boxes]
+    if len({tuple(_unseal_keys(state)) for state in states}) > 1:
+        names = ", ".join(str(state["host"]) for state in states)
+        raise Refused(
+            f"the bucket {place} holds sealed states of {len(states)} hosts with different unseal keys ({names}, the newest last): one "
+            "bucket is one host's; delete recovery/<name>/state of those that are not it, whose versions stay, and run this again"
+        )
+    if len(states) > 1:
+        sys.stderr.write(
+            f"recover: the host has had {len(states)} names; its state is the newest, of {states[-1]['host']}\n"
+        )
+    return states[-1]
+
+
+def _unseal_keys(state: dict[str, Any]) -> list[str]:
+    found = json.loads(state["state_dir"].get("vault.json", "{}"))
+    return list(found.get("keys", []))
 
 
 def _begun(note: Path, name: str, login: dict[str, Any]) -> bool:

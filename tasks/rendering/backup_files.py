@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.model.catalogue import Volume
-from tasks.model.stack import Stack
+from tasks.model.stack import BACKUP_NET, DRILL_NET, Stack
 from tasks.rendering.templates import FOLDER, jinja
 from tasks.services import backup
 
@@ -134,6 +134,7 @@ def files(stack: Stack, current: str, label: str, note: str) -> dict[str, str]:
         "current": current,
         "label": label,
         "note": note,
+        "networks": f"{BACKUP_NET} {DRILL_NET}",
         **_sources(stack),
     }
     return {

@@ -85,6 +85,9 @@ def _container(stack: Stack, name: str, state: tuple[Volume, ...] = (), **more: 
 
 # Who writes what others own, below a folder that is nobody's yet.
 _WRITES = dict.fromkeys(("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"), "it gives files back to their owners")
+_WRITES |= dict.fromkeys(
+    ("MKNOD", "SETFCAP"), "it makes each as it was: one that it may not make would end the restore"
+)
 
 
 # Folders of the host, not volumes: Compose makes all volumes of a project, whichever container it runs.

@@ -1,6 +1,7 @@
 """`make recover` at a real server: what is refused before a host is asked anything, and what this machine knows again."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -108,12 +109,40 @@ def test_another_kit_opens_nothing(made: kit.Kit, tmp_path: Path, monkeypatch: p
     assert not home(tmp_path).exists()
 
 
-def test_a_bucket_that_is_not_one_hosts_is_refused(made: kit.Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+def another(made: kit.Kit, folder: Path, monkeypatch: pytest.MonkeyPatch, *keys: str) -> Bucket:
+    """The bucket, with a later state of a host of another name."""
+    changes: dict[str, Any] = {
+        "backup": {"endpoint": made.endpoint, "bucket": made.bucket, "root": made.root}
+    }
+    time.sleep(1.1)  # servers note seconds
+    with fake({"docker ps": []}, state_dir=str(folder / "renamed"), timezone="Europe/Lisbon", **changes):
+        kit.hold(kit.held_of(made))
+        vault_kept.keep(vault_kept.Kept(keys=keys, role_id="role", secret_id="secret"))
+        monkeypatch.setattr(recovery, "place", lambda: "recovery/a-new-name/state")
+        recovery.put()
+    return Bucket(made.backup, *s3.HOST)
+
+
+def test_a_host_that_was_renamed_comes_back_as_it_was_under_its_last_name(
+    made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("FORCE", "1")
-    store = Bucket(made.backup, *s3.HOST)
-    store.put("recovery/second/state", store.get("recovery/lost/state"))
-    assert " holds 2 sealed states of a host" in refused()
-    for name in ("lost", "second"):
+    there = archive.Archive((BackedUp("1F", 1000),), 1, 4711, 3000, 4000)
+    monkeypatch.setattr(archive, "read", lambda *_: there)
+    another(made, tmp_path, monkeypatch, "one", "two")
+    assert recover.prepared(ADDRESS)
+    note = json.loads((home(tmp_path) / "recovered.json").read_text())
+    assert note["data"]["timezone"] == "Europe/Lisbon"
+    assert "the host has had 2 names" in capsys.readouterr().err
+
+
+def test_a_bucket_that_is_not_one_hosts_is_refused(
+    made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE", "1")
+    store = another(made, tmp_path, monkeypatch, "three")
+    assert " holds sealed states of 2 hosts with different unseal keys" in refused()
+    for name in ("lost", "a-new-name"):
         store.call("delete_object", Key=f"recovery/{name}/state")
     assert " holds no sealed state of a host" in refused()
 

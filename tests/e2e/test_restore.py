@@ -36,6 +36,34 @@ docker exec postgres psql -qAtX -U postgres -d postgres -c "SELECT datname FROM 
 """
 
 
+# What no dump of a database says, and what would end its restore: a role that is gone since, an extension that was changed, a device.
+ODD = """
+docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d n8n <<'END'
+CREATE ROLE reader; GRANT CONNECT ON DATABASE n8n TO reader; CREATE ROLE leaver;
+ALTER DATABASE n8n SET work_mem = '7MB'; ALTER DATABASE n8n SET search_path = "$user", public; ALTER ROLE reader IN DATABASE n8n SET work_mem = '9MB';
+ALTER ROLE postgres SET statement_timeout = '1s'; ALTER ROLE postgres SET default_transaction_read_only = on;
+CREATE TABLE left_behind (name text); ALTER TABLE left_behind OWNER TO leaver;
+CREATE EXTENSION unaccent; ALTER FUNCTION unaccent(text) IMMUTABLE; CREATE INDEX ON left_behind (unaccent(name));
+CREATE DATABASE "My n8n.v2" OWNER n8n ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
+END
+cd $(docker volume inspect --format '{{.Mountpoint}}' n8n_data)
+mknod device c 1 3; truncate -s 2G sparse; printf x >"$(printf 'new\\nline \\377')"
+"""
+# Somebody who reads a database all the time, and comes back as soon as he is thrown out.
+POOL = """
+docker exec -d postgres bash -c 'for each in 1 2 3 4; do while [ ! -e /tmp/over ]; do psql -qX -U postgres -d n8n -c "SELECT pg_sleep(0.5)"; done & done; wait'
+"""
+ASKED = """
+docker exec -i postgres psql -qAtX -F ' ' -U postgres -d n8n <<'END'
+SELECT datname, pg_encoding_to_char(encoding), datcollate = 'C', datallowconn, has_database_privilege('reader', datname, 'CONNECT') FROM pg_database WHERE datname IN ('n8n', 'My n8n.v2') ORDER BY 1;
+SELECT setrole::regrole, setting FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) setting WHERE datname = 'n8n' AND setting !~ '^smarteros' ORDER BY 1, 2;
+SELECT relowner::regrole, provolatile FROM pg_class, pg_proc WHERE relname = 'left_behind' AND proname = 'unaccent' AND pronargs = 1;
+END
+cd $(docker volume inspect --format '{{.Mountpoint}}' n8n_data)
+stat -c '%F %s' device sparse new*; test $(du -sk sparse | cut -f 1) -lt 1000 && echo a gap
+"""
+
+
 def sql(host: Deployment, statement: str, database: str = "n8n") -> str:
     return host.sh(f'docker exec postgres psql -qAtX -U postgres -d {database} -c "{statement}"').strip()
 
@@ -90,6 +118,33 @@ def test_a_service_comes_back_as_it_was(backed: Backed, monkeypatch: pytest.Monk
     assert (again.code, again.changes) == (0, []), again.changes
     _it_is_undone(backed, monkeypatch)
     _a_drill_leaves_nothing(backed, monkeypatch)
+
+
+def test_what_is_odd_comes_back_as_it_was_though_somebody_reads_it_all_the_time(
+    backed: Backed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = backed.host
+    host.sh(ODD)
+    try:
+        was = host.sh(ASKED)
+        assert backed.run(NOW).code == 0
+        moment = sql(host, "SELECT clock_timestamp()")
+        sql(host, "SET default_transaction_read_only = off; DROP TABLE left_behind; DROP ROLE leaver")
+        host.sh(POOL)
+        time.sleep(35)
+        run = restored(backed, monkeypatch, moment)
+        assert run.code == 0, run.output[-6000:]
+        assert "roles that are gone since were made anew, without a login: leaver" in run.output
+        assert host.sh(ASKED) == was
+        monkeypatch.setenv("SMARTEROS_RESTORE", "n8n")
+        drilled = backed.run(DRILL)
+        assert drilled.code == 0, drilled.output[-6000:]
+    finally:
+        host.sh(
+            "docker exec postgres touch /tmp/over; docker exec postgres psql -qX -U postgres -c 'SET default_transaction_read_only = off' -c 'ALTER ROLE postgres RESET ALL'"
+        )
+    unchanged = backed.run()
+    assert unchanged.code == 0
 
 
 def _it_is_undone(backed: Backed, monkeypatch: pytest.MonkeyPatch) -> None:

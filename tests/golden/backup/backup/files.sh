@@ -5,15 +5,17 @@ set -f
 
 begin() {
     service=$1 due=
-    [ -e "$state/$service.since" ] || due=yes
+    # Nor from a time that is still to come: the clock was wrong, and nothing would be newer until then.
+    [ -e "$state/$service.since" ] && [ -z "$(find "$state/$service.since" -newermt now)" ] || due=yes
 }
-# look FOLDER [PATTERN...]: whether anything in there, but for what is not copied, has changed. ctime: nothing sets it back.
+# look FOLDER [PATTERN...]: whether anything in there, but for what is not copied, has changed. ctime: nothing sets it back. The folder
+# itself may be a link to another disk.
 look() {
     folder=$1 omitted=
     shift
     for pattern in "$@"; do omitted="$omitted -path $folder/$pattern -prune -o"; done
     if [ -z "$due" ]; then
-        found=$(find "$folder" $omitted -newercm "$state/$service.since" -print -quit 2>/dev/null) && [ -z "$found" ] || due=yes
+        found=$(find -H "$folder" $omitted -newercm "$state/$service.since" -print -quit 2>/dev/null) && [ -z "$found" ] || due=yes
     fi
 }
 # copied [OPTION...] PLACE...: a snapshot of the service's own. The next time looks from before this one began.

@@ -12,6 +12,20 @@ fail() {
     exit 1
 }
 
+# reachable: networks in which nothing is while nothing is copied, and which a prune has removed, are made again as they were.
+reachable() {
+    for network in backup-net drill-net; do
+        if docker network inspect --format '{{(index .IPAM.Config 0).Subnet}} {{index .Options "com.docker.network.driver.mtu"}} {{index .Labels "smarteros.pool"}}' \
+            "$network" >"$state/.$network" 2>/dev/null; then
+            mv -f "$state/.$network" "$state/$network"
+        elif read -r subnet mtu pool 2>/dev/null <"$state/$network"; then
+            echo "the network $network was removed: it is made again" >&2
+            docker network create --driver bridge --subnet "$subnet" --opt com.docker.network.driver.mtu="$mtu" \
+                --label smarteros.network=yes --label smarteros.pool="$pool" "$network" >/dev/null
+        fi
+    done
+}
+
 # run SECONDS CONTAINER ARGUMENT...: a one-off, by itself under its name, and gone afterwards. entry, pass: another program than
 # restic in it, and a variable for it.
 entry= pass=
@@ -21,6 +35,7 @@ run() (
     exec 8>"$locks/$container"
     flock -w 1800 8 || fail "$container is still at work after 30 minutes"
     gone "$container"
+    reachable
     timeout --kill-after=30 "$limit" env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml --project-name backup --env-file /dev/null --progress quiet \
         run --rm --no-TTY --no-deps --name "$container" ${entry:+--entrypoint} ${entry:+"$entry"} ${pass:+--env} ${pass:+"$pass"} \
         "$container" "$@" </dev/null 8>&- 9>&-
@@ -46,8 +61,11 @@ repository() {
     (entry= pass= && run 300 backup-check unlock --remove-all) && run "$@"
 }
 
+# What somebody has set for all sessions, for a role or for a database holds for none of ours.
+unlimited="-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c search_path=public"
+
 # The server's own psql, statements from standard input; it is told where they end, which Docker may lose (moby#37870).
-sql() { { cat; printf '%s\n' '\q'; } | docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
+sql() { { cat; printf '%s\n' '\q'; } | docker exec -i -e PGOPTIONS="$unlimited" postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
 
 # metric FILE LINE...: read by the node exporter, so never half there.
 metric() {

@@ -3,6 +3,7 @@
 # light: Postgres from its archive up to the newest second. full: files, dumps, Vault's snapshot and Redis' file as well. What has
 # come back whole is noted, each by itself. drill.sh end: nothing of it is left, also of one that was killed.
 . /opt/smarteros/current/restore/lib.sh
+. /opt/smarteros/current/restore/copies.sh
 . /opt/smarteros/current/restore/engines.sh
 
 kind=$1
@@ -43,9 +44,9 @@ server() {
     say "Postgres has come back in $took s; a loss at that moment would have been one of $rpo s" | tee -a "$report"
 }
 
-# read DATABASE: its pages and indexes are sound, and each row can be read.
+# read DATABASE: its pages and indexes are sound, and each row can be read. PGDATABASE: in its command line a name would be a pattern.
 read_whole() {
-    docker exec $instance nice -n 19 pg_amcheck -h /tmp -U postgres --install-missing -d "$1" >"$keeping/amcheck" 2>&1 ||
+    docker exec -e PGDATABASE="$1" -e PGOPTIONS="$unlimited" $instance nice -n 19 pg_amcheck -h /tmp -U postgres --install-missing >"$keeping/amcheck" 2>&1 ||
         { bad "$1: pg_amcheck: $(tail -n 3 "$keeping/amcheck" | tr '\n' ' ')"; return 1; }
     docker exec $instance nice -n 19 pg_dump -h /tmp -U postgres -Fc -Z0 -d "$1" 2>"$keeping/dump" >/dev/null ||
         { bad "$1: pg_dump: $(tail -n 3 "$keeping/dump" | tr '\n' ' ')"; return 1; }
@@ -81,7 +82,7 @@ END
 restored() {
     rm -rf "$keeping/files"
     install -d -m 700 "$keeping/files"
-    run 14400 $copies restore latest --no-lock --quiet --target /restored --host smarteros "$@"
+    run 14400 $copies restore latest --no-lock --quiet $as_it_was --target /restored --host smarteros "$@"
 }
 
 # Files, and each that a row of the copy names as that row says.
@@ -125,13 +126,25 @@ application() {
 }
 answering() { [ "$(docker inspect --type container --format '{{.State.Health.Status}}' restored-app 2>/dev/null)" = healthy ]; }
 
+# newer DATABASE: it was made after the last dumps, which have none of it.
+newer() {
+    made=$(live postgres -v name="$1" <<'END'
+SELECT extract(epoch FROM modification)::bigint FROM pg_database, pg_stat_file('base/' || oid || '/PG_VERSION') WHERE datname = :'name';
+END
+) && [ "${made:-0}" -gt "$(sed 's/.* //' "$metrics/backup_dumps.prom" 2>/dev/null || echo 0)" ]
+}
+
 # The other format: each dump is read by pg_restore into a database of its own.
 dumps() {
     [ -n "$roles" ] || return 0
     while read -r name; do
-        restored --tag "service=$service,dump" --path "/$name.dump" && [ -s "$keeping/files/$name.dump" ] ||
-            { bad "$service: the dump of $name cannot be restored"; return 1; }
-        inside postgres -c 'DROP DATABASE IF EXISTS drill_dump' -c 'CREATE DATABASE drill_dump TEMPLATE template0' </dev/null 2>/dev/null
+        restored --tag "service=$service,dump" --path "/$name.dump" && [ -s "$keeping/files/$name.dump" ] || {
+            ! newer "$name" || { say "$service: $name is newer than the last dumps" | tee -a "$report"; continue; }
+            bad "$service: the dump of $name cannot be restored"
+            return 1
+        }
+        inside postgres -c 'DROP DATABASE IF EXISTS drill_dump' </dev/null 2>/dev/null
+        made_like "$name" drill_dump | inside postgres && extended "$name" inside drill_dump || { bad "$service: a copy of $name cannot be made"; return 1; }
         docker exec -i $instance nice -n 19 pg_restore -h /tmp -U postgres --exit-on-error --no-owner --no-acl -d drill_dump \
             <"$keeping/files/$name.dump" 2>"$keeping/dump" || { bad "$service: pg_restore: $(tail -n 3 "$keeping/dump" | tr '\n' ' ')"; return 1; }
         inside postgres -c 'DROP DATABASE drill_dump' </dev/null

@@ -12,7 +12,7 @@ for note in "$keeping"/kept/*.*; do
     while read -r _ name; do
         # Only what is ours: a database of that name that somebody has given to another stays.
         live postgres -v name="$name$before" >/dev/null <<'END' || all=
-SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname = :'name' AND pg_get_userbyid(datdba) = 'postgres' \gexec
+SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname), format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname = :'name' AND pg_get_userbyid(datdba) = 'postgres' \gexec
 END
     done <<END
 $(sed -n 's/^old //p' "$note")

@@ -6,6 +6,8 @@ instance=restored-postgres copies=restored-files
 log=$keeping/instance.log
 # What is made ready for a folder stands beside it under this ending.
 staged=.restored
+# Of restic: gaps stay gaps, for the disk may not hold what they stand for; what no container may write on a file is left out.
+as_it_was="--sparse --exclude-xattr trusted.* --exclude-xattr security.selinux"
 mkdir -p "$keeping/kept"
 
 say() { printf '%s\n' "$*"; }
@@ -43,11 +45,11 @@ END
 # inside DATABASE [OPTION...]: the temporary server's psql, statements from standard input. It is told where they end: on a host with
 # much to do Docker may lose the end of what is short (moby#37870), and psql would wait for it for ever.
 inside() {
-    docker exec -i $instance psql -qAtX -v ON_ERROR_STOP=1 -h /tmp -U postgres -d "$@" < <(cat; say '\q')
+    docker exec -i -e PGOPTIONS="$unlimited" $instance psql -qAtX -v ON_ERROR_STOP=1 -h /tmp -U postgres -d "$@" < <(cat; say '\q')
 }
 # live DATABASE [OPTION...]: the running server's.
 live() {
-    docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@" < <(cat; say '\q')
+    docker exec -i -e PGOPTIONS="$unlimited" postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@" < <(cat; say '\q')
 }
 
 # started OPTION...: a server of its own on what pgBackRest restores with these options, once it has read its log up to there.

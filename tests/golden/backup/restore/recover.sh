@@ -62,7 +62,7 @@ replayed() {
     done
 }
 # fetched OPTION...: out of a snapshot, below the folder of copies.
-fetched() { run 14400 $copies restore --no-lock --quiet --target /restored "$@" || fail "$each: its files cannot be restored"; }
+fetched() { run 14400 $copies restore --no-lock --quiet $as_it_was --target /restored "$@" || fail "$each: its files cannot be restored"; }
 
 [ "$part" = list ] || rm -f "${report%.report}".*
 case $part in

@@ -3,6 +3,7 @@
 # anywhere and run again it comes to the same end. From outside: TARGET, UNTIL (the same in seconds), LABEL of pgBackRest's, BEFORE
 # and AFTER (snapshots), KEEP_FILES; databases of the archive as arguments. restore.sh SERVICE --undo: what the last one kept comes back.
 . /opt/smarteros/current/restore/lib.sh
+. /opt/smarteros/current/restore/copies.sh
 
 about "$1"
 shift
@@ -47,26 +48,24 @@ END
 ) || fail "Postgres does not answer: docker logs postgres"
     [ "${said:-postgres}" = postgres ] || fail "the database $new is in the way, and is not ours: rename it"
     say "database $new" >>"$begun"
-    live postgres -v name="$new" <<'END' || fail "the database $new cannot be made: docker logs postgres"
-DROP DATABASE IF EXISTS :"name" WITH (FORCE);
-CREATE DATABASE :"name" OWNER postgres ENCODING 'UTF8' TEMPLATE template0;
-REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
-END
+    {
+        echo 'DROP DATABASE IF EXISTS :"name" WITH (FORCE);'
+        made_like "$name" "$new"
+        echo 'REVOKE ALL ON DATABASE :"name" FROM PUBLIC;'
+    } | live postgres -v name="$new" || fail "the database $new cannot be made: docker logs postgres"
+    made=$(roles_for "$name") || fail "the roles of $name cannot be made: docker logs postgres"
+    [ -z "$made" ] || note "database $name: roles that are gone since were made anew, without a login: $(say "$made" | tr '\n' ' ')"
+    extended "$name" live "$new" || fail "the extensions of $name cannot be made"
     docker exec $instance nice -n 19 pg_dump -h /tmp -U postgres -Fc -Z0 --no-subscriptions -d "$name" |
         docker exec -i postgres pg_restore -U postgres --exit-on-error -d "$new" || fail "the database $name cannot be copied from what was restored"
     for extension in $extensions; do
         case $extension in "$name":*) say "CREATE EXTENSION IF NOT EXISTS \"${extension#*:}\";" ;; esac
     done | live "$new" || fail "the extensions of $name cannot be made"
-    # What its jobs have done is noted in its settings, which are in no dump.
-    inside postgres -v name="$name" -v new="$new" <<'END' | live postgres || fail "the settings of $name cannot be copied"
-SELECT format('ALTER DATABASE %I SET %I.%I = %L;', :'new', split_part(split_part(setting, '=', 1), '.', 1), split_part(split_part(setting, '=', 1), '.', 2),
-    substr(setting, strpos(setting, '=') + 1))
-FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) setting
-WHERE datname = :'name' AND setrole = 0 AND starts_with(setting, 'smarteros.');
-END
     counts | inside "$name" >"$keeping/wanted" && counts | live "$new" >"$keeping/there" || fail "the rows of $name cannot be counted"
     cmp -s "$keeping/wanted" "$keeping/there" || fail "the copy of $name has other rows than what was restored: $(diff "$keeping/wanted" "$keeping/there" | grep '^[<>]' | head -n 5 | tr '\n' ' ')"
     say 'ANALYZE;' | live "$new" || fail "$new cannot be analysed"
+    # Who may open it, and its settings, among them what its jobs have done, are in no dump.
+    rights_of "$name" "$new" | live postgres || fail "the rights and settings of $name cannot be copied"
     note "database $name: $(wc -l <"$keeping/wanted") tables, $(awk '{n += $NF} END {print n + 0}' "$keeping/wanted") rows"
 }
 
@@ -85,7 +84,7 @@ path_of() {
 # fetched SNAPSHOT PLACE: what of it stands there, below the folder of copies.
 fetched() {
     install -d -m 700 "$keeping/files"
-    repository 14400 $copies restore --quiet --overwrite always --target /restored --include "$2" "$1" </dev/null 7>&-
+    repository 14400 $copies restore --quiet $as_it_was --overwrite always --target /restored --include "$2" "$1" </dev/null 7>&-
 }
 
 # The last snapshot before, and where rows name files the first after it over it: together they have all that was there in
@@ -210,20 +209,27 @@ SELECT count(*) FROM pg_database WHERE datname = ANY (string_to_array(:'names', 
 END
 ) || return
         [ "$waiting" != 0 ] || return 0
+        # Nobody comes in between, however often he tries (a dashboard that reads it, an exporter).
         live postgres -v roles="$roles" -v made="$(sed -n 's/^database //p' "$journal")" -v names="$wanted" -v before="$before" \
             -v from="$from" >/dev/null <<'END' && continue
+SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS false', datname) FROM pg_database
+WHERE datname = ANY (string_to_array(:'names', E'\n')) OR pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) \gexec
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_database USING (datname) WHERE pid <> pg_backend_pid() AND
     (datname = ANY (string_to_array(:'names', E'\n')) OR pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')));
 BEGIN;
-SELECT format('ALTER DATABASE %1$I RENAME TO %2$I; ALTER DATABASE %2$I OWNER TO postgres;', datname, datname || :'before')
+SELECT format('ALTER DATABASE %1$I RENAME TO %2$I; ALTER DATABASE %2$I OWNER TO postgres; ALTER DATABASE %2$I ALLOW_CONNECTIONS true;', datname, datname || :'before')
 FROM pg_database WHERE pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) \gexec
-SELECT format('ALTER DATABASE %1$I RENAME TO %2$I; ALTER DATABASE %2$I OWNER TO %3$I;', name || :'from', name, role)
+SELECT format('ALTER DATABASE %1$I RENAME TO %2$I; ALTER DATABASE %2$I OWNER TO %3$I; ALTER DATABASE %2$I ALLOW_CONNECTIONS true;', name || :'from', name, role)
 FROM (SELECT split_part(line, ' ', 1), substr(line, strpos(line, ' ') + 1) FROM unnest(string_to_array(:'made', E'\n')) line) made(role, name) \gexec
 COMMIT;
 END
-        # Somebody came in between, who hinders it.
         tries=$((tries + 1))
-        [ $tries -lt 5 ] || return 1
+        [ $tries -lt 5 ] || {
+            live postgres -v roles="$roles" <<'END'
+SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', datname) FROM pg_database WHERE pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) \gexec
+END
+            return 1
+        }
     done
 }
 
