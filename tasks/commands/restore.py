@@ -95,7 +95,7 @@ def restored(service: Service, time: datetime) -> Commands:
         restoring.room(found, files=not keep_files)
         if choice.label:
             there = known(ArchivedDatabasesFact, choice.label)
-            words = restoring.included(service, there, services())
+            words = restoring.included(service, there, services(), found.databases)
     settings = {"TARGET": moment, "UNTIL": f"{time.timestamp():.6f}", "LABEL": choice.label}
     settings |= {"BEFORE": choice.before, "AFTER": choice.after, "KEEP_FILES": "1" if keep_files else ""}
     yield StringCommand(script(service, words, settings))

@@ -144,9 +144,13 @@ def room(found: Restorable, *, files: bool) -> None:
         )
 
 
-def included(service: Service, there: Collection[str], others: Iterable[Service]) -> list[str]:
-    """The databases that are taken out of the archive: its own, and where it makes some, all that are nobody else's."""
-    own = {item.name for item in service.databases}
+def included(
+    service: Service, there: Collection[str], others: Iterable[Service], now: Collection[str] = ()
+) -> list[str]:
+    """The databases that are taken out of the archive: its own, those that its role has now, be it that somebody has made them for it,
+    and where it makes some, all that are nobody else's.
+    """
+    own = {item.name for item in service.databases} | {*now}
     if any(item.create_databases for item in service.databases):
         theirs = {item.name for each in others if each.name != service.name for item in each.databases}
         own |= {name for name in there if name not in theirs | {"postgres"} and not _KEPT.search(name)}

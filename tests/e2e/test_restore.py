@@ -129,7 +129,10 @@ def test_what_is_odd_comes_back_as_it_was_though_somebody_reads_it_all_the_time(
         was = host.sh(ASKED)
         assert backed.run(NOW).code == 0
         moment = sql(host, "SELECT clock_timestamp()")
-        sql(host, "SET default_transaction_read_only = off; DROP TABLE left_behind; DROP ROLE leaver")
+        host.sh(
+            "docker exec -e PGOPTIONS='-c default_transaction_read_only=off' postgres psql -qX -v ON_ERROR_STOP=1 -U postgres "
+            "-d n8n -c 'DROP TABLE left_behind' -c 'DROP ROLE leaver'"
+        )
         host.sh(POOL)
         time.sleep(35)
         run = restored(backed, monkeypatch, moment)

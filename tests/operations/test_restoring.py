@@ -115,3 +115,7 @@ def test_a_role_that_makes_databases_gets_all_that_are_nobody_elses() -> None:
     n8n = next(item for item in SERVICES if item.name == "n8n")
     assert included(n8n, there, SERVICES) == ["n8n"]
     assert included(n8n, ["odoo"], SERVICES) == []
+    assert included(n8n, [*there, "by hand"], SERVICES, ["n8n", "by hand", "made since"]) == [
+        "by hand",
+        "n8n",
+    ]
