@@ -145,7 +145,7 @@ dumps() {
         }
         inside postgres -c 'DROP DATABASE IF EXISTS drill_dump' </dev/null 2>/dev/null
         made_like "$name" drill_dump | inside postgres && extended "$name" inside drill_dump || { bad "$service: a copy of $name cannot be made"; return 1; }
-        docker exec -i $instance nice -n 19 pg_restore -h /tmp -U postgres --exit-on-error --no-owner --no-acl -d drill_dump \
+        docker exec -i -e PGOPTIONS="$unlimited" $instance nice -n 19 pg_restore -h /tmp -U postgres --exit-on-error --no-owner --no-acl -d drill_dump \
             <"$keeping/files/$name.dump" 2>"$keeping/dump" || { bad "$service: pg_restore: $(tail -n 3 "$keeping/dump" | tr '\n' ' ')"; return 1; }
         inside postgres -c 'DROP DATABASE drill_dump' </dev/null
     done <<END

@@ -57,7 +57,7 @@ END
     [ -z "$made" ] || note "database $name: roles that are gone since were made anew, without a login: $(say "$made" | tr '\n' ' ')"
     extended "$name" live "$new" || fail "the extensions of $name cannot be made"
     docker exec $instance nice -n 19 pg_dump -h /tmp -U postgres -Fc -Z0 --no-subscriptions -d "$name" |
-        docker exec -i postgres pg_restore -U postgres --exit-on-error -d "$new" || fail "the database $name cannot be copied from what was restored"
+        docker exec -i -e PGOPTIONS="$unlimited" postgres pg_restore -U postgres --exit-on-error -d "$new" || fail "the database $name cannot be copied from what was restored"
     for extension in $extensions; do
         case $extension in "$name":*) say "CREATE EXTENSION IF NOT EXISTS \"${extension#*:}\";" ;; esac
     done | live "$new" || fail "the extensions of $name cannot be made"
