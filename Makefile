@@ -90,9 +90,9 @@ bucket: $(VENV)/ready ## KIT=~/smarteros-kit.json: sets up the bucket for backup
 	@$(EXISTS)
 	@KIT="$(KIT)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.bucket.run
 
-bucket-rewind: $(VENV)/ready ## KIT=~/smarteros-kit.json TO="2026-11-26 19:59:49Z": the bucket as it was then, whatever was deleted or damaged since
+bucket-rewind: $(VENV)/ready ## KIT=~/smarteros-kit.json TO="2026-11-26 19:59:49Z": the bucket as it was then, whatever was deleted or damaged since; says what that is, then asks for the word yes
 	@$(EXISTS)
-	@KIT="$(KIT)" TO="$(TO)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.bucket_rewind.run
+	@KIT="$(KIT)" TO="$(TO)" $(BIN)/pyinfra $(INVENTORY) tasks.commands.bucket_rewind.run
 
 kit-check: $(VENV)/ready ## KIT=~/smarteros-kit.json: proves that the kit opens all that is in the bucket
 	@$(EXISTS)

@@ -60,7 +60,7 @@ def databases() -> Commands:
     if statements:
         yield StringCommand(
             "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d postgres",
-            _stdin="\n".join(statements),
+            _stdin="\n".join([*statements, "\\q"]),
         )
 
 

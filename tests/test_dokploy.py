@@ -315,6 +315,8 @@ def test_the_owners_may_sign_in_under_each_domain(found: list[str], added: str) 
     statement = f"""
 UPDATE "user" SET "trustedOrigins" = coalesce("trustedOrigins", '{{}}') || ARRAY[{added}]::text[]
 WHERE id IN (SELECT user_id FROM member WHERE role = 'owner');
+
+\\q
 """.lstrip()
     assert [stdin(item) for item in yielded] == [statement] * bool(added)
 
@@ -343,6 +345,8 @@ BEGIN;
 UPDATE "webServerSettings" SET host = 'dokploy.smarterbot.cl', https = true;
 ALTER DATABASE dokploy SET smarteros.dokploy_host = 'dokploy.smarterbot.cl';
 COMMIT;
+
+\\q
 """.lstrip()
     assert [stdin(item) for item in yielded] == [statement] * moves
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.clients.bucket import Bucket, foreseen
+from tasks.run import Refused
 
 # restic's: one of then would stop whoever comes now.
 _LOCKS = "files/locks/"
@@ -40,6 +41,15 @@ def differences(store: Bucket, moment: datetime) -> list[Difference]:
         for key, item in sorted(newest.items())
         if _what(then.get(key)) != _what(item) and not key.startswith(_LOCKS)
     ]
+
+
+def first(store: Bucket) -> datetime:
+    """When the first of all that is there was written. Raises Refused, also where there is nothing."""
+    with foreseen(store.place, "listing versions"):
+        times: list[datetime] = [item["LastModified"] for item in _versions(store) if "deleted" not in item]
+    if not times:
+        raise Refused(f"the bucket {store.place.bucket} holds nothing")
+    return min(times)
 
 
 def put_back(store: Bucket, found: list[Difference], progress: Callable[[int], None]) -> None:
@@ -80,4 +90,4 @@ def _what(item: dict[str, Any] | None) -> tuple[str, int] | None:
     return (str(item["ETag"]), int(item["Size"])) if item and "deleted" not in item else None
 
 
-__all__ = ["Difference", "differences", "put_back"]
+__all__ = ["Difference", "differences", "first", "put_back"]

@@ -7,6 +7,8 @@ key is enough, since nothing is destroyed. A host that has backups makes none me
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyinfra.api import StringCommand
@@ -14,10 +16,11 @@ from pyinfra.api import StringCommand
 from tasks.clients import kit as kits
 from tasks.clients.lazily import lazily
 from tasks.commands.bucket import of_that_bucket, setting, where
-from tasks.operations.restoring import moment, written
+from tasks.model.targets import target
+from tasks.operations.restoring import moment, said, written
 from tasks.rendering import backup_files
 from tasks.rendering.render import CURRENT
-from tasks.run import Commands, Refused, host, operation, stack, step
+from tasks.run import Commands, Refused, host, operation, remember, stack, step
 
 if TYPE_CHECKING:
     from tasks.clients import bucket, bucket_rewind
@@ -35,20 +38,26 @@ def run() -> None:
 
 @operation
 def rewound() -> Commands:
-    """Three steps on a host that runs: it stops sending, the bucket goes back, all is sent anew."""
+    """Three steps on a host that runs: it stops sending, the bucket goes back, all is sent anew. What is wrong with what it was
+    told, and what it will do, is said before that.
+    """
+    there = remember("rewind", chosen)
     units = [part.unit for part in backup_files.parts(stack())]
     timers, works = (" ".join(f"{unit}.{kind}" for unit in units) for kind in ("timer", "service"))
     # A host that is bare has none of them.
     yield StringCommand(f"[ ! -e {CURRENT}/backup ] || systemctl stop {timers} {works}")
-    yield step(put_back)
+    wrong: list[Refused] = []
+    yield step(partial(put_back, *there, wrong))
+    # Whatever came of it, the host makes backups again.
     yield StringCommand(
-        f"[ ! -e {CURRENT}/backup ] || {{ rm -f {backup_files.STATE}/full {backup_files.STATE}/*.since\n"
-        f"systemctl start {timers} && systemctl start smarteros-backup-postgres.service; }}"
+        f"[ ! -e {CURRENT}/backup ] || {{ rm -f {backup_files.STATE}/full {backup_files.STATE}/*.since\nsystemctl start {timers}; }}"
     )
+    yield step(partial(_ended, wrong))
+    yield StringCommand(f"[ ! -e {CURRENT}/backup ] || systemctl start smarteros-backup-postgres.service")
 
 
-def put_back() -> None:
-    """All of it, from this machine alone. Raises Refused."""
+def chosen() -> tuple[bucket.Bucket, datetime]:
+    """Which bucket, and which time of it. Raises Refused where one of both cannot be."""
     time = moment(os.environ.get("TO", ""))
     path, place = where(), setting()
     kit = kits.read(path)
@@ -56,13 +65,45 @@ def put_back() -> None:
         raise Refused(f"KIT={path} is not there")
     of_that_bucket(path, kit, place)
     store = bucket.Bucket(place, kit.access_key, kit.secret_key)
-    found = bucket_rewind.differences(store, time)
-    back = sum(bool(item.version) for item in found)
-    what = f"{place.bucket} at {written(time)}: {back} objects come back as they were, {len(found) - back} that were not there go"
-    host().log(f"backup: {what}")
+    if time > (now := datetime.now(UTC)):
+        raise Refused(f"TO={said(time.timestamp())} has not come yet: it is {said(now.timestamp())}")
+    if time < (first := bucket_rewind.first(store)):
+        raise Refused(
+            f"TO={said(time.timestamp())} is earlier than anything in {place.bucket}, which began at {said(first.timestamp())}"
+        )
+    host().log(f"backup: {_what(store, bucket_rewind.differences(store, time), time)}; nothing is destroyed")
+    return store, time
 
-    def said(done: int) -> None:
+
+def _what(store: bucket.Bucket, found: list[bucket_rewind.Difference], time: datetime) -> str:
+    back = sum(bool(item.version) for item in found)
+    return f"{store.place.bucket} at {written(time)}: {back} objects come back as they were, {len(found) - back} that were not there go"
+
+
+def put_back(store: bucket.Bucket, time: datetime, wrong: list[Refused]) -> None:
+    """All of it, from this machine alone. wrong: gets why it was cut short."""
+    now = said(datetime.now(UTC).timestamp())
+    try:
+        _put_back(store, time)
+    except Refused as error:
+        wrong.append(error)
+    else:
+        host().log(
+            f"backup: {store.place.bucket} is as it was; TO='{now}' brings it back to what it was before this"
+        )
+
+
+def _ended(wrong: list[Refused]) -> None:
+    for error in wrong:
+        raise Refused(f"{error}; cut short: {target('bucket-rewind')} with the same words goes on")
+
+
+def _put_back(store: bucket.Bucket, time: datetime) -> None:
+    # Once more, with what the host has sent until it stopped.
+    found = bucket_rewind.differences(store, time)
+
+    def progress(done: int) -> None:
         if done % _SAID_EVERY == 0:
             host().log(f"backup: {done} of {len(found)} done")
 
-    bucket_rewind.put_back(store, found, said)
+    bucket_rewind.put_back(store, found, progress)

@@ -20,7 +20,8 @@ class Progress:
     """How the parts do, in seconds since 1970. succeeded: part → its last success. until: what was written before it can be
     had from the bucket. verified: ``service part`` → the last restore of it that was proven. failed: part → its last words.
     prepared: when the bucket's repositories were found well; 0 where they were not. rpo: seconds that a loss would have cost in
-    the last drill. cut: service → ``to TIME`` or ``undo`` of a restore that was cut short while it was swapped.
+    the last drill. cut: service → ``to TIME`` or ``undo`` of a restore that was cut short while it was swapped. stopped: units whose
+    timers do not run.
     """
 
     succeeded: Mapping[str, float] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class Progress:
     prepared: float = 0
     rpo: float = 0
     cut: Mapping[str, str] = field(default_factory=dict)
+    stopped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,15 @@ class Backups:
     wrong: tuple[str, ...] = ()
 
 
-# Prints ``metric``, ``failed``, ``prepared`` and ``cut`` lines. A restore that is at work has not been cut short.
+_TIMERS = "smarteros-backup-*.timer smarteros-heartbeat.timer smarteros-drill*.timer"
+# Prints ``metric``, ``failed``, ``prepared``, ``stopped`` and ``cut`` lines. A restore that is at work has not been cut short.
 PROGRESS = f"""
 cat {METRICS}/*.prom 2>/dev/null | sed 's/^/metric /'
 for note in {STATE}/failed/*; do [ ! -f "$note" ] || echo "failed ${{note##*/}} $(cat "$note")"; done
 stat -c 'prepared %Y' {STATE}/prepared 2>/dev/null
+timers=$(cd /etc/systemd/system && ls {_TIMERS} 2>/dev/null)
+[ -z "$timers" ] || systemctl show --property=Id,ActiveState $timers |
+    awk -F = '$1 == "Id" {{id = $2}} $1 == "ActiveState" {{state = $2}} id && state {{if (state != "active") print "stopped " id; id = state = ""}}'
 for note in {RESTORED}/*.journal; do
     [ -f "$note" ] && ! systemctl is-active --quiet smarteros-restore.service || continue
     name=${{note##*/}}
@@ -85,6 +91,7 @@ def progress(values: Mapping[str, Sequence[str]]) -> Progress:
         failed={part: text.strip() for part, _, text in notes},
         prepared=float(values.get("prepared", ["0"])[0]),
         rpo=found.get("restore_rpo_seconds", {}).get("", 0),
+        stopped=tuple(line.strip().removesuffix(".timer") for line in values.get("stopped", ())),
         cut={name: how for name, _, how in (line.partition(" ") for line in values.get("cut", ()))},
     )
 

@@ -73,7 +73,8 @@ class PostgresFact(FactBase[PostgresState]):
         if registered:
             asked[registered].append(dokploy.QUERY)
         lines = "\n".join([_QUERY, *_inside(asked.items())])
-        return f"docker exec -i postgres psql -qAtX -U postgres -d postgres <<'SQL' 2>/dev/null || true\n{lines}\nSQL"
+        # Docker may lose the end of what it hands in (moby#37870): psql is told it.
+        return f"docker exec -i postgres psql -qAtX -U postgres -d postgres <<'SQL' 2>/dev/null || true\n{lines}\n\\q\nSQL"
 
     @staticmethod
     def default() -> PostgresState:

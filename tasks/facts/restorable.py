@@ -76,6 +76,7 @@ docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres <<'SQL'
 SELECT 'size', pg_database_size(oid), datname FROM pg_database WHERE pg_get_userbyid(datdba) IN ({owners});
 SELECT 'line', timeline_id FROM pg_control_checkpoint();
 SELECT 'left', regexp_split_to_table(pg_read_file('pg_wal/' || max(name)), E'\\n') FROM pg_ls_waldir() WHERE name LIKE '%.history';
+\\q
 SQL
 for volume in {" ".join(map(quote, volumes))}; do
     path=$(docker volume inspect --format '{{{{.Mountpoint}}}}' "$volume" 2>/dev/null) &&

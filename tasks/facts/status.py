@@ -173,6 +173,7 @@ printf '%s\n' "$found"
 docker volume ls --quiet | sed 's/^/volume /'
 docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres 2>/dev/null <<'SQL'
 {_DONE}
+\\q
 SQL
 {rules.QUESTION}
 ids=$(docker network ls -q) && [ -n "$ids" ] && docker network inspect --format {quote(bridges.FORMAT)} $ids 2>/dev/null

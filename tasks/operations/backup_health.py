@@ -19,6 +19,8 @@ def problems(found: Progress, parts: Iterable[Part], now: float) -> Iterator[str
     if not found.prepared:
         yield f"backup: is not set up on this host yet: {target('deploy')} does it"
         return
+    if found.stopped:
+        yield f"backup: {', '.join(found.stopped)}: their timers are stopped, so nothing of theirs is done: {target('deploy')} starts them"
     for part in parts:
         last = found.succeeded.get(part.name, 0)
         more = f"`journalctl -u {part.unit}` says more; it is tried again {part.often}"

@@ -14,6 +14,7 @@ from tasks.operations.postgres import registered
 from tasks.run import Commands, host, operation, stack
 
 _PSQL = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
+_END = "\n\\q\n"
 
 
 @operation
@@ -25,7 +26,7 @@ def trusted(service: Service) -> Commands:
         return
     for origin in missing:
         host().log(f"{origin}: nobody can sign in from there")
-    yield StringCommand(_PSQL, _stdin=_statement(missing))
+    yield StringCommand(_PSQL, _stdin=_statement(missing) + _END)
 
 
 @operation
@@ -39,7 +40,7 @@ def addressed(service: Service) -> Commands:
     if not state.address or state.host in (None, domain) or state.host not in ("", state.offered):
         return
     host().log(f"{domain}: its links lead to {state.host or 'its IP address'}")
-    yield StringCommand(_PSQL, _stdin=_moved(domain))
+    yield StringCommand(_PSQL, _stdin=_moved(domain) + _END)
 
 
 def _moved(domain: str) -> str:

@@ -3,9 +3,12 @@
 import time
 from datetime import UTC, datetime
 
+import pytest
+
 from tasks.clients import bucket_rewind, bucket_rules
 from tasks.clients.bucket import Bucket
 from tasks.model.stack import Backup
+from tasks.run import Refused
 from tests.lab import s3
 
 
@@ -17,7 +20,10 @@ def test_what_was_wiped_and_written_over_comes_back(server: s3.S3) -> None:
     place = Backup.model_validate({**server.setting, "bucket": "wiped"})
     store = Bucket(place, *s3.ADMIN)
     list(bucket_rules.converged(store))
+    with pytest.raises(Refused, match="holds nothing"):
+        bucket_rewind.first(store)
     store.put("pg/a", b"old")
+    first = store.s3.head_object(Bucket="wiped", Key="pg/a")["LastModified"]
     for number in range(12):
         store.put(f"files/data/{number}", b"%d" % number)
     store.put("files/locks/1", b"lock")
@@ -44,6 +50,7 @@ def test_what_was_wiped_and_written_over_comes_back(server: s3.S3) -> None:
     del before["files/locks/1"]
     assert contents(store) == before
     assert bucket_rewind.differences(store, moment) == []
+    assert bucket_rewind.first(store) == first
     # An earlier time is another bucket; nothing was destroyed on the way.
     everything = bucket_rewind.differences(store, datetime(2020, 1, 1, tzinfo=UTC))
     assert {item.version for item in everything} == {""}

@@ -84,6 +84,15 @@ def test_what_an_attacker_wipes_with_the_hosts_key_comes_back(
         assert refused > 0
         # What the host sends meanwhile does not count.
         assert "files/" not in stolen.folders()
+    for to, why in (
+        ("2020-01-01 00:00Z", "is earlier than anything in"),
+        ("2999-01-01 00:00Z", "has not come yet"),
+    ):
+        monkeypatch.setenv("TO", to)
+        refused = backed.run(REWIND)
+        assert (refused.code, refused.changes) == (1, []), refused.output[-3000:]
+        assert why in refused.output
+    assert backed.host.sh("systemctl is-active smarteros-heartbeat.timer") == "active\n"
     monkeypatch.setenv("TO", before.isoformat())
     run = backed.run(REWIND)
     assert run.code == 0, run.output[-6000:]

@@ -55,6 +55,7 @@ NOTED = [
     "cut odoo to 2026-11-26 19:59:49+00",
     "failed redis Redis does not answer: docker logs redis ",
     "prepared 1795757700",
+    "stopped smarteros-backup-files.timer",
 ]
 PROGRESS = Progress(
     succeeded={"files": 1795757718},
@@ -64,6 +65,7 @@ PROGRESS = Progress(
     prepared=1795757700,
     rpo=12.5,
     cut={"odoo": "to 2026-11-26 19:59:49+00"},
+    stopped=("smarteros-backup-files",),
 )
 
 

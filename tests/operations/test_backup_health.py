@@ -54,6 +54,13 @@ def test_a_failure_is_said_in_its_own_words() -> None:
     )
 
 
+def test_timers_that_somebody_has_stopped_are_said_before_anything_is_old() -> None:
+    (line,) = said(stopped=("smarteros-heartbeat", "smarteros-backup-files"))
+    assert line == (
+        "backup: smarteros-heartbeat, smarteros-backup-files: their timers are stopped, so nothing of theirs is done: `make deploy` starts them"
+    )
+
+
 def test_a_log_that_does_not_leave_is_said() -> None:
     (line,) = said(until=NOW - 300)
     assert line.startswith("backup: what was written to Postgres in the last 5 min is not in the bucket: ")

@@ -114,7 +114,7 @@ def test_check_asks_the_services_own_database_and_says_nothing(host: Host, name:
     assert host.run(name, "check") == (1, "", "")
     host.note("owned")
     assert host.run(name, "check") == (0, "", "")
-    assert host.read("sql") == f"SELECT 'yes' WHERE EXISTS ({SQL[name]});\n"
+    assert host.read("sql") == f"SELECT 'yes' WHERE EXISTS ({SQL[name]});\n\\q\n"
     question = f"exec -i postgres psql -qAtX -U postgres -d {name}"
     assert host.read("calls").splitlines() == [question, question]
 

@@ -15,6 +15,7 @@ die() {
 check() {
     [ "$(docker exec -i postgres psql -qAtX -U postgres -d dokploy 2>/dev/null <<'SQL'
 SELECT 'yes' WHERE EXISTS (SELECT FROM member WHERE role = 'owner');
+\q
 SQL
     )" = yes ]
 }
@@ -53,6 +54,7 @@ password=$(json "$ADMIN_PASSWORD")
 
 printf '{"name": "SmarterOS", "lastName": "Owner", "email": "%s", "password": "%s"}' \
     "$email" "$password" | post /api/auth/sign-up/email
+exit
 INSIDE
     check || die "its first admin has not been made, and nothing said why; see docker logs dokploy"
 }

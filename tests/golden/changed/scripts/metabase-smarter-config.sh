@@ -15,6 +15,7 @@ die() {
 check() {
     [ "$(docker exec -i postgres psql -qAtX -U postgres -d metabase 2>/dev/null <<'SQL'
 SELECT 'yes' WHERE EXISTS (SELECT FROM core_user WHERE is_superuser);
+\q
 SQL
     )" = yes ]
 }
@@ -57,6 +58,7 @@ token=$(curl -fsS --max-time 60 http://127.0.0.1:3000/api/session/properties |
 user='{"first_name": "SmarterOS", "last_name": "Admin", "email": "%s", "password": "%s"}'
 prefs='{"site_name": "smarterbot.cl", "allow_tracking": false}'
 printf '{"token": "%s", "user": '"$user"', "prefs": %s}' "$token" "$email" "$password" "$prefs" | post /api/setup
+exit
 INSIDE
     check || die "its first admin has not been made, and nothing said why; see docker logs smarteros-metabase"
 }

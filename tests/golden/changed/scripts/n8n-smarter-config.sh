@@ -15,6 +15,7 @@ die() {
 check() {
     [ "$(docker exec -i postgres psql -qAtX -U postgres -d n8n 2>/dev/null <<'SQL'
 SELECT 'yes' WHERE EXISTS (SELECT FROM "user" WHERE email IS NOT NULL AND password IS NOT NULL);
+\q
 SQL
     )" = yes ]
 }

@@ -15,6 +15,7 @@ die() {
 check() {
     [ "$(docker exec -i postgres psql -qAtX -U postgres -d botpress 2>/dev/null <<'SQL'
 SELECT 'yes' WHERE EXISTS (SELECT FROM strategy_default);
+\q
 SQL
     )" = yes ]
 }

@@ -15,6 +15,7 @@ die() {
 check() {
     [ "$(docker exec -i postgres psql -qAtX -U postgres -d chatwoot 2>/dev/null <<'SQL'
 SELECT 'yes' WHERE EXISTS (SELECT FROM users);
+\q
 SQL
     )" = yes ]
 }

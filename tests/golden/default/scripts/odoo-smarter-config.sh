@@ -15,6 +15,7 @@ die() {
 check() {
     [ "$(docker exec -i postgres psql -qAtX -U postgres -d odoo 2>/dev/null <<'SQL'
 SELECT 'yes' WHERE EXISTS (SELECT FROM ir_config_parameter WHERE key = 'smarteros.first_admin');
+\q
 SQL
     )" = yes ]
 }
