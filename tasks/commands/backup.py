@@ -3,11 +3,14 @@
 ``pyinfra -y inventories/prod.py tasks.commands.backup.run``
 """
 
+from shlex import quote
+
 from pyinfra.api import StringCommand
 
 from tasks import backup
 from tasks.commands.backups import shown
 from tasks.facts import BackupsFact
+from tasks.model.targets import target
 from tasks.operations import backup_health
 from tasks.rendering import backup_files
 from tasks.rendering.render import CURRENT
@@ -29,7 +32,10 @@ def copied() -> Commands:
     if not parts:
         raise Refused(f"{host().name}: {backup.NOTHING}")
     units = " ".join(f"{part.unit}.service" for part in parts if part.name not in _LATER)
-    yield StringCommand(f"sh {CURRENT}/backup/now.sh {units}")
+    missing = f"backups are not set up on this host yet: {target('deploy')} does it"
+    yield StringCommand(
+        f"[ -e {CURRENT}/backup/now.sh ] || {{ echo {quote(missing)} >&2; exit 1; }}\nsh {CURRENT}/backup/now.sh {units}"
+    )
     if not executing():
         return
     found = known(BackupsFact)

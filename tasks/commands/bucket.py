@@ -76,7 +76,7 @@ def where() -> Path:
     named = os.environ.get("KIT", "")
     if not named:
         raise Refused(
-            "say where the kit is to be: KIT=~/smarteros-kit.json (a file that you keep elsewhere, too)"
+            f"say where the kit is: KIT=~/smarteros-kit.json, a file that you keep elsewhere, too ({target('bucket')} makes it there)"
         )
     try:
         path = Path(named).expanduser().absolute()

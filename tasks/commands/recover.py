@@ -135,8 +135,8 @@ def _alone(store: bucket.Bucket, found: Archive) -> None:
     age = found.clock - found.newest
     if age < _YOUNG:
         raise Refused(
-            f"the bucket {store.place.bucket} was written to {max(age, 0):.0f} s ago: the old host still lives, and two of them would spoil "
-            f"each other's archive. Shut it down, and run this again after {_YOUNG} s; FORCE=1 where it cannot be the old host"
+            f"the bucket {store.place.bucket} was written to {max(age, 0):.0f} s ago: the old host may still live, and two of them would spoil "
+            f"each other's archive. Once it is off, run this again in {_YOUNG - max(age, 0):.0f} s; FORCE=1 where it cannot be the old host"
         )
 
 

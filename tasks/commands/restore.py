@@ -27,6 +27,7 @@ from tasks.facts.restorable import (
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
 from tasks.model.volume import Volume
+from tasks.model.words import ago
 from tasks.operations import containers, reporting, restoring
 from tasks.operations.described import digests, mounted, tree
 from tasks.rendering import restore_files
@@ -49,13 +50,13 @@ def run() -> None:
     back(service)
 
 
-def back(service: Service) -> None:
+def back(service: Service, *, undone: bool = False) -> None:
     """It runs on what has come into its place, answers, and what was found is said."""
     title = service.title
     start = partial(containers.start, service, digests(service), mounted(service), partial(coming, service))
     start(name=f"Restore | {title} starts on it")
     verify.verified(name="Restore | every service answers by name over TLS")
-    ended(service, name=f"Restore | {title} is back")
+    ended(service, undone, name=f"Restore | {title} is back")
 
 
 def named(choice: str) -> Service:
@@ -93,6 +94,11 @@ def restored(service: Service, time: datetime) -> Commands:
     if not found.unfinished:
         choice = restoring.chosen(service, time, found)
         restoring.room(found, files=not keep_files)
+        if choice.copied and not keep_files:
+            age = ago(int(time.timestamp() - choice.copied))
+            host().log(
+                f"{service.name}: its files come from the copy of {restoring.said(choice.copied)}, {age} before that time"
+            )
         if choice.label:
             there = known(ArchivedDatabasesFact, choice.label)
             words = restoring.included(service, there, services(), found.databases)
@@ -131,13 +137,14 @@ def script(service: Service, words: Sequence[str], settings: dict[str, str] | No
 
 
 @operation
-def ended(service: Service) -> Commands:
+def ended(service: Service, undone: bool = False) -> Commands:  # noqa: FBT002  an operation's
     """Says what came back and what did not, and that nothing is left to be ended."""
     if not executing():
         yield "true"
         return
     reporting.told(service.name, known(ReportFact, service.name))
     yield StringCommand(f"bash {SCRIPT} {quote(service.name)} --end")
+    other = "it is as before the last restore; what that had brought" if undone else "what was there before"
     host().log(
-        f"{service.name}: what was there before is kept for 7 days: {target(f'restore-undo SERVICE={service.name}')} brings it back"
+        f"{service.name}: {other} is kept for 7 days: {target(f'restore-undo SERVICE={service.name}')} brings it back"
     )

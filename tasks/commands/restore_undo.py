@@ -22,7 +22,7 @@ def run() -> None:
         raise Said(str(error)) from None
     lock.run()
     undone(service, name=f"Restore | {service.title} as it was before the last restore")
-    restore.back(service)
+    restore.back(service, undone=True)
 
 
 @operation

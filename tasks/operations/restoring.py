@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tasks.clients.archive import Archive
@@ -20,11 +20,14 @@ _KEPT = re.compile(r"_before_\d{8}_\d{6}$")
 
 @dataclass(frozen=True)
 class Choice:
-    """What is taken. label: pgBackRest's backup. before, after: restic's snapshots, the last one by then and the first since."""
+    """What is taken. label: pgBackRest's backup. before, after: restic's snapshots, the last one by then and the first since.
+    copied: when the last one by then was made; 0 where there is none.
+    """
 
     label: str = ""
     before: str = ""
     after: str = ""
+    copied: float = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,9 @@ def chosen(service: Service, time: datetime, found: Restorable) -> Choice:
     label = _last(found.backups, wanted) if service.databases else ""
     if not (label if service.databases else before):
         raise Refused(f"TO={said(wanted)} is earlier than the oldest: {_what_there_is(service, found)}")
-    return Choice(label, before.name if before else "", after.name if after else "")
+    return Choice(
+        label, before.name if before else "", after.name if after else "", before.time if before else 0
+    )
 
 
 def around(

@@ -131,7 +131,7 @@ def test_what_is_missing_or_another_ones_is_refused(
         return str(caught.value)
 
     assert "backup: not set: name a bucket first" in refused(None)
-    assert "say where the kit is to be: KIT=" in refused(place(iam, "x"), KIT="")
+    assert "say where the kit is: KIT=" in refused(place(iam, "x"), KIT="")
     assert "lies in this repository" in refused(place(iam, "x"), KIT="kit.json")
     assert "AWS_SECRET_ACCESS_KEY: missing" in refused(place(iam, "fourth"), AWS_SECRET_ACCESS_KEY="")
     run(tmp_path, place(iam, "fourth"))

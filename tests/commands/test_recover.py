@@ -89,7 +89,7 @@ def test_this_machine_knows_again_what_the_other_one_knew(
     monkeypatch.setenv("FORCE", "")
     assert recover.prepared(ADDRESS)
     monkeypatch.setattr(archive, "read", lambda *_: replace(there, newest=3900))
-    assert "the old host still lives" in refused("203.0.113.8")
+    assert "the old host may still live" in refused("203.0.113.8")
 
 
 def test_a_bucket_that_is_written_to_is_refused_and_nothing_is_kept(made: kit.Kit, tmp_path: Path) -> None:

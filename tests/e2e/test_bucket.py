@@ -181,7 +181,7 @@ def _refused(fresh: Backed, other: Deployment, operator: Operator, folder: Path)
     empty = folder / "empty.json"
     empty.write_text(json.dumps(asdict(replace(kit, bucket="nothing-there"))))
     for run, said in (
-        (operator.recover(other), "the old host still lives"),
+        (operator.recover(other), "the old host may still live"),
         (operator.recover(other, wrong, FORCE="1"), "the sealed state does not open with this kit"),
         (operator.recover(other, empty, FORCE="1"), "nothing-there"),
         (operator.recover(fresh.host, FORCE="1"), "holds data already"),

@@ -89,9 +89,9 @@ def test_what_an_attacker_wipes_with_the_hosts_key_comes_back(
         ("2999-01-01 00:00Z", "has not come yet"),
     ):
         monkeypatch.setenv("TO", to)
-        refused = backed.run(REWIND)
-        assert (refused.code, refused.changes) == (1, []), refused.output[-3000:]
-        assert why in refused.output
+        late = backed.run(REWIND)
+        assert (late.code, late.changes) == (1, []), late.output[-3000:]
+        assert why in late.output
     assert backed.host.sh("systemctl is-active smarteros-heartbeat.timer") == "active\n"
     monkeypatch.setenv("TO", before.isoformat())
     run = backed.run(REWIND)

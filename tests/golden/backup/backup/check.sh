@@ -5,7 +5,7 @@
 wrong=
 (
     alone
-    repository 14400 backup-check forget --quiet --prune --keep-within-hourly 2d --keep-daily 14 --keep-weekly 8 --keep-monthly 6
+    repository 14400 backup-check forget --quiet --prune --keep-within 1d --keep-within-hourly 2d --keep-daily 14 --keep-weekly 8 --keep-monthly 6
 ) || wrong="$wrong forget"
 of_postgres() { docker exec postgres timeout --kill-after=30 14400 pgbackrest --stanza=main "$@"; }
 # It ends with 0 whatever it has found, and says that all is well only when it is to say everything.

@@ -7,7 +7,7 @@ told() {
     word=$1
     shift
     said=$("$@" 2>"$locks/said") && echo "$word $(printf '%s' "$said" | tr '\n' ' ')" ||
-        echo "wrong $word: $(tail -n 2 "$locks/said" | tr '\n' ' ')"
+        echo "wrong $word: $(sed 's/.*"message":"\([^"]*\)".*/\1/' "$locks/said" | tail -n 2 | tr '\n' ' ')"
 }
 
 echo "clock $(date +%s)"

@@ -67,6 +67,8 @@ started() {
     ' bash "$@" >"$log" 2>&1 7>&- &
     runs=$!
     until [ "$(inside postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null </dev/null)" = f ]; do
+        kill -0 $runs 2>/dev/null || ! grep -q 'before configured recovery target' "$log" ||
+            fail "the log in the bucket breaks off before $TARGET: choose a time before that, or one after the next backup of Postgres ($(grep -o 'last completed transaction was at log time .*' "$log" | tail -n 1))"
         kill -0 $runs 2>/dev/null || fail "Postgres cannot be restored from the bucket: $(tail -n 5 "$log" | tr '\n' ' ')"
         sleep 0.5
     done
