@@ -9,7 +9,7 @@ dumped() {
     file=$(printf %s "$2" | tr / _) service=$3
     shift 3
     repository 14400 backup-dumps backup --quiet --host smarteros --tag "service=$service" --tag dump \
-        --stdin-filename "$file" --stdin-from-command -- "$@" --host 127.0.0.1 --username postgres || wrong="$wrong $file"
+        --stdin-filename "$file" --stdin-from-command -- env PGOPTIONS="$unlimited" "$@" --host 127.0.0.1 --username postgres || wrong="$wrong $file"
 }
 
 alone
