@@ -153,8 +153,10 @@ def test_rendered_files_their_links_and_env_files_are_put_right(deployed: Deploy
         [FILES, ENV_FILES],
     )
     assert managed(deployed) == before
-    assert (
-        deployed.sh("cat /root/Caddyfile.before-smarteros; rm /root/Caddyfile.before-smarteros") == "mine\n"
+    # On a host that was undone once it is what stood there before.
+    kept = "/root/Caddyfile.before-smarteros"
+    assert "mine\n" in deployed.sh(
+        f"cat {kept} /var/lib/smarteros/before/files{kept.partition('.')[0]} 2>/dev/null; rm -f {kept}"
     )
 
 

@@ -294,7 +294,7 @@ def test_what_psql_never_prints_is_an_error(line: str) -> None:
 
 def test_each_database_that_is_there_is_asked_all_at_once_by_one_psql() -> None:
     owned = (("crm", "crm", "SELECT FROM users"), ("erp", "erp", "SELECT FROM people"))
-    assert PostgresFact().command(("crm",), owned).splitlines()[-14:] == [
+    assert PostgresFact().command(("crm",), owned).splitlines()[-15:] == [
         r"SELECT count(*) > 0 AS there FROM pg_database WHERE datname = 'crm' AND datallowconn \gset",
         r"\if :there",
         r'\connect "dbname=crm user=postgres"',
@@ -308,6 +308,7 @@ def test_each_database_that_is_there_is_asked_all_at_once_by_one_psql() -> None:
         "SELECT 'owned', 'erp' WHERE EXISTS (SELECT FROM people);",
         "SELECT 'asked', 'erp';",
         r"\endif",
+        r"\q",
         "SQL",
     ]
 
