@@ -33,9 +33,11 @@ def test_a_second_check_waits_until_the_first_has_ended(
     with alone():
         assert said == []
         begun = gevent.spawn(second, target)
-        gevent.sleep(0.5)
+        with gevent.Timeout(60):
+            while not said:
+                gevent.sleep(0.05)
         assert not begun.ready()
-    begun.get(timeout=5)
+    begun.get(timeout=60)
     assert said == ["waits for another check of this host to end"]
 
 

@@ -28,6 +28,7 @@ NAMES = Path(__file__).parent / "names"
 # The operator's own credential, and that of a host, made by hand as where there is no IAM.
 ADMIN = ("AKIALABADMIN", "lab-admin-secret")
 HOST = ("AKIALABHOST", "lab-host-secret")
+_TRIES = 5
 _PATIENCE = 60.0
 
 
@@ -97,19 +98,42 @@ def running_s3(folder: Path, *, iam: bool = False) -> Iterator[S3]:
     (folder / "s3.json").write_text(identities())
     (folder / "server.crt").write_bytes(pair.certificate)
     (folder / "server.key").write_bytes(pair.key)
-    server = S3(folder, free_port(), authority.certificate.decode())
-    others = [
-        f"-{part}={free_port()}"
-        for part in ("master.port", "volume.port", "filer.port", "s3.port")
-        for part in (part, f"{part}.grpc")
-    ]
-    command = [_weed(), *arguments(str(folder), "127.0.0.1", server.port, iam=iam), *others]
-    with (folder / "weed.log").open("wb") as log:
-        server.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+    server = S3(folder, 0, authority.certificate.decode())
     try:
-        _wait(server)
+        _started(server, iam=iam)
         yield server
     finally:
+        _ended(server)
+
+
+def _started(server: S3, *, iam: bool) -> None:
+    """Once more where somebody else took one of its ports between the choice and the start."""
+    for _ in range(_TRIES):
+        server.port = free_port()
+        others = [
+            f"-{part}={free_port()}"
+            for part in ("master.port", "volume.port", "filer.port", "s3.port")
+            for part in (part, f"{part}.grpc")
+        ]
+        command = [_weed(), *arguments(str(server.folder), "127.0.0.1", server.port, iam=iam), *others]
+        with (server.folder / "weed.log").open("wb") as log:
+            server.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, cwd=server.folder
+            )
+        try:
+            _wait(server)
+        except RuntimeError as error:
+            why = error
+            _ended(server)
+            if "address already in use" not in str(error):
+                break
+        else:
+            return
+    raise why
+
+
+def _ended(server: S3) -> None:
+    if server.process:
         server.process.kill()
         server.process.wait(timeout=_PATIENCE)
 
