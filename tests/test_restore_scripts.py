@@ -16,7 +16,11 @@ from tests.samples import stack
 
 BACKUP = {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}
 SETTINGS = stack(backup=BACKUP)
-SCRIPTS = {path: text for path, text in render.tree(SETTINGS).items() if path.startswith("restore/")}
+SCRIPTS = {
+    path: text
+    for path, text in render.tree(SETTINGS).items()
+    if path.startswith("restore/") and path.endswith(".sh")
+}
 
 
 def test_there_are_none_where_nothing_is_backed_up() -> None:

@@ -44,7 +44,7 @@ PARTS = {
     ): "kept.sh",
 }
 _SUFFIX = ".j2"
-_APP = "app.yaml.j2"
+_APP, _SLOWLY = "app.yaml.j2", "slowly.yaml.j2"
 # These come back with the host alone: what they hold is everybody's, or opens everything.
 _WHOLE = ("postgres", "redis", "vault")
 
@@ -100,6 +100,7 @@ def files(stack: Stack, services: tuple[Service, ...], current: str, label: str)
         for name in names
     }
     over = jinja().get_template(f"{SCRIPTS}/{_APP}")
+    scripts[f"{SCRIPTS}/slowly.yaml"] = jinja().get_template(f"{SCRIPTS}/{_SLOWLY}").render(**told)
     return scripts | {
         f"{SCRIPTS}/{item.name}.yaml": over.render(**told, container=item.app, place=backup.place)
         for item in found

@@ -27,8 +27,8 @@ reachable() {
 }
 
 # run SECONDS CONTAINER ARGUMENT...: a one-off, by itself under its name, and gone afterwards. entry, pass: another program than
-# restic in it, and a variable for it.
-entry= pass=
+# restic in it, and a variable for it. slowly: a compose file over its own.
+entry= pass= slowly=
 run() (
     limit=$1 container=$2
     shift 2
@@ -36,7 +36,7 @@ run() (
     flock -w 1800 8 || fail "$container is still at work after 30 minutes"
     gone "$container"
     reachable
-    timeout --kill-after=30 "$limit" env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml --project-name backup --env-file /dev/null --progress quiet \
+    timeout --kill-after=30 "$limit" env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml --project-name backup --env-file /dev/null --progress quiet ${slowly:+-f "$slowly"} \
         run --rm --no-TTY --no-deps --name "$container" ${entry:+--entrypoint} ${entry:+"$entry"} ${pass:+--env} ${pass:+"$pass"} \
         "$container" "$@" </dev/null 8>&- 9>&-
     code=$?
