@@ -1,6 +1,7 @@
 """Recover: on a new host everything comes out of the bucket before its service starts for the first time.
 
-As it was last, or at a time: then databases, files and what Redis held are as of then, Vault as its newest snapshot has it. Only where the command asks for it (tasks/commands/recover.py): then the deploy that follows finds a host that was there before.
+As it was last, or at a time: then databases, files and what Redis held are as of then, Vault as its newest snapshot has it. Only
+where the command asks for it (tasks/commands/recover.py): then the deploy that follows finds a host that was there before.
 """
 
 import json

@@ -156,6 +156,16 @@ def test_it_is_warned_until_the_kit_was_checked(
         assert caplog.text == ""
 
 
+def test_a_recovery_has_proven_the_kit(
+    tmp_path: Path, made: kit.Kit, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMARTEROS_RECOVER", "{}")
+    with run(tmp_path, made):
+        commands(phase.stored)
+        assert caplog.text == ""
+        assert recovery.noted().checked == made.fingerprint
+
+
 def test_another_kit_and_another_version_do_not_open_it(tmp_path: Path, made: kit.Kit) -> None:
     store = Bucket(made.backup, *s3.HOST)
     with run(tmp_path, made) as host:

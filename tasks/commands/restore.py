@@ -56,7 +56,7 @@ def back(service: Service, *, undone: bool = False) -> None:
     start = partial(containers.start, service, digests(service), mounted(service), partial(coming, service))
     start(name=f"Restore | {title} starts on it")
     verify.verified(name="Restore | every service answers by name over TLS")
-    ended(service, undone, name=f"Restore | {title} is back")
+    ended(service, undone=undone, name=f"Restore | {title} is back")
 
 
 def named(choice: str) -> Service:
@@ -137,7 +137,7 @@ def script(service: Service, words: Sequence[str], settings: dict[str, str] | No
 
 
 @operation
-def ended(service: Service, undone: bool = False) -> Commands:  # noqa: FBT002  an operation's
+def ended(service: Service, *, undone: bool = False) -> Commands:
     """Says what came back and what did not, and that nothing is left to be ended."""
     if not executing():
         yield "true"
