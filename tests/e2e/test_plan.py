@@ -39,6 +39,7 @@ CHECKS = [
     "Host | swap, where memory is small",
     "Firewall | an unproven change is taken back",
     "Docker | its rules in the host's firewall",
+    "Backup | none is set up",
     "Retire | services that are not listed; their volumes, databases and secrets stay",
     "Verify | every service answers by name over TLS",
 ]
