@@ -1,17 +1,15 @@
-"""Restore: a table that was dropped is back, others' visitors notice nothing, it is undone, a drill leaves nothing."""
+"""Restore: a table that was dropped is back, others' visitors notice nothing, and it is undone."""
 
-import re
 import time
 
 import pytest
 
-from tasks.rendering import restore_files
 from tests.e2e.backed import Backed
 from tests.e2e.deployment import Deployment, Run
 from tests.e2e.test_backup import reach, until
 
-NOW, RESTORE, UNDO, DRILL, STATUS = (
-    f"tasks.commands.{name}.run" for name in ("backup", "restore", "restore_undo", "drill", "status")
+NOW, RESTORE, UNDO, DRILL = (
+    f"tasks.commands.{name}.run" for name in ("backup", "restore", "restore_undo", "drill")
 )
 # Who asks the service itself waits; others, and who writes to the same server, notice nothing.
 MEANWHILE = """
@@ -117,7 +115,6 @@ def test_a_service_comes_back_as_it_was(backed: Backed, monkeypatch: pytest.Monk
     again = backed.run()
     assert (again.code, again.changes) == (0, []), again.changes
     _it_is_undone(backed, monkeypatch)
-    _a_drill_leaves_nothing(backed, monkeypatch)
 
 
 def test_what_is_odd_comes_back_as_it_was_though_somebody_reads_it_all_the_time(
@@ -158,27 +155,3 @@ def _it_is_undone(backed: Backed, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (sql(host, "SELECT to_regclass('precious') IS NULL"), note(host)) == (gone, word)
     again = backed.run()
     assert (again.code, again.changes) == (0, []), again.changes
-
-
-def _a_drill_leaves_nothing(backed: Backed, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = backed.host
-    host.sh("systemctl start --no-block smarteros-drill.service")
-    until("it runs", 120, lambda: "restored-postgres" in host.sh("docker ps --format '{{.Names}}'"))
-    host.sh("systemctl kill --signal=KILL smarteros-drill.service", check=False)
-    until("it is gone", 60, lambda: host.sh(LEFT) == "")
-    assert backed.run(NOW).code == 0
-    monkeypatch.setenv("SMARTEROS_RESTORE", "")
-    run = backed.run(DRILL)
-    assert run.code == 0, run.output[-6000:]
-    assert host.sh(LEFT) == ""
-    for part in ("database", "files", "dump"):
-        assert f"n8n: {part} has come back whole" in run.output
-    metrics = host.sh("cat /var/lib/smarteros/metrics/*.prom")
-    for each in restore_files.PARTS:
-        assert each.name == "kept" or f'last_success_timestamp_seconds{{part="{each.name}"}}' in metrics
-    found = re.search(r"smarteros_restore_rpo_seconds ([\d.]+)", metrics)
-    assert found, metrics
-    print(f"a loss would have been one of {found[1]} s")
-    assert float(found[1]) <= 60
-    host.sh("systemctl start smarteros-drill.service", timeout=300)
-    assert backed.run(STATUS).code == 0

@@ -9,7 +9,7 @@ from tests.e2e.backed import Backed
 from tests.e2e.test_faults import SEED
 from tests.faults.restoring import Restoring
 
-ONE_IN = 25
+ONE_IN = 50
 
 
 def test_a_restore_and_its_undoing_that_are_killed_again_and_again_are_ended_by_a_re_run(
