@@ -134,10 +134,18 @@ _PARTS = {"files": _files, "redis": _redis, "postgres": _postgres}
 
 
 def told() -> None:
-    """What came back, and what did not."""
+    """What came back, what did not, and what is left to do."""
     if to := _choice().to:
         host().log(f"everything is as it was at {to}, but for Vault, which is as its newest snapshot has it")
     reporting.told("recovered", known(RecoveredFact))
+    place = host().data.get("ssh_hostname") or host().name
+    host().log(
+        f"next: let the domains lead to {place}, and the old host never start again: two would write into one bucket"
+    )
+    host().log(
+        f"next: {target('deploy')} is this host's from now on, until an inventory of yours has its settings; "
+        f"{target('kit-check KIT=…')} proves each copy of the kit that you keep"
+    )
 
 
 def refusals() -> Iterator[str]:

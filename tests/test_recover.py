@@ -102,11 +102,15 @@ def test_to_a_time_comes_what_was_there_around_it(monkeypatch: pytest.MonkeyPatc
         assert told("redis") == ""
 
 
-def test_what_is_missing_is_said_when_all_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_and_what_is_left_to_do_is_said_when_all_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/usr/bin/pyinfra", "-y", "inventories/recovered.py", "deploy.py"])
     monkeypatch.setenv("SMARTEROS_RECOVER", choice(THEN))
     said: list[str] = []
     notes = {"cat /var/lib/smarteros/restore/recover.": ["files of n8n_data: 2", "MISSING: 1 of the 2 files"]}
-    with fake({"ls /var/lib/smarteros/recover": ["begin"], **notes}, backup=BACKUP) as target:
+    answers = {"ls /var/lib/smarteros/recover": ["begin"], **notes}
+    with fake(answers, backup=BACKUP, ssh_hostname="203.0.113.7") as target:
         monkeypatch.setattr(target, "log", lambda text, **_: said.append(text))
         monkeypatch.setattr(
             target, "log_styled", lambda text, log_func, **_: said.append(f"{log_func.__name__}: {text}")
@@ -116,6 +120,11 @@ def test_what_is_missing_is_said_when_all_is_back(monkeypatch: pytest.MonkeyPatc
         f"everything is as it was at {THEN}, but for Vault, which is as its newest snapshot has it",
         "recovered: files of n8n_data: 2",
         "warning: recovered: MISSING: 1 of the 2 files",
+        "next: let the domains lead to 203.0.113.7, and the old host never start again: two would write into one bucket",
+        (
+            "next: `make deploy INVENTORY=inventories/recovered.py` is this host's from now on, until an inventory of yours has its settings; "
+            "`make kit-check KIT=… INVENTORY=inventories/recovered.py` proves each copy of the kit that you keep"
+        ),
     ]
 
 

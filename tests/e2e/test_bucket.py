@@ -134,6 +134,11 @@ def _comes_back(fresh: Backed, other: Deployment, folder: Path) -> str:
     assert (other.sh("sha256sum /vault/secrets/*.env"), other.sh(CERTIFICATES)) == (secrets, certificates)
     assert "but for Vault, which is as its newest snapshot has it" in run.output
     assert "recovered: files of n8n_data: " in run.output
+    assert (
+        f"next: let the domains lead to {other.host.address}, and the old host never start again"
+        in run.output
+    )
+    assert "next: `make deploy INVENTORY=inventories/recovered.py` is this host's from now on" in run.output
     # Its log leaves at once, as one does after a checkpoint alone.
     sql(other, "INSERT INTO mine VALUES (4)")
     wrote = float(other.sh("date +%s"))
