@@ -24,15 +24,18 @@ case "$1 $2" in
 "volume inspect") shift 4; for name; do [ -d "volumes/$name" ] || exit 1; echo "$PWD/volumes/$name"; done ;;
 "network inspect") cat "networks/$5" 2>/dev/null ;;
 "network create") echo "$*" >>asked ;;
-"exec postgres") shift 2; echo "$*" >>asked; case $* in *=/recovery*repo-ls*) echo one/state ;; *state.sha256) sha256sum <state | cut -d " " -f 1 ;; *one/state) cat sealed ;; *repo-ls*main) cat log ;; *" info "*) cat info 2>/dev/null ;; *verify*) cat verify ;; esac ;;
+"exec postgres") shift 2; echo "$*" >>asked; case $* in *" archive/main/archive.info"*) cat differs 2>/dev/null || : ;; *=/recovery*repo-ls*) echo one/state ;; *state.sha256) sha256sum <state | cut -d " " -f 1 ;; *one/state) cat sealed ;; *repo-ls*main) cat log ;; *" info "*) cat info 2>/dev/null ;; *verify*) cat verify ;; esac ;;
 "exec -i") cat >>statements; cat answer ;;
 compose*)
     while [ "$1" != --name ]; do shift; done
+    name=$2
     shift 2
     echo "$*" >>asked
     code=$(head -n 1 ends 2>/dev/null)
     case $* in *object-lock*) cat lock; exit ;; esac
     sed -i 1d ends 2>/dev/null
+    [ ! -e "works/$name" ] || timeout 50 sh -c "until [ -e works/$name-ends ]; do /bin/sleep 0.1; done"
+    case $* in *" prune "*) head -n 1 prunes 2>/dev/null; sed -i 1d prunes 2>/dev/null ;; esac
     exit ${code:-0} ;;
 esac
 """
@@ -429,3 +432,76 @@ def test_two_at_once_wait_for_each_other(box: Box) -> None:
     assert [each.wait(timeout=60) for each in both] == [0, 0]
     lines = box.asked()
     assert lines == ["backup-files begins", "backup-files ends"] * (len(lines) // 2)
+
+
+def begun(box: Box, script: str, container: str) -> subprocess.Popen[bytes]:
+    """The script, once its one-off is at work, which it is until ``works/CONTAINER-ends`` is there."""
+    box.write(f"works/{container}", "")
+    environment = {**os.environ, "PATH": f"{box.root}:{os.environ['PATH']}"}
+    process = subprocess.Popen(["sh", str(box.root / "current" / "backup" / f"{script}.sh")], env=environment)
+    deadline = time.monotonic() + 30
+    while container not in (box.root / "asked").read_text() if (box.root / "asked").exists() else True:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
+
+
+def ended(box: Box, process: subprocess.Popen[bytes], container: str) -> int:
+    """How it ends, now that it may."""
+    box.write(f"works/{container}-ends", "")
+    return process.wait(timeout=60)
+
+
+def test_what_takes_hours_holds_up_nothing_else_that_is_sent(box: Box) -> None:
+    box.write("answer", "odoo\todoo\n")
+    dump = begun(box, "dumps", "backup-dumps")
+    assert box.run("files").returncode == 0
+    assert box.run("vault").returncode == 0
+    assert dump.poll() is None
+    assert services(box.asked()) == ["postgres", "n8n", "odoo", "caddy", "vault"]
+    assert ended(box, dump, "backup-dumps") == 0
+
+
+def test_nothing_is_let_go_of_while_something_is_sent_and_nothing_sent_meanwhile(box: Box) -> None:
+    well(box)
+    files = begun(box, "files", "backup-files")
+    environment = {**os.environ, "PATH": f"{box.root}:{os.environ['PATH']}"}
+    check = subprocess.Popen(
+        ["sh", str(box.root / "current" / "backup" / "check.sh")], env=environment, stderr=subprocess.DEVNULL
+    )
+    time.sleep(1)
+    assert not [line for line in box.asked() if " forget " in line]
+    box.write("works/backup-check", "")
+    assert ended(box, files, "backup-files") == 0
+    vault = subprocess.Popen(["sh", str(box.root / "current" / "backup" / "vault.sh")], env=environment)
+    time.sleep(1)
+    assert vault.poll() is None
+    assert ended(box, check, "backup-check") == 0
+    assert vault.wait(timeout=60) == 0
+
+
+def test_what_nobody_needs_goes_in_steps_between_which_files_are_sent(box: Box) -> None:
+    well(box)
+    said = "unused size after prune: {} GiB ({}.00% of remaining size)\n"
+    box.write("prunes", said.format(9, 45) + said.format(4, 20) + said.format(1, 5))
+    # A change, and the next time that its timer starts it.
+    files = box.root / "current" / "backup" / "files.sh"
+    box.write(
+        "sleep",
+        f'#!/bin/sh\necho "sleep $*" >>{box.root}/asked\nrm -f {box.root}/lib/backup/odoo.since\nexec timeout 20 sh {files}\n',
+    ).chmod(0o755)
+    settled(box)
+    assert box.run("check").returncode == 0
+    steps = [line.split(" --")[0] for line in box.asked()]
+    assert steps[:6] == [
+        "backup-check forget",
+        "backup-check prune",
+        "sleep 60",
+        "backup-files backup",
+        "backup-check prune",
+        "sleep 60",
+    ]
+    assert steps.count("backup-check prune") == 3
+    box.write("prunes", said.format(9, 45) * 99)
+    assert box.run("check").returncode == 0
+    assert len([line for line in box.asked() if " prune " in line]) == 20

@@ -3,10 +3,19 @@
 . /opt/smarteros/current/backup/lib.sh
 
 wrong=
-(
+let_go() (
     alone
-    repository 14400 backup-check forget --quiet --prune --keep-within 1d --keep-within-hourly 2d --keep-daily 14 --keep-weekly 8 --keep-monthly 6
-) || wrong="$wrong forget"
+    repository 1700 backup-check "$@"
+)
+let_go forget --quiet --keep-within 1d --keep-within-hourly 2d --keep-daily 14 --keep-weekly 8 --keep-monthly 6 || wrong="$wrong forget"
+# What nobody needs any more goes in steps, each shorter than the others wait, which go on in between, until what stays is what restic tolerates.
+steps=0 unused=100
+while [ "${unused:-0}" -gt 5 ] && [ $steps -lt 20 ]; do
+    [ $steps = 0 ] || sleep 60
+    said=$(let_go prune --max-repack-size 512M) || { wrong="$wrong prune"; said=; }
+    unused=$(printf '%s\n' "$said" | sed -n 's/^unused size after prune:.*(\([0-9]*\).*/\1/p')
+    steps=$((steps + 1))
+done
 of_postgres() { docker exec postgres timeout --kill-after=30 14400 pgbackrest --stanza=main "$@"; }
 # It ends with 0 whatever it has found, and says that all is well only when it is to say everything.
 said=$(of_postgres verify --output=text --verbose 2>&1)

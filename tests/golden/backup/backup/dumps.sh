@@ -12,7 +12,7 @@ dumped() {
         --stdin-filename "$file" --stdin-from-command -- env PGOPTIONS="$unlimited" "$@" --host 127.0.0.1 --username postgres || wrong="$wrong $file"
 }
 
-alone
+together
 found=$(sql -F "$(printf '\t')" <<'END'
 SELECT pg_get_userbyid(datdba), datname FROM pg_database WHERE datallowconn AND datname NOT IN ('template0', 'template1') ORDER BY datname;
 END

@@ -36,7 +36,7 @@ copied() {
     esac
 }
 
-alone
+together
 wrong=
 folders=$(docker volume inspect --format '{{.Mountpoint}}' chatwoot_storage botpress_data n8n_data n8n_files odoo_data odoo_extra caddy_data) || fail "a volume is gone"
 {

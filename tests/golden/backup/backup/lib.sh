@@ -46,10 +46,14 @@ run() (
 # With the volumes that Docker made for it because its image says so.
 gone() { docker rm --force --volumes "$1" >/dev/null 2>&1 || true; }
 
-# alone: one of those that write to the repository at a time, so that a lock in there is always one that somebody has left.
-alone() {
+# together, what adds to the repository or reads it: beside others of its kind, as restic itself has it, so that a dump of hours holds up
+# no files. alone, what takes away from it: nobody is at work then, for as long as it takes, and it waits for the longest dump. Whom a
+# lock in there keeps out has therefore met one that a killed run has left.
+together() { locked --shared 1800; }
+alone() { locked --exclusive 28800; }
+locked() {
     exec 9>"$locks/repository"
-    flock -w 1800 9 || fail "another part is still at work after 30 minutes: systemctl list-units 'smarteros-backup-*'"
+    flock "$1" -w "$2" 9 || fail "another part is still at work after $(($2 / 60)) minutes: systemctl list-units 'smarteros-backup-*'"
 }
 
 # repository SECONDS CONTAINER ARGUMENT...: restic, once more where a killed run has left its lock.

@@ -5,7 +5,7 @@
 rm -f "$state/prepared"
 docker volume inspect restic_cache >/dev/null 2>&1 || docker volume create --label smarteros.service=backup \
     --label com.docker.compose.project=backup --label com.docker.compose.volume=restic_cache restic_cache >/dev/null || exit
-alone
+together
 said=$(run 300 backup-check cat config 2>&1 >/dev/null)
 case $? in
 0) ;;

@@ -5,7 +5,7 @@
 ask() { docker exec redis sh -c 'REDISCLI_AUTH="$REDIS_PASSWORD" exec redis-cli --raw "$@"' sh "$@" | tr -d '\r'; }
 state_of() { ask INFO persistence | sed -n "s/^$1://p"; }
 
-alone
+together
 before=$(ask TIME | head -n 1)
 [ "${before:-0}" -gt 0 ] || fail "Redis does not answer: docker logs redis"
 ask BGSAVE SCHEDULE >/dev/null

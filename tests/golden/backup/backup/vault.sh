@@ -2,7 +2,7 @@
 # A snapshot of Vault by its own API, as the AppRole that may do only that. No secret stands in a command line.
 . /opt/smarteros/current/backup/lib.sh
 
-alone
+together
 # In a container beside Vault, which is at its loopback.
 taken=$(cat <<'END'
 set -eu

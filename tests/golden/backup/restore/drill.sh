@@ -84,7 +84,8 @@ END
 restored() {
     rm -rf "$keeping/files"
     install -d -m 700 "$keeping/files"
-    run 14400 $copies restore latest --no-lock --quiet $as_it_was --target /restored --host smarteros "$@"
+    # What is read is not taken away meanwhile.
+    (together; run 14400 $copies restore latest --no-lock --quiet $as_it_was --target /restored --host smarteros "$@")
 }
 
 # Files, and each that a row of the copy names as that row says.

@@ -90,7 +90,7 @@ fetched() {
 # The last snapshot before, and where rows name files the first after it over it: together they have all that was there in
 # between. What has no later one is as it is now.
 filed() {
-    alone
+    together
     while read -r kind name place; do
         [ -n "$kind" ] || continue
         path=$(path_of "$kind" "$name") || fail "$name is gone, and cannot be made"
