@@ -167,6 +167,11 @@ esac
 only 1800
 trap cleared EXIT
 : >"$report"
+# What is newest needs a backup that leads there: after a recovery to a time, or behind a gap of the log, the next full one.
+[ -e "$state/full" ] || {
+    say "nothing is tried: the full backup of Postgres that the newest comes back from is not there yet; \`journalctl -u smarteros-backup-postgres\` says how far it is" | tee -a "$report"
+    exit 0
+}
 server
 for each in ${*:-$names}; do
     about "$each"
