@@ -284,7 +284,11 @@ def test_what_was_before_a_heartbeat_whose_segment_has_left_can_be_had_again(box
 
 
 def log(*names: str) -> str:
-    return "".join(f"17-1/{name[:16]}/{name}-{'a' * 40}.zst\n" for name in names)
+    """As pgBackRest lists the archive: these segments, and what stands beside them."""
+    segments = [f"17-1/{name[:16]}/{name}-{'a' * 40}.zst" for name in names]
+    others = ["17-1/0000000100000000/000000010000000000000004.00000028.backup", "archive.info"]
+    files = {path: {"type": "file", "size": 1, "time": 1795820197} for path in [*segments, *others]}
+    return json.dumps({".": {"type": "path"}, "17-1": {"type": "path"}} | files, separators=(",", ":")) + "\n"
 
 
 # Of pgBackRest 2.55, as far as it is read: a full backup before the gap, one behind it, and one of what has changed.
@@ -316,7 +320,7 @@ WELL = "stanza: main\nstatus: ok\n"
         (
             ["0000000100000000000000FE", "000000010000000100000001"],
             WELL,
-            "the log has a gap before 000000010000000100000001: 2 segments are missing\n",
+            "the log has a gap before 000000010000000100000001: 2 segments are missing or damaged\n",
         ),
         (["000000010000000000000004"], "stanza: main\nstatus: error\n", "stanza: main\nstatus: error\n"),
         (["000000010000000000000004"], "", "\n"),
@@ -325,9 +329,7 @@ WELL = "stanza: main\nstatus: ok\n"
 def test_a_log_with_a_gap_or_a_wrong_sum_is_found(box: Box, names: list[str], verify: str, said: str) -> None:
     box.write("answer", "16777216\n")
     box.write("verify", verify)
-    box.write(
-        "log", log(*names) + "17-1/0000000100000000/000000010000000000000004.00000028.backup\narchive.info\n"
-    )
+    box.write("log", log(*names))
     done = box.run("check")
     assert (done.returncode, bool(box.metric("backup_check"))) == ((1, False) if said else (0, True))
     assert done.stderr.startswith(said)
@@ -356,10 +358,144 @@ def test_behind_a_gap_a_full_backup_is_made_at_once(box: Box) -> None:
     done = box.run("check")
     assert (done.returncode, bool(box.metric("backup_check"))) == (0, True)
     assert done.stderr.endswith(
-        "before 000000010000000000000006: 1 segments are missing, behind which a full backup was made\n"
+        "before 000000010000000000000006: 1 segments are missing or damaged, behind which a full backup was made\n"
     )
     assert box.run("postgres").returncode == 0
     assert "--type=incr backup" in box.asked()[-1]
+
+
+# Of pgBackRest 2.55.1, with INFO's backups: what it says of a segment and of a backup of before the newest full one, and of later ones.
+SEGMENT = "INFO: invalid checksum '17-1/0000000100000000/{}-8684c70b535c6a951ab404f76fded6abfbec6961.zst'"
+CUT = (
+    "INFO: invalid result 17-1/0000000100000000/{}-da07f48c3f5743c63c609e73237018bad435ee00.zst: [95] raised from local-1 protocol: unable to flush\n"
+    "                                        [CryptoError] on 2 retries from 8-15010ms: unable to flush"
+)
+TWICE = "INFO: duplicate WAL '{}' for '17-1' exists, skipping"
+AWAY = (
+    "INFO: invalid result 17-1/0000000100000000/{}-da07f48c3f5743c63c609e73237018bad435ee00.zst: [101] raised from local-1 protocol: HTTP request "
+    "failed with 503 (Service Unavailable)"
+)
+OF_BACKUP = "INFO: invalid checksum '{}/bundle/1'"
+
+
+def verified(*lines: str) -> str:
+    """All that verify says. Lines: of what it finds."""
+    bad = [found[1] for line in lines if (found := re.search(r"'(\S+)/bundle/1'", line))]
+    states = (
+        f"\n  backup: {label}, status: {'invalid' if label in bad else 'valid'}, total files checked: 968, total valid files: {967 if label in bad else 968}"
+        for label in ("20261120-040000F", "20261127-040000F", "20261127-040000F_20261127-100000I")
+    )
+    result = f"stanza: main\nstatus: {'error' if lines else 'ok'}\n  archiveId: 17-1, total WAL checked: 20, total valid WAL: 19{''.join(states)}\n"
+    told = (
+        "INFO: verify command begin 2.55.1: --verbose",
+        *lines,
+        f"INFO: {result}".replace("\n", "\n      "),
+    )
+    return "".join(f"2026-11-27 22:57:03.327 P02   {line}\n" for line in told) + result
+
+
+def whole(box: Box) -> None:
+    """A log without a gap, with two full backups in it."""
+    well(box)
+    box.write("log", log(*(f"00000001000000000000000{n}" for n in range(4, 10))))
+    box.write("info", INFO)
+    box.write("verify", verified())
+    assert box.run("check").returncode == 0
+    box.asked()
+
+
+BEFORE = (
+    (SEGMENT, "000000010000000000000005"),
+    (CUT, "000000010000000000000005"),
+    (TWICE, "000000010000000000000005"),
+    (OF_BACKUP, "20261120-040000F"),
+)
+
+
+@pytest.mark.parametrize(("line", "what"), BEFORE)
+def test_damage_that_no_newest_restore_needs_is_said_once(box: Box, line: str, what: str) -> None:
+    whole(box)
+    box.write("verify", verified(line.format(what)))
+    first, second = box.run("check"), box.run("check")
+    named = f"damaged: {what} (make backups says which times that costs)\n"
+    assert (first.returncode, first.stderr.splitlines()[-1]) == (1, "the backups are not whole: damaged")
+    assert named in first.stderr
+    assert (second.returncode, named in second.stderr) == (0, True)
+    # It brings nothing back, and all that is newest does without it.
+    assert not [line for line in box.asked() if line.startswith("systemctl")]
+    box.write("verify", verified(line.format(what), SEGMENT.format("000000010000000000000004")))
+    assert box.run("check").returncode == 1
+    assert box.run("check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (SEGMENT, "000000010000000000000007"),
+        (CUT, "000000010000000000000009"),
+        (OF_BACKUP, "20261127-040000F"),
+        (OF_BACKUP, "20261127-040000F_20261127-100000I"),
+    ],
+)
+def test_behind_damage_a_full_backup_is_made_and_the_check_is_well_again(
+    box: Box, line: str, what: str
+) -> None:
+    whole(box)
+    assert box.run("postgres").returncode == 0
+    box.asked()
+    box.write("verify", verified(line.format(what)))
+    for _ in range(2):  # it is as needed a night later, and full backups are not made each night
+        done = box.run("check")
+        assert done.returncode == 1
+        assert " damaged" in done.stderr.splitlines()[-1]
+    asked = [line for line in box.asked() if line.startswith("systemctl")]
+    assert asked == ["systemctl start --no-block smarteros-backup-postgres.service"]
+    assert not (box.root / "lib" / "backup" / "full").exists()
+    newer = INFO.replace("20261127-040000F", "20261128-040000F").replace(
+        "000000010000000000000006", "00000001000000000000000A"
+    )
+    box.write("info", newer)
+    assert box.run("check").returncode == 0
+    assert box.metric("backup_check")
+
+
+def test_a_manifest_that_differs_from_its_copy_is_damage_of_its_backup(box: Box) -> None:
+    whole(box)
+    box.write("differs", "backup/main/20261120-040000F/backup.manifest\n")
+    first, second = box.run("check"), box.run("check")
+    assert (first.returncode, second.returncode) == (1, 0)
+    assert "damaged: 20261120-040000F (" in first.stderr
+    box.write("differs", "backup/main/backup.info\nbackup/main/20261120-040000F/backup.manifest\n")
+    for _ in range(2):
+        assert box.run("check").stderr.splitlines()[-1] == "the backups are not whole: descriptions"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        AWAY.format("000000010000000000000005"),
+        "INFO: archiveIds '16-1' are not in the archive.info history list",
+    ],
+)
+def test_what_could_not_be_read_is_no_damage_and_never_well(box: Box, line: str) -> None:
+    whole(box)
+    box.write("verify", verified(SEGMENT.format("000000010000000000000005"), line))
+    for _ in range(2):
+        said = box.run("check").stderr.splitlines()
+        assert said[-1] == "the backups are not whole: pgbackrest-verify"
+        assert said[-2].endswith(line)
+    assert not [line for line in box.asked() if line.startswith("systemctl")]
+
+
+def test_what_is_in_the_bucket_is_listed_without_what_is_damaged(box: Box) -> None:
+    whole(box)
+    box.write("verify", verified(SEGMENT.format("000000010000000000000006")))
+    assert box.run("check").returncode == 1
+    lines = box.run("list").stdout.splitlines()
+    assert lines[-2:] == [
+        "log 000000010000000000000004 000000010000000000000005 1795820197 0 000000010000000000000007 000000010000000000000009 1795820197 1",
+        "damaged 000000010000000000000006",
+    ]
 
 
 def test_metrics_are_readable_for_anybody_whatever_the_umask(box: Box) -> None:
@@ -378,7 +514,7 @@ def test_metrics_are_readable_for_anybody_whatever_the_umask(box: Box) -> None:
 def test_an_archive_without_any_log_is_not_well(box: Box) -> None:
     box.write("answer", "16777216\n")
     box.write("verify", WELL)
-    box.write("log", "archive.info\n")
+    box.write("log", log())
     assert box.run("check").stderr == "the backups are not whole: log\n"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.facts.spans import Span, spans
 from tasks.rendering.backup_files import METRICS, STATE
 from tasks.rendering.render import CURRENT
 from tasks.services.backup import RESTORED
@@ -46,11 +47,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Backups:
-    """What is in the bucket. backups: the ends of Postgres' own, the oldest first. wrong: what could not be read, and why."""
+    """What is in the bucket. spans: of what databases come back to. wrong: what could not be read, and why."""
 
     clock: float = 0
     snapshots: tuple[Snapshot, ...] = ()
-    backups: tuple[float, ...] = ()
+    spans: tuple[Span, ...] = ()
     progress: Progress = field(default_factory=Progress)
     wrong: tuple[str, ...] = ()
 
@@ -100,7 +101,7 @@ class BackupsFact(FactBase[Backups]):
     """Backups; asks the bucket, so it takes seconds."""
 
     def command(self) -> str:
-        """Prints a ``snapshots`` and an ``archive`` line, else ``wrong`` ones, and those of Progress."""
+        """Prints a ``snapshots``, an ``archive`` and a ``log`` line, else ``wrong`` ones, ``damaged`` ones, and those of Progress."""
         return f"sh {CURRENT}/backup/list.sh\n{PROGRESS}\ntrue"
 
     @staticmethod
@@ -118,7 +119,7 @@ class BackupsFact(FactBase[Backups]):
             return Backups(
                 clock=float(values["clock"][0]),
                 snapshots=tuple(map(_snapshot, json.loads(values.get("snapshots", ["[]"])[0]))),
-                backups=tuple(_ends(json.loads(values.get("archive", ["[]"])[0]))),
+                spans=reached(values),
                 progress=progress(values),
                 wrong=tuple(values.get("wrong", ())),
             )
@@ -133,10 +134,7 @@ def _snapshot(found: Mapping[str, Any]) -> Snapshot:
     return Snapshot(service, "dump" in tags, tuple(map(str, found["paths"])), taken.timestamp())
 
 
-def _ends(stanzas: Sequence[Mapping[str, Any]]) -> list[float]:
-    return sorted(
-        float(item["timestamp"]["stop"])
-        for stanza in stanzas
-        for item in stanza.get("backup", ())
-        if not item.get("error")
-    )
+def reached(values: Mapping[str, Sequence[str]]) -> tuple[Span, ...]:
+    """The lines → what databases come back to. Raises ValueError, KeyError, TypeError or AttributeError for other lines."""
+    stanzas = json.loads(values.get("archive", ["[]"])[0])
+    return spans(stanzas, values.get("log", [""])[0], values.get("damaged", ()))

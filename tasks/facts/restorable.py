@@ -1,7 +1,7 @@
 """Restorable: what the bucket has, up to which second, and what of a service is on the host that a restore would replace."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from shlex import quote
@@ -10,8 +10,9 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts.backups import PROGRESS, progress
+from tasks.facts.backups import PROGRESS, progress, reached
 from tasks.facts.line import Line, line_of
+from tasks.facts.spans import Span, whole
 from tasks.rendering.render import CURRENT
 from tasks.services import backup
 
@@ -40,7 +41,8 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Restorable:
-    """Times are seconds since 1970. newest: up to then the log is in the bucket. databases: name → bytes, of these roles.
+    """Times are seconds since 1970. newest: up to then the log is in the bucket. spans: what of it databases come back to. databases:
+    name → bytes, of these roles.
 
     files: bytes. unfinished: the TO of a restore that was cut short. kept: what was replaced, by when. wrong: why a part of
     the bucket is not known.
@@ -50,6 +52,7 @@ class Restorable:
     clock: float = 0
     newest: float = 0
     backups: tuple[BackedUp, ...] = ()
+    spans: tuple[Span, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     wrong: tuple[str, ...] = ()
     databases: Mapping[str, int] = field(default_factory=dict)
@@ -111,7 +114,8 @@ def _restorable(values: Mapping[str, list[str]]) -> Restorable:
         here="here" in values,
         clock=float(values["clock"][0]),
         newest=progress(values).until,
-        backups=tuple(_backups(values.get("archive", ()), _line(values))),
+        backups=tuple(_backups(values.get("archive", ()), _line(values), values.get("damaged", ()))),
+        spans=reached(values),
         snapshots=tuple(snapshots(values.get("snapshots", ()))),
         wrong=tuple(values.get("wrong", ())),
         databases={name: int(size) for size, name in sizes},
@@ -126,12 +130,12 @@ def _line(values: Mapping[str, list[str]]) -> Line:
     return line_of(int(values.get("line", ["1"])[0]), "\n".join(values.get("left", ())))
 
 
-def _backups(lines: Any, there: Line) -> Iterator[BackedUp]:
+def _backups(lines: Any, there: Line, damaged: Collection[str]) -> Iterator[BackedUp]:
     """Those from which the log of the server leads here."""
     found = [json.loads(line) for line in lines]
     for stanza in (each for stanzas in found for each in stanzas):
         for item in stanza["backup"]:
-            if not item.get("error") and there.goes_on_from(item["archive"]["stop"], item["lsn"]["stop"]):
+            if whole(item, damaged) and there.goes_on_from(item["archive"]["stop"], item["lsn"]["stop"]):
                 yield BackedUp(str(item["label"]), float(item["timestamp"]["stop"]))
 
 

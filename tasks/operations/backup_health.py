@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from tasks.facts.backups import Backups, Progress
+from tasks.facts.spans import gaps
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
 from tasks.model.words import ago
@@ -77,7 +78,7 @@ def summary(found: Progress, parts: Iterable[Part], now: float) -> str:
 
 
 def table(found: Backups, services: Iterable[Service], parts: Iterable[Part]) -> list[str]:
-    """A line for each service: what of it can be had again, from when to when."""
+    """A line for each service: what of it can be had again, from when to when; and what in between cannot."""
     rows = [("SERVICE", "WHAT", "FROM", "UNTIL", "LAST PROVEN RESTORE")]
     names = {part.name for part in parts}
     for service in services:
@@ -86,7 +87,14 @@ def table(found: Backups, services: Iterable[Service], parts: Iterable[Part]) ->
             rows.append((service.name, what, _time(first), _time(last), _time(proven)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        *(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ),
+        *(
+            f"no database comes back to a time between {_time(after)} and {_time(before)}: Postgres' log has a gap there"
+            for after, before in gaps(found.spans)
+        ),
     ]
 
 
@@ -96,8 +104,8 @@ def _kept(service: Service, found: Backups, parts: set[str]) -> Iterator[tuple[s
     if service.phase == "backup":
         return
     if service.databases and "postgres" in parts:
-        first = found.backups[0] if found.backups else 0
-        yield "database, any second", first, found.progress.until if first else 0
+        first, last = (found.spans[0].since, found.spans[-1].until) if found.spans else (0.0, 0.0)
+        yield "database, any second", first, min(last, found.progress.until)
         yield _snapshots("dump", service, found, dump=True)
     for kind in sorted(kinds - {"postgres"}):
         yield _snapshots(

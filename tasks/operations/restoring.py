@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from tasks.clients.archive import Archive
 from tasks.facts.restorable import BackedUp, Restorable, Snapshot
+from tasks.facts.spans import gaps
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
 from tasks.run import Refused
@@ -78,6 +79,8 @@ def chosen(service: Service, time: datetime, found: Restorable) -> Choice:
     label = _last(found.backups, wanted) if service.databases else ""
     if not (label if service.databases else before):
         raise Refused(f"TO={said(wanted)} is earlier than the oldest: {_what_there_is(service, found)}")
+    if service.databases:
+        _no_gap(wanted, found)
     return Choice(
         label, before.name if before else "", after.name if after else "", before.time if before else 0
     )
@@ -91,6 +94,14 @@ def around(
     before = [item for item in mine if item.time <= wanted]
     after = mine[len(before) :]
     return before[-1] if before else None, after[0] if after else None
+
+
+def _no_gap(wanted: float, found: Restorable) -> None:
+    for last, first in gaps(found.spans):
+        if last < wanted <= first:
+            raise Refused(
+                f"TO={said(wanted)} lies in a gap of Postgres' log: choose a time before {said(last)}, or one after {said(first)}"
+            )
 
 
 def _last(backups: Iterable[BackedUp], wanted: float) -> str:

@@ -10,6 +10,7 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts import Backups, BackupsFact, StatusFact
 from tasks.facts.backups import Progress, Snapshot
+from tasks.facts.spans import Span
 
 # As restic 0.18.0 and pgBackRest 2.55.1 print them; what is not read is left out.
 SNAPSHOTS = [
@@ -31,6 +32,7 @@ ARCHIVE = [
     {
         "backup": [
             {
+                "archive": {"start": "000000010000000000000003", "stop": "000000010000000000000004"},
                 "error": False,
                 "label": "20261127-053521F",
                 "timestamp": {"start": 1795757721, "stop": 1795757723},
@@ -74,6 +76,7 @@ def test_what_the_tools_say_is_read() -> None:
         "clock 1795757739",
         f"snapshots {json.dumps(SNAPSHOTS)}",
         f"archive {json.dumps(ARCHIVE)}",
+        "log 000000010000000000000001 000000010000000000000014 1795757730 0 ",
         *NOTED,
     ]
     taken = (1795757715.26893, 1795757733.712204)
@@ -83,9 +86,16 @@ def test_what_the_tools_say_is_read() -> None:
             Snapshot("odoo", dump=False, paths=("/state/odoo_data", "/state/odoo_extra"), taken=taken[0]),
             Snapshot("odoo", dump=True, paths=("/odoo.dump",), taken=taken[1]),
         ),
-        backups=(1795757723,),
+        spans=(Span(1795757723),),
         progress=PROGRESS,
     )
+
+
+def test_what_is_damaged_there_brings_nothing_back() -> None:
+    lines = ["clock 1", f"archive {json.dumps(ARCHIVE)}", "damaged 20261127-053521F"]
+    assert BackupsFact().process(lines).spans == ()
+    log = "log 000000010000000000000005 000000010000000000000014 1795757730 0 "
+    assert BackupsFact().process([*lines[:2], log, "damaged 000000010000000000000004"]).spans == ()
 
 
 def test_a_bucket_that_cannot_be_read_is_said() -> None:
@@ -100,7 +110,7 @@ def test_status_has_it_too() -> None:
 
 @given(st.lists(st.text(), max_size=5))
 def test_anything_else_is_an_error_in_words(lines: list[str]) -> None:
-    for key in ("snapshots", "archive", "metric", "failed", "prepared", "cut"):
+    for key in ("snapshots", "archive", "log", "metric", "failed", "prepared", "cut"):
         with suppress(FactProcessError):
             found = BackupsFact().process(["clock 1", *(f"{key} {line}" for line in lines)])
             assert isinstance(found, Backups)

@@ -6,6 +6,7 @@ import pytest
 from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts.restorable import ArchivedDatabasesFact, BackedUp, Restorable, RestorableFact, Snapshot
+from tasks.facts.spans import Span
 
 SNAPSHOTS = (
     '[{"time":"2026-11-27T05:39:24.986397594Z","tree":"389a43","paths":["/state/odoo_data","/state/odoo_extra"],"hostname":"smarteros",'
@@ -42,6 +43,7 @@ def test_all_that_there_is() -> None:
         clock=1795758100.0,
         newest=1795758080.125,
         backups=(BackedUp("20261127-053920F", 1795757964.0),),
+        spans=(Span(1795757964.0),),
         snapshots=(Snapshot("608cb98dd863", 1795757964.986397, "odoo"),),
         databases={"odoo": 46000000, "Odoo of last year": 8000000},
         files=2052 * 1024,
@@ -55,6 +57,11 @@ def test_a_backup_of_a_line_of_the_log_after_that_was_left_leads_nowhere() -> No
     for left, backups in (("0/7000100", 1), ("0/70000FF", 0)):
         found = RestorableFact().process([*LINES, "line 2", f"left 1\t{left}\tbefore 2026-11-27", "left "])
         assert len(found.backups) == backups
+
+
+def test_a_backup_that_is_damaged_is_none() -> None:
+    assert RestorableFact().process([*LINES, "damaged 20261127-053920F"]).backups == ()
+    assert len(RestorableFact().process([*LINES, "damaged 000000010000000000000007"]).backups) == 1
 
 
 def test_a_bucket_that_is_away_is_said_and_an_empty_one_is_empty() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from tasks.facts import Backups
 from tasks.facts.backups import Progress, Snapshot
+from tasks.facts.spans import Span
 from tasks.operations.backup_health import drilled, missing, problems, summary, table, unproven
 from tasks.rendering import backup_files
 from tasks.services import load
@@ -111,7 +112,7 @@ FOUND = Backups(
         Snapshot("odoo", dump=True, paths=("/odoo.dump",), taken=NOW - 3600),
         Snapshot("redis", dump=False, paths=("/state/redis_data/dump.rdb",), taken=NOW - 60),
     ),
-    backups=(NOW - 86400, NOW - 3600),
+    spans=(Span(NOW - 86400),),
     progress=replace(WELL, verified={"odoo database": NOW - 40000}),
 )
 
@@ -128,6 +129,20 @@ def test_the_table_says_from_when_to_when() -> None:
     ]
 
 
+def test_the_table_says_which_times_in_between_cannot_be_had() -> None:
+    broken = replace(FOUND, spans=(Span(NOW - 86400, NOW - 7200), Span(NOW - 3600)))
+    assert table(broken, load(STACK), PARTS) == [
+        *table(FOUND, load(STACK), PARTS),
+        "no database comes back to a time between 2026-11-27 03:35:39Z and 2026-11-27 04:35:39Z: Postgres' log has a gap there",
+    ]
+    # No backup was made behind it yet: what is newest cannot be had.
+    ended = table(replace(FOUND, spans=(Span(NOW - 86400, NOW - 7200),)), load(STACK), PARTS)
+    assert (
+        "odoo     database, any second  2026-11-26 05:35:39Z  2026-11-27 03:35:39Z  2026-11-26 18:28:59Z"
+        in ended
+    )
+
+
 def test_what_the_bucket_does_not_have_is_named() -> None:
     assert list(missing(FOUND, load(STACK), PARTS)) == ["vault: snapshot", "caddy: files"]
-    assert "odoo: database, any second" in list(missing(replace(FOUND, backups=()), load(STACK), PARTS))
+    assert "odoo: database, any second" in list(missing(replace(FOUND, spans=()), load(STACK), PARTS))

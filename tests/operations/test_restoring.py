@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tasks.facts.restorable import BackedUp, Restorable, Snapshot
+from tasks.facts.spans import Span
 from tasks.model.catalogue import Service
 from tasks.operations.restoring import Choice, chosen, included, moment, room, written
 from tasks.run import Refused
@@ -83,6 +84,17 @@ def test_a_time_outside_of_what_there_is_is_refused_with_what_there_is() -> None
     assert refused(ODOO, NOON, replace(FOUND, backups=())) == (
         "TO=2026-11-26 20:00:00Z is earlier than the oldest: nothing is backed up yet: `make backup`, then `make backups`"
     )
+
+
+def test_a_time_in_a_gap_of_the_log_is_refused_and_none_beside_it() -> None:
+    found = replace(FOUND, spans=(Span(NOON - 30 * HOUR, NOON - 5 * HOUR), Span(NOON - 2 * HOUR)))
+    said = "lies in a gap of Postgres' log: choose a time before 2026-11-26 15:00:00Z, or one after 2026-11-26 18:00:00Z"
+    assert refused(ODOO, NOON - 4 * HOUR, found) == f"TO=2026-11-26 16:00:00Z {said}"
+    assert refused(ODOO, NOON - 2 * HOUR, found) == f"TO=2026-11-26 18:00:00Z {said}"
+    assert chosen(ODOO, at(NOON - 5 * HOUR), found).label == "full"
+    assert chosen(ODOO, at(NOON - HOUR), found).label == "incr"
+    files = replace(found, snapshots=(Snapshot("a", NOON - 6 * HOUR, "caddy"),))
+    assert chosen(CADDY, at(NOON - 4 * HOUR), files).before == "a"
 
 
 def test_a_service_of_files_alone_has_its_copies() -> None:

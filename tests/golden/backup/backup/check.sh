@@ -1,6 +1,7 @@
 #!/bin/sh
 # Lets go of what is too old, and reads what is there: all of the log's sums, and of the files a part each night.
 . /opt/smarteros/current/backup/lib.sh
+. /opt/smarteros/current/backup/log.sh
 
 wrong=
 let_go() (
@@ -17,45 +18,61 @@ while [ "${unused:-0}" -gt 5 ] && [ $steps -lt 20 ]; do
     steps=$((steps + 1))
 done
 of_postgres() { docker exec postgres timeout --kill-after=30 14400 pgbackrest --stanza=main "$@"; }
-# It ends with 0 whatever it has found, and says that all is well only when it is to say everything.
-said=$(of_postgres verify --output=text --verbose 2>&1)
-printf '%s\n' "$said" | grep -q 'status: ok' || {
-    printf '%s\n' "$said" | tail -n 20 >&2
-    wrong="$wrong pgbackrest-verify"
-}
+# What is before the newest backup that needs none before it costs times to come back to, and no restore of what is newest.
+read -r from full <<END
+$(of_postgres info --output=json | grep -oE '"archive":\{"start":"[0-9A-F]{24}"|"label":"[0-9]{8}-[0-9]{6}F"' |
+    awk -F '"' '/archive/ {start = $(NF - 1)} /label/ {from = start; full = $(NF - 1)} END {print from, full}')
+END
+# needed: those of the segments and backups on the lines that are not before it.
+needed() { awk -v from="$from" -v full="$full" '($0 "") >= ((length($0) == 24 ? from : full) "")'; }
+
 # What says where everything is stands there twice, and verify is content with either. A backup that begins now writes one after the other.
 described=$(of_postgres repo-ls --recurse backup/main) || wrong="$wrong descriptions"
 described=$(printf '%s\n' "$described" | grep -E '(^|/)backup\.(info|manifest)$' | sed 's,^,backup/main/,')
 differs=$(docker exec postgres timeout --kill-after=30 3600 sh -c '
     of() { pgbackrest --stanza=main repo-get "$1" | sha256sum; }
     for each; do [ "$(of "$each")" = "$(of "$each.copy")" ] || { sleep 10; [ "$(of "$each")" = "$(of "$each.copy")" ]; } || echo "$each"; done
-' sh archive/main/archive.info $described 2>&1) && [ -z "$differs" ] || {
-    echo "damaged, this or its .copy: $differs" >&2
-    wrong="$wrong descriptions"
-}
-# A segment that is not there is not missed by it. Names are timeline, log and segment; a log of 4 GiB has as many as fit into it.
-# What is before the newest backup that needs none before it costs seconds to come back to, and no restore of what is newest.
-size=$(echo "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size';" | sql) && said=$(of_postgres repo-ls --recurse archive/main) &&
-    from=$(of_postgres info --output=json | grep -oE '"archive":\{"start":"[0-9A-F]{24}"|"label":"[0-9]{8}-[0-9]{6}F"' |
-        awk -F '"' '/archive/ {start = $(NF - 1)} /label/ {full = start} END {print full}') || wrong="$wrong log"
-printf '%s\n' "$said" | sort | awk -v size="${size:-16777216}" -v from="$from" '
-    function number(text, i, sum) {
-        for (i = 1; i <= length(text); i++) sum = sum * 16 + index("0123456789ABCDEF", substr(text, i, 1)) - 1
-        return sum
+' sh archive/main/archive.info $described 2>&1) || differs="$differs (not all of them could be read)"
+[ -z "$differs" ] || echo "damaged, this or its .copy: $differs" >&2
+manifest='^backup/main/([0-9]{8}-[0-9]{6}F[^/]*)/backup\.manifest$'
+[ -z "$(printf '%s\n' "$differs" | grep -vE "$manifest")" ] || wrong="$wrong descriptions"
+# It ends with 0 whatever it has found, and says that all is well, or what is not, only when it is to say everything.
+said=$(of_postgres verify --output=text --verbose --log-level-console=info 2>&1)
+# Neither damage nor the course of things, like a bucket that did not answer: then nothing is known.
+other=$(printf '%s\n' "$said" | grep ' INFO: ' | grep -vE " INFO: (verify command |stanza: |backup '|(invalid checksum|invalid size|file missing|duplicate WAL) '|invalid result [^ ]+: \[(29|95)\])")
+{
+    printf '%s\n' "$differs" | sed -nE "s,$manifest,\1,p"
+    printf '%s\n' "$said" | sed -nE "
+        s,.* INFO: invalid [a-z]+ '?[^/ ]+/[0-9A-F]{16}/([0-9A-F]{24})-.*,\1,p
+        s,.* INFO: duplicate WAL '([0-9A-F]{24})'.*,\1,p
+        s/^ *backup: ([^,]+), status: invalid,.*/\1/p"
+} | sort -u >"$state/.damaged"
+case $other-$said in
+-*'status: ok'*) ;;
+-*'status: error'*) [ -s "$state/.damaged" ] || wrong="$wrong pgbackrest-verify" ;;
+*) wrong="$wrong pgbackrest-verify" ;;
+esac
+case $wrong in
+*pgbackrest-verify*) printf '%s\n' "$said" "$other" | tail -n 20 >&2 ;;
+*)  # Once it is said in any case; afterwards as long as what is newest needs it.
+    touch "$state/damaged"
+    [ -z "$(comm -13 "$state/damaged" "$state/.damaged"; needed <"$state/.damaged")" ] || wrong="$wrong damaged"
+    mv -f "$state/.damaged" "$state/damaged"
+    sed "s/.*/damaged: & (make backups says which times that costs)/" "$state/damaged" >&2
+    ;;
+esac
+# A segment that is not there is not missed by it.
+runs 14400 >"$state/.runs" && [ -s "$state/.runs" ] || wrong="$wrong log"
+{
+    needed <"$state/damaged" | sed 's/^/damaged: /'
+    awk -v from="$from" '$4 {
+        gap = sprintf("the log has a gap before %s: %d segments are missing or damaged", $1, $4)
+        if (($1 "") > (from "")) {print gap; gaps++} else print gap ", behind which a full backup was made" >"/dev/stderr"
     }
-    {sub(/.*\//, ""); name = $0; sub(/-.*/, "", name)}
-    length(name) == 24 && name !~ /[^0-9A-F]/ && $0 ~ /-/ {
-        here = number(substr(name, 9, 8)) * (4294967296 / size) + number(substr(name, 17))
-        timeline = substr(name, 1, 8)
-        if (timeline == before && here > last + 1) {
-            gap = sprintf("the log has a gap before %s: %d segments are missing", name, here - last - 1)
-            if (name > from) {print gap; gaps++} else print gap ", behind which a full backup was made" >"/dev/stderr"
-        }
-        before = timeline; last = here; seen++
-    }
-    END {exit gaps || !seen}' >"$state/.gaps" || wrong="$wrong log"
-cat "$state/.gaps" >&2
-# Nothing is replayed past a gap: behind one that is new a backup begins anew at once.
+    END {exit gaps}' "$state/.runs" || wrong="$wrong log"
+} >"$state/.gaps"
+grep '^the log' "$state/.gaps" >&2
+# Nothing is replayed past either: behind one that is new a backup begins anew at once.
 cmp -s "$state/.gaps" "$state/gaps" || [ ! -s "$state/.gaps" ] || {
     rm -f "$state/full"
     systemctl start --no-block smarteros-backup-postgres.service

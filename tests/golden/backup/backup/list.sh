@@ -1,6 +1,7 @@
 #!/bin/sh
 # What is in the bucket, read from there now: a line each.
 . /opt/smarteros/current/backup/lib.sh
+. /opt/smarteros/current/backup/log.sh
 
 # told WORD COMMAND...: the word and what the command has printed, on one line; else what went wrong.
 told() {
@@ -13,3 +14,5 @@ told() {
 echo "clock $(date +%s)"
 told snapshots run 600 backup-list snapshots --json --no-lock
 told archive docker exec postgres timeout 300 pgbackrest --stanza=main info --output=json
+told log runs 300
+sed 's/^/damaged /' "$state/damaged"
