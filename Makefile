@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo recover drill lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -120,6 +120,14 @@ recover: $(VENV)/ready ## HOST=root@203.0.113.7 KIT=~/smarteros-kit.json: a bare
 drill: $(VENV)/ready ## everything, or SERVICE=odoo, is restored from the bucket beside what runs, and read as a whole
 	@$(EXISTS)
 	@SMARTEROS_RESTORE="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.drill.run
+
+pin: $(VENV)/ready ## writes the digests of all images into the inventory's lock file, which deploys then use
+	@$(EXISTS)
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.pin.run
+
+outdated: $(VENV)/ready ## newer tags of the images in use, pins whose tags have moved on, ends of life
+	@$(EXISTS)
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.outdated.run
 
 undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks for the word yes
 	@$(EXISTS)

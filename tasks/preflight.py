@@ -138,6 +138,7 @@ def warnings(machine: Machine) -> Iterator[str]:
     yield from networks.warnings()
     yield from survey.remarks()
     yield from vault_access.warnings()
+    yield from images.unpinned()
     if not machine.deployed:
         yield from mail.unsent(services(), stack())
         yield from images.remarks()

@@ -22,7 +22,7 @@ from tasks.connection import sessions
 from tasks.connection.answer import NoAnswer
 from tasks.connection.said import Said, nameless, once
 from tasks.facts.question import ask
-from tasks.model import catalogue, settings
+from tasks.model import catalogue, pins, settings
 from tasks.model.stack import BadSettings, Stack
 from tasks.rendering.docker_calls import environment
 from tasks.services import every, load
@@ -61,8 +61,9 @@ def services() -> tuple[catalogue.Service, ...]:
 
 
 def _stack() -> Stack:
+    data = host().data.dict()
     try:
-        return settings.read(host().data.dict(), every())
+        return settings.read(data, every()).with_pins(pins.of(data))
     except BadSettings as error:
         lines = "\n".join(f"    {line}" for line in error.lines)
         raise Said(f"the settings of {host().name} cannot be deployed:\n{lines}") from None

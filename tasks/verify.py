@@ -18,7 +18,7 @@ from pyinfra.api.host import Host
 from tasks import recover
 from tasks.connection import tunnel
 from tasks.facts import DockerFact, ProxyTroubleFact
-from tasks.model import catalogue
+from tasks.model import catalogue, image_names
 from tasks.model.catalogue import Route, Service
 from tasks.operations import dns, takeover
 from tasks.rendering.render import image
@@ -175,9 +175,8 @@ def table(answers: dict[str, Answer]) -> list[str]:
         for name in names or [""]:
             answer = answers.get(name, Answer(name))
             url = f"https://{name}/" if name else "-"
-            rows.append(
-                (service.name, url, str(answer.status or "-"), answer.issuer or "-", health, image(main))
-            )
+            issuer, shown = answer.issuer or "-", image_names.short(image(main))
+            rows.append((service.name, url, str(answer.status or "-"), issuer, health, shown))
     widths = [max(len(row[index]) for row in rows) for index in range(6)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.clients import kit, state_dir, vault_kept
 from tasks.clients.lazily import lazily
 from tasks.facts import DockerFact
-from tasks.model import settings
+from tasks.model import image_names, settings
 from tasks.model.shapes import parsed
 from tasks.model.stack import Backup
 from tasks.model.targets import target
@@ -55,6 +55,7 @@ def state() -> dict[str, Any]:
         "trusted_root": _text(stack().trusted_root),
         "package": remember("package", _package),
         "images": _images(),
+        "pins": dict(stack().pins or {}),
     }
 
 
@@ -98,7 +99,7 @@ def _images() -> dict[str, str]:
     """Reference → digest; empty where it is not there yet, or was built on the host."""
     digests = known(DockerFact).digests
     found = {image(container) for service in services() for container in service.containers}
-    return {name: digests.get(name, "") for name in sorted(found)}
+    return {name: image_names.parted(name)[2] or digests.get(name, "") for name in sorted(found)}
 
 
 def digest(text: bytes) -> str:

@@ -71,6 +71,8 @@ def prepared(address: str) -> dict[str, str]:
     if state.get("trusted_root"):
         _write(trusted, state["trusted_root"])
         settings["trusted_root"] = str(trusted)
+    if state.get("pins"):
+        settings["_pins"] = state["pins"]
     _write(note, json.dumps({"name": state["host"], "data": {**settings, **login}}, indent=2))
     sys.stderr.write(
         f"recover: the settings of {state['host']} (made by {state['package']['version']}) are in {note}; from now on "

@@ -25,6 +25,7 @@ _PACKAGES = (
     "hvac",
     "idna",
     "jinja2",
+    "packaging",
     "pydantic",
     "requests",
     "typing_extensions",

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from tasks.model.folder import Folder
 from tasks.model.size import Size as Size  # noqa: PLC0414  a word of this vocabulary
 from tasks.model.stack import Stack
+from tasks.model.upstream import End as End  # noqa: PLC0414  words of this vocabulary
+from tasks.model.upstream import Upstream as Upstream  # noqa: PLC0414
 from tasks.model.visitor import Admin as Admin  # noqa: PLC0414  a word of this vocabulary, too
 from tasks.model.visitor import Users
 from tasks.model.volume import Files as Files  # noqa: PLC0414  a word of this vocabulary
@@ -104,8 +106,8 @@ class Container:
 
     files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
     env_file: whether it gets the service's secrets. job: runs once and must exit 0.
-    build: folder under ``files/`` that its image is built from, on top of the image ``base`` where one is named; fork: the
-    Dockerfile in its fork (forks.py). joins: the container in whose network it is, in place of any of its own.
+    build: folder under ``files/`` that its image is built from, on top of the image ``base`` where one is named; arguments: what else of
+    its Dockerfile's is given (pins.py); fork: the Dockerfile in its fork (forks.py). joins: the container in whose network it is, in place of any of its own.
     reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
     as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
     its image exists for, in Docker's words; empty where it exists for all that hosts have. alone: it starts with its database
@@ -138,6 +140,7 @@ class Container:
     job: bool = False
     build: str = ""
     base: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
     fork: str = ""
     joins: str = ""
     reloads: bool = False
@@ -169,6 +172,7 @@ class Service:
     composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
     mails: what its users miss without the setting ``mail``; empty where that changes nothing.
     users: what its users do, for ``make check``. proof: that its files are those that its database's rows name.
+    upstream: whose programs its images have, for ``make outdated``.
     """
 
     name: str
@@ -189,6 +193,7 @@ class Service:
     mails: str = ""
     users: Users | None = None
     proof: Files | None = None
+    upstream: tuple[Upstream, ...] = ()
 
     @property
     def main(self) -> Container:

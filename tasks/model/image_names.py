@@ -38,6 +38,21 @@ def present(reference: str) -> str:
     return f"{name}@{digest}" if digest else reference
 
 
+def is_tag(text: str) -> bool:
+    """Whether an image may have it."""
+    return bool(_TAG.fullmatch(text))
+
+
+def is_digest(text: str) -> bool:
+    """Whether it is one of those that images go by."""
+    return bool(_DIGEST.fullmatch(text))
+
+
+def short(reference: str) -> str:
+    """With no more of a digest than tells it from others, for tables."""
+    return re.sub(r"(@sha256:[0-9a-f]{12})[0-9a-f]+$", r"\1", reference)
+
+
 def familiar(reference: str) -> str:
     """docker.io/library/redis:7 → redis:7, as Docker itself shows it."""
     short = re.sub(r"^(index\.)?docker\.io/", "", reference)

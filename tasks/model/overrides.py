@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tasks.model import forks, public_paths
+from tasks.model import forks, pins, public_paths
 from tasks.model.catalogue import Container, Route, Service
 from tasks.model.stack import Override, Stack
 
@@ -11,7 +11,8 @@ from tasks.model.stack import Override, Stack
 def overridden(stack: Stack, service: Service) -> Service:
     """The service as the inventory wants it."""
     containers = tuple(_container(stack, service, container) for container in service.containers)
-    return replace(service, containers=containers, routes=tuple(_routes(stack, service)))
+    changed = replace(service, containers=containers, routes=tuple(_routes(stack, service)))
+    return pins.pinned(stack.pins, changed)
 
 
 def _container(stack: Stack, service: Service, container: Container) -> Container:

@@ -1,10 +1,10 @@
 """Stack: every setting, with its type. ``tasks/model/settings.py`` makes it from outside data; past that it is trusted."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StrictStr
 
 from tasks.model.adopt_types import Adopted
 from tasks.model.backup_types import Bucket, Endpoint, Region, parts
@@ -182,6 +182,18 @@ class Stack(_Settings):
     revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
     swap_gb: Annotated[int, Field(ge=0, le=64, strict=True)] | None = None
     timezone: TimeZone = "UTC"
+    _pins: Mapping[str, str] | None = PrivateAttr(default=None)
+
+    @property
+    def pins(self) -> Mapping[str, str] | None:
+        """Image by tag → the digest that is run; None where nothing is pinned. No setting: the inventory's lock file (pins.py)."""
+        return self._pins
+
+    def with_pins(self, pins: Mapping[str, str] | None) -> "Stack":
+        """The same settings, with these."""
+        found = self.model_copy()
+        found._pins = pins  # noqa: SLF001  its own, of another one
+        return found
 
     @property
     def bridges(self) -> tuple[str, ...]:

@@ -16,6 +16,11 @@ def target(words: str) -> str:
 
 def inventory(argv: Sequence[str]) -> str:
     """The file of hosts that pyinfra was called with; the default where it is another program, or has no such file. Pure."""
+    return given(argv) or DEFAULT
+
+
+def given(argv: Sequence[str]) -> str:
+    """The same, and empty in place of the default. Pure."""
     program, *words = argv
     files = (word for word in words if word.endswith(".py"))
-    return next(files, DEFAULT) if "pyinfra" in Path(program).parts[-2:] else DEFAULT
+    return next(files, "") if "pyinfra" in Path(program).parts[-2:] else ""

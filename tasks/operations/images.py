@@ -6,9 +6,11 @@ from shlex import quote
 from pyinfra.api import StringCommand
 
 from tasks.facts import DockerFact
-from tasks.model import forks, image_names
+from tasks.model import forks, image_names, pins
 from tasks.model.catalogue import Container, Service
+from tasks.model.targets import target
 from tasks.rendering import docker_calls, render
+from tasks.rendering.host_files import tools
 from tasks.run import Commands, known, operation, services, stack
 
 _UNIT = "smarteros-images"
@@ -52,6 +54,17 @@ def remarks() -> Iterator[str]:
         )
 
 
+def unpinned() -> Iterator[str]:
+    """Where images are pinned, those that are not: whoever may push to their repositories decides what a tag brings."""
+    if stack().pins is None:
+        return
+    if found := sorted(pins.references((*services(), *tools(stack())))):
+        yield (
+            f"images: {', '.join(found)}: pulled by tag, since what {'it stands' if len(found) == 1 else 'they stand'} for is not in the "
+            f"inventory's lock file: {target('pin')} writes it there"
+        )
+
+
 def wait(container: Container) -> str:
     """Shell: the background unit may be at it; when it is gone without the image, three tries of our own."""
     reference = render.image(container)
@@ -73,6 +86,8 @@ def _fetch(reference: str, container: Container) -> str:
     if container.fork:
         return forks.build(reference, container.fork)
     if container.build:
-        base = f"--build-arg {quote(f'BASE={container.base}')} " if container.base else ""
-        return f"docker build --quiet --network host {base}--tag {quote(reference)} {render.CURRENT}/build/{container.build}"
+        given = "".join(
+            f"--build-arg {quote(f'{name}={value}')} " for name, value in render.arguments(container).items()
+        )
+        return f"docker build --quiet --network host {given}--tag {quote(reference)} {render.CURRENT}/build/{container.build}"
     return f"timeout {_PULL_SECONDS} docker pull --quiet {quote(reference)}"

@@ -47,11 +47,11 @@ def _script(stack: Stack, services: tuple[Service, ...], service: Service | None
         service=service,
         engine=vault.ENGINES[stack.vault_engine],
         given=asked(services),
-        images={item.name: item.main.image for item in _tools(stack)},
+        images={item.name: item.main.image for item in tools(stack)},
     )
 
 
-def _tools(stack: Stack) -> Iterator[Service]:
+def tools(stack: Stack) -> Iterator[Service]:
     """The services whose programs generate-secrets.sh uses, whether they run on this host or not."""
     for module in (vault, caddy):
         yield overridden(stack, module.describe(stack))

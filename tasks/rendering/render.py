@@ -116,7 +116,12 @@ def image(container: Container) -> str:
     if not container.build:
         return container.image
     base = [container.base] if container.base else []
-    return f"{container.image}:{digest(*_flat(context(container.build)), *base)}"
+    return f"{container.image}:{digest(*_flat(context(container.build)), *base, *_flat({**container.arguments}))}"
+
+
+def arguments(container: Container) -> dict[str, str]:
+    """What its Dockerfile is given."""
+    return {**({"BASE": container.base} if container.base else {}), **container.arguments}
 
 
 @cache
@@ -166,5 +171,10 @@ def _template(stack: Stack, service: Service, name: str) -> str:
 
 def _compose_text(stack: Stack, service: Service, labels: Mapping[str, str]) -> str:
     names = {"service_label": SERVICE_LABEL, "digest_label": DIGEST_LABEL, "labels": labels}
-    places = {"current": CURRENT, "secrets": SECRETS, "image": image, "core": catalogue.CORE}
-    return jinja().get_template("compose.yaml.j2").render(stack=stack, service=service, **names, **places)
+    places = {"current": CURRENT, "secrets": SECRETS, "core": catalogue.CORE}
+    built = {"image": image, "arguments": arguments}
+    return (
+        jinja()
+        .get_template("compose.yaml.j2")
+        .render(stack=stack, service=service, **names, **places, **built)
+    )

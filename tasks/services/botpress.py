@@ -13,6 +13,7 @@ from tasks.model.catalogue import (
     Secret,
     Service,
     Size,
+    Upstream,
     Volume,
     domains,
 )
@@ -115,6 +116,7 @@ def describe(stack: Stack) -> Service:
         ),
         admin=admin,
         users=users,
+        upstream=(Upstream("botpress/server", "https://github.com/botpress/v12/releases/tag/v{version}"),),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tasks.model.catalogue import Container, Health, Service, Size, Volume
+from tasks.model.catalogue import Container, Health, Service, Size, Upstream, Volume
 from tasks.model.policy import FILE_CAPABILITY
 from tasks.model.stack import Stack
 from tasks.model.visitor import Failed, Over, Visitor
@@ -16,6 +16,7 @@ def describe(stack: Stack) -> Service:
         phase="proxy",
         role="proxies",
         users=users,
+        upstream=(Upstream("caddy", "https://github.com/caddyserver/caddy/releases/tag/v{version}"),),
         containers=(
             Container(
                 name="caddy-proxy",

@@ -17,6 +17,7 @@ from tasks.model.catalogue import (
     Secret,
     Service,
     Size,
+    Upstream,
     Volume,
     domains,
 )
@@ -49,15 +50,8 @@ _PUBLIC = (
 
 def describe(stack: Stack) -> Service:
     """Web and sidekiq share their settings, secrets and storage."""
-    route = Route(
-        "crm",
-        "chatwoot",
-        3000,
-        loopback=3100,
-        expect=(200, 302),
-        public=_PUBLIC,
-        domain=stack.override("chatwoot").domain or "",
-    )
+    domain = stack.override("chatwoot").domain or ""
+    route = Route("crm", "chatwoot", 3000, loopback=3100, expect=(200, 302), public=_PUBLIC, domain=domain)
     environment = _environment(stack, f"https://{domains(stack, route)[0]}")
     # 14 s are for requests: a migration of a large table takes longer (config/database.yml).
     prepare = {**environment, "POSTGRES_STATEMENT_TIMEOUT": "600s"}
@@ -88,6 +82,9 @@ def describe(stack: Stack) -> Service:
         ),
         admin=Admin(login=environment["ADMIN_EMAIL"], secret="ADMIN_PASSWORD", owned="SELECT FROM users"),
         users=users,
+        upstream=(
+            Upstream("chatwoot/chatwoot", "https://github.com/chatwoot/chatwoot/releases/tag/v{version}"),
+        ),
         proof=Files(_BLOBS, root="chatwoot_storage", digest="md5-base64"),
     )
 

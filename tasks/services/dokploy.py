@@ -13,6 +13,7 @@ from tasks.model.catalogue import (
     Secret,
     Service,
     Size,
+    Upstream,
     domains,
 )
 from tasks.model.folder import Folder
@@ -93,6 +94,7 @@ def describe(stack: Stack) -> Service:
         ),
         admin=Admin(login=login, secret="ADMIN_PASSWORD", owned="SELECT FROM member WHERE role = 'owner'"),
         users=users,
+        upstream=(Upstream("dokploy/dokploy", "https://github.com/Dokploy/dokploy/releases/tag/v{version}"),),
     )
 
 

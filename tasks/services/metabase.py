@@ -12,6 +12,7 @@ from tasks.model.catalogue import (
     Secret,
     Service,
     Size,
+    Upstream,
     domains,
 )
 from tasks.model.mail import password
@@ -105,6 +106,9 @@ def describe(stack: Stack) -> Service:
             owned="SELECT FROM core_user WHERE is_superuser",
         ),
         users=users,
+        upstream=(
+            Upstream("metabase/metabase", "https://github.com/metabase/metabase/releases/tag/v{version}"),
+        ),
     )
 
 

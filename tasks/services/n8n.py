@@ -17,6 +17,7 @@ from tasks.model.catalogue import (
     Secret,
     Service,
     Size,
+    Upstream,
     Volume,
     domains,
 )
@@ -116,6 +117,7 @@ def describe(stack: Stack) -> Service:
             restored="`docker restart n8n` on the host writes the owner of Vault again",
         ),
         users=users,
+        upstream=(Upstream("n8nio/n8n", "https://github.com/n8n-io/n8n/releases/tag/n8n@{version}"),),
     )
 
 

@@ -9,12 +9,14 @@ from tasks.model.catalogue import (
     Admin,
     Container,
     Database,
+    End,
     Files,
     Health,
     Route,
     Secret,
     Service,
     Size,
+    Upstream,
     Volume,
     domains,
 )  # fmt: skip
@@ -73,6 +75,8 @@ _GUARDED = apart(
     "/slides/slide/archive /slides/slide/quiz/question_add_or_update /slides/slide/toggle_is_preview /slides/tag/search_read /survey/results/*",
     "/survey/session/* /survey/test/* /survey/*/certification_preview /survey/*/get_certification_preview",
 )
+_END = End("16", "2025-09-30", "https://www.odoo.com/documentation/19.0/administration/standard_extended_support.html", "2026-11-27")  # fmt: skip
+_UPSTREAM = (Upstream("odoo", "https://www.odoo.com/odoo-{major}-release-notes", ends=(_END,)),)
 
 
 def describe(stack: Stack) -> Service:
@@ -90,6 +94,7 @@ def describe(stack: Stack) -> Service:
         languages=True,
         domain=stack.override("odoo").domain or "",
     )
+    url = f"https://{domains(stack, route)[0]}"
     admin = Admin(
         login=stack.acme_email or f"admin@{stack.zone}",
         secret="ADMIN_PASSWORD",
@@ -116,16 +121,13 @@ def describe(stack: Stack) -> Service:
                 image=IMAGE,
                 entrypoint=("python3", "/etc/odoo/first-run"),
                 env_file=True,
-                environment=_environment(admin)
-                | _mail(stack)
-                | {"BASE_URL": f"https://{domains(stack, route)[0]}"},
+                environment={**_environment(admin), **_mail(stack), "BASE_URL": url},
                 files={"odoo": "/etc/odoo"},
                 volumes=_VOLUMES,
                 user="odoo",
                 health=Health(("true",), seconds=900),
                 # The real Odoo 19, making its database in the lab: 111 MB at its peak; 16.0 was not measured.
                 size=Size(memory_mb=768, cpus=1, disk_gb=0.1, used_mb=400),
-                stop_seconds=10,
                 job=True,
             ),
             Container(
@@ -151,6 +153,7 @@ def describe(stack: Stack) -> Service:
         ),
         admin=admin,
         users=users,
+        upstream=_UPSTREAM,
         # Named by their content (odoo/addons/base/models/ir_attachment.py); each database has a folder of its own.
         proof=Files(
             sql="SELECT store_fname, checksum FROM ir_attachment WHERE store_fname IS NOT NULL",
@@ -167,15 +170,10 @@ def _environment(admin: Admin) -> dict[str, str]:
 
 def _mail(stack: Stack) -> dict[str, str]:
     """For its first run, which makes them an outgoing server of the database: odoo.conf would have to hold the password, too."""
-    if stack.mail is None:
+    if (mail := stack.mail) is None:
         return {}
-    return {
-        "MAIL_HOST": stack.mail.host,
-        "MAIL_PORT": str(stack.mail.at),
-        "MAIL_USER": stack.mail.user,
-        "MAIL_FROM": stack.mail.sender,
-        "MAIL_SECURITY": stack.mail.security,
-    }
+    login = {"MAIL_HOST": mail.host, "MAIL_PORT": str(mail.at), "MAIL_USER": mail.user}
+    return {**login, "MAIL_FROM": mail.sender, "MAIL_SECURITY": mail.security}
 
 
 def users(visitor: Visitor) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """PostgreSQL with pgvector: one server, one role and one database per service."""
 
-from tasks.model.catalogue import Container, Health, Secret, Service, Size, Volume
+from tasks.model.catalogue import Container, End, Health, Secret, Service, Size, Upstream, Volume
 from tasks.model.given import BUCKET
 from tasks.model.stack import Stack
 
@@ -12,6 +12,15 @@ BUCKET_SECRETS = (
     Secret("PGBACKREST_REPO1_S3_KEY", kind="given", of=f"{BUCKET}#S3_KEY"),
     Secret("PGBACKREST_REPO1_S3_KEY_SECRET", kind="given", of=f"{BUCKET}#S3_KEY_SECRET"),
     Secret("PGBACKREST_REPO1_CIPHER_PASS", kind="given", of=f"{BUCKET}#PGBACKREST_CIPHER"),
+)
+# pgvector's own notes: those of the server, which the tag names without its patch, are linked to from its end.
+_UPSTREAM = (
+    Upstream(
+        "pgvector/pgvector",
+        "https://github.com/pgvector/pgvector/blob/master/CHANGELOG.md",
+        ends=(End("pg16", "2028-11-09", "https://www.postgresql.org/support/versioning/", "2026-08-22"),),
+    ),
+    Upstream("restic/restic", "https://github.com/restic/restic/releases/tag/v{version}"),
 )
 # Of a new cluster: a segment is written as a whole, however little of it the heartbeat ends it with.
 _INITDB = {"POSTGRES_INITDB_ARGS": "--wal-segsize=4"}
@@ -25,6 +34,7 @@ def describe(stack: Stack) -> Service:
         title="PostgreSQL",
         phase="data",
         role="data",
+        upstream=_UPSTREAM,
         secrets=(Secret("POSTGRES_PASSWORD"), *(BUCKET_SECRETS if backup else ())),
         containers=(
             Container(

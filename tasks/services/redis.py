@@ -1,6 +1,6 @@
 """Redis: queues and cache, append-only, never evicting (queues must not lose jobs)."""
 
-from tasks.model.catalogue import Container, Health, Secret, Service, Size, Volume
+from tasks.model.catalogue import Container, End, Health, Secret, Service, Size, Upstream, Volume
 from tasks.model.stack import Stack
 
 # The image reads no password from the environment. A here-document keeps it out of the process list,
@@ -21,6 +21,13 @@ def describe(stack: Stack) -> Service:
         phase="data",
         role="data",
         secrets=(Secret("REDIS_PASSWORD"),),
+        upstream=(
+            Upstream(
+                "redis",
+                "https://github.com/redis/redis/releases/tag/{version}",
+                ends=(End("7.4", "2029-12-01", "https://endoflife.date/redis", "2026-08-22"),),
+            ),
+        ),
         containers=(
             Container(
                 name="redis",

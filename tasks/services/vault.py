@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tasks.model.catalogue import Container, Health, Metrics, Service, Size, Volume
+from tasks.model.catalogue import Container, Health, Metrics, Service, Size, Upstream, Volume
 from tasks.model.policy import FILE_CAPABILITY
 from tasks.model.stack import Stack
 from tasks.model.visitor import Failed, Visitor
@@ -35,6 +35,10 @@ def describe(stack: Stack) -> Service:
         phase="vault",
         role="data",
         users=users,
+        upstream=(
+            Upstream("hashicorp/vault", "https://github.com/hashicorp/vault/releases/tag/v{version}"),
+            Upstream("openbao/openbao", "https://github.com/openbao/openbao/releases/tag/v{version}"),
+        ),
         metrics=(Metrics("vault", 8200, "/v1/sys/metrics"),),
         containers=(
             Container(

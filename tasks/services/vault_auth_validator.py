@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tasks.model.catalogue import Container, Health, Route, Secret, Service, Size
+from tasks.model.catalogue import Container, End, Health, Route, Secret, Service, Size, Upstream
 from tasks.model.stack import Stack
 from tasks.model.visitor import Visitor
 
@@ -15,6 +15,14 @@ def describe(stack: Stack) -> Service:
         rollout="rolling",
         needs=("vault",),
         users=users,
+        upstream=(
+            Upstream(
+                "python",
+                "https://docs.python.org/{version}/whatsnew/changelog.html",
+                line=2,
+                ends=(End("3.13", "2029-10-31", "https://endoflife.date/python", "2026-08-22"),),
+            ),
+        ),
         routes=(Route("api", "vault-auth-validator", 8080, mirrored=True, check="/health"),),
         secrets=(Secret("SESSION_KEY", kind="hex", length=64, signs=True),),
         containers=(

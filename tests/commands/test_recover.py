@@ -19,6 +19,7 @@ from tests.fake import fake
 from tests.lab import s3
 
 ADDRESS = "root@203.0.113.7:2222"
+PINS = {"redis:7.4.11-alpine": f"sha256:{'1' * 64}"}
 LOG = "pg/archive/main/16-1/0000000100000000/000000010000000000000001-1.zst"
 
 
@@ -41,7 +42,7 @@ def made(server: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kit.
     store = Bucket(found.backup, *s3.HOST)
     for name in store.keys(""):
         store.call("delete_object", Key=name)
-    changes: dict[str, Any] = {"backup": server.setting, "timezone": "Europe/Madrid"}
+    changes: dict[str, Any] = {"backup": server.setting, "timezone": "Europe/Madrid", "_pins": PINS}
     with fake({"docker ps": []}, state_dir=str(tmp_path / "then"), **changes):
         kit.hold(kit.held_of(found))
         vault_kept.keep(vault_kept.Kept(keys=("one", "two"), role_id="role", secret_id="secret"))
@@ -72,6 +73,7 @@ def test_this_machine_knows_again_what_the_other_one_knew(
     note = json.loads((home(tmp_path) / "recovered.json").read_text())
     assert note["name"] == "@fake/one"
     assert note["data"]["timezone"] == "Europe/Madrid"
+    assert note["data"]["_pins"] == PINS
     assert note["data"]["state_dir"] == str(home(tmp_path))
     assert (note["data"]["ssh_hostname"], note["data"]["ssh_user"], note["data"]["ssh_port"]) == (
         "203.0.113.7",

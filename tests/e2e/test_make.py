@@ -126,8 +126,9 @@ def test_make_up_again_changes_nothing(copy: Copy) -> None:
 
 def test_every_command_of_the_readme_works(copy: Copy) -> None:
     run_by_ci = {"make up", "make test"}
-    # The lab's own settings name no server for mails (test_mail.py), and no bucket (test_bucket.py, test_backup.py).
-    elsewhere = ("make test-mail", "make bucket", "make kit-check", "make backup", "export AWS_")
+    # The lab's own settings name no server for mails (test_mail.py), and no bucket (test_bucket.py, test_backup.py); pins make
+    # all containers anew, twice.
+    elsewhere = ("make test-mail", "make bucket", "make kit-check", "make backup", "export AWS_", "make pin")
     commands = [
         command
         for command in documented("$")

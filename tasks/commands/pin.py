@@ -1,0 +1,109 @@
+"""Pin: writes what the tags of all images stand for now into the inventory's lock file, which deploys then use.
+
+``pyinfra -y inventories/prod.py tasks.commands.pin.run``. Each host is asked about its own images, since that is from where they
+are pulled; nothing is pulled, and nothing changes there. What no host of the inventory uses any more is dropped.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pyinfra import context
+
+from tasks.facts.registries import Registered, RegistriesFact
+from tasks.model import pins
+from tasks.model.image_names import short
+from tasks.model.targets import target
+from tasks.rendering.host_files import tools
+from tasks.run import Commands, Refused, executing, host, known, operation, stack
+from tasks.services import load
+
+# Image → digest and the host that was told so first, of this run.
+_told: dict[str, tuple[str, str]] = {}
+
+
+def run() -> None:
+    """The command ``make pin``."""
+    _used()  # wrong settings of any host are said before one is asked
+    written(name="Pin | what the tags of all images stand for now")
+
+
+@operation
+def written() -> Commands:
+    """Writes what could be learnt, and fails the host where that was not everything."""
+    if not executing():
+        return
+    yield from ()
+    file = pins.path(sys.argv)
+    if file is None:
+        raise Refused("pins stand beside a file of hosts: name one, like inventories/prod.py")
+    wanted = references()
+    found = known(RegistriesFact, *wanted)
+    if wanted and not found:
+        raise Refused(f"{host().name}: Docker is not there yet: {target('deploy')}, then pin what it runs")
+    digests = {image: found[image].digest for image in wanted if image in found and found[image].digest}
+    _agreed(digests)
+    _write(file, digests)
+    if wrong := [f"{image}: {_why(found, image)}" for image in wanted if image not in digests]:
+        lines = "\n".join(f"    {line}" for line in wrong)
+        raise Refused(f"{host().name}: not pinned anew, since no registry says what they stand for:\n{lines}")
+
+
+def references() -> dict[str, tuple[str, ...]]:
+    """Image by tag → the services that use it, of this host; and those of the operator's scripts."""
+    bare = stack().with_pins(None)
+    return pins.references((*load(bare), *tools(bare)))
+
+
+def _why(found: Mapping[str, Registered], image: str) -> str:
+    return (found[image].wrong if image in found else "") or "nothing was said"
+
+
+def _agreed(digests: Mapping[str, str]) -> None:
+    """Raises Refused where another host is told something else: by a mirror that is behind."""
+    for image, digest in digests.items():
+        first, other = _told.setdefault(image, (digest, host().name))
+        if first != digest:
+            raise Refused(
+                f"{image}: {other} is told {short(f'@{first}')[1:]}, {host().name} {short(f'@{digest}')[1:]}: a mirror is behind "
+                f"(registry-mirrors in /etc/docker/daemon.json): {target('pin')} once it has caught up"
+            )
+
+
+def _write(file: Path, digests: Mapping[str, str]) -> None:
+    """With what stands there of other images that some host uses."""
+    before = pins.read(file) or {}
+    used = _used()
+    after = {**{image: digest for image, digest in before.items() if image in used}, **digests}
+    for image in sorted({*before, *after}):
+        if line := _change(before.get(image, ""), after.get(image, "")):
+            host().log(f"pin: {image}: {line}")
+    if before == after:
+        host().log(f"pin: {file} is as it was: {len(after)} images")
+        return
+    try:
+        partial = file.with_name(f"{file.name}.partial")
+        partial.write_text(pins.text(after))
+        partial.replace(file)
+    except OSError as error:
+        raise Refused(f"{file}: cannot be written: {error.strerror}") from None
+    host().log(
+        f"pin: {file} has {len(after)} images: commit it; {target('plan')} shows what a deploy changes by it"
+    )
+
+
+def _change(before: str, after: str) -> str:
+    if before == after:
+        return ""
+    if not after:
+        return "is used no more, and dropped"
+    return f"{after}, before {before}" if before else after
+
+
+def _used() -> frozenset[str]:
+    """By the settings of any host of the inventory, also of those that this run is not about."""
+    found: set[str] = set()
+    for other in host().state.inventory:
+        with context.ctx_host.use(other):
+            found |= references().keys()
+    return frozenset(found)
