@@ -130,7 +130,15 @@ networks() {{
 }}
 networks || fail {SILENT} &
 docker volume ls --format {quote(objects.volume_format(SERVICE_LABEL))} || fail {SILENT} &
-docker image ls --digests --format 'i|{{{{.Repository}}}}|{{{{.Tag}}}}|{{{{.Digest}}}}' || fail {SILENT} &
+# Of those that came by their digest alone Docker 29 lists no more than that they are there.
+images() {{
+    rows=$(docker image ls --all --digests --no-trunc --format 'i|{{{{.Repository}}}}|{{{{.Tag}}}}|{{{{.Digest}}}}|{{{{.ID}}}}') || return
+    printf '%s\\n' "$rows" | sed -u 's/|[^|]*$//'
+    set -- $(printf '%s\\n' "$rows" | sed -n 's/^i|<none>|<none>|<none>|//p' | sort -u)
+    [ $# = 0 ] || docker image inspect --format '{{{{range .RepoDigests}}}}{{{{println .}}}}{{{{end}}}}' "$@" 2>/dev/null |
+        sed -un 's/^\\(.*\\)@\\(sha256:.*\\)$/i|\\1|<none>|\\2/p'
+}}
+images || fail {SILENT} &
 sed -u 's/^/a|/' {objects.ADOPTED} 2>/dev/null
 for file in {SECRETS}/*.env; do [ -e "$file" ] && file=${{file##*/}} && echo "e|${{file%.env}}|"; done
 grep -sH '^{SECRETS_VARIABLE}="' /dev/null {SECRETS}/*.env |

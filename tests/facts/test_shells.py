@@ -182,3 +182,23 @@ def test_a_question_goes_to_the_hosts_own_docker_whose_program_collects_little_g
     monkeypatch.setattr(LoadedCaddyfileFact, "command", lambda _: "docker")
     with fake({}) as host:
         assert question.ask(host, LoadedCaddyfileFact) == "unix:///var/run/docker.sock 400"
+
+
+def test_an_image_that_came_by_its_digest_is_there_whatever_docker_lists_of_it(tmp_path: Path) -> None:
+    """Docker 26 has a row for it; 29 has one without a name, as of the layers of a build, and none at all without --all."""
+    mine, other = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+    listed = {
+        "26": f"i|caddy|<none>|{mine}|sha256:a",
+        "29": "i|<none>|<none>|<none>|sha256:a\ni|<none>|<none>|<none>|sha256:b\ni|<none>|<none>|<none>|sha256:a",
+    }
+    text = DockerFact().command().replace("[ ! -e /opt/smarteros/current ] ||", "true ||")
+    for rows in listed.values():
+        docker = f"""case "$1 $2 $3" in
+"image ls --all") printf '%s\\n' '{rows}' 'i|redis|7|{other}|sha256:c' ;;
+"image inspect --format") shift 4; [ "$*" = "sha256:a sha256:b" ] && printf '%s\\n' 'caddy@{mine}' '' '' ;;
+esac"""
+        found = DockerFact().process(
+            [line for line in run(tmp_path, text, docker=docker) if line.startswith("i|")]
+        )
+        assert {"redis:7", f"redis@{other}", f"caddy@{mine}"} <= found.images
+        assert found.digests == {"redis:7": other}
