@@ -273,3 +273,9 @@ def test_the_table_says_all_of_every_service() -> None:
         "postgres  -                           -     -              running  pgvector/pgvector:0.8.7-pg16-bookworm",
         "n8n       https://n8n.smarterbot.cl/  200   Let's Encrypt  healthy  n8nio/n8n:2.30.8",
     ]
+
+
+def test_what_copies_away_has_no_line_since_it_runs_for_a_moment_at_a_time() -> None:
+    changes: dict[str, Any] = {"backup": {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}}
+    with fake({"docker ps -aq": []}, services=["vault", "postgres"], **changes):
+        assert [line.split()[0] for line in verify.table({})] == ["SERVICE", "vault", "postgres"]

@@ -16,7 +16,7 @@ from tasks.facts.unsealer import NAME
 from tasks.model.catalogue import Container, Service
 from tasks.model.objects import replacement
 from tasks.model.targets import target
-from tasks.model.words import ago
+from tasks.model.words import ago, stands
 from tasks.operations import jobs, rules
 from tasks.rendering import backup_files, restore_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
@@ -128,13 +128,13 @@ def _reason(service: Service, name: str, standing: Standing) -> tuple[str, str]:
     if standing.status == "running":
         return _running(name, standing)
     if standing.status == "paused":
-        return "is paused", f"`docker unpause {name}`"
+        return stands(standing.status), f"`docker unpause {name}`"
     if standing.killed_for_memory:
         more = f"give it more (overrides.{service.name}.memory_mb), then {target('deploy')}"
-        return f"{standing.status} ({_ending(standing)})", more
+        return f"{stands(standing.status)} ({_ending(standing)})", more
     if standing.status == "restarting":
-        return f"ends again and again ({_ending(standing)})", _logs(name)
-    return f"{standing.status} ({_ending(standing)})", f"{_logs(name)}; {target('deploy')} starts it"
+        return f"{stands(standing.status)} ({_ending(standing)})", _logs(name)
+    return f"{stands(standing.status)} ({_ending(standing)})", f"{_logs(name)}; {target('deploy')} starts it"
 
 
 def _running(name: str, standing: Standing) -> tuple[str, str]:

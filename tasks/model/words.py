@@ -124,6 +124,21 @@ def ago(seconds: int) -> str:
     return f"{seconds} s"
 
 
+_STANDING = {
+    "created": "was never started",
+    "restarting": "ends again and again",
+    "paused": "is paused",
+    "exited": "has ended",
+    "removing": "is being removed",
+    "dead": "is half removed",
+}
+
+
+def stands(status: str) -> str:
+    """How a container is, from Docker's one word for it."""
+    return _STANDING.get(status, f"is {status}")
+
+
 def apart(*lines: str) -> tuple[str, ...]:
     """The words of all lines."""
     return tuple(" ".join(lines).split())

@@ -11,6 +11,7 @@ from tasks.facts import ContainerState, DockerFact, DockerState, LoadedCaddyfile
 from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
 from tasks.model.objects import replacement
+from tasks.model.words import stands
 from tasks.operations import adoption, jobs
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
@@ -75,6 +76,10 @@ def _paused(state: DockerState, names: Collection[str]) -> list[str]:
     return [name for name, item in state.containers.items() if name in names and item.status == "paused"]
 
 
+_HEALTH = {
+    "starting": "has not passed its health check yet: it is waited for",
+    "unhealthy": "does not answer as it should: it is waited for",
+}
 # What compose does not see, so that it has to be told to make the containers anew.
 _NETWORKS, _FILES = "networks", "sees other files"
 _ANEW = (_NETWORKS, _FILES)
@@ -99,7 +104,9 @@ def difference(
 
 def _job_state(state: ContainerState) -> str:
     finished = (state.status, state.exit_code) == ("exited", 0)
-    return "" if finished else f"the job is {state.status} ({state.exit_code})"
+    if state.status == "running":
+        return "the job has not ended yet"
+    return "" if finished else f"the job {stands(state.status)} (exit code {state.exit_code}): it runs again"
 
 
 def _running_state(container: Container, state: ContainerState, files: Mapping[str, str]) -> str:
@@ -107,13 +114,13 @@ def _running_state(container: Container, state: ContainerState, files: Mapping[s
     if state.networks != tuple(sorted(container.networks)):
         return f"{_NETWORKS} differ: {', '.join(state.networks) or 'none'}"
     if state.status != "running":
-        return f"is {state.status}"
+        return f"{stands(state.status)}: it is started"
     wrong = {path for path, sha256 in files.items() if state.files.get(path) != sha256}
     if not container.reloads:
         wrong |= set(state.files) - set(files)
     if wrong:
         return f"{_FILES} than it should: {', '.join(sorted(wrong))}"
-    return "" if state.health == "healthy" else f"is {state.health or 'unchecked'}"
+    return "" if state.health == "healthy" else _HEALTH.get(state.health, "has no health check")
 
 
 @operation

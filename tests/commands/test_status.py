@@ -108,17 +108,21 @@ WRONG: Mapping[str, tuple[Standing | None, tuple[str, str, str]]] = {
         Standing("restarting", exit_code=137, killed_for_memory=True, restarts=2),
         (
             "restarting",
-            "restarting (exit code 137, killed for memory, 2 restarts)",
+            "ends again and again (exit code 137, killed for memory, 2 restarts)",
             "give it more (overrides.botpress.memory_mb), then `make deploy`",
         ),
     ),
     "stopped": (
         Standing("exited", exit_code=143),
-        ("exited", "exited (exit code 143)", f"{LOGS}; `make deploy` starts it"),
+        ("exited", "has ended (exit code 143)", f"{LOGS}; `make deploy` starts it"),
     ),
     "never started": (
         Standing("created", exit_code=127, error="exec: no such file"),
-        ("created", "created (exit code 127, exec: no such file)", f"{LOGS}; `make deploy` starts it"),
+        (
+            "created",
+            "was never started (exit code 127, exec: no such file)",
+            f"{LOGS}; `make deploy` starts it",
+        ),
     ),
     "paused": (Standing("paused", "healthy"), ("paused", "is paused", "`docker unpause botpress`")),
 }

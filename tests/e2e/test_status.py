@@ -71,8 +71,8 @@ def test_everything_that_is_not_well_is_named_with_why_and_what_to_do(deployed: 
     assert {name: found[name] for name in ("mcp-registry-web", "botpress", "odoo", "n8n", "vault")} == {
         "mcp-registry-web": ("missing", "does not exist"),
         "botpress": ("paused", "is paused"),
-        "odoo": ("exited", "exited (exit code 0)"),
-        "n8n": ("exited", "exited (exit code 137, killed for memory)"),
+        "odoo": ("exited", "has ended (exit code 0)"),
+        "n8n": ("exited", "has ended (exit code 137, killed for memory)"),
         "vault": ("sealed", "is sealed: nobody reads a secret"),
     }
     assert {found[name] for name in ("postgres", "caddy-proxy")} == {("healthy", "-")}
@@ -80,9 +80,9 @@ def test_everything_that_is_not_well_is_named_with_why_and_what_to_do(deployed: 
     assert {
         "mcp-registry-web: does not exist: `make deploy INVENTORY=inventories/lab.py` makes it",
         "botpress: is paused: `docker unpause botpress`",
-        "odoo: exited (exit code 0): see `docker logs --tail 50 odoo`; `make deploy INVENTORY=inventories/lab.py` starts it",
+        "odoo: has ended (exit code 0): see `docker logs --tail 50 odoo`; `make deploy INVENTORY=inventories/lab.py` starts it",
         (
-            "n8n: exited (exit code 137, killed for memory): give it more (overrides.n8n.memory_mb), "
+            "n8n: has ended (exit code 137, killed for memory): give it more (overrides.n8n.memory_mb), "
             "then `make deploy INVENTORY=inventories/lab.py`"
         ),
         (

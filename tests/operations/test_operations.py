@@ -100,9 +100,11 @@ DONE = ContainerState("job", "site", "d1", "", "exited", "", 0, "example/job:1.0
         (replace(RUNNING, secrets_digest="s0"), "its secrets have changed"),
         (replace(RUNNING, networks=("smarter-net",)), "networks differ: smarter-net"),
         (replace(RUNNING, networks=()), "networks differ: none"),
-        (replace(RUNNING, status="exited"), "is exited"),
-        (replace(RUNNING, health="unhealthy"), "is unhealthy"),
-        (replace(RUNNING, health=""), "is unchecked"),
+        (replace(RUNNING, status="exited"), "has ended: it is started"),
+        (replace(RUNNING, status="created"), "was never started: it is started"),
+        (replace(RUNNING, health="starting"), "has not passed its health check yet: it is waited for"),
+        (replace(RUNNING, health="unhealthy"), "does not answer as it should: it is waited for"),
+        (replace(RUNNING, health=""), "has no health check"),
     ],
 )
 def test_the_reason_for_a_start_is_said(state: ContainerState | None, reason: str) -> None:
@@ -144,8 +146,8 @@ def test_secrets_are_no_reason_for_a_container_that_gets_none() -> None:
     ("state", "reason"),
     [
         (DONE, ""),
-        (replace(DONE, exit_code=1), "the job is exited (1)"),
-        (replace(DONE, status="running"), "the job is running (0)"),
+        (replace(DONE, exit_code=1), "the job has ended (exit code 1): it runs again"),
+        (replace(DONE, status="running"), "the job has not ended yet"),
         (replace(DONE, digest="d0"), "its description has changed"),
     ],
 )
