@@ -41,4 +41,6 @@ def copied() -> Commands:
     found = known(BackupsFact)
     shown(found)
     if lost := [*found.wrong, *backup_health.missing(found, services(), parts)]:
-        raise Refused(f"{host().name}: not in the bucket: " + "; ".join(lost))
+        raise Refused(
+            f"{host().name}: not in the bucket: {'; '.join(lost)}: {target('status')} says which part of the backup has failed, and why"
+        )

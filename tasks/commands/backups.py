@@ -7,7 +7,7 @@ from pyinfra import logger
 
 from tasks import backup
 from tasks.facts import Backups, BackupsFact
-from tasks.operations import backup_health
+from tasks.operations import backup_health, restoring
 from tasks.rendering import backup_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
 
@@ -28,7 +28,7 @@ def listed() -> Commands:
     found = known(BackupsFact)
     shown(found)
     if found.wrong:
-        raise Refused(f"{host().name}: the bucket cannot be read: " + "; ".join(found.wrong))
+        raise Refused(f"{host().name}: {restoring.unreadable(found.wrong)}")
 
 
 def shown(found: Backups) -> None:

@@ -89,6 +89,17 @@ def where() -> Path:
     return path
 
 
+def there() -> tuple[Path, Kit]:
+    """The kit and its file, which has to be there. Raises Refused."""
+    path = where()
+    kit = kits.read(path)
+    if kit is None:
+        raise Refused(
+            f"KIT={path}: there is no such file on this machine: name the kit that {target('bucket')} has written, or a copy of it"
+        )
+    return path, kit
+
+
 def setting() -> Backup:
     """Which bucket. Raises Refused."""
     found = stack().backup

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from pyinfra.api import StringCommand
 
-from tasks.clients import kit as kits
 from tasks.clients.lazily import lazily
-from tasks.commands.bucket import of_that_bucket, setting, where
+from tasks.commands.bucket import of_that_bucket, setting, there
 from tasks.model.targets import target
 from tasks.operations.restoring import moment, said, written
 from tasks.rendering import backup_files
@@ -59,10 +58,7 @@ def rewound() -> Commands:
 def chosen() -> tuple[bucket.Bucket, datetime]:
     """Which bucket, and which time of it. Raises Refused where one of both cannot be."""
     time = moment(os.environ.get("TO", ""))
-    path, place = where(), setting()
-    kit = kits.read(path)
-    if kit is None:
-        raise Refused(f"KIT={path} is not there")
+    (path, kit), place = there(), setting()
     of_that_bucket(path, kit, place)
     store = bucket.Bucket(place, kit.access_key, kit.secret_key)
     if time > (now := datetime.now(UTC)):

@@ -19,7 +19,7 @@ from tasks.clients.kit import Kit
 from tasks.clients.lazily import lazily
 from tasks.clients.vault_kept import kept
 from tasks.clients.vault_values import HELD
-from tasks.commands.bucket import of_that_bucket, setting, where
+from tasks.commands.bucket import of_that_bucket, setting, there
 from tasks.model.given import BUCKET
 from tasks.model.targets import target
 from tasks.run import Commands, Refused, executing, host, operation, stack
@@ -46,10 +46,7 @@ def checked() -> Commands:
 
 def prove() -> None:
     """Everything opens with the file alone. Raises Refused with what does not."""
-    path = where()
-    kit = kits.read(path)
-    if kit is None:
-        raise Refused(f"KIT={path} is not there")
+    path, kit = there()
     of_that_bucket(path, kit, setting())
     store = bucket.Bucket(kit.backup, kit.access_key, kit.secret_key)
     _state(recovery.fetched(store, kit.keys.private))

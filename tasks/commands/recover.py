@@ -22,7 +22,7 @@ from tasks.clients import kit as kits
 from tasks.clients.archive import Archive
 from tasks.clients.kit import Kit
 from tasks.clients.lazily import lazily
-from tasks.commands.bucket import where
+from tasks.commands.bucket import there
 from tasks.operations import restoring
 from tasks.run import Refused
 
@@ -53,10 +53,7 @@ def prepared(address: str) -> dict[str, str]:
     login = _login(address)
     to = os.environ.get("TO", "")
     time = restoring.moment(to) if to.strip() else None
-    path = where()
-    kit = kits.read(path)
-    if kit is None:
-        raise Refused(f"KIT={path} is not there")
+    _, kit = there()
     store = bucket.Bucket(kit.backup, kit.access_key, kit.secret_key)
     state = _state(store, kit)
     found = archive.read(store, kit.keys.pgbackrest, time.timestamp() if time else None)
@@ -133,7 +130,9 @@ def _begun(note: Path, name: str, login: dict[str, Any]) -> bool:
 def _alone(store: bucket.Bucket, found: Archive) -> None:
     """Raises Refused where somebody writes there, by the server's own clock."""
     if not found.newest:
-        raise Refused(f"the bucket {store.place.bucket} holds no databases")
+        raise Refused(
+            f"the bucket {store.place.bucket} holds nothing of Postgres, and so no host that could come back: is KIT that of the host that was lost?"
+        )
     age = found.clock - found.newest
     if age < _YOUNG:
         raise Refused(

@@ -25,10 +25,11 @@ def problems(found: Progress, parts: Iterable[Part], now: float) -> Iterator[str
     for part in parts:
         last = found.succeeded.get(part.name, 0)
         more = f"`journalctl -u {part.unit}` says more; it is tried again {part.often}"
+        named = f"backup: {part.name} ({part.what})"
         if part.name in found.failed:
-            yield f"backup: {part.name} has failed: {found.failed[part.name]}: {more}"
+            yield f"{named} has failed: {found.failed[part.name]}: {more}"
         elif (silent := now - (last or found.prepared)) > part.stale:
-            yield f"backup: {part.name} has not succeeded for {ago(int(silent))}: {more}"
+            yield f"{named} has not succeeded for {ago(int(silent))}: {more}"
         elif part.name == "heartbeat" and (old := now - (found.until or found.prepared)) > _LOG_SECONDS:
             yield (
                 f"backup: what was written to Postgres in the last {ago(int(old))} is not in the bucket: `docker logs postgres` "

@@ -71,7 +71,7 @@ def said(seconds: float) -> str:
 def chosen(service: Service, time: datetime, found: Restorable) -> Choice:
     """What brings the service back to that time. Raises Refused, with what there is."""
     if found.wrong:
-        raise Refused(f"the bucket cannot be read: {'; '.join(found.wrong)}")
+        raise Refused(unreadable(found.wrong))
     wanted = time.timestamp()
     if wanted > found.clock:
         raise Refused(f"TO={said(wanted)} has not come yet: {_what_there_is(service, found)}")
@@ -84,6 +84,11 @@ def chosen(service: Service, time: datetime, found: Restorable) -> Choice:
     return Choice(
         label, before.name if before else "", after.name if after else "", before.time if before else 0
     )
+
+
+def unreadable(wrong: Iterable[str]) -> str:
+    """What the host says of a bucket that it cannot read, with what to do."""
+    return f"the bucket cannot be read ({'; '.join(wrong)}): {target('bucket KIT=…')} says whether its server answers, and tries the host's key"
 
 
 def around(

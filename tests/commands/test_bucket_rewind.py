@@ -74,7 +74,7 @@ def test_what_it_cannot_do_is_refused_before_anything_stops(
     for to, name, why in (
         (now - timedelta(days=1), "kit.json", "is earlier than anything in"),
         (now + timedelta(days=1), "kit.json", "has not come yet"),
-        (now, "no.json", "is not there"),
+        (now, "no.json", "there is no such file on this machine"),
     ):
         folder = tmp_path / why
         folder.mkdir()

@@ -137,7 +137,10 @@ def test_another_kit_is_refused(
     with pytest.raises(Refused, match="Vault does not hold secret/backup yet: `make deploy` writes it"):
         run(tmp_path, server, stored=False)
     monkeypatch.setenv("KIT", str(tmp_path / "none.json"))
-    with pytest.raises(Refused, match=r"none\.json is not there"):
+    with pytest.raises(
+        Refused,
+        match=r"none\.json: there is no such file on this machine: name the kit that `make bucket` has written",
+    ):
         run(tmp_path, server, stored=False)
 
 

@@ -97,7 +97,7 @@ def test_this_machine_knows_again_what_the_other_one_knew(
 def test_a_bucket_that_is_written_to_is_refused_and_nothing_is_kept(made: kit.Kit, tmp_path: Path) -> None:
     assert "was written to " in refused()
     Bucket(made.backup, *s3.HOST).call("delete_object", Key=LOG)
-    assert "holds no databases" in refused()
+    assert "holds nothing of Postgres" in refused()
     assert not home(tmp_path).exists()
 
 
@@ -107,7 +107,9 @@ def test_another_kit_opens_nothing(made: kit.Kit, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("KIT", str(tmp_path / "other.json"))
     assert refused() == "the sealed state does not open with this kit: it is of another one, or damaged"
     monkeypatch.setenv("KIT", str(tmp_path / "nowhere.json"))
-    assert refused().endswith("nowhere.json is not there")
+    assert refused().endswith(
+        "nowhere.json: there is no such file on this machine: name the kit that `make bucket` has written, or a copy of it"
+    )
     assert not home(tmp_path).exists()
 
 

@@ -38,19 +38,21 @@ def test_each_part_that_is_too_old_is_named() -> None:
     for part in PARTS:
         old = {**WELL.succeeded, part.name: NOW - part.stale - 1}
         (line,) = said(succeeded=old)
-        assert line.startswith(f"backup: {part.name} has not succeeded for ")
+        assert line.startswith(f"backup: {part.name} ({part.what}) has not succeeded for ")
         assert f"`journalctl -u {part.unit}` says more" in line
 
 
 def test_one_that_never_succeeded_is_too_old_some_time_after_it_was_set_up() -> None:
     (line,) = said(succeeded={name: when for name, when in WELL.succeeded.items() if name != "vault"})
-    assert line.startswith("backup: vault has not succeeded for 10 days: ")
+    assert line.startswith(
+        "backup: vault (a snapshot of Vault is copied away) has not succeeded for 10 days: "
+    )
 
 
 def test_a_failure_is_said_in_its_own_words() -> None:
     (line,) = said(failed={"files": "not copied: odoo"})
     assert line == (
-        "backup: files has failed: not copied: odoo: `journalctl -u smarteros-backup-files` says more; "
+        "backup: files (changed files are copied away) has failed: not copied: odoo: `journalctl -u smarteros-backup-files` says more; "
         "it is tried again every 45 s"
     )
 

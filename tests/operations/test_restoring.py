@@ -107,7 +107,7 @@ def test_a_service_of_files_alone_has_its_copies() -> None:
 
 def test_a_bucket_that_cannot_be_read_is_no_empty_one() -> None:
     assert refused(ODOO, NOON, replace(FOUND, wrong=("restic: Fatal: no answer",))) == (
-        "the bucket cannot be read: restic: Fatal: no answer"
+        "the bucket cannot be read (restic: Fatal: no answer): `make bucket KIT=…` says whether its server answers, and tries the host's key"
     )
 
 

@@ -33,7 +33,7 @@ run() (
     limit=$1 container=$2
     shift 2
     exec 8>"$locks/$container"
-    flock -w 1800 8 || fail "$container is still at work after 30 minutes"
+    flock -w 1800 8 || fail "$container is still at work after 30 minutes: systemctl list-units 'smarteros-*' says for whom"
     gone "$container"
     reachable
     timeout --kill-after=30 "$limit" env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml --project-name backup --env-file /dev/null --progress quiet ${slowly:+-f "$slowly"} \

@@ -9,14 +9,14 @@ together
 said=$(run 300 backup-check cat config 2>&1 >/dev/null)
 case $? in
 0) ;;
-10) run 300 backup-check init --quiet || fail "backup: the repository in the bucket cannot be made" ;;
+10) run 300 backup-check init --quiet || fail "backup: the repository in the bucket cannot be made (see the lines above): make bucket tries the key" ;;
 12) fail "backup: acme-backup at https://s3.example.com:8443 holds files under another key: take the kit that they were made with (make bucket), or another bucket" ;;
-*) fail "backup: acme-backup at https://s3.example.com:8443 cannot be read: $(printf '%s' "$said" | tail -n 3)" ;;
+*) fail "backup: acme-backup at https://s3.example.com:8443 cannot be read (make bucket tries the key): $(printf '%s' "$said" | tail -n 3)" ;;
 esac
 said=$(docker exec postgres timeout 300 pgbackrest --stanza=main stanza-create 2>&1) || case $said in
 *'[028]'*) fail "backup: acme-backup holds the log of another Postgres than this one: restore it from there, or, to go on beside it," \
     "docker exec postgres pgbackrest --stanza=main stanza-upgrade, and deploy again" ;;
-*) fail "backup: the archive cannot be made: $said" ;;
+*) fail "backup: the archive cannot be made (make bucket tries the key): $said" ;;
 esac
 sql <<'END' || fail "backup: the heartbeat has no table: docker logs postgres"
 CREATE TABLE IF NOT EXISTS heartbeat (one boolean PRIMARY KEY DEFAULT true CHECK (one), n bigint NOT NULL, at timestamptz NOT NULL);

@@ -13,7 +13,7 @@ tries=0
 until [ "$(state_of rdb_bgsave_in_progress)" = 0 ] && [ "$(state_of rdb_last_save_time)" -ge "$before" ]; do
     [ "$(state_of rdb_bgsave_in_progress)/$(state_of rdb_last_bgsave_status)" != 0/err ] || fail "Redis cannot write its file: docker logs redis"
     tries=$((tries + 1))
-    [ $tries -le 600 ] || fail "Redis has not written its file within 10 minutes"
+    [ $tries -le 600 ] || fail "Redis has not written its file within 10 minutes: docker logs redis"
     sleep 1
 done
 repository 900 backup-redis backup --quiet --host smarteros --tag service=redis /state/redis_data/dump.rdb || fail "not copied"
