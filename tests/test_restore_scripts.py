@@ -130,6 +130,21 @@ exit 0
     assert done.stdout == "sent\n"
 
 
+def test_each_failure_says_what_to_do() -> None:
+    places = r"see the lines? above|docker [a-z]+|journalctl|systemctl|\bdf -h"
+    deeds = r"make [a-z]+|run (the recovery )?again|goes on|choose|KIT|TO=…|rename|end that first|tomorrow|there is nothing to undo"
+    failures = [
+        line.strip()
+        for path, text in SCRIPTS.items()
+        for line in text.splitlines()
+        if re.search(r'\bfail "', line) and "no part is called" not in line
+    ]
+    assert len(failures) > 60
+    assert [
+        line for line in failures if not re.search(f"{places}|{deeds}", line.partition('fail "')[2])
+    ] == []
+
+
 # What was kept
 
 

@@ -34,7 +34,7 @@ docker exec postgres psql -qAtX -U postgres -d postgres -c "SELECT datname FROM 
 """
 
 
-# What no dump of a database says, and what would end its restore: a role that is gone since, an extension that was changed, a device.
+# What no dump of a database says, and what would end its restore: a role and a database that are gone since, extensions that were changed, a device.
 ODD = """
 docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d n8n <<'END'
 CREATE ROLE reader; GRANT CONNECT ON DATABASE n8n TO reader; CREATE ROLE leaver;
@@ -42,6 +42,8 @@ ALTER DATABASE n8n SET work_mem = '7MB'; ALTER DATABASE n8n SET search_path = "$
 ALTER ROLE postgres SET statement_timeout = '1s'; ALTER ROLE postgres SET default_transaction_read_only = on;
 CREATE TABLE left_behind (name text); ALTER TABLE left_behind OWNER TO leaver;
 CREATE EXTENSION unaccent; ALTER FUNCTION unaccent(text) IMMUTABLE; CREATE INDEX ON left_behind (unaccent(name));
+CREATE SCHEMA "My ext"; CREATE EXTENSION pg_trgm SCHEMA "My ext"; ALTER FUNCTION "My ext".similarity_op(text, text) IMMUTABLE;
+CREATE INDEX ON left_behind ("My ext".similarity_op(name, 'x')); ALTER FUNCTION "My ext".show_limit() SET work_mem = '8MB';
 CREATE DATABASE "My n8n.v2" OWNER n8n ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 END
 cd $(docker volume inspect --format '{{.Mountpoint}}' n8n_data)
@@ -55,7 +57,9 @@ ASKED = """
 docker exec -i postgres psql -qAtX -F ' ' -U postgres -d n8n <<'END'
 SELECT datname, pg_encoding_to_char(encoding), datcollate = 'C', datallowconn, has_database_privilege('reader', datname, 'CONNECT') FROM pg_database WHERE datname IN ('n8n', 'My n8n.v2') ORDER BY 1;
 SELECT setrole::regrole, setting FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) setting WHERE datname = 'n8n' AND setting !~ '^smarteros' ORDER BY 1, 2;
-SELECT relowner::regrole, provolatile FROM pg_class, pg_proc WHERE relname = 'left_behind' AND proname = 'unaccent' AND pronargs = 1;
+SELECT relowner::regrole FROM pg_class WHERE relname = 'left_behind';
+SELECT pronamespace::regnamespace, proname, provolatile, proconfig FROM pg_proc WHERE proname IN ('show_limit', 'similarity_op') OR proname = 'unaccent' AND pronargs = 1 ORDER BY 2;
+SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1;
 END
 cd $(docker volume inspect --format '{{.Mountpoint}}' n8n_data)
 stat -c '%F %s' device sparse new*; test $(du -sk sparse | cut -f 1) -lt 1000 && echo a gap
@@ -128,7 +132,7 @@ def test_what_is_odd_comes_back_as_it_was_though_somebody_reads_it_all_the_time(
         moment = sql(host, "SELECT clock_timestamp()")
         host.sh(
             "docker exec -e PGOPTIONS='-c default_transaction_read_only=off' postgres psql -qX -v ON_ERROR_STOP=1 -U postgres "
-            "-d n8n -c 'DROP TABLE left_behind' -c 'DROP ROLE leaver'"
+            "-d n8n -c 'DROP TABLE left_behind' -c 'DROP ROLE leaver' -c 'DROP DATABASE \"My n8n.v2\"'"
         )
         host.sh(POOL)
         time.sleep(35)

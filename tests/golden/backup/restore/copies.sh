@@ -13,19 +13,34 @@ WHERE datname = :'name';
 END
 }
 
-# extended NAME ASK...: before what uses them, extensions whose functions somebody has changed (Odoo makes unaccent immutable). ASK is the copy's psql.
+# extended NAME ASK...: what somebody has changed of an extension's functions (Odoo makes unaccent immutable), which no dump says, is done as
+# soon as the copy has the extension, in whichever schema: what comes after it may need that. ASK is the copy's psql; see `settled`.
 extended() {
     from=$1
     shift
-    inside "$from" <<'END' | "$@" 2>/dev/null
-SELECT format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA public;', extname) FROM pg_extension
-WHERE extnamespace = 'public'::regnamespace ORDER BY oid;
-SELECT format($$SELECT 'ALTER FUNCTION %1$s %2$s' FROM pg_proc WHERE oid = to_regprocedure(%3$L) AND provolatile <> %4$L \gexec$$, p.oid::regprocedure,
-    CASE provolatile WHEN 'i' THEN 'IMMUTABLE' WHEN 's' THEN 'STABLE' ELSE 'VOLATILE' END, p.oid::regprocedure, provolatile)
-FROM pg_proc p JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e' AND refclassid = 'pg_extension'::regclass
-WHERE prokind = 'f' AND pronamespace = 'public'::regnamespace;
+    {
+        cat <<'END'
+CREATE SCHEMA smarteros_restoring;
+CREATE TABLE smarteros_restoring.functions (extension text, version text, signature text, definition text);
+CREATE FUNCTION smarteros_restoring.extended() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE changed text;
+BEGIN
+    FOR changed IN SELECT definition FROM smarteros_restoring.functions JOIN pg_extension ON (extname, extversion) = (extension, version)
+        JOIN pg_proc p ON p.oid::regprocedure::text = signature WHERE pg_get_functiondef(p.oid) <> definition
+    LOOP EXECUTE changed; END LOOP;
+END $$;
+CREATE EVENT TRIGGER smarteros_restoring ON ddl_command_end WHEN TAG IN ('CREATE EXTENSION') EXECUTE FUNCTION smarteros_restoring.extended();
 END
+        inside "$from" <<'END'
+SET search_path = pg_catalog;
+SELECT format('INSERT INTO smarteros_restoring.functions VALUES (%L, %L, %L, %L);', extname, extversion, p.oid::regprocedure, pg_get_functiondef(p.oid))
+FROM pg_proc p JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e'
+JOIN pg_extension e ON refclassid = 'pg_extension'::regclass AND refobjid = e.oid WHERE prokind <> 'a';
+END
+    } | "$@"
 }
+# settled ASK...: nothing of that is left.
+settled() { say 'SET client_min_messages = warning; DROP SCHEMA smarteros_restoring CASCADE;' | "$@"; }
 
 # roles_for NAME: those that own something of it or may do something in it, and that are gone since: without them nothing could be
 # theirs. They are made without a login, and said.

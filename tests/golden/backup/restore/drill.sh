@@ -35,8 +35,8 @@ server() {
     read -r _ until <"$metrics/wal.prom"
     started --type=default
     # It has read all that it needs: from now on it, and what is started beside it, reaches nobody.
-    docker network disconnect drill-net $instance || fail "the copy cannot be cut off from the network drill-net"
-    beat=$(inside postgres -c 'SELECT extract(epoch FROM max(at)) FROM heartbeat' </dev/null) && [ -n "$beat" ] || fail "the copy has no heartbeat, so it does not say how old it is"
+    docker network disconnect drill-net $instance || fail "the copy cannot be cut off from the network drill-net (see the line above), and is removed: systemctl status docker"
+    beat=$(inside postgres -c 'SELECT extract(epoch FROM max(at)) FROM heartbeat' </dev/null) && [ -n "$beat" ] || fail "the copy has no heartbeat, so it does not say how old it is: the last backup of Postgres is older than the heartbeat; make backup makes one"
     took=$(awk -v a="$(date +%s.%N)" -v b="$lost" 'BEGIN {printf "%.1f", a - b}')
     awk -v beat="$beat" -v until="$until" 'BEGIN {exit !(beat + 0.001 >= until)}' ||
         bad "the bucket does not have what is noted to be there: the copy ends at $(date -u -d "@${beat%.*}" '+%F %TZ'), and not at $(date -u -d "@${until%.*}" '+%F %TZ')"
@@ -190,7 +190,7 @@ fi
         say "smarteros_restore_verified_timestamp_seconds{service=\"${name%.*}\",part=\"${name##*.}\"} $(cat "$note")"
     done
 } >"$metrics/.verified" && mv -f "$metrics/.verified" "$metrics/verified.prom"
-[ -z "$wrong" ] || fail "not all has come back: $wrong"
+[ -z "$wrong" ] || fail "not all has come back: $wrong; what runs is untouched: make backup copies it anew, make drill then tries again"
 # One of some services says nothing of the others.
 [ $# = 0 ] || exit 0
 succeeded drill

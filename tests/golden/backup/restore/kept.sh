@@ -28,5 +28,5 @@ for each in $names; do
     about "$each"
     [ -e "$keeping/$each.journal" ] || discarded || wrong="$wrong $each"
 done
-[ -z "$wrong" ] || fail "not all that restores have replaced could be removed:$wrong"
+[ -z "$wrong" ] || fail "not all that restores have replaced could be removed:$wrong: docker logs postgres and the lines above say why; it is tried again tomorrow"
 succeeded kept

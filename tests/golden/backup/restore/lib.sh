@@ -69,7 +69,7 @@ started() {
     until [ "$(inside postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null </dev/null)" = f ]; do
         kill -0 $runs 2>/dev/null || ! grep -q 'before configured recovery target' "$log" ||
             fail "the log in the bucket breaks off before $TARGET: choose a time before that, or one after the next backup of Postgres ($(grep -o 'last completed transaction was at log time .*' "$log" | tail -n 1))"
-        kill -0 $runs 2>/dev/null || fail "Postgres cannot be restored from the bucket: $(tail -n 5 "$log" | tr '\n' ' ')"
+        kill -0 $runs 2>/dev/null || fail "Postgres cannot be restored from the bucket (make backups says what is there): $(tail -n 5 "$log" | tr '\n' ' ')"
         sleep 0.5
     done
 }
@@ -128,8 +128,8 @@ proved() {
 
 # room BYTES WHAT: refused where the disk has not that much. It is written here and on Docker's.
 room() {
-    free=$(df --output=avail --block-size=1 "$keeping" "$(docker info --format '{{.DockerRootDir}}')" | sed 1d | sort -n | head -n 1) || fail "df does not say how much room there is"
-    [ "$free" -gt "$1" ] || fail "too little disk: $2 takes $(($1 / 1048576)) MB for a while, and $((free / 1048576)) MB are free"
+    free=$(df --output=avail --block-size=1 "$keeping" "$(docker info --format '{{.DockerRootDir}}')" | sed 1d | sort -n | head -n 1) || fail "df does not say how much room there is below $keeping and where Docker keeps its data (see the lines above)"
+    [ "$free" -gt "$1" ] || fail "too little disk: $2 takes $(($1 / 1048576)) MB for a while, and $((free / 1048576)) MB are free: docker system df says what takes it"
 }
 
 
@@ -191,7 +191,7 @@ volume odoo_extra /state/odoo_extra'
         items='volume caddy_data /state/caddy_data'
         owned=''
         ;;
-    *) fail "nothing of the service $1 is backed up" ;;
+    *) fail "nothing of the service $1 is backed up; what is: make backups" ;;
     esac
 }
 names='chatwoot botpress n8n odoo metabase dokploy caddy'

@@ -20,7 +20,7 @@ made() {
 }
 # anew CONTAINER VOLUME: what a run that was killed has left of this part.
 anew() {
-    [ -e "$noted/$part.begun" ] && { gone "$1"; docker volume rm --force "$2" >/dev/null || fail "the volume $2, which is half restored, cannot be removed"; }
+    [ -e "$noted/$part.begun" ] && { gone "$1"; docker volume rm --force "$2" >/dev/null || fail "the volume $2, which is half restored, cannot be removed: docker volume rm $2 says why; then run the recovery again"; }
     touch "$noted/$part.begun"
     # The containers that copy want it there.
     made "$part" "$2"
@@ -55,14 +55,14 @@ done
 asked() { docker exec -i recovering psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@" < <(cat; say '\q'); }
 # It reads the rest of its log as itself, and goes on with a log of its own, which leaves for the bucket.
 replayed() {
-    postgres run --detach --no-deps --name recovering postgres >/dev/null || fail "Postgres does not start on what was restored"
+    postgres run --detach --no-deps --name recovering postgres >/dev/null || fail "Postgres does not start on what was restored (see the lines above)"
     until [ "$(asked postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null </dev/null)" = f ]; do
         [ "$(docker inspect --format '{{.State.Running}}' recovering)" = true ] || return 1
         sleep 0.5
     done
 }
 # fetched OPTION...: out of a snapshot, below the folder of copies.
-fetched() { run 14400 $copies restore --no-lock --quiet $as_it_was --target /restored "$@" || fail "$each: its files cannot be restored"; }
+fetched() { run 14400 $copies restore --no-lock --quiet $as_it_was --target /restored "$@" || fail "$each: its files cannot be restored (see the lines above); run the recovery again, it goes on from there"; }
 
 [ "$part" = list ] || rm -f "${report%.report}".*
 case $part in
@@ -79,7 +79,7 @@ vault)
     # Under keys that nobody keeps; with the snapshot come those of before.
     if [ -e "$noted/vault.begun" ]; then
         vault rm --stop --force >/dev/null 2>&1
-        docker volume rm --force vault_data >/dev/null || fail "the volume vault_data, which is half restored, cannot be removed"
+        docker volume rm --force vault_data >/dev/null || fail "the volume vault_data, which is half restored, cannot be removed: docker volume rm vault_data says why; then run the recovery again"
         vault up --detach --wait >/dev/null 2>&1 || fail "Vault does not start anew: docker logs vault"
     fi
     touch "$noted/vault.begun"
@@ -142,11 +142,11 @@ END
                 note "MISSING: $name of $each is in no copy of that time: it begins empty"
                 continue
             }
-            [ "$kind" != volume ] || to=$(mount_of "$name") || fail "the volume $name cannot be made"
+            [ "$kind" != volume ] || to=$(mount_of "$name") || fail "the volume $name cannot be made: docker volume create says why; then run the recovery again"
             mkdir -p "$to"
             find "$to" -mindepth 1 -delete
             find "$from" -mindepth 1 -maxdepth 1 -exec mv -t "$to" {} +
-            chown --reference="$from" "$to" && chmod --reference="$from" "$to" || fail "$to cannot be given back to its owner"
+            chown --reference="$from" "$to" && chmod --reference="$from" "$to" || fail "$to cannot be given back to its owner (see the lines above)"
             note "files of $name: $(find "$to" -type f | wc -l)"
         done <<END
 $items
@@ -168,14 +168,14 @@ redis)
     mkdir -p "$keeping/redis"
     entry=sh
     run 900 backup-check -c 'exec restic -o s3.bucket-lookup=path dump --no-lock --quiet "$1" /state/redis_data/dump.rdb' sh "$1" \
-        >"$keeping/redis/dump.rdb" || fail "what Redis held cannot be restored"
-    [ "$(head -c 5 "$keeping/redis/dump.rdb")" = REDIS ] || fail "what the bucket has of Redis is no file of it"
+        >"$keeping/redis/dump.rdb" || fail "what Redis held cannot be restored (see the lines above); run the recovery again, it goes on from there"
+    [ "$(head -c 5 "$keeping/redis/dump.rdb")" = REDIS ] || fail "what the bucket has of Redis is no file of it: with TO=… an earlier one is taken"
     redis run --rm --no-TTY --no-deps --name recovering --entrypoint sh redis -ec '
         umask 077
         mkdir -p /data/appendonlydir
         cat >/data/appendonlydir/appendonly.aof.1.base.rdb
         echo "file appendonly.aof.1.base.rdb seq 1 type b" >/data/appendonlydir/appendonly.aof.manifest
-    ' <"$keeping/redis/dump.rdb" || fail "Redis' volume cannot be written"
+    ' <"$keeping/redis/dump.rdb" || fail "Redis' volume cannot be written (see the lines above): df -h"
     rm -rf "$keeping/redis"
     whole
     ;;
@@ -183,8 +183,8 @@ redis)
 postgres)
     anew recovering postgres_data
     size=$(postgres run --rm --no-TTY --no-deps --name recovering --entrypoint pgbackrest postgres --stanza=main info --output=json </dev/null 2>"$keeping/said" |
-        grep -o '"size":[0-9]*' | tail -n 1 | tr -dc 0-9) || fail "pgBackRest's archive cannot be read: $(tail -n 2 "$keeping/said" | tr '\n' ' ')"
-    [ -n "$size" ] || fail "the bucket has no backup of Postgres"
+        grep -o '"size":[0-9]*' | tail -n 1 | tr -dc 0-9) || fail "pgBackRest's archive cannot be read (run again once the bucket answers): $(tail -n 2 "$keeping/said" | tr '\n' ' ')"
+    [ -n "$size" ] || fail "the bucket has no backup of Postgres: is KIT that of this host?"
     room $((size * 13 / 10)) "Postgres"
     say "Postgres: $((size / 1048576)) MB come back"
     postgres run --rm --no-TTY --no-deps --name recovering --entrypoint bash postgres -ceu 'chmod 700 "$PGDATA"; exec pgbackrest --stanza=main --no-delta "$@" restore' bash "$@" \
@@ -192,11 +192,11 @@ postgres)
     replayed || {
         said=$(docker logs --tail 10 recovering 2>&1 | tr '\n' ' ')
         # More of what was written by then is nowhere.
-        [[ $said = *'recovery ended before configured recovery target was reached'* ]] || fail "Postgres ends while it reads its log: $said"
+        [[ $said = *'recovery ended before configured recovery target was reached'* ]] || fail "Postgres ends while it reads its log (TO=… takes an earlier time): $said"
         note "the log in the bucket ends before that time: all of it has come back"
         gone recovering
         postgres run --rm --no-TTY --no-deps --name recovering --entrypoint bash postgres -c 'exec sed -i "/^recovery_target_\(time\|action\)/d" "$PGDATA/postgresql.auto.conf"' </dev/null &&
-            replayed || fail "Postgres ends while it reads its log: $(docker logs --tail 5 recovering 2>&1 | tr '\n' ' ')"
+            replayed || fail "Postgres ends while it reads its log (TO=… takes an earlier time): $(docker logs --tail 5 recovering 2>&1 | tr '\n' ' ')"
     }
     # Its clock for new segments stands still until the next checkpoint.
     asked postgres -c 'CHECKPOINT' -c 'SELECT pg_switch_wal()' </dev/null >/dev/null || fail "Postgres takes no checkpoint: docker logs recovering"

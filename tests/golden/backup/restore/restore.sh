@@ -4,6 +4,7 @@
 # and AFTER (snapshots), KEEP_FILES; databases of the archive as arguments. restore.sh SERVICE --undo: what the last one kept comes back.
 . /opt/smarteros/current/restore/lib.sh
 . /opt/smarteros/current/restore/copies.sh
+. /opt/smarteros/current/restore/databases.sh
 
 about "$1"
 shift
@@ -14,29 +15,13 @@ report=$keeping/$service.report
 covered() {
     tries=0
     while :; do
-        sh /opt/smarteros/current/backup/heartbeat.sh || fail "the heartbeat fails, without which nothing says what is in the bucket"
+        sh /opt/smarteros/current/backup/heartbeat.sh || fail "the heartbeat fails, without which nothing says what is in the bucket (see the lines above): journalctl -u smarteros-heartbeat"
         read -r _ newest <"$metrics/wal.prom" || newest=0
         awk -v newest="$newest" -v wanted="$UNTIL" 'BEGIN {exit !(newest > wanted)}' && return
         tries=$((tries + 1))
         [ $tries -lt 30 ] || fail "TO=$TARGET is later than the newest that the bucket has, $(date -u -d "@${newest%.*}" '+%F %TZ'): does it answer? make backups"
         sleep 2
     done
-}
-
-# The databases of these roles; ours, while they are made or kept, are postgres'.
-databases_of() {
-    for role in $roles; do
-        "$@" <<END || return
-SELECT '$role', datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn ORDER BY 2;
-END
-    done
-}
-
-# What is there now, by name: it is what an undo brings back.
-was() {
-    there=$(databases_of live postgres -F ' ') || fail "Postgres does not answer: docker logs postgres"
-    ! printf '%s\n' "$there" | cut -d ' ' -f 2- | grep -qE '.{41}' || fail "a database of $service has too long a name for its copies to have names"
-    [ -z "$there" ] || printf '%s\n' "$there" | sed 's/^/old /'
 }
 
 # copied ROLE NAME: the database as <name>_new of the running server.
@@ -46,7 +31,7 @@ copied() {
 SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = :'name';
 END
 ) || fail "Postgres does not answer: docker logs postgres"
-    [ "${said:-postgres}" = postgres ] || fail "the database $new is in the way, and is not ours: rename it"
+    [ "${said:-postgres}" = postgres ] || fail "the database $new is in the way, and is not ours: rename it (ALTER DATABASE), and run again"
     say "database $new" >>"$begun"
     {
         echo 'DROP DATABASE IF EXISTS :"name" WITH (FORCE);'
@@ -55,17 +40,18 @@ END
     } | live postgres -v name="$new" || fail "the database $new cannot be made: docker logs postgres"
     made=$(roles_for "$name") || fail "the roles of $name cannot be made: docker logs postgres"
     [ -z "$made" ] || note "database $name: roles that are gone since were made anew, without a login: $(say "$made" | tr '\n' ' ')"
-    extended "$name" live "$new" || fail "the extensions of $name cannot be made"
+    extended "$name" live "$new" || fail "what was changed of the extensions of $name cannot be brought into its copy (see the lines above)"
     docker exec $instance nice -n 19 pg_dump -h /tmp -U postgres -Fc -Z0 --no-subscriptions -d "$name" |
-        docker exec -i -e PGOPTIONS="$unlimited" postgres pg_restore -U postgres --exit-on-error -d "$new" || fail "the database $name cannot be copied from what was restored"
+        docker exec -i -e PGOPTIONS="$unlimited" postgres pg_restore -U postgres --exit-on-error -d "$new" || fail "the database $name cannot be copied from what was restored (see the lines above)"
+    settled live "$new" || fail "what has helped to copy $name cannot be removed from $new: docker logs postgres"
     for extension in $extensions; do
         case $extension in "$name":*) say "CREATE EXTENSION IF NOT EXISTS \"${extension#*:}\";" ;; esac
-    done | live "$new" || fail "the extensions of $name cannot be made"
-    counts | inside "$name" >"$keeping/wanted" && counts | live "$new" >"$keeping/there" || fail "the rows of $name cannot be counted"
-    cmp -s "$keeping/wanted" "$keeping/there" || fail "the copy of $name has other rows than what was restored: $(diff "$keeping/wanted" "$keeping/there" | grep '^[<>]' | head -n 5 | tr '\n' ' ')"
-    say 'ANALYZE;' | live "$new" || fail "$new cannot be analysed"
+    done | live "$new" || fail "the extensions of $name cannot be made (see the lines above)"
+    counts | inside "$name" >"$keeping/wanted" && counts | live "$new" >"$keeping/there" || fail "the rows of $name cannot be counted (see the lines above)"
+    cmp -s "$keeping/wanted" "$keeping/there" || fail "the copy of $name has other rows than what was restored: nothing was changed, run again ($(diff "$keeping/wanted" "$keeping/there" | grep '^[<>]' | head -n 5 | tr '\n' ' '))"
+    say 'ANALYZE;' | live "$new" || fail "$new cannot be analysed (see the lines above)"
     # Who may open it, and its settings, among them what its jobs have done, are in no dump.
-    rights_of "$name" "$new" | live postgres || fail "the rights and settings of $name cannot be copied"
+    rights_of "$name" "$new" | live postgres || fail "the rights and settings of $name cannot be copied (see the lines above)"
     note "database $name: $(wc -l <"$keeping/wanted") tables, $(awk '{n += $NF} END {print n + 0}' "$keeping/wanted") rows"
 }
 
@@ -93,21 +79,21 @@ filed() {
     together
     while read -r kind name place; do
         [ -n "$kind" ] || continue
-        path=$(path_of "$kind" "$name") || fail "$name is gone, and cannot be made"
+        path=$(path_of "$kind" "$name") || fail "$name is gone, and cannot be made again (see the lines above): systemctl status docker"
         from=$BEFORE
         [ -n "$from" ] || { [ "$name" = "$proven_item" ] && from=$AFTER; }
         [ -n "$from" ] || {
             note "$name: there is no copy of that time: it stays as it is"
             continue
         }
-        fetched "$from" "$place" || fail "the files of $name cannot be restored from the bucket"
+        fetched "$from" "$place" || fail "the files of $name cannot be restored from the bucket (see the lines above)"
         copy=$keeping/files$place
         [ -d "$copy" ] || {
             note "$name: was not there at that time: it stays as it is"
             continue
         }
         if [ "$name" = "$proven_item" ] && [ -n "$AFTER" ] && [ "$from" != "$AFTER" ]; then
-            fetched "$AFTER" "$place" || fail "the files of $name cannot be restored from the bucket"
+            fetched "$AFTER" "$place" || fail "the files of $name cannot be restored from the bucket (see the lines above)"
         fi
         rm -rf "$path$staged" "$path$staged.part"
         say "item $path" >>"$begun"
@@ -141,14 +127,17 @@ prepared() {
     if [ -n "$roles" ]; then
         covered
         began=$(date +%s)
-        started --set="$LABEL" --type=time --target="$TARGET" --target-action=promote "${includes[@]}"
+        at=(--set="$LABEL" --type=time --target="$TARGET" --target-action=promote)
+        started "${at[@]}" "${includes[@]}"
+        had
+        sized
+        lacking
+        if [ -n "${lacks[*]}" ]; then
+            room $((takes * 26 / 10)) "what has gone since, with a copy of its databases,"
+            started "${at[@]}" "${includes[@]}" "${lacks[@]}"
+        fi
         beat=$(inside postgres -c 'SELECT extract(epoch FROM max(at)) FROM heartbeat' </dev/null 2>/dev/null)
         [ -z "$beat" ] || note "rpo $(awk -v a="$UNTIL" -v b="$beat" 'BEGIN {printf "%.1f", a - b}')"
-        found=$(databases_of inside postgres -F ' ') && [ -n "$found" ] || fail "at $TARGET $service had no database yet"
-        takes=$(inside postgres -v names="$(printf '%s' "$found" | cut -d ' ' -f 2-)" <<'END'
-SELECT sum(pg_database_size(datname)) FROM pg_database WHERE datname = ANY (string_to_array(:'names', E'\n'));
-END
-) || fail "the restored server does not say how large its databases are"
         room $((takes * 13 / 10)) "a copy of its databases"
         was >>"$journal.next"
         while read -r role name; do
@@ -165,7 +154,7 @@ END
         proofs "$(path_of volume "$proven_item")"
     fi
     cleared
-    [ -s "$journal.next" ] || fail "there is nothing to put in the place of what runs"
+    [ -s "$journal.next" ] || fail "the bucket has nothing of $service of $TARGET: choose another time (make backups)"
 }
 
 # What was prepared comes into the place of what runs, and each step sees whether it was done.
@@ -177,17 +166,17 @@ swapped() {
     for name in $hidden; do [ -z "$proxy" ] || docker exec "$proxy" touch "/tmp/replaced-$name" 2>/dev/null || true; done
     for name in $containers; do
         for each in "$name" "$name-next"; do
-            ! docker inspect --type container "$each" >/dev/null 2>&1 || docker stop "$each" >/dev/null || fail "$each cannot be stopped"
+            ! docker inspect --type container "$each" >/dev/null 2>&1 || docker stop "$each" >/dev/null || fail "$each cannot be stopped (see the lines above): the same command goes on"
         done
     done
-    renamed || fail "the databases cannot be renamed: docker logs postgres; run again"
+    renamed || fail "the databases cannot be renamed, and $service stands still meanwhile: docker logs postgres; the same command goes on"
     while read -r word path; do
         [ "$word" = item ] || continue
         source=$path$(sed -n 's/^source //p' "$journal")
         # What is there goes aside only while what comes for it is there.
         if [ -e "$source" ]; then
-            [ ! -e "$path" ] || [ -e "$path.before_$stamp" ] || mv -T "$path" "$path.before_$stamp" || fail "$path cannot be put aside"
-            mv -T "$source" "$path" || fail "$source cannot be put in the place of $path"
+            [ ! -e "$path" ] || [ -e "$path.before_$stamp" ] || mv -T "$path" "$path.before_$stamp" || fail "$path cannot be put aside (see the lines above), and $service stands still meanwhile: the same command goes on"
+            mv -T "$source" "$path" || fail "$source cannot be put in the place of $path (see the lines above), and $service stands still meanwhile: the same command goes on"
         fi
     done <"$journal"
     # They run again where what they have done is not in the database of that time.
@@ -256,10 +245,16 @@ case ${1:-} in
     ! grep -qs '^swapped' "$journal" || rm -f "$journal"
     [ ! -e "$journal" ] || [ -n "$(sed -n 's/^from _before_/&/p' "$journal")" ] || fail "a restore of $service was cut short: end it first (make restore SERVICE=$service TO='$(sed -n 's/^to //p' "$journal")')"
     if [ ! -e "$journal" ]; then
-        [ -n "$last" ] || fail "nothing is kept of $service: there is nothing to undo"
+        [ -n "$last" ] || fail "nothing is kept of $service: there is nothing to undo (what a restore replaces is kept for 7 days)"
         rm -f "$report"
         # First all of it, for what is journalled counts.
         sed -n 's/^old /database /p; /^item /p' "$keeping/kept/$last" >"$journal.next"
+        # Before anything stops: nobody else's may have one of these names by now.
+        while read -r word _ name; do
+            [ "$word" = database ] || continue
+            owner=$(theirs "$name") || exit
+            [ -z "$owner" ] || fail "a database $name that belongs to the role $owner is where that of $service comes back: rename it (ALTER DATABASE), and run again"
+        done <"$journal.next"
         was >>"$journal.next"
         journalled "_before_${last#*.}" ".before_${last#*.}" <"$journal.next"
     fi
