@@ -16,5 +16,8 @@ state_dir = str(_folder / "state")
 if _lab["images"] == "upstream":
     acme_directory = "https://acme-v02.api.letsencrypt.org/directory"
     acme_root = str(_folder.parent / "authority" / "ca.pem")
+# `python -m tests.lab bucket` makes it.
+if (_bucket := _folder / "bucket.json").exists():
+    backup = json.loads(_bucket.read_text())
 # PyPI ships OpenBao's program; Vault's is to be had as an image only.
 vault_engine = "vault" if _lab["images"] == "upstream" else "openbao"

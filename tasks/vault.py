@@ -41,7 +41,9 @@ def run() -> None:
             ready(service, name="Vault | initialised and unsealed")
             vault_policies.configured(name="Vault | mounts, policies and roles")
     if stack().backup:
-        bucket_secrets.handed(name="Vault | what opens the bucket, and takes its own snapshots")
+        bucket_secrets.handed(
+            recovering=recover.wanted(), name="Vault | what opens the bucket, and takes its own snapshots"
+        )
 
 
 @operation

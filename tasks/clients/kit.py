@@ -170,9 +170,13 @@ def write(path: Path, kit: Kit) -> None:
         raise Refused(f"KIT={path} cannot be written: {error.strerror}") from None
 
 
+# Held, in the host's folder.
+FILE = "backup.json"
+
+
 def file() -> Path:
     """Where Held is stored."""
-    return state_dir.folder() / "backup.json"
+    return state_dir.folder() / FILE
 
 
 def held() -> Held | None:

@@ -69,6 +69,8 @@ HELD: Mapping[str, Callable[[kit.Held], str]] = {
     "RESTIC_PASSWORD": lambda held: held.restic,
     "PGBACKREST_CIPHER": lambda held: held.pgbackrest,
 }
+# Of these, what the server of the bucket knows the host by: the one that can be made anew.
+KEY = ("S3_KEY", "S3_KEY_SECRET")
 
 
 def to_be_given(places: list[str]) -> str:

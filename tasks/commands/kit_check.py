@@ -64,6 +64,12 @@ def _same_as_the_hosts(kit: Kit) -> None:
     if not found:
         raise Refused(f"Vault does not hold {stack().vault_mount}/{BUCKET} yet: {target('deploy')} writes it")
     other = [name for name, made in HELD.items() if name in found and found[name] != made(held)]
+    if other and set(other) <= set(vault_values.KEY):
+        named = " and ".join(target(f"give-secrets NAME={BUCKET}#{name}") for name in other)
+        raise Refused(
+            f"backup: {host().name} uses another key for the bucket than this kit's ({', '.join(other)} in {stack().vault_mount}/{BUCKET}): where "
+            f"the kit has a new one, {named} tells Vault, and {target('deploy')} the host (README, Backups)"
+        )
     if other:
         raise Refused(
             f"backup: {host().name} uses other keys than this kit's ({', '.join(other)} in {stack().vault_mount}/{BUCKET}): "

@@ -62,7 +62,9 @@ def prepared(address: str) -> dict[str, str]:
     note = root / "recovered.json"
     if not os.environ.get("FORCE") and not _begun(note, state["host"], login):
         _alone(store, found)
-    _keep(root / state["host"].lstrip("@"), state["state_dir"])
+    # The kit's key for the bucket counts: that of the lost host may have been stolen, and made anew.
+    held = json.dumps(asdict(kits.held_of(kit)))
+    _keep(root / state["host"].lstrip("@"), {**state["state_dir"], kits.FILE: held})
     trusted = root / f"{state['host'].lstrip('@')}.trusted.pem"
     settings = {**state["settings"], "state_dir": str(root), "trusted_root": ""}
     if state.get("trusted_root"):

@@ -1,7 +1,8 @@
 """Bucket secrets: what opens the bucket, and the credential that takes Vault's snapshots, are written into Vault once.
 
 Keys and passwords are the kit's (``make bucket``); the credential is that of the AppRole of the service ``backup``, which
-Vault makes. What is there is never overwritten.
+Vault makes. What is there is never overwritten, but by a recovery the key for the bucket: the kit's counts, for the lost host's may
+have been stolen and made anew.
 """
 
 from __future__ import annotations
@@ -21,16 +22,23 @@ _ROLE, _SECRET = "VAULT_ROLE_ID", "VAULT_SECRET_ID"
 
 
 @operation
-def handed() -> Commands:
-    """Writes the missing ones in one check-and-set write."""
+def handed(*, recovering: bool = False) -> Commands:
+    """Writes the missing ones in one check-and-set write. recovering: also a key for the bucket that is not the kit's."""
     if vault_access.out_of_reach():
         yield "true"  # planning on a host whose Vault cannot be asked yet
         return
     present, version = vault_values.versioned(BUCKET)
     for reason in vault_values.unopened(present):
         raise Refused(reason)
+    if recovering:
+        present = {name: value for name, value in present.items() if not _replaced(name, value)}
     if [name for path, name in given(services()) if path == BUCKET and not present.get(name)]:
         yield step(partial(_write, present, version))
+
+
+def _replaced(name: str, value: str) -> bool:
+    held = kit.held()
+    return held is not None and name in vault_values.KEY and vault_values.HELD[name](held) != value
 
 
 def _write(present: Mapping[str, str], version: int) -> None:

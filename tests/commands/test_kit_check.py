@@ -133,6 +133,11 @@ def test_another_kit_is_refused(
     monkeypatch.setattr(vault_values, "values", {"backup": {**SECRETS, "RESTIC_PASSWORD": "x"}}.__getitem__)
     with pytest.raises(Refused, match=r"uses other keys than this kit's .RESTIC_PASSWORD in secret/backup"):
         run(tmp_path, server, stored=False)
+    monkeypatch.setattr(vault_values, "values", {"backup": {**SECRETS, "S3_KEY": "AKIAOLD"}}.__getitem__)
+    with pytest.raises(
+        Refused, match=r"another key for the bucket .*`make give-secrets NAME=backup#S3_KEY` tells Vault"
+    ):
+        run(tmp_path, server, stored=False)
     monkeypatch.setattr(vault_values, "values", {"backup": {}}.__getitem__)
     with pytest.raises(Refused, match="Vault does not hold secret/backup yet: `make deploy` writes it"):
         run(tmp_path, server, stored=False)

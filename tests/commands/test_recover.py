@@ -87,6 +87,13 @@ def test_this_machine_knows_again_what_the_other_one_knew(
     monkeypatch.setenv("TO", "1970-01-01 00:33:20Z")
     found = json.loads(recover.prepared(ADDRESS)["SMARTEROS_RECOVER"])
     assert found == {"to": "1970-01-01 00:33:20.000000+00", "label": "1F", "line": 1, "size": 4711}
+    # A key that was made anew since the state was sealed.
+    renewed = replace(made, access_key=s3.ADMIN[0], secret_key=s3.ADMIN[1])
+    kit.write(tmp_path / "renewed.json", renewed)
+    monkeypatch.setenv("KIT", str(tmp_path / "renewed.json"))
+    assert recover.prepared(ADDRESS)
+    now = json.loads((home(tmp_path) / "fake/one/backup.json").read_text())
+    assert (now["access_key"], now["secret_key"], now["restic"]) == (*s3.ADMIN, made.keys.restic)
     # It was this command that has written there last: the next run of it goes on.
     monkeypatch.setenv("FORCE", "")
     assert recover.prepared(ADDRESS)

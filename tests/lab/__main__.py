@@ -1,4 +1,4 @@
-"""`python -m tests.lab up|down|status|publish`: throwaway bare hosts on this machine."""
+"""`python -m tests.lab up|down|status|publish|bucket`: throwaway bare hosts on this machine."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
+from shlex import quote
 
 from docker.errors import DockerException
 
-from tests.lab import bare, machine, neighbours, network, smarteros
+from tests.lab import bare, machine, neighbours, network, s3, smarteros
 from tests.lab.daemon import DaemonError
 from tests.lab.hosts import HostError
 from tests.lab.image_inputs import InputError
@@ -39,31 +41,38 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given.command == "up" and given.browser:
             machine.require(machine.FOR_BROWSING, say)
-        lab = Lab(given.name, say)
-        match given.command:
-            case "up" if given.smarteros:
-                smarteros.prepare(lab, given.hosts.split(","), given.system)
-                status(lab)
-            case "up":
-                lab.up(given.hosts.split(","), given.images, given.system)
-                status(lab)
-            case "down" if given.checkout:
-                neighbours.remove(machine.docker(say), given.name, given.checkout)
-                say(f"lab {given.name} of {given.checkout} is down")
-            case "down":
-                was = lab.state.folder.exists()
-                lab.down(purge=given.purge)
-                say(f"lab {lab.name} {'is down' if was else 'was not up'}")
-                for name in lab.state.others():
-                    say(f"still up: lab {name}; to remove it: SMARTEROS_LAB={name} make down")
-            case "publish":
-                lab.publish(given.images)
-            case "status":
-                status(lab)
+        # What a shell is told stands alone on standard output.
+        done(given, Lab(given.name, partial(print, file=sys.stderr) if given.command == "bucket" else say))
     except ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def done(given: argparse.Namespace, lab: Lab) -> None:
+    """The command."""
+    match given.command:
+        case "up" if given.smarteros:
+            smarteros.prepare(lab, given.hosts.split(","), given.system)
+            status(lab)
+        case "up":
+            lab.up(given.hosts.split(","), given.images, given.system)
+            status(lab)
+        case "down" if given.checkout:
+            neighbours.remove(machine.docker(say), given.name, given.checkout)
+            say(f"lab {given.name} of {given.checkout} is down")
+        case "down":
+            was = lab.state.folder.exists()
+            lab.down(purge=given.purge)
+            say(f"lab {lab.name} {'is down' if was else 'was not up'}")
+            for name in lab.state.others():
+                say(f"still up: lab {name}; to remove it: SMARTEROS_LAB={name} make down")
+        case "publish":
+            lab.publish(given.images)
+        case "bucket":
+            bucket(lab)
+        case "status":
+            status(lab)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,11 +92,27 @@ def parser() -> argparse.ArgumentParser:
     publish = commands.add_parser("publish", help="serve images under their upstream names")
     publish.add_argument("images", nargs="+", metavar="REFERENCE", help="e.g. redis:7.4.11-alpine")
     commands.add_parser("status", help="what is up")
+    commands.add_parser("bucket", help="an S3 server for backups; prints what a shell has to be told of it")
     for command in commands.choices.values():
         command.add_argument(
             "--name", default=os.environ.get("SMARTEROS_LAB", "default"), help="which lab (default)"
         )
     return top
+
+
+def bucket(lab: Lab) -> None:
+    """The lab's own settings name the bucket from now on (group_data/lab.py). Prints shell: how programs of this machine find its
+    server, and the operator's credential there.
+    """
+    hosts = list(lab.description.hosts)
+    if len(hosts) != 1:
+        raise LabError(
+            f"a bucket is one host's, and lab {lab.name} has {len(hosts)}: use another lab (SMARTEROS_LAB=other make up)"
+        )
+    lab.state.keep_bucket(lab.bucket(hosts[0]))
+    key, secret = s3.ADMIN
+    for name, value in {**lab.names, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}.items():
+        print(f"export {name}={quote(value)}")
 
 
 def status(lab: Lab) -> None:

@@ -91,6 +91,10 @@ class State:
             draft.write(certificate)
         Path(draft.name).replace(self.acme_root)
 
+    def keep_bucket(self, setting: dict[str, str]) -> None:
+        """What ``backup`` is in the settings of this lab (group_data/lab.py)."""
+        (self.folder / "bucket.json").write_text(json.dumps(setting, indent=2) + "\n")
+
     @property
     def public_key(self) -> str:
         """The line for authorized_keys."""

@@ -44,13 +44,13 @@ def prepared() -> Iterator[Any]:
     yield from vault_policies.configured._inner()  # type: ignore[attr-defined]
 
 
-def converged(state: Path, **changes: Any) -> int:
+def converged(state: Path, *, recovering: bool = False, **changes: Any) -> int:
     """Vault's phase; the number of its last operation's changes."""
     with run(state, **changes) as host:
         for step in prepared():
             assert step.function(host.state, host) is True
         done = 0
-        for step in commands(bucket_secrets.handed):
+        for step in commands(bucket_secrets.handed, recovering=recovering):
             assert isinstance(step, FunctionCommand)
             assert step.function(host.state, host) is True
             done += 1
@@ -81,6 +81,17 @@ def test_what_the_kit_gave_this_machine_is_in_vault_once(bao: OpenBao, tmp_path:
     hold(tmp_path, Held("cd" * 32, "other", "other", "other", "other"))
     assert converged(tmp_path) == 0
     assert read(tmp_path) == first
+
+
+def test_a_recovery_brings_the_kits_key_for_the_bucket_and_nothing_else(bao: OpenBao, tmp_path: Path) -> None:
+    hold(tmp_path)
+    converged(tmp_path)
+    first = read(tmp_path)
+    assert converged(tmp_path, recovering=True) == 0
+    hold(tmp_path, Held("cd" * 32, "other", "other", "AKIANEW", "new-secret"))
+    assert converged(tmp_path, recovering=True) == 1
+    assert read(tmp_path) == {**first, "S3_KEY": "AKIANEW", "S3_KEY_SECRET": "new-secret"}
+    assert converged(tmp_path, recovering=True) == 0
 
 
 def test_its_role_takes_snapshots_and_reads_no_others_secrets(bao: OpenBao, tmp_path: Path) -> None:
