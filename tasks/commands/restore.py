@@ -67,6 +67,8 @@ def named(choice: str) -> Service:
     found = {item.name: item for item in services() if item.name in there and item.phase != "proxy"}
     if choice in found:
         return found[choice]
+    if not choice:
+        raise Refused(f"say which service it is, as SERVICE=odoo: there are {', '.join(found)}")
     near = get_close_matches(choice, found, n=1)
     hint = f", did you mean {near[0]}?" if near else f": there are {', '.join(found)}"
     raise Refused(f"SERVICE={choice}: nothing of that name is restored by itself{hint}")

@@ -10,7 +10,7 @@ def told(name: str, lines: tuple[str, ...]) -> None:
     for line in lines:
         if line.startswith("rpo "):
             host().log(
-                f"{name}: the last heartbeat in the copy is {line.removeprefix('rpo ')} s older than the time asked for"
+                f"{name}: the last heartbeat in the copy is {line.removeprefix('rpo ')} s older than the time asked for; the host writes one every 30 s"
             )
         elif line.startswith(("MISSING", "UNPROVEN")):
             host().log_styled(f"{name}: {line}", fg="yellow", log_func=logger.warning)

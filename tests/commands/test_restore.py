@@ -99,6 +99,10 @@ def test_what_is_not_there_is_refused_before_anything_is_done() -> None:
     ("choice", "why"),
     [
         (
+            "",
+            "say which service it is, as SERVICE=odoo: there are chatwoot, botpress, n8n, odoo, metabase, dokploy",
+        ),
+        (
             "odo",
             "SERVICE=odo: nothing of that name is restored by itself, did you mean odoo?",
         ),
