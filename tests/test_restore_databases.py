@@ -16,15 +16,28 @@ DOCKER = r"""#!/bin/bash
 top=TOP
 case "$*" in
 info*) echo "$top" ;;
-compose*restored-postgres*) echo "$*" | grep -o -- '--db-include=.*' >$top/fetched; echo . >>$top/starts ;;
+"rm "*restored-postgres) rm -f $top/fetched ;;
+compose*restored-postgres*)
+    echo . >>$top/starts
+    echo "$*" | grep -o -- '--db-include=.*' >$top/fetching
+    mv $top/fetching $top/fetched
+    sleep 1
+    ;;
 *restored-postgres*pg_dump*)
     grep -q -- "--db-include=${*: -1}\b" $top/fetched || exit 1
     ;;
 "exec -i"*restored-postgres*)
-    [[ "$*" != *pg_class* ]] || { name=${*#* -d }; grep -q -- "--db-include=${name%% -c*}\b" $top/fetched; exit; }
+    if [[ $* = *pg_class* ]]; then
+        words=$*
+        name=${words##* -d }
+        name=${name%% -c *}
+        grep -q -- "--db-include=$name\b" $top/fetched && ! grep -qsx "$name" $top/dropped && exit
+        echo "FATAL: $name" >&2
+        exit 2
+    fi
     asked="$* $(cat)"
     case "$asked" in
-    *pg_is_in_recovery*) echo f ;;
+    *pg_is_in_recovery*) [ ! -e $top/fetched ] || echo f ;;
     *pg_database_size*) echo 1000 ;;
     *heartbeat*) echo 1795723200 ;;
     *"pg_get_userbyid(datdba) = 'n8n'"*) cat $top/then ;;
@@ -141,6 +154,27 @@ def test_what_cannot_come_back_is_said_before_anything_stops(
     done = host.run("n8n")
     assert (done.returncode, done.stderr) == (1, why)
     assert not (tmp_path / "var/lib/smarteros/restore/n8n.journal").exists()
+
+
+def test_what_was_dropped_right_after_that_time_is_said(tmp_path: Path) -> None:
+    host = Host(tmp_path, then="n8n n8n\nn8n extra\n", now="n8n n8n\n")
+    (tmp_path / "dropped").write_text("extra\n")
+    done = host.run("n8n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert host.journal() == ["old n8n n8n", "database n8n n8n"]
+    report = (tmp_path / "var/lib/smarteros/restore/n8n.report").read_text()
+    earlier = "where it was dropped right after that, choose a time half a minute earlier"
+    assert (
+        f"MISSING: the database extra of 2026-11-26 19:59:49+00 cannot be opened, and does not come back: {earlier} (FATAL: extra )\n"
+        in report
+    )
+    (tmp_path / "var/lib/smarteros/restore/n8n.journal").unlink()
+    (tmp_path / "dropped").write_text("n8n\n")
+    done = host.run("n8n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"the database n8n of 2026-11-26 19:59:49+00 cannot be opened: {earlier} (FATAL: n8n )\n",
+    )
 
 
 def test_an_undo_finds_its_names_free_or_stops_nothing(tmp_path: Path) -> None:

@@ -54,6 +54,24 @@ $found
 END
 }
 
+# opened: found without what cannot be opened. What was dropped right after that time is gone there already: the log says that before it
+# says when.
+opened() {
+    all=$found found=
+    while read -r role name; do
+        if why=$(inside "$name" -c 'SELECT FROM pg_class LIMIT 1' 2>&1 >/dev/null </dev/null); then
+            found=$found${found:+$'\n'}$role' '$name
+        elif [ "$role" = "$name" ]; then
+            fail "the database $name of $TARGET cannot be opened: where it was dropped right after that, choose a time half a minute earlier ($(say "$why" | tr '\n' ' '))"
+        else
+            note "MISSING: the database $name of $TARGET cannot be opened, and does not come back: where it was dropped right after that, choose a time half a minute earlier ($(say "$why" | tr '\n' ' '))"
+        fi
+    done <<END
+$all
+END
+    [ -n "$found" ] || fail "at $TARGET $service had no database that can be opened: choose another time (make backups)"
+}
+
 # sized: into takes, how many bytes these are; also of what was left out, whose files are as long.
 sized() {
     takes=$(inside postgres -v names="$(printf '%s' "$found" | cut -d ' ' -f 2-)" <<'END'

@@ -136,6 +136,7 @@ prepared() {
             room $((takes * 26 / 10)) "what has gone since, with a copy of its databases,"
             started "${at[@]}" "${includes[@]}" "${lacks[@]}"
         fi
+        opened
         beat=$(inside postgres -c 'SELECT extract(epoch FROM max(at)) FROM heartbeat' </dev/null 2>/dev/null)
         [ -z "$beat" ] || note "rpo $(awk -v a="$UNTIL" -v b="$beat" 'BEGIN {printf "%.1f", a - b}')"
         room $((takes * 13 / 10)) "a copy of its databases"
