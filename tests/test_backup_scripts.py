@@ -41,7 +41,6 @@ esac
 """
 
 
-DRILL = "make drill says what still comes back"
 LOCKED = (
     "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode>"
     "<Days>30</Days></DefaultRetention></Rule></ObjectLockConfiguration> 200"
@@ -519,7 +518,7 @@ def test_an_archive_without_any_log_is_not_well(box: Box) -> None:
     box.write("answer", "16777216\n")
     box.write("verify", WELL)
     box.write("log", log())
-    assert box.run("check").stderr == f"the backups are not whole: log (Postgres' log has a gap); {DRILL}\n"
+    assert box.run("check").stderr == "the backups are not whole: log\n"
 
 
 def well(box: Box) -> None:
@@ -533,9 +532,7 @@ def test_a_sealed_state_that_is_another_than_its_sum_says_is_found(box: Box) -> 
     well(box)
     assert box.run("check").returncode == 0
     box.write("sealed", "sealee")
-    assert box.run("check").stderr == (
-        f"the backups are not whole: sealed-state (what opens a lost host is not as it was stored); {DRILL}\n"
-    )
+    assert box.run("check").stderr == "the backups are not whole: sealed-state\n"
 
 
 @pytest.mark.parametrize(
@@ -557,9 +554,7 @@ def test_a_bucket_that_kept_every_version_and_does_no_more_is_found(box: Box, an
     assert box.run("check").returncode == 0
     assert box.metric("bucket") == "smarteros_bucket_locked 1\n"
     box.write("lock", answer)
-    assert box.run("check").stderr == (
-        f"the backups are not whole: bucket-lock (the bucket no longer keeps every version, make bucket mends that); {DRILL}\n"
-    )
+    assert box.run("check").stderr == "the backups are not whole: bucket-lock\n"
     assert box.metric("bucket") == "smarteros_bucket_locked 0\n"
 
 
