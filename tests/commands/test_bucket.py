@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tasks.clients import bucket_rules, kit
+from tasks.clients import bucket_key, bucket_rules, kit
 from tasks.clients.bucket import Bucket
 from tasks.commands import bucket
 from tasks.model.stack import Backup
@@ -92,6 +94,22 @@ def test_another_machine_gets_its_part_from_the_kit(iam: s3.S3, tmp_path: Path) 
     (tmp_path / "state/fake/one/backup.json").unlink()
     run(tmp_path, place(iam, "second"))
     assert held(tmp_path) == before
+
+
+def test_a_key_that_was_made_anew_is_the_hosts_from_then_on(iam: s3.S3, tmp_path: Path) -> None:
+    run(tmp_path, place(iam, "stolen"))
+    made = kit.read(tmp_path / "kit.json")
+    assert made is not None
+    admin = Bucket(made.backup, *s3.ADMIN)
+    keys: Any = admin.client("iam", made.endpoint)
+    new = keys.create_access_key(UserName=bucket_key.user("stolen"))["AccessKey"]
+    renewed = replace(made, access_key=new["AccessKeyId"], secret_key=new["SecretAccessKey"])
+    (tmp_path / "kit.json").write_text(json.dumps(asdict(renewed)))
+    bucket_key.forget(admin, made.access_key)
+    run(tmp_path, place(iam, "stolen"))
+    assert held(tmp_path) == asdict(kit.held_of(renewed))
+    with pytest.raises(ClientError, match="InvalidAccessKeyId"):
+        Bucket(made.backup, made.access_key, made.secret_key).s3.list_objects_v2(Bucket="stolen")
 
 
 def test_a_key_is_given_where_the_server_makes_none(

@@ -1,17 +1,13 @@
 """A host with backups, its bucket and the kit of its operator."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.clients import bucket_key
 from tasks.clients import kit as kits
-from tasks.clients.bucket import Bucket
 from tests.e2e.deployment import Deployment, Run
-from tests.lab import addresses, network, s3
+from tests.lab import network, s3
 
 BUCKET = "tasks.commands.bucket.run"
 SERVICES = ["vault", "postgres", "redis", "n8n", "vault-auth-validator", "caddy"]
@@ -45,18 +41,6 @@ class Backed:
         found = kits.read(self.path)
         assert found is not None
         return found
-
-    def another_key(self) -> None:
-        """What an operator does in the provider's console whose host's key was stolen: a new one goes into the kit, the old one goes."""
-        kit = self.kit()
-        admin = Bucket(kit.backup, *s3.ADMIN)
-        with s3.reached(addresses.address(self.host.lab.description.subnet, addresses.S3)):
-            made = admin.client("iam", kit.endpoint).create_access_key(UserName=bucket_key.user(kit.bucket))[
-                "AccessKey"
-            ]
-            renewed = replace(kit, access_key=made["AccessKeyId"], secret_key=made["SecretAccessKey"])
-            self.path.write_text(json.dumps(asdict(renewed)))
-            bucket_key.forget(admin, kit.access_key)
 
 
 def deployed(host: Deployment, path: Path) -> Backed:
