@@ -632,7 +632,8 @@ def test_what_nobody_needs_goes_in_steps_between_which_files_are_sent(box: Box) 
     settled(box)
     assert box.run("check").returncode == 0
     steps = [line.split(" --")[0] for line in box.asked()]
-    assert steps[:6] == [
+    assert steps[:7] == [
+        "backup-check check",
         "backup-check forget",
         "backup-check prune",
         "sleep 60",

@@ -1,22 +1,27 @@
 #!/bin/sh
-# Lets go of what is too old, and reads what is there: all of the log's sums, and of the files a part each night.
+# Reads what is there, of the files a part each night and all of the log's sums, and lets go of what is too old.
 . /opt/smarteros/current/backup/lib.sh
 . /opt/smarteros/current/backup/log.sh
 
 wrong=
+day=$(date +%d)
+run 14400 backup-check check --quiet --no-lock --read-data-subset "$(((${day#0} - 1) % 28 + 1))/28" || wrong=" restic-check"
 let_go() (
     alone
     repository 1700 backup-check "$@"
 )
-let_go forget --quiet --keep-within 1d --keep-within-hourly 2d --keep-daily 14 --keep-weekly 8 --keep-monthly 6 || wrong="$wrong forget"
-# What nobody needs any more goes in steps, each shorter than the others wait, which go on in between, until what stays is what restic tolerates.
-steps=0 unused=100
-while [ "${unused:-0}" -gt 5 ] && [ $steps -lt 20 ]; do
-    [ $steps = 0 ] || sleep 60
-    said=$(let_go prune --max-repack-size 512M) || { wrong="$wrong prune"; said=; }
-    unused=$(printf '%s\n' "$said" | sed -n 's/^unused size after prune:.*(\([0-9]*\).*/\1/p')
-    steps=$((steps + 1))
-done
+# Nothing is taken away where something is damaged: what is made anew from what is remembered would hide that.
+[ "$wrong" ] || {
+    let_go forget --quiet --keep-within 1d --keep-within-hourly 2d --keep-daily 14 --keep-weekly 8 --keep-monthly 6 || wrong="$wrong forget"
+    # What nobody needs any more goes in steps, each shorter than the others wait, which go on in between, until what stays is what restic tolerates.
+    steps=0 unused=100
+    while [ "${unused:-0}" -gt 5 ] && [ $steps -lt 20 ]; do
+        [ $steps = 0 ] || sleep 60
+        said=$(let_go prune --max-repack-size 512M) || { wrong="$wrong prune"; said=; }
+        unused=$(printf '%s\n' "$said" | sed -n 's/^unused size after prune:.*(\([0-9]*\).*/\1/p')
+        steps=$((steps + 1))
+    done
+}
 of_postgres() { docker exec postgres timeout --kill-after=30 14400 pgbackrest --stanza=main "$@"; }
 # What is before the newest backup that needs none before it costs times to come back to, and no restore of what is newest.
 read -r from full <<END
@@ -105,7 +110,5 @@ case $said in
     [ ! -e "$state/locked" ] || wrong="$wrong bucket-lock"
     ;;
 esac
-day=$(date +%d)
-run 14400 backup-check check --quiet --no-lock --read-data-subset "$(((${day#0} - 1) % 28 + 1))/28" || wrong="$wrong restic-check"
 [ -z "$wrong" ] || fail "the backups are not whole:$wrong"
 succeeded check
