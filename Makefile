@@ -11,13 +11,13 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
+.PHONY: help up down test test-faults lint format bench audit plan deploy verify status status-page check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(VENV)/ready: requirements.lock
-	@.ci/venv $(VENV)
+	@.ci/venv $(VENV) >&2
 
 up: $(VENV)/ready ## a throwaway bare host here, the whole deploy on it, and a table of what answers where
 	@$(BIN)/python -m tests.lab up --smarteros
@@ -62,9 +62,13 @@ verify: $(VENV)/ready ## asks every service by name over TLS
 	@$(EXISTS)
 	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.verify.run
 
-status: $(VENV)/ready ## how every service is, and why it is not well
+status: $(VENV)/ready ## how every service is, and why it is not well; with JSON=1 one JSON object on standard output
 	@$(EXISTS)
-	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.status.run
+	@JSON="$(JSON)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.status.run
+
+status-page: $(VENV)/ready ## OUT=status.html: the same as one page of HTML, with a drawing of what runs
+	@$(EXISTS)
+	@OUT="$(OUT)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.status.page
 
 token: $(VENV)/ready ## HOURS=8: a token of Vault's for guarded pages, shown once
 	@$(EXISTS)

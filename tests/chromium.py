@@ -1,4 +1,4 @@
-"""A real Chromium without a window, as nobody's: its names lead where a test says, and it trusts one more root."""
+"""A real Chromium without a window, as nobody's: its names lead where a test says, and it trusts one more root, if any."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ _FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --disable-dev-s
 
 
 @contextmanager
-def running_chromium(folder: Path, root: Path, addresses: Mapping[str, str]) -> Iterator[Chrome]:
+def running_chromium(folder: Path, root: Path | None, addresses: Mapping[str, str]) -> Iterator[Chrome]:
     """A browser with everything it keeps below the folder; root: what it trusts beside the public authorities.
 
     addresses: *.smarterbot.cl:443 → 127.0.0.1:8443; nothing else can be reached.
@@ -30,10 +30,13 @@ def running_chromium(folder: Path, root: Path, addresses: Mapping[str, str]) -> 
         options.add_argument(flag)
     options.add_argument(f"--user-data-dir={folder / 'profile'}")
     rules = ", ".join(f"MAP {name} {address}" for name, address in addresses.items())
-    options.add_argument(f"--host-resolver-rules={rules}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    options.add_argument(
+        f"--host-resolver-rules={rules}{', ' * bool(rules)}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    )
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
-    _trust(folder / ".pki" / "nssdb", root)
+    if root:
+        _trust(folder / ".pki" / "nssdb", root)
     driver = Service(_executable("chromedriver"), env=environment)
     with Chrome(options=options, service=driver) as browser:
         yield browser

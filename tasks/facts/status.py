@@ -10,12 +10,15 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import backups, bridges, rules
+from tasks.facts import backups, bridges, certificates, last_run, rules, usage
 from tasks.facts.access import FIREWALL, STANDS, TABLE
+from tasks.facts.certificates import Certificate
 from tasks.facts.docker import SILENT, DockerFact, DockerState
+from tasks.facts.last_run import Course
 from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
 from tasks.facts.unsealer import NAME
+from tasks.facts.usage import Memory, Usage
 from tasks.rendering.render import SERVICE_LABEL
 
 
@@ -34,6 +37,7 @@ class Standing:
     since: int = 0
     checked: str = ""
     error: str = ""
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,12 @@ class Room:
 
 @dataclass(frozen=True)
 class Status:
-    """All of a host that can be wrong. docker: whether it answers. vault: its own seal status, None without an
+    """All of a host that can be wrong, and what people ask first. docker: whether it answers. vault: its own seal status, None without an
     answer. units: those of ours that failed, and the one that unseals, when it is not active. networks: Docker's, with its
     rules for them. table: ``gone`` or ``changed`` where our firewall is not as it was loaded.
     backup: how its parts do by clock, the host's.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
+    certificates: domain → the one that Caddy has. course: generation, last deploy, pending reboot.
     """
 
     docker: bool = False
@@ -67,14 +72,17 @@ class Status:
     table: str = ""
     clock: int = 0
     backup: backups.Progress = field(default_factory=backups.Progress)
+    memory: Memory = field(default_factory=Memory)
+    certificates: Mapping[str, Certificate] = field(default_factory=dict)
+    course: Course = field(default_factory=Course)
 
 
 class StatusFact(FactBase[Status]):
     """Status, in one command; on a host without Docker too."""
 
     def command(self) -> str:
-        """Prints ``clock``, ``disk``, ``unit``, ``docker``, ``container``, ``volume``, ``done``, ``vault``, ``outbound``,
-        ``cut_off`` and ``firewall`` lines, and for networks and rules those of DockerFact.
+        """Prints ``clock``, ``disk``, ``unit``, ``docker``, ``container``, ``volume``, ``done``, ``vault`` and ``firewall`` lines,
+        and those of the modules above, for networks and rules DockerFact's.
         """
         return _STATUS
 
@@ -92,9 +100,10 @@ class StatusFact(FactBase[Status]):
             values.setdefault(key, []).append(value)
         try:
             now = int(values["clock"][0])
+            used = usage.usage(values)
             return Status(
                 docker="docker" in values,
-                containers=dict(_standing(line, now) for line in values.get("container", ())),
+                containers=dict(_standing(line, now, used) for line in values.get("container", ())),
                 vault=_vault(values.get("vault", ())),
                 rooms=tuple(map(_room, values.get("disk", ()))),
                 units=tuple(dict.fromkeys(values.get("unit", ()))),
@@ -105,18 +114,21 @@ class StatusFact(FactBase[Status]):
                 table=values.get("firewall", [""])[0],
                 clock=now,
                 backup=backups.progress(values),
+                memory=usage.memory(values),
+                certificates=certificates.certificates(values),
+                course=last_run.course(values),
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise FactProcessError(f"cannot read how the host is: {error}") from None
 
 
-def _standing(line: str, now: int) -> tuple[str, Standing]:
-    name, restarts, text = line.split(" ", 2)
+def _standing(line: str, now: int, used: Mapping[str, Usage]) -> tuple[str, Standing]:
+    name, restarts, text = line.removeprefix("/").split(" ", 2)
     state = json.loads(text)
     health = state.get("Health") or {}
     last = (health.get("Log") or [{}])[-1]
     running = state["Status"] in ("running", "paused")
-    return name.removeprefix("/"), Standing(
+    return name, Standing(
         state["Status"],
         health.get("Status", ""),
         int(state["ExitCode"]),
@@ -125,6 +137,7 @@ def _standing(line: str, now: int) -> tuple[str, Standing]:
         max(0, now - _seconds(state["StartedAt"] if running else state["FinishedAt"], now)),
         " ".join(str(last.get("Output", "")).split()) if last.get("ExitCode") else "",
         str(state["Error"]),
+        used.get(name, Usage()),
     )
 
 
@@ -149,7 +162,7 @@ _DONE = """
 SELECT 'done', datname, split_part(setting, '=', 1) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase,
   unnest(setconfig) setting WHERE setrole = 0 AND starts_with(setting, 'smarteros.');
 """.strip()
-_FORMAT = quote("container {{.Name}} {{.RestartCount}} {{json .State}}")
+_FORMAT = quote("container {{.Name}} {{.RestartCount}} {{json .State}}" + usage.FORMAT)
 _STATUS = f"""
 echo "clock $(date +%s)"
 df -k --output=target,avail,pcent,ipcent / /var/lib /var/lib/docker 2>/dev/null | sed 1d | sort -u | sed 's/^/disk /'
@@ -161,6 +174,8 @@ if [ -e {FIREWALL} ] && ! {STANDS}; then
     /usr/sbin/nft list table {TABLE} >/dev/null 2>&1 && echo "firewall changed" || echo "firewall gone"
 fi
 {backups.PROGRESS}
+{usage.MEMORY}
+{last_run.QUESTION}
 command -v docker >/dev/null || exit 0
 docker ps -q >/dev/null 2>&1 && echo docker || exit 0
 # One that goes away in between is no failure.
@@ -170,7 +185,10 @@ containers() {{
 }}
 found=$(containers) || fail {SILENT}
 printf '%s\n' "$found"
-docker volume ls --quiet | sed 's/^/volume /'
+{usage.QUESTION}
+volumes=$(docker volume ls --format '{{{{.Name}}}} {{{{.Mountpoint}}}}')
+printf '%s\\n' "$volumes" | sed -n 's/^\\([^ ]*\\) .*/volume \\1/p'
+{certificates.QUESTION}
 docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres 2>/dev/null <<'SQL'
 {_DONE}
 \\q

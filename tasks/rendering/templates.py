@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from tasks.rendering import docker_calls
 
@@ -31,6 +32,31 @@ def jinja() -> Environment:
     environment.filters["yaml"] = _yaml
     environment.filters["compose"] = lambda value: _yaml(value).replace("$", "$$")
     return environment
+
+
+@cache
+def html() -> Environment:
+    """For pages that people look at: whatever a value holds, it is text there. ``code`` makes `` `words` `` code."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=True,
+    )
+    environment.filters["code"] = _code
+    return environment
+
+
+def _code(text: str) -> Markup:
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # one that nothing ends
+        return escape(text)
+    marked = (
+        Markup("<code>{}</code>").format(part) if odd % 2 else escape(part) for odd, part in enumerate(parts)
+    )
+    return Markup("").join(marked)
 
 
 def _yaml(value: Any) -> str:

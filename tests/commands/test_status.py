@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks import backup
 from tasks.commands import status
-from tasks.commands.status import Line
 from tasks.facts import Outbound, Room, Standing, Status, StatusFact
+from tasks.facts.usage import Usage
 from tasks.model.words import ago
+from tasks.operations import container_health, host_health
+from tasks.operations.container_health import Line
 from tasks.run import services
 from tests.fake import commands, fake
 
@@ -40,7 +43,7 @@ def found(**changes: Any) -> Status:
 
 def lines(state: Status, **settings: Any) -> list[Line]:
     with fake({}, **{**FEW, **settings}):
-        return list(status.judged(services(), state))
+        return list(container_health.judged(services(), state))
 
 
 def wrong(name: str, standing: Standing | None) -> tuple[str, str, str]:
@@ -58,18 +61,18 @@ def test_a_host_that_is_well_has_nothing_to_say() -> None:
         Line("postgres", "postgres", "healthy", "2 h"),
         Line("botpress", "botpress", "healthy", "2 h"),
     ]
-    assert list(status.machine_problems(found())) == []
+    assert list(host_health.machine_problems(found())) == []
 
 
 def test_containers_without_a_way_out_are_named_with_what_the_host_itself_reaches() -> None:
     outbound = Outbound("10.0.0.2, port 53", ("botpress", "postgres"))
-    assert list(status.machine_problems(found(outbound=outbound))) == [
+    assert list(host_health.machine_problems(found(outbound=outbound))) == [
         (
             "network: botpress, postgres: no way out, where the host itself reaches 10.0.0.2, port 53: a firewall is in between "
             "(`nft list ruleset`); `make deploy` has Docker write its rules anew"
         )
     ]
-    assert list(status.machine_problems(found(outbound=Outbound("10.0.0.2, port 53")))) == []
+    assert list(host_health.machine_problems(found(outbound=Outbound("10.0.0.2, port 53")))) == []
 
 
 def test_what_containers_reach_is_read() -> None:
@@ -225,7 +228,7 @@ def test_what_is_wrong_with_the_host_itself() -> None:
         Room("/var/lib/docker", 9000, 50, 95),
     )
     units = ("smarteros-firewall.service", "smarteros-unseal.service")
-    assert list(status.machine_problems(found(rooms=rooms, units=units))) == [
+    assert list(host_health.machine_problems(found(rooms=rooms, units=units))) == [
         "disk: / is 97 % full, 1023 MB are free: " + ADVICE.format("/"),
         "disk: /var/lib/docker has room for no more files (95 % used): " + ADVICE.format("/var/lib/docker"),
         (
@@ -242,12 +245,14 @@ def test_a_length_of_time_as_people_say_it() -> None:
 
 
 def test_the_table_is_aligned_and_has_a_line_for_each_container() -> None:
-    containers = {"vault": WELL, "botpress": Standing("restarting", exit_code=1, restarts=7, since=3)}
-    assert status.table(lines(found(containers=containers))) == [
-        "SERVICE   CONTAINER  STATE       SINCE  WHY",
-        "vault     vault      healthy     2 h    -",
-        "postgres  postgres   missing     -      does not exist",
-        "botpress  botpress   restarting  3 s    ends again and again (exit code 1, 7 restarts)",
+    ends = Standing("restarting", exit_code=1, restarts=7, since=3, usage=Usage("botpress:1.0", 0, 2048))
+    containers = {"vault": replace(WELL, usage=Usage("vault:2.0", 100, 512)), "botpress": ends}
+    there = found(containers=containers)
+    assert container_health.table(lines(there), there) == [
+        "SERVICE   CONTAINER  STATE       SINCE  MEMORY      IMAGE         WHY",
+        "vault     vault      healthy     2 h    100/512 MB  vault:2.0     -",
+        "postgres  postgres   missing     -      -           -             does not exist",
+        "botpress  botpress   restarting  3 s    -           botpress:1.0  ends again and again (exit code 1, 7 restarts)",
     ]
 
 
@@ -363,10 +368,17 @@ QUIET = [HOST[0], HOST[1], "docker", *HEALTHY, 'vault {"sealed":false}']
 def test_a_run_on_a_host_that_is_well_ends_with_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     shown, failed = said(monkeypatch, QUIET)
     assert shown == [
-        "SERVICE   CONTAINER  STATE    SINCE  WHY",
-        "vault     vault      healthy  60 s   -",
-        "postgres  postgres   healthy  60 s   -",
-        "botpress  botpress   healthy  60 s   -",
+        "SERVICE   CONTAINER  STATE    SINCE  MEMORY  IMAGE  WHY",
+        "vault     vault      healthy  60 s   -       -      -",
+        "postgres  postgres   healthy  60 s   -       -      -",
+        "botpress  botpress   healthy  60 s   -       -      -",
+        "generation: none",
+        "last deploy: none is noted",
+        "memory: unknown",
+        "disk: / 41 % used, 68 GB free",
+        "certificates: no domain is served",
+        "reboot: not due",
+        "proven restore: no backup",
         backup.NOTHING,
     ]
     assert failed == []
@@ -374,7 +386,7 @@ def test_a_run_on_a_host_that_is_well_ends_with_the_table(monkeypatch: pytest.Mo
 
 def test_a_run_on_any_other_fails_with_all_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     shown, failed = said(monkeypatch, [*QUIET[:4], HOST[2], QUIET[5], 'vault {"sealed":true}'])
-    assert len(shown) == 5
+    assert len(shown) == 12
     assert failed == [
         (
             "is not well:\n"
@@ -435,7 +447,7 @@ ANEW = "are gone (a flush?): `make deploy` has Docker write them anew, which res
 )
 def test_what_a_flush_has_taken_is_wrong(lines: list[str], wrong: list[str]) -> None:
     found = StatusFact().process([*QUIET, *lines])
-    assert list(status.firewall_problems(found, ("smarter-net", "tenants-net"))) == wrong
+    assert list(host_health.firewall_problems(found, ("smarter-net", "tenants-net"))) == wrong
 
 
 def test_a_run_on_a_host_without_docker_says_only_that(monkeypatch: pytest.MonkeyPatch) -> None:

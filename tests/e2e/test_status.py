@@ -1,9 +1,15 @@
 """Status: one read-only run names everything that is not well, and why; its exit code says whether all is well."""
 
+import json
+import os
 import re
+import subprocess
 from itertools import takewhile
+from pathlib import Path
 
 from tests.e2e.deployment import Deployment, Run
+from tests.e2e.test_make import DOMAINS
+from tests.lab.smarteros import ROOT
 
 
 def status(deployment: Deployment) -> Run:
@@ -14,7 +20,7 @@ def rows(run: Run) -> dict[str, tuple[str, str]]:
     """Container → its state, and why it is not well."""
     start = next(number for number, line in enumerate(run.lines) if line.startswith("SERVICE  "))
     table = (re.split(r"\s{2,}", line) for line in run.lines[start + 1 :])
-    return {row[1]: (row[2], row[4]) for row in takewhile(lambda row: len(row) == 5, table)}
+    return {row[1]: (row[2], row[6]) for row in takewhile(lambda row: len(row) == 7, table)}
 
 
 def advice(run: Run) -> list[str]:
@@ -39,6 +45,68 @@ def test_a_host_that_is_well_says_so_and_nothing_is_touched(deployed: Deployment
     assert deployed.sh(state) == before
 
 
+MOST_COMMANDS = 6
+IMAGES = "docker inspect --format '{{slice .Name 1}} {{.Config.Image}}' $(docker ps -aq --filter label=smarteros.service)"
+DUE = "echo '*** System restart required ***' >/run/reboot-required; echo linux-image-9 >/run/reboot-required.pkgs"
+
+
+def test_all_of_it_is_one_object_and_one_page_without_a_secret(deployed: Deployment, tmp_path: Path) -> None:
+    deployed.sh(DUE)
+    try:
+        done = subprocess.run(
+            deployed.argv("-y", "-vvv", deploy="tasks.commands.status.run"),
+            cwd=ROOT,
+            env={**os.environ, "SMARTEROS_LAB": deployed.lab.name, "JSON": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        drawn = deployed.run(
+            deploy="tasks.commands.status.page", environment={"OUT": str(tmp_path / "a.html")}
+        )
+    finally:
+        deployed.sh("rm /run/reboot-required /run/reboot-required.pkgs")
+    assert done.returncode == 0, done.stderr
+    sent = re.findall(r"^\S* *>>> ", re.sub(r"\x1b\[[0-9;]*m", "", done.stderr), re.MULTILINE)
+    assert 1 <= len(sent) <= MOST_COMMANDS
+    found = json.loads(done.stdout)
+    host = found["hosts"][deployed.host.name]
+    assert (found["well"], host["well"], host["problems"]) == (True, True, [])
+    assert host["generation"]["name"] == deployed.sh("basename $(readlink /opt/smarteros/current)").strip()
+    log = map(json.loads, deployed.sh("cat /var/log/smarteros/runs.log").splitlines())
+    last = host["last_deploy"]
+    assert (last["operator"], last["started"], last["result"]) in [
+        (line["operator"], line["started"], line["result"]) for line in log
+    ]
+    assert host["reboot"]["packages"] == ["linux-image-9"]
+    images = dict(line.split(" ") for line in deployed.sh(IMAGES).splitlines())
+    shown = {item["container"]: item["image"] for item in host["containers"] if item["image"]}
+    assert shown == {name: image for name, image in images.items() if name in {*SERVICES, *JOBS}}
+    small = [
+        item
+        for item in host["containers"]
+        if item["container"] in SERVICES and not 0 < item["memory_mb"] <= item["limit_mb"]
+    ]
+    assert small == []
+    assert {item["domain"] for item in host["certificates"] if "Pebble" in (item["issuer"] or "")} == {
+        *DOMAINS
+    }
+    assert host["memory"]["total_mb"] > host["memory"]["available_mb"] > 0
+    page = (tmp_path / "a.html").read_text()
+    assert (drawn.code, drawn.changes) == (0, []), drawn.output
+    assert "All is well" in page
+    assert all(name in page for name in (*DOMAINS, *SERVICES, host["generation"]["name"], "linux-image-9"))
+    secrets = {
+        line.partition("=")[2].strip("\"'")
+        for line in deployed.sh("cat /vault/secrets/*.env").splitlines()
+        if "=" in line
+    }
+    long = {value for value in secrets if len(value) >= 16}
+    assert len(long) > 10
+    assert [value for value in long if value in page or value in done.stdout or value in done.stderr] == []
+
+
 def test_finished_jobs_that_somebody_cleared_away_are_no_fault(deployed: Deployment) -> None:
     deployed.sh("docker container prune --force")
     run = status(deployed)
@@ -60,10 +128,15 @@ timeout 60 sh -c 'until docker inspect -f {{.State.Health.Status}} vault | grep 
 """
 
 
-def test_everything_that_is_not_well_is_named_with_why_and_what_to_do(deployed: Deployment) -> None:
+def test_everything_that_is_not_well_is_named_with_why_and_what_to_do(
+    deployed: Deployment, tmp_path: Path
+) -> None:
     deployed.sh(BREAK, check=False, timeout=300)
     try:
         run = status(deployed)
+        drawn = deployed.run(
+            deploy="tasks.commands.status.page", environment={"OUT": str(tmp_path / "a.html")}
+        )
     finally:
         deployed.sh("systemctl reset-failed smarteros-broken; docker rm -f n8n", check=False)
     found = rows(run)
@@ -98,6 +171,10 @@ def test_everything_that_is_not_well_is_named_with_why_and_what_to_do(deployed: 
             "sets it up again"
         ),
     } < set(lines), lines
+    page = (tmp_path / "a.html").read_text()
+    assert drawn.code == 0, drawn.output
+    said = ("Not well", "vault: is sealed: nobody reads a secret", "n8n: has ended (exit code 137,")
+    assert [text for text in said if text not in page] == []
     deployed.converge()
     again = status(deployed)
     assert (again.code, rows(again)) == (0, WELL), again.output

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.commands.status import Line, judged
 from tasks.facts.status import Status
 from tasks.model.catalogue import Service, Volume
 from tasks.operations import containers, jobs
+from tasks.operations.container_health import Line, judged
 from tests.fake import fake, texts
 from tests.samples import HELPDESK
 

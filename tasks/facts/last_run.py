@@ -1,0 +1,108 @@
+"""Last run: which generation a host has and since when, who deployed last and how that ended, whether it waits for a reboot;
+asked within StatusFact.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tasks.rendering.render import CURRENT
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """operator: user@machine. started: seconds since 1970. result: ``ok``, ``failed``, ``interrupted`` or ``under way``.
+    at: where it was, when it did not come to its end. changed: names of the operations that changed something.
+    """
+
+    operator: str
+    started: float
+    seconds: int
+    result: str
+    generation: str = ""
+    at: str = ""
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Course:
+    """generation: name of the active one; active: since when. deploy: the last one. reboot: since when one is due, for which
+    packages.
+    """
+
+    generation: str = ""
+    active: float = 0
+    deploy: Deploy | None = None
+    reboot: float = 0
+    packages: tuple[str, ...] = ()
+
+
+# The lock is only looked at: to try it would hold up a run that begins.
+QUESTION = f"""
+generation=$(readlink {CURRENT}) && echo "generation $(stat -c %Y {CURRENT}) ${{generation##*/}}"
+stat -c 'reboot %Y' /run/reboot-required 2>/dev/null
+sort -u /run/reboot-required.pkgs 2>/dev/null | sed 's/^/package /'
+tail -n 20 /var/log/smarteros/runs.log 2>/dev/null | sed 's/^/run /'
+sed 's/^/unfinished /' /var/log/smarteros/.unfinished 2>/dev/null
+held=$(stat -c %i /run/smarteros/lock 2>/dev/null) &&
+    awk -v held="$held" '{{split($6, part, ":")}} part[3] == held {{found = 1}} END {{exit !found}}' /proc/locks && echo held
+""".strip()
+
+# What is JSON in the notes of a run; operations of other commands, which lock the host and are in the log as well.
+_QUOTED = ("operator", "at", "change")
+_OTHERS = re.compile(r"(Give secrets|Restore|Undo)\b")
+
+
+def course(values: Mapping[str, Sequence[str]]) -> Course:
+    """The lines → Course. A line of the log that is no such line (a disk was full) stays out. Raises ValueError for no number."""
+    active, _, generation = values.get("generation", ["0 "])[0].partition(" ")
+    found = [
+        *_logged(values.get("run", ())),
+        *_unfinished(values.get("unfinished", ()), held="held" in values),
+    ]
+    return Course(
+        generation,
+        float(active),
+        next(
+            (item for item in reversed(found) if not any(map(_OTHERS.match, (item.at, *item.changed)))), None
+        ),
+        float(values.get("reboot", ["0"])[0]),
+        tuple(values.get("package", ())),
+    )
+
+
+def _logged(lines: Sequence[str]) -> Iterator[Deploy]:
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            found = json.loads(line)
+            started = datetime.fromisoformat(found["started"].removesuffix("Z")).replace(tzinfo=UTC)
+            yield Deploy(
+                str(found["operator"] or ""),
+                started.timestamp(),
+                int(found["seconds"]),
+                str(found["result"]),
+                str(found["generation"]),
+                str(found["at"] or ""),
+                tuple(map(str, found["changed"])),
+            )
+
+
+def _unfinished(lines: Sequence[str], *, held: bool) -> Iterator[Deploy]:
+    """The present run, or one that was killed: the next one will write its line."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        key, _, value = line.partition(" ")
+        with suppress(ValueError, RecursionError):
+            found.setdefault(key, []).append(str(json.loads(value) or "") if key in _QUOTED else value)
+    with suppress(KeyError, ValueError):
+        yield Deploy(
+            found.get("operator", [""])[-1],
+            float(found["epoch"][0]),
+            0,
+            "under way" if held else "interrupted",
+            at=found.get("at", [""])[-1],
+            changed=tuple(dict.fromkeys(found.get("change", ()))),
+        )

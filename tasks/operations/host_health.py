@@ -1,0 +1,119 @@
+"""Host health: what is wrong with the host itself, its certificates and what stands between it and the world, with what to do;
+and what is worth knowing, though nothing is wrong yet. Pure.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from tasks.facts import Room, Status
+from tasks.facts.access import TABLE
+from tasks.facts.last_run import Deploy
+from tasks.facts.unsealer import NAME
+from tasks.model.catalogue import Service
+from tasks.model.objects import replacement
+from tasks.model.targets import target
+from tasks.model.words import ago
+from tasks.operations import rules
+from tasks.rendering import backup_files, restore_files
+
+_LEAST_MB = 1024
+_MOST_FILES = 95
+# Of its lifetime. Caddy renews at a third: the half of the time that it has for that is over.
+_LATE = 1 / 6
+_MOST_MEMORY, _LEAST_MEMORY = 92, 8
+
+
+def machine_problems(found: Status) -> Iterator[str]:
+    """What is wrong with the host itself, with what to do. Pure."""
+    for room in found.rooms:
+        if said := _full(room):
+            yield f"disk: {room.path} {said}: `docker system df` and `du -xh --max-depth 2 {room.path}` say what takes it"
+    if found.outbound.cut_off:
+        yield (
+            f"network: {', '.join(found.outbound.cut_off)}: no way out, where the host itself reaches {found.outbound.to}: "
+            f"a firewall is in between (`nft list ruleset`); {target('deploy')} has Docker write its rules anew"
+        )
+    for unit in found.units:
+        if backup_files.is_ours(unit) or restore_files.is_ours(unit):
+            continue  # it has left a note
+        if unit == f"{NAME}.service":
+            yield f"{unit}: is not active, so Vault would stay sealed after a boot: {target('deploy')} mends it"
+        else:
+            yield f"{unit}: has failed: see `journalctl -u {unit}`; {target('deploy')} sets it up again"
+
+
+def firewall_problems(found: Status, names: Iterable[str]) -> Iterator[str]:
+    """What is gone of what stands between the world and the host, with what to do. names: of our networks. Pure."""
+    if found.table:
+        what = "is gone" if found.table == "gone" else f"was changed (`nft list table {TABLE}` shows it)"
+        yield f"firewall: our table {what}, so that the world may reach what listens on the host: {target('deploy')} loads it"
+    anew = f"(a flush?): {target('deploy')} has Docker write them anew, which restarts it"
+    if lost := rules.missing(found.networks, names):
+        yield f"firewall: Docker's rules for {', '.join(lost)} are gone {anew}"
+    elif idle := rules.idle(found.networks):
+        yield f"firewall: Docker's rules that lead to {', '.join(idle)} are gone {anew}"
+
+
+def _full(room: Room) -> str:
+    if room.free_mb < _LEAST_MB:
+        return f"is {room.used} % full, {room.free_mb} MB are free"
+    return f"has room for no more files ({room.files_used} % used)" if room.files_used >= _MOST_FILES else ""
+
+
+def certificate_problems(found: Status, domains: Iterable[str]) -> Iterator[str]:
+    """What visitors are warned of, or will be soon. Pure."""
+    for name in domains:
+        certificate = found.certificates.get(name)
+        if certificate is None:
+            continue
+        left = certificate.until - found.clock
+        if left < _LATE * (certificate.until - certificate.since):
+            said = (
+                f"ends in {ago(int(left))}, and was not renewed"
+                if left > 0
+                else f"has ended {ago(int(-left))} ago"
+            )
+            yield (
+                f"certificate: that of {name} {said}: `docker logs caddy-proxy` says why; the domain has to lead here, and port 80 "
+                "to be open to the world"
+            )
+
+
+def notices(found: Status, chosen: Iterable[Service], domains: Iterable[str]) -> Iterator[str]:
+    """What should not stay so. Nothing is down for it. Pure."""
+    if found.course.deploy:
+        yield from _deploy(found.course.deploy, found.clock)
+    if found.course.reboot:
+        packages = f" ({', '.join(found.course.packages)})" if found.course.packages else ""
+        yield (
+            f"reboot: is due for {ago(int(found.clock - found.course.reboot))}{packages}: `systemctl reboot` in a quiet hour, "
+            "everything comes back by itself"
+        )
+    memory = found.memory
+    if memory.available_mb * 100 < memory.total_mb * _LEAST_MEMORY:
+        yield f"memory: {memory.available_mb} of {memory.total_mb} MB are left: the table says who has it; a host with more, or fewer services"
+    for service in chosen:
+        yield from _tight(service, found)
+    if found.docker and (bare := [name for name in domains if name not in found.certificates]):
+        yield f"certificate: none yet for {', '.join(bare)}: {target('verify')} says why"
+
+
+def _deploy(last: Deploy, clock: float) -> Iterator[str]:
+    if last.result in ("failed", "interrupted"):
+        how = "has failed" if last.result == "failed" else "was interrupted"
+        at = f' at "{last.at}"' if last.at else ""
+        who = f"{last.operator}, {ago(int(clock - last.started))} ago"
+        yield f"deploy: the last one ({who}) {how}{at}: {target('deploy')} goes on, and says what is in its way"
+
+
+def _tight(service: Service, found: Status) -> Iterator[str]:
+    for container in service.containers:
+        standing = found.containers.get(container.name) or found.containers.get(replacement(container.name))
+        if (
+            standing
+            and (usage := standing.usage).limit_mb
+            and usage.used_mb * 100 > usage.limit_mb * _MOST_MEMORY
+        ):
+            yield (
+                f"memory: {container.name} has {usage.used_mb} of the {usage.limit_mb} MB that it may have: give it more "
+                f"(overrides.{service.name}.memory_mb), then {target('deploy')}"
+            )

@@ -1,0 +1,80 @@
+"""Host summary: what people ask of a host first, in a line each: generation, last deploy, room, certificates, reboot, proven
+restores. Pure.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from tasks.facts import Status
+from tasks.facts.last_run import Deploy
+from tasks.model.words import ago
+
+
+def summary(found: Status, domains: Sequence[str], proofs: Iterable[str]) -> dict[str, str]:
+    """Of what → the words. proofs: ``service part`` of each that a drill has to bring back."""
+    return {
+        "generation": _generation(found),
+        "last deploy": deploy(found.course.deploy, found.clock),
+        "memory": _memory(found),
+        "disk": "; ".join(
+            f"{room.path} {room.used} % used, {_gb(room.free_mb)} free" for room in found.rooms
+        ),
+        "certificates": _certificates(found, domains),
+        "reboot": _reboot(found),
+        "proven restore": _proven(found, sorted(proofs)),
+    }
+
+
+def deploy(last: Deploy | None, clock: float) -> str:
+    """Who, when, and how it ended."""
+    if last is None:
+        return "none is noted"
+    age = ago(max(0, int(clock - last.started)))
+    at = f", at {last.at}" if last.at else ""
+    if last.result == "under way":
+        return f"under way for {age}, by {last.operator}{at}"
+    changes = f"{len(last.changed)} changes" if len(last.changed) != 1 else "1 change"
+    return f"{last.operator}, {age} ago, {last.result}{at}, {changes}"
+
+
+def _generation(found: Status) -> str:
+    course = found.course
+    active = f", active for {ago(max(0, int(found.clock - course.active)))}"
+    return f"{course.generation}{active}" if course.generation else "none"
+
+
+def _memory(found: Status) -> str:
+    memory = found.memory
+    swap = f", swap {_gb(memory.swap_free_mb)} of {_gb(memory.swap_mb)}" if memory.swap_mb else ""
+    return (
+        f"{_gb(memory.available_mb)} of {_gb(memory.total_mb)} free{swap}" if memory.total_mb else "unknown"
+    )
+
+
+def _gb(megabytes: int) -> str:
+    return f"{megabytes / 1024:.1f} GB" if megabytes < 10240 else f"{megabytes // 1024} GB"
+
+
+def _certificates(found: Status, domains: Sequence[str]) -> str:
+    ends = sorted((found.certificates[name].until, name) for name in domains if name in found.certificates)
+    first = ""
+    if ends:
+        left, name = int(ends[0][0] - found.clock), ends[0][1]
+        first = f", the first ends in {ago(left)} ({name})" if left > 0 else f", that of {name} has ended"
+    return f"{len(ends)} of {len(domains)} domains{first}" if domains else "no domain is served"
+
+
+def _reboot(found: Status) -> str:
+    course = found.course
+    packages = f" ({', '.join(course.packages)})" if course.packages else ""
+    return (
+        f"due for {ago(max(0, int(found.clock - course.reboot)))}{packages}" if course.reboot else "not due"
+    )
+
+
+def _proven(found: Status, wanted: Sequence[str]) -> str:
+    verified = found.backup.verified
+    ends = sorted((verified[name], name) for name in wanted if name in verified)
+    if not ends:
+        return "none" if wanted else "no backup"
+    oldest, name = ends[0]
+    return f"{len(ends)} of {len(wanted)} parts, the oldest {ago(int(found.clock - oldest))} ago ({name})"
