@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit plan deploy verify status status-page check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
+.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status status-page check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -49,6 +49,9 @@ bench: $(VENV)/ready ## remote commands and seconds of a run, beside a hand-writ
 
 audit: $(VENV)/ready ## what independent tools say of a deployed lab host: Lynis, ssh-audit, a port scan and others
 	@$(BIN)/python -m tests.audit $(AUDIT)
+
+bootstrap: $(VENV)/ready ## HOST=root@203.0.113.7 ZONE=example.com EMAIL=ops@example.com: from a bare VPS to a checked stack; asks for what is not said, and goes on where it was
+	@NAME="$(WHICH)" $(BIN)/python -m tasks.commands.bootstrap
 
 plan: $(VENV)/ready ## what a deploy would change, without touching anything
 	@$(EXISTS)

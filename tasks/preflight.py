@@ -79,6 +79,18 @@ def checked() -> Commands:
     if machine.deployed and machine.compose and not machine.engine:
         yield StringCommand(daemon.restarted("systemctl start docker.service"))
         machine = known(MachineFact)
+    reasons = [*refusals(machine), *_vault()]
+    if reasons:
+        raise Refused(
+            f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
+        )
+    remember("warned", lambda: _warn(warnings(machine)))
+    if machine.broken_packages or survey.survey().packages.unmet:
+        yield StringCommand(apt.MEND)
+
+
+def refusals(machine: Machine) -> list[str]:
+    """Each reason against the host, in its surroundings; Vault and the bucket aside."""
     held = takeover.accepted() | adoption.accepted()
     reasons = list(problems(machine, services(), time.time(), held, survey.images()))
     reasons += swap.problems(stack().swap_gb, machine)
@@ -91,14 +103,7 @@ def checked() -> Commands:
     reasons += kept.refusals(machine, {*survey.left_alone()})
     reasons += _networks(reasons)
     reasons += firewall.refusals(machine, stack())
-    reasons += _vault()
-    if reasons:
-        raise Refused(
-            f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
-        )
-    remember("warned", lambda: _warn(warnings(machine)))
-    if machine.broken_packages or survey.survey().packages.unmet:
-        yield StringCommand(apt.MEND)
+    return reasons
 
 
 def _vault() -> list[str]:

@@ -50,7 +50,7 @@ def main() -> None:
 
 def prepared(address: str) -> dict[str, str]:
     """The environment of the deploy. Raises Refused before anything has changed."""
-    login = _login(address)
+    login = login_of(address)
     to = os.environ.get("TO", "")
     time = restoring.moment(to) if to.strip() else None
     _, kit = there()
@@ -80,8 +80,8 @@ def prepared(address: str) -> dict[str, str]:
     return {**os.environ, recover.CHOICE: json.dumps(asdict(choice))}
 
 
-def _login(address: str) -> dict[str, Any]:
-    """How pyinfra reaches it."""
+def login_of(address: str) -> dict[str, Any]:
+    """How pyinfra reaches it. Raises Refused."""
     found = re.fullmatch(r"(?:([a-z_][a-z0-9_-]*)@)?([A-Za-z0-9.-]+)(?::(\d+))?", address)
     if not found:
         raise Refused(f"HOST={address!r}: say which VPS it is, as root@203.0.113.7")

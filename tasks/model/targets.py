@@ -8,9 +8,11 @@ from pathlib import Path
 DEFAULT = "inventories/prod.py"
 
 
-def target(words: str) -> str:
-    """```make deploy INVENTORY=inventories/staging.py```; the default is left out. words: the target, with what it is told."""
-    found = inventory(sys.argv)
+def target(words: str, file: str = "") -> str:
+    """```make deploy INVENTORY=inventories/staging.py```; the default is left out. words: the target, with what it is told.
+    file: the hosts', where they are not this run's.
+    """
+    found = file or inventory(sys.argv)
     return f"`make {words}`" if found == DEFAULT else f"`make {words} INVENTORY={found}`"
 
 

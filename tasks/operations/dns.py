@@ -37,7 +37,7 @@ def served() -> list[str]:
 def elsewhere(names: Iterable[str]) -> dict[str, str]:
     """Those of the names that do not lead to the current host → where they lead; empty where nobody can say so."""
     asked = tuple(names)
-    return astray(asked, known(NamesFact, asked), _address()) if asked else {}
+    return astray(asked, known(NamesFact, asked), address()) if asked else {}
 
 
 def astray(names: Iterable[str], found: Names, address: str) -> dict[str, str]:
@@ -68,7 +68,8 @@ def hidden() -> Iterator[str]:
         )
 
 
-def _address() -> str:
+def address() -> str:
+    """Where SSH has found the current host; empty where it is this machine."""
     client: Any = getattr(host().connector, "client", None)
     return str(client.get_transport().getpeername()[0]) if client else ""
 

@@ -204,7 +204,7 @@ def test_what_names_no_host_is_refused(address: str) -> None:
 
 
 def test_whoever_is_not_root_is_made_root() -> None:
-    assert recover._login("deploy@new.example.com") == {
+    assert recover.login_of("deploy@new.example.com") == {
         "ssh_hostname": "new.example.com",
         "ssh_user": "deploy",
         "_sudo": True,

@@ -1,0 +1,98 @@
+"""Answers: what ``make bootstrap`` is told: by variables, else by who sits at the terminal. Nobody is asked twice."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.commands.recover import login_of
+from tasks.run import Refused
+
+LOCAL = "@local"
+# Inventories of another kind.
+_TAKEN = ("all", "lab", "recovered")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was given. name: of the inventory. host: empty where it was not said. settings: those that variables name; services
+    as they were said, without what they need.
+    """
+
+    name: str = "prod"
+    host: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def given(environment: Mapping[str, str]) -> Answers:
+    """Raises Refused for what cannot be meant."""
+    words = {name: value.strip() for name, value in environment.items()}
+    name = words.get("NAME") or "prod"
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,30}", name) or name in _TAKEN:
+        raise Refused(
+            f"NAME={name!r} cannot name an inventory: small letters, digits and dashes, and none of {', '.join(_TAKEN)}"
+        )
+    host = words.get("HOST", "")
+    if host:
+        login(host)
+    settings: dict[str, Any] = {
+        setting: words[variable]
+        for variable, setting in (("ZONE", "zone"), ("EMAIL", "acme_email"))
+        if words.get(variable)
+    }
+    for variable, setting in (("MIRRORS", "mirror_zones"), ("SERVICES", "services")):
+        if words.get(variable):
+            settings[setting] = words[variable].replace(",", " ").split()
+    if words.get("BUCKET"):
+        settings["backup"] = _bucket(words)
+    return Answers(name, host, settings)
+
+
+def login(host: str) -> dict[str, Any]:
+    """What pyinfra is told of the host, empty for this machine. Raises Refused."""
+    return {} if host == LOCAL else login_of(host)
+
+
+def _bucket(words: Mapping[str, str]) -> dict[str, str]:
+    found = re.fullmatch(r"(https?://[^/]+)/([^/]+)/?", words["BUCKET"])
+    if not found:
+        raise Refused(
+            f"BUCKET={words['BUCKET']!r}: say server and bucket in one, as https://s3.example.com/smarteros-backup"
+        )
+    more = {"region": words.get("BUCKET_REGION", ""), "root": words.get("BUCKET_ROOT", "")}
+    return {"endpoint": found[1], "bucket": found[2], **{key: value for key, value in more.items() if value}}
+
+
+def silent() -> bool:
+    """Whether nobody is to be asked anything (YES=1)."""
+    return os.environ.get("YES", "").strip() not in ("", "0", "no")
+
+
+def asked(variable: str, question: str) -> str:
+    """The answer. Raises Refused where nobody can give it."""
+    answer = None if silent() else _line(f"{question}: ")
+    if answer is None:
+        raise Refused(f"{variable} is missing, and nobody can be asked: {question}")
+    return answer.strip()
+
+
+def _line(prompt: str) -> str | None:
+    """What is typed, None where nobody does. No more of it is read: the rest is for who asks next, pyinfra perhaps."""
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    typed = b""
+    while not typed.endswith(b"\n"):
+        sign = os.read(0, 1)
+        if not sign:
+            sys.stderr.write("\n")
+            return typed.decode(errors="replace") or None
+        typed += sign
+    return typed.decode(errors="replace")
+
+
+def say(line: str) -> None:
+    """One line for the operator, beside what pyinfra says."""
+    sys.stderr.write(f"bootstrap: {line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,79 @@
+"""Look: what a host is before its first deploy: what speaks against one, and where its domains lead. Read only.
+
+``SMARTEROS_LOOK=note.json pyinfra -y inventories/prod.py tasks.commands.look.run`` writes it there, for bootstrap.py.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+from tasks import preflight
+from tasks.facts import MachineFact
+from tasks.facts.names import NamesFact
+from tasks.operations import dns
+from tasks.run import Commands, executing, known, operation, stack
+
+NOTE = "SMARTEROS_LOOK"
+
+
+@dataclass(frozen=True)
+class Look:
+    """refused: each reason against a first deploy. docker_com: whether its own Docker is too old. address: where domains have to lead,
+    empty where nobody can say so. domains: all of them. elsewhere: those that do not lead to the host → where they lead,
+    empty where nobody answers.
+    """
+
+    refused: tuple[str, ...] = ()
+    docker_com: bool = False
+    address: str = ""
+    domains: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+
+def run() -> None:
+    """For ``make bootstrap``."""
+    looked(name="Look | what it is, and where its domains lead")
+
+
+@operation
+def looked() -> Commands:
+    """Writes the note."""
+    if executing():
+        Path(os.environ[NOTE]).write_text(json.dumps(asdict(look())))
+    yield from ()
+
+
+def look() -> Look:
+    """Raises Refused where the host gives no answer."""
+    machine = known(MachineFact)
+    # One that was deployed gets what is missing (a Docker that stands still) before it is judged.
+    refused = [] if machine.deployed else preflight.refusals(machine)
+    names = tuple(dns.served())
+    found = known(NamesFact, names) if names else None
+    return Look(
+        tuple(refused),
+        stack().docker_source == "distribution" and any(DOCKER_COM in line for line in refused),
+        public(found.own if found else (), dns.address()),
+        names,
+        dns.elsewhere(names),
+    )
+
+
+# What the setting is that a refusal asks for.
+DOCKER_COM = 'set docker_source = "docker.com"'
+
+
+def public(own: Iterable[str], reached: str) -> str:
+    """The address for the domains: one of IPv4, since over IPv6 all visitors are one to the services (dns.hidden).
+
+    own: the host's. reached: where SSH has found it, which is another one behind NAT, or inside a VPN. Pure.
+    """
+    mine = [text for text in (reached, *sorted(own)) if text]
+    for version in (4, 6):
+        found = [text for text in mine if ip_address(text).version == version]
+        if there := [text for text in found if ip_address(text).is_global] or found:
+            return there[0]
+    return ""
