@@ -20,7 +20,7 @@ STATE = "/state"
 _BUCKET_SECRETS = (
     Secret("AWS_ACCESS_KEY_ID", kind="given", of=f"{BUCKET}#S3_KEY"),
     Secret("AWS_SECRET_ACCESS_KEY", kind="given", of=f"{BUCKET}#S3_KEY_SECRET"),
-    Secret("RESTIC_PASSWORD", kind="given", of=f"{BUCKET}#RESTIC_PASSWORD"),
+    Secret("RESTIC_PASSWORD", kind="given", of=f"{BUCKET}#RESTIC_PASSWORD", lasting=postgres.OPENS),
     # For a server that is restored beside the one that runs.
     *postgres.BUCKET_SECRETS,
 )

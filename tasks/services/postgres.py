@@ -8,10 +8,11 @@ from tasks.model.stack import Stack
 _IMAGE = "pgvector/pgvector:0.8.7-pg16-bookworm"
 # With the setting backup it is built on the host, on top of that: archive_command starts pgBackRest in the server's container.
 BUILT, BUILD = "smarteros/postgres", "postgres"
+OPENS = "all backups so far, which nothing else opens"
 BUCKET_SECRETS = (
     Secret("PGBACKREST_REPO1_S3_KEY", kind="given", of=f"{BUCKET}#S3_KEY"),
     Secret("PGBACKREST_REPO1_S3_KEY_SECRET", kind="given", of=f"{BUCKET}#S3_KEY_SECRET"),
-    Secret("PGBACKREST_REPO1_CIPHER_PASS", kind="given", of=f"{BUCKET}#PGBACKREST_CIPHER"),
+    Secret("PGBACKREST_REPO1_CIPHER_PASS", kind="given", of=f"{BUCKET}#PGBACKREST_CIPHER", lasting=OPENS),
 )
 # pgvector's own notes: those of the server, which the tag names without its patch, are linked to from its end.
 _UPSTREAM = (
