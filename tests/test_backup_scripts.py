@@ -528,6 +528,16 @@ def well(box: Box) -> None:
     box.write("log", log("000000010000000000000004"))
 
 
+def test_nothing_is_let_go_of_where_something_is_damaged(box: Box) -> None:
+    well(box)
+    box.ends(1)
+    damaged = box.run("check")
+    assert (damaged.returncode, damaged.stderr) == (1, "the backups are not whole: restic-check\n")
+    assert [line for line in box.asked() if " forget " in line or " prune " in line] == []
+    assert box.run("check").returncode == 0
+    assert [line for line in box.asked() if " forget " in line]
+
+
 def test_a_sealed_state_that_is_another_than_its_sum_says_is_found(box: Box) -> None:
     well(box)
     assert box.run("check").returncode == 0

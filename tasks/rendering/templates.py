@@ -18,14 +18,7 @@ FOLDER = HOME / "templates"
 @cache
 def jinja() -> Environment:
     """Undefined names are errors; ``yaml`` and ``compose`` write a value as one line, ``sh`` as one word."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  YAML, Caddyfile and shell, no HTML
-    )
+    environment = _environment(autoescape=False)  # YAML, Caddyfile and shell, no HTML
     environment.filters["sh"] = quote
     environment.filters["docker_compose"] = docker_calls.compose
     environment.globals["docker_environment"] = docker_calls.EXPORT
@@ -37,16 +30,20 @@ def jinja() -> Environment:
 @cache
 def html() -> Environment:
     """For pages that people look at: whatever a value holds, it is text there. ``code`` makes `` `words` `` code."""
-    environment = Environment(
+    environment = _environment(autoescape=True)
+    environment.filters["code"] = _code
+    return environment
+
+
+def _environment(*, autoescape: bool) -> Environment:
+    return Environment(
         loader=FileSystemLoader(FOLDER),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=True,
+        autoescape=autoescape,  # noqa: S701  each says which it is
     )
-    environment.filters["code"] = _code
-    return environment
 
 
 def _code(text: str) -> Markup:
