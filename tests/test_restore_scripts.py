@@ -115,14 +115,14 @@ def test_what_a_drill_reads_is_not_taken_away_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "current" / "restore"
     (tmp_path / "docker").write_text(
         f"""#!/bin/sh
-case $1 in compose)
+case $1 in exec)
     flock --nonblock --shared {tmp_path}/run/repository echo sent
     flock --nonblock --exclusive {tmp_path}/run/repository echo gone ;;
 esac
 exit 0
 """
     )
-    script = f". {folder}/lib.sh; eval \"$(sed -n '/^restored() /,/^}}/p' {folder}/drill.sh)\"; restored --tag service=odoo"
+    script = f". {folder}/lib.sh; eval \"$(sed -n '/^emptied() /p;/^restored() /,/^}}/p' {folder}/drill.sh)\"; restored --tag service=odoo"
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False

@@ -90,6 +90,7 @@ def files(stack: Stack, services: tuple[Service, ...], current: str, label: str)
         "restored": backup.RESTORED,
         "instance": backup.INSTANCE,
         "app": backup.APP,
+        "restic": " ".join(backup.RESTIC),
         "network": DRILL_NET,
         "vault": _vault(stack, services),
         "redis": "redis" in stack.services,

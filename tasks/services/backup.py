@@ -17,6 +17,7 @@ from tasks.services import every, postgres
 
 # Where what is copied away stands in the container: volumes by name, folders of the host by their own path.
 STATE = "/state"
+RESTIC = ("restic", "-o", "s3.bucket-lookup=path")
 _BUCKET_SECRETS = (
     Secret("AWS_ACCESS_KEY_ID", kind="given", of=f"{BUCKET}#S3_KEY"),
     Secret("AWS_SECRET_ACCESS_KEY", kind="given", of=f"{BUCKET}#S3_KEY_SECRET"),
@@ -67,7 +68,7 @@ def _container(stack: Stack, name: str, state: tuple[Volume, ...] = (), **more: 
         image=postgres.BUILT,
         build=postgres.BUILD,
         base=server.base or server.image,
-        entrypoint=("restic", "-o", "s3.bucket-lookup=path"),
+        entrypoint=RESTIC,
         env_file=True,
         environment=_environment(stack),
         files={"pgbackrest": "/etc/pgbackrest"},

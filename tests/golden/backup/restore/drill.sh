@@ -11,8 +11,6 @@ shift
 wrong=
 report=$keeping/drill.report
 verified=$keeping/verified
-# Never from what this host remembers of the bucket.
-pass=RESTIC_CACHE_DIR=/restored/.cache
 # Nobody waits for it: visitors of what runs notice it less (p99 at 20 requests a second: 130 ms with a whole core for it, 50 with this).
 slowly=/opt/smarteros/current/restore/slowly.yaml
 mkdir -p "$verified"
@@ -80,12 +78,22 @@ END
     owned && whole "$service" database
 }
 
-# restored OPTION...: the last snapshot that these describe.
-restored() {
-    rm -rf "$keeping/files"
+# One container for all that comes back: each that starts, with its way into a network, visitors of what runs would notice.
+copier() {
     install -d -m 700 "$keeping/files"
+    (entry=sleep; run 36000 $copies infinity) >"$keeping/copies.log" 2>&1 7>&- &
+    runs=$!
+    until docker exec $copies true 2>/dev/null; do
+        kill -0 $runs 2>/dev/null || fail "what copies files out of the bucket does not start; once that is mended, make drill tries again: $(tail -n 3 "$keeping/copies.log" | tr '\n' ' ')"
+        sleep 0.5
+    done
+}
+emptied() { find "$keeping/files" -mindepth 1 -delete; }
+# restored OPTION...: the last snapshot that these describe, never from what this host remembers of the bucket.
+restored() {
+    emptied
     # What is read is not taken away meanwhile.
-    (together; run 14400 $copies restore latest --no-lock --quiet $as_it_was --target /restored --host smarteros "$@")
+    (together; timeout 14400 docker exec --env RESTIC_CACHE_DIR=/restored/.cache $copies restic -o s3.bucket-lookup=path restore latest --no-lock --quiet $as_it_was --target /restored --host smarteros "$@" </dev/null)
 }
 
 # Files, and each that a row of the copy names as that row says.
@@ -154,7 +162,7 @@ dumps() {
     done <<END
 $(databases_of)
 END
-    rm -rf "$keeping/files"
+    emptied
     whole "$service" dump
 }
 
@@ -173,6 +181,7 @@ trap cleared EXIT
     exit 0
 }
 server
+[ "$kind" = light ] || copier
 for each in ${*:-$names}; do
     about "$each"
     [ -z "$roles" ] || databases

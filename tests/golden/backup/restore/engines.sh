@@ -80,7 +80,7 @@ snapshot() {
     [ "$(there RESTIC_PASSWORD 2>"$keeping/asked")" = "$(here RESTIC_PASSWORD)" ] || { bad "vault: a secret is not in its snapshot as this host has it: $(tail -n 2 "$keeping/asked" | tr '\n' ' ')"; return 1; }
     unset VAULT_TOKEN
     gone $engine
-    rm -rf "$keeping/files"
+    emptied
     whole vault snapshot
 }
 
@@ -102,6 +102,6 @@ file_of_redis() {
     [ "$many" != 0 ] || [ "${held:-0}" = 0 ] || { bad "redis: its file holds no key, and the server that runs holds $held"; return 1; }
     say "redis: $many keys, and $held in the server that runs" | tee -a "$report"
     gone $engine
-    rm -rf "$keeping/files"
+    emptied
     whole redis file
 }
