@@ -4,6 +4,7 @@
 that what was written survives stop() and start(). It speaks Vault's API; hvac works against `address` too.
 """
 
+import random
 import socket
 import subprocess
 import time
@@ -143,7 +144,9 @@ def running_openbao(folder: Path) -> Iterator[OpenBao]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on, and that the system gives to nobody's connection before it is listened on."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
