@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status status-page check undo-host token secret give-secrets test-mail bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
+.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status status-page check undo-host token secret give-secrets test-mail test-notify bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -88,6 +88,10 @@ give-secrets: $(VENV)/ready ## asks for the secrets that only you know, like the
 test-mail: $(VENV)/ready ## TO=you@example.com: sends a mail as the services do, and says what the server answers
 	@$(EXISTS)
 	@TO="$(TO)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.test_mail.run
+
+test-notify: $(VENV)/ready ## tells everybody whom the setting notify names that it works, and says what each answers
+	@$(EXISTS)
+	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.test_notify.run
 
 check: $(VENV)/ready ## what users do, done once for each service (or for SERVICE=n8n), leaving nothing behind
 	@$(EXISTS)

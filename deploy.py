@@ -10,9 +10,11 @@ from tasks import (
     firewall,
     first_logins,
     generation,
+    hooks,
     host,
     lock,
     networks,
+    notify,
     preflight,
     proxy,
     recover,
@@ -25,6 +27,7 @@ from tasks import (
 )
 
 lock.run()
+hooks.run()
 preflight.run()
 host.run()
 firewall.run()
@@ -35,6 +38,7 @@ generation.run()
 vault.run()
 boot.run()
 secrets.run()
+notify.run()
 recover.run()
 data.run()
 applications.run()

@@ -1,8 +1,10 @@
 #!/bin/bash
 # One run at a time, and the line that each leaves in the audit log. On the host for as long as the SSH session of a
 # run: standard input is that session, and its end is the end of the run, however that came about.
-#   in:  operator <JSON>, login <JSON>, then at <JSON> and change <JSON> as the run goes on, end <result>
-#   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>, each after "smarteros-lock"
+#   in:  operator <JSON>, login <JSON>, then deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
+#        goes on, end <result>
+#   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>, at last untold <channel> <why>, each
+#        after "smarteros-lock"
 set -u
 export TZ=UTC
 umask 077
@@ -10,13 +12,14 @@ state=/run/smarteros
 logs=/var/log/smarteros
 log=$logs/runs.log
 run=$logs/.unfinished  # the present run; that of one that ended without a word, on the next run
+notify=/var/lib/smarteros/notify  # what people are to be told (files/notify.py)
 
 # Put together here, so that what merely shows this script (set -x) says nothing. Others print on these streams, too.
 say() { printf '\n%s-lock %s\n' smarteros "$*"; }
 
 # The run that $run tells of becomes one line of the log, with this result. What is quoted there is JSON already.
 finish() {
-    local key value last= started= epoch=0 operator=null login=null at=null changed= kept=
+    local key value last= started= epoch=0 operator=null login=null at=null changed= kept= deploy= line
     while read -r key value; do
         case $key in
         started) started=$value ;;
@@ -24,6 +27,7 @@ finish() {
         operator) operator=$value ;;
         login) login=$value ;;
         at) at=$value ;;
+        deploy) deploy=$value ;;
         change)
             [ "$value" = "$last" ] || changed+=${changed:+, }$value
             last=$value
@@ -32,10 +36,26 @@ finish() {
         esac
     done <"$run"
     [ "$1" != ok ] || at=null
-    printf '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s], "kept": [%s]}\n' \
+    printf -v line '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s], "kept": [%s]}' \
         "$started" $(($(stat -c %Y "$run") - epoch)) "$operator" "$login" \
-        "$(basename "$(readlink /opt/smarteros/current)")" "$1" "$at" "$changed" "$kept" >>"$log"
+        "$(basename "$(readlink /opt/smarteros/current)")" "$1" "$at" "$changed" "$kept"
+    printf '%s\n' "$line" >>"$log"
     rm -f "$run"
+    [ ! "$deploy" ] || [ ! -e /etc/systemd/system/smarteros-notify.timer ] || {
+        install -d -m 700 "$notify" "$notify/new" && printf 'deploy %s\n%s\n' "$1" "$line" >"$notify/new/.$epoch-deploy" &&
+            mv -f "$notify/new/.$epoch-deploy" "$notify/new/$epoch-deploy"
+    }
+}
+
+# People are told at once; a channel that does not take it delays the end by half a minute at most, and fails nothing.
+tell() {
+    local file
+    [ "$(ls "$notify/new" 2>/dev/null)" ] || return 0
+    timeout 45 systemctl start smarteros-notify.service 2>/dev/null
+    for file in "$notify"/failed/*; do
+        [ ! -e "$file" ] || say untold "${file##*/}" "$(head -n 1 "$file")"
+    done
+    true
 }
 
 # Processes that an interrupted run has left at work: every command that changes something holds $state/work.
@@ -104,7 +124,7 @@ say "held$late"
 result=interrupted
 while read -r key value; do
     case $key in
-    at | change) printf '%s %s\n' "$key" "$value" >>"$run" ;;
+    at | change | deploy) printf '%s %s\n' "$key" "$value" >>"$run" ;;
     end)
         result=$value
         break
@@ -113,3 +133,5 @@ while read -r key value; do
 done
 touch "$run"
 finish "$result"
+exec 9>&-
+tell

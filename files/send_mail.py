@@ -87,4 +87,5 @@ def text(answer: bytes | str) -> str:
     return answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
 
 
-sys.stdout.write("smarteros-mail " + json.dumps(sent(json.loads(sys.stdin.readline()))) + "\n")
+if __name__ == "__main__":
+    sys.stdout.write("smarteros-mail " + json.dumps(sent(json.loads(sys.stdin.readline()))) + "\n")

@@ -23,6 +23,7 @@ from pyinfra.api.state import BaseStateCallback, State, StateStage
 
 from tasks.connection import login, sessions, trouble
 from tasks.connection.line import Line
+from tasks.model import notify
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, executing, forget, guard, host, operation, stack, straight_on
 
@@ -47,23 +48,23 @@ class Outcome:
 _outcomes: WeakKeyDictionary[Host, gevent.Greenlet] = WeakKeyDictionary()
 
 
-def run() -> None:
-    """The phase. Settings come first: bad ones are no run, and leave no trace on the host."""
+def run(*, deploy: bool = True) -> None:
+    """The phase. Settings come first: bad ones are no run, and leave no trace on the host. deploy: people want to know its end."""
     stack()
     login.checked(host())
     if straight_on() and not _LOOKS & set(sys.argv):
-        _taking(host())
-    taken(name="Lock | one run at a time, noted in /var/log/smarteros/runs.log")
+        _taking(host(), deploy=deploy)
+    taken(deploy, name="Lock | one run at a time, noted in /var/log/smarteros/runs.log")
 
 
 @operation
-def taken() -> Commands:
+def taken(deploy: bool) -> Commands:
     """All hosts of the run are locked before anything is done on any; where one cannot be had, nothing is done."""
     if not executing():
         return
     yield from ()
     hosts = sorted({host(), *host().state.activated_hosts}, key=lambda item: str(item.name))
-    gevent.joinall([_taking(item) for item in hosts])
+    gevent.joinall([_taking(item, deploy=deploy) for item in hosts])
     outcomes = {item.name: _outcomes[item].get() for item in hosts}
     if own := outcomes[host().name].refusal:
         raise Refused(own)
@@ -74,16 +75,16 @@ def taken() -> Commands:
     guard(_guarded)
 
 
-def _taking(target: Host) -> gevent.Greenlet:
+def _taking(target: Host, *, deploy: bool) -> gevent.Greenlet:
     """The host's outcome, begun once a run."""
     if target not in _outcomes:
         if not any(isinstance(item, _Told) for item in target.state.callback_handlers):
             target.state.add_callback_handler(_Told())
-        _outcomes[target] = gevent.spawn(_take, target)
+        _outcomes[target] = gevent.spawn(_take, target, deploy=deploy)
     return _outcomes[target]
 
 
-def _take(target: Host) -> Outcome:
+def _take(target: Host, *, deploy: bool = False) -> Outcome:
     sessions.patient(target)
     try:
         line = Line(target, f"exec bash -c {shlex.quote(_SCRIPT.read_text())}")
@@ -96,6 +97,8 @@ def _take(target: Host) -> Outcome:
         printed.append(text)
         word, _, rest = said(text).partition(" ")
         if word == "held":
+            if deploy:
+                line.send("deploy yes")
             return Outcome(line, late=bool(rest))
         if word == "waits":
             target.log(f"waits for what an interrupted run has left at work: {rest}")
@@ -167,6 +170,8 @@ def _name(state: State, op_hash: str) -> str:
     return ", ".join(sorted(state.get_op_meta(op_hash).names))
 
 
+# Seconds; the script takes 45 at most.
+_TELLING = 50
 _LOST = "the connection is lost; what was under way may go on there: run again, which waits for it"
 
 
@@ -194,7 +199,9 @@ class _Told(BaseStateCallback):
         through = state.current_stage == StateStage.Disconnect
         result = "failed" if host in state.failed_hosts else "ok" if through else "interrupted"
         if line := _tell(host, f"end {result}"):
-            line.close()
+            line.close(_TELLING if host.data.get("notify") else 5)
+            for text in notify.untold(map(said, line.rest())):
+                host.log_styled(text, fg="yellow", log_func=logger.warning)
 
 
 def _tell(target: Host, text: str) -> Line | None:

@@ -655,3 +655,47 @@ def test_what_nobody_needs_goes_in_steps_between_which_files_are_sent(box: Box) 
     box.write("prunes", said.format(9, 45) * 99)
     assert box.run("check").returncode == 0
     assert len([line for line in box.asked() if " prune " in line]) == 20
+
+
+def failed(box: Box, unit: str) -> list[str]:
+    """What people are told after systemd has started the note of this unit's failure."""
+    box.write("journalctl", "#!/bin/sh\necho 'odoo: 3 files differ'\n").chmod(0o755)
+    script = box.root / "current" / "backup" / "failed.sh"
+    timer = box.write("notify.timer", "")
+    script.write_text(script.read_text().replace("/etc/systemd/system/smarteros-notify.timer", str(timer)))
+    environment = {**os.environ, "PATH": f"{box.root}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", str(script), unit], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    new = box.root / "lib" / "notify" / "new"
+    told = [path.read_text() for path in new.glob("*")]
+    for path in new.glob("*"):
+        path.unlink()
+    return told
+
+
+def test_a_drill_that_fails_is_told_each_time(box: Box) -> None:
+    for _ in range(2):
+        assert failed(box, "smarteros-drill-full") == ["drill failed drill-full\nodoo: 3 files differ \n"]
+
+
+def test_a_part_that_fails_is_told_once_until_it_has_succeeded_again(box: Box) -> None:
+    assert failed(box, "smarteros-backup-dumps") == ["backup failed dumps\nodoo: 3 files differ \n"]
+    assert failed(box, "smarteros-backup-dumps") == []
+    (box.root / "lib" / "backup" / "failed" / "dumps").unlink()
+    assert len(failed(box, "smarteros-backup-dumps")) == 1
+
+
+def test_what_is_tried_again_within_a_minute_is_told_nobody(box: Box) -> None:
+    assert failed(box, "smarteros-heartbeat") == []
+    assert failed(box, "smarteros-backup-files") == []
+
+
+def test_where_nobody_is_told_a_failure_is_a_note_alone(box: Box) -> None:
+    box.write("journalctl", "#!/bin/sh\necho 'odoo: 3 files differ'\n").chmod(0o755)
+    script = str(box.root / "current" / "backup" / "failed.sh")
+    environment = {**os.environ, "PATH": f"{box.root}:{os.environ['PATH']}"}
+    subprocess.run(["sh", script, "smarteros-drill"], env=environment, check=True)
+    assert not (box.root / "lib" / "notify").exists()
+    assert (box.root / "lib" / "backup" / "failed" / "drill").read_text() == "odoo: 3 files differ \n"

@@ -31,7 +31,7 @@ def versioned(path: str) -> tuple[dict[str, str], int]:
 
 def lost() -> list[str]:
     """Path and name of what a person has to give and Vault does not hold. Raises Refused."""
-    wanted = asked(services())
+    wanted = asked(services(), stack())
     together(*(partial(versioned, path) for path in dict.fromkeys(path for path, _ in wanted)))
     return [f"{path}#{name}" for path, name in wanted if not values(path).get(name)]
 
@@ -40,7 +40,7 @@ def refusals() -> Iterator[str]:
     """The same before the first change, where Vault can be asked already; else the phase of the secrets says it. What opens
     the bucket this machine has to have before that.
     """
-    if not given(services()):
+    if not (given(services()) or asked(services(), stack())):
         return
     present: dict[str, str] = {}
     with suppress(Refused):

@@ -25,7 +25,7 @@ from tasks.run import Commands, Refused, executing, host, operation, recall, ser
 def run() -> None:
     """The command ``make give-secrets``."""
     os.environ["PYINFRA_PROGRESS"] = "off"  # its spinner would write over the question
-    lock.run()
+    lock.run(deploy=False)
     written(name="Give secrets | what only you know is written into Vault")
 
 
@@ -53,7 +53,7 @@ def wanted(name: str) -> list[Place]:
     """The one that is named, or all that only a person knows. Raises Refused for what may not change."""
     known = known_places()
     if not name:
-        return [known[f"{path}#{key}"] for path, key in given.asked(services())]
+        return [known[f"{path}#{key}"] for path, key in given.asked(services(), stack())]
     if name not in known:
         raise unknown(name)
     if lost := known[name].lost:

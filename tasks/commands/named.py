@@ -4,6 +4,7 @@ import os
 from difflib import get_close_matches
 
 from tasks import dokploy
+from tasks.model import notify
 from tasks.model.rotation import Place, places
 from tasks.run import Refused, services, stack
 
@@ -13,7 +14,10 @@ VARIABLE = "SMARTEROS_SECRET"
 
 def known_places() -> dict[str, Place]:
     """The catalogue's, and what our runs keep beside it."""
-    found = places(services())
+    told = {
+        f"{path}#{name}": Place(path, name, service="the notices") for path, name in notify.places(stack())
+    }
+    found = told | places(services())
     if any(service.name == "dokploy" for service in services()):
         own = Place(dokploy.PATH, "API_KEY", "ours", made=("API_KEY_ID",))
         found[str(own)] = own

@@ -45,7 +45,7 @@ def run() -> None:
         service, time = named(os.environ.get(CHOICE, "")), restoring.moment(os.environ.get("TO", ""))
     except Refused as error:
         raise Said(str(error)) from None
-    lock.run()
+    lock.run(deploy=False)
     restored(service, time, name=f"Restore | {service.title} as it was at {restoring.written(time)}")
     back(service)
 

@@ -20,7 +20,7 @@ def run() -> None:
         service = restore.named(os.environ.get(restore.CHOICE, ""))
     except Refused as error:
         raise Said(str(error)) from None
-    lock.run()
+    lock.run(deploy=False)
     undone(service, name=f"Restore | {service.title} as it was before the last restore")
     restore.back(service, undone=True)
 

@@ -49,7 +49,7 @@ class Undoing:
 
 def run() -> None:
     """The command ``make undo-host``."""
-    lock.run()
+    lock.run(deploy=False)
     undone(name="Undo | what stood on the host before comes back")
 
 

@@ -53,6 +53,11 @@ class Line:
         found: str | None = self._lines.get()
         return found
 
+    def rest(self) -> list[str]:
+        """The lines that have come and that nobody has received."""
+        found = [self._lines.get_nowait() for _ in range(self._lines.qsize())]
+        return [text for text in found if text is not None]
+
     def send(self, text: str) -> None:
         """One line for it; nothing once it has ended."""
         with suppress(OSError):

@@ -19,6 +19,7 @@ from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
 from tasks.facts.unsealer import NAME
 from tasks.facts.usage import Memory, Usage
+from tasks.rendering import notify_files
 from tasks.rendering.render import SERVICE_LABEL
 
 
@@ -58,6 +59,7 @@ class Status:
     backup: how its parts do by clock, the host's.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
     certificates: domain → the one that Caddy has. course: generation, last deploy, pending reboot.
+    untold: channel of the setting ``notify`` → why it takes nothing.
     """
 
     docker: bool = False
@@ -75,6 +77,7 @@ class Status:
     memory: Memory = field(default_factory=Memory)
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
     course: Course = field(default_factory=Course)
+    untold: Mapping[str, str] = field(default_factory=dict)
 
 
 class StatusFact(FactBase[Status]):
@@ -117,6 +120,9 @@ class StatusFact(FactBase[Status]):
                 memory=usage.memory(values),
                 certificates=certificates.certificates(values),
                 course=last_run.course(values),
+                untold={
+                    key: why for key, _, why in (line.partition(" ") for line in values.get("untold", ()))
+                },
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise FactProcessError(f"cannot read how the host is: {error}") from None
@@ -174,6 +180,7 @@ if [ -e {FIREWALL} ] && ! {STANDS}; then
     /usr/sbin/nft list table {TABLE} >/dev/null 2>&1 && echo "firewall changed" || echo "firewall gone"
 fi
 {backups.PROGRESS}
+(cd {notify_files.STATE}/failed 2>/dev/null && for channel in *; do [ -e "$channel" ] && echo "untold $channel $(head -n 1 "$channel")"; done)
 {usage.MEMORY}
 {last_run.QUESTION}
 command -v docker >/dev/null || exit 0

@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.model.authorities import uncertified
 from tasks.model.mail_types import unsendable
+from tasks.model.notify_types import untellable
 from tasks.model.words import suggestion
 
 Table = Mapping[Any, Any]
@@ -26,6 +27,7 @@ def contradictions(settings: Mapping[str, Any], names: tuple[str, ...]) -> Itera
     yield from _vault_contradictions(settings, meant(services, names))
     yield from _zones(settings)
     yield from unsendable(settings.get("mail"))
+    yield from untellable(settings.get("notify"), settings.get("mail"))
     if "caddy" in services:
         if settings.get("acme_email") is None:
             yield f"acme_email: is required: {_ADDRESS}"

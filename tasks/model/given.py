@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
+from tasks.model import notify
 from tasks.model.catalogue import Secret, Service
+from tasks.model.stack import Stack
 
 # Vault's path of what opens the bucket: `make bucket` makes it, and nobody is asked for it.
 BUCKET = "backup"
@@ -20,6 +22,7 @@ def given(services: Iterable[Service]) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(found))
 
 
-def asked(services: Iterable[Service]) -> tuple[tuple[str, str], ...]:
-    """Those that a person is asked for."""
-    return tuple((path, name) for path, name in given(services) if path != BUCKET)
+def asked(services: Iterable[Service], stack: Stack) -> tuple[tuple[str, str], ...]:
+    """Those that a person is asked for, for a service or to be told what happens."""
+    found = ((path, name) for path, name in given(services) if path != BUCKET)
+    return tuple(dict.fromkeys((*found, *notify.places(stack))))

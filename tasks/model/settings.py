@@ -16,6 +16,7 @@ from tasks.model.catalogue import Describe
 from tasks.model.conflicts import mistakes
 from tasks.model.contradictions import contradictions, meant, mirrors, strings
 from tasks.model.load import BACKUP
+from tasks.model.notify_types import Notify
 from tasks.model.stack import Backup, BadSettings, Fork, Mail, McpServer, OpenPort, Override, Stack
 from tasks.model.targets import target
 from tasks.model.words import hidden, suggestion, wrong
@@ -28,6 +29,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "mcp_servers": McpServer,
     "forks": Fork,
     "mail": Mail,
+    "notify": Notify,
     "backup": Backup,
     "open_ports": OpenPort,
 }

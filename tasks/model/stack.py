@@ -13,6 +13,7 @@ from tasks.model.image_types import PATH, Image, Repository, Revision
 from tasks.model.mail_types import PORTS, Login, MailHost
 from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
 from tasks.model.network_types import Interface, Network, Peer, Pools, Visitor
+from tasks.model.notify_types import Notify
 from tasks.model.path_types import LocalPath, OptionalPath, Pem
 from tasks.model.port_types import Ports, Protocol, Target
 from tasks.model.public_paths import PublicPath
@@ -150,6 +151,7 @@ class Stack(_Settings):
     mirror_zones: Annotated[tuple[Domain, ...], Listed] = ()
     acme_email: Email | None = None
     mail: Mail | None = None
+    notify: Notify | None = None
     backup: Backup | None = None
     acme_directory: Directory = ""
     acme_root: Pem = ""

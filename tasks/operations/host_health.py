@@ -88,6 +88,11 @@ def notices(found: Status, chosen: Iterable[Service], domains: Iterable[str]) ->
             f"reboot: is due for {ago(int(found.clock - found.course.reboot))}{packages}: `systemctl reboot` in a quiet hour, "
             "everything comes back by itself"
         )
+    for channel, why in found.untold.items():
+        yield (
+            f"notify: {channel} takes nothing, so nobody is told there: {why}: {target('give-secrets')} writes another address, "
+            f"{target('test-notify')} tries it"
+        )
     memory = found.memory
     if memory.available_mb * 100 < memory.total_mb * _LEAST_MEMORY:
         yield f"memory: {memory.available_mb} of {memory.total_mb} MB are left: the table says who has it; a host with more, or fewer services"

@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.model.catalogue import Volume
 from tasks.model.stack import BACKUP_NET, DRILL_NET, Stack
+from tasks.rendering import notify_files
 from tasks.rendering.templates import FOLDER, jinja
 from tasks.services import backup
 
@@ -174,6 +175,6 @@ def is_ours(unit: str) -> bool:
 
 def _render(template: str, stack: Stack, **words: Any) -> str:
     chosen = parts(stack)
-    words = {"state": STATE, "metrics": METRICS, **words}
+    words = {"state": STATE, "metrics": METRICS, "notify": notify_files.STATE, **words}
     names = {"parts": [part.name for part in chosen], "units": [f"{part.unit}.service" for part in chosen]}
     return jinja().get_template(template).render(stack=stack, **names, **words)

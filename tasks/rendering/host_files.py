@@ -46,7 +46,7 @@ def _script(stack: Stack, services: tuple[Service, ...], service: Service | None
         services=services,
         service=service,
         engine=vault.ENGINES[stack.vault_engine],
-        given=asked(services),
+        given=asked(services, stack),
         images={item.name: item.main.image for item in tools(stack)},
     )
 

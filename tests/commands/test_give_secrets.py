@@ -110,7 +110,7 @@ def test_no_spinner_writes_over_the_question(monkeypatch: pytest.MonkeyPatch) ->
         seen.append(os.environ["PYINFRA_PROGRESS"])
 
     monkeypatch.delenv("PYINFRA_PROGRESS", raising=False)
-    monkeypatch.setattr(lock, "run", lambda: None)
+    monkeypatch.setattr(lock, "run", lambda **_: None)
     monkeypatch.setattr(give_secrets, "written", operation)
     give_secrets.run()
     monkeypatch.setenv("PYINFRA_PROGRESS", "")

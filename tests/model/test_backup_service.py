@@ -83,7 +83,7 @@ def test_nobody_is_asked_for_what_opens_the_bucket() -> None:
         "VAULT_ROLE_ID",
         "VAULT_SECRET_ID",
     }
-    assert asked(services) == ()
+    assert asked(services, stack(backup=BACKUP)) == ()
 
 
 def test_the_cache_is_no_loss() -> None:

@@ -1,0 +1,131 @@
+"""Hooks: executables of the operator's beside the inventory, ``hooks/before-deploy`` and ``hooks/after-deploy``.
+
+They run on this machine, once a run, and get on standard input what the run is about, as JSON. One before the deploy that fails
+stops it before anything is changed; what one after it says by failing is a warning.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import gevent
+from pyinfra import logger
+from pyinfra.api.host import Host
+from pyinfra.api.state import BaseStateCallback, State, StateStage
+
+from tasks import generation
+from tasks.connection import login
+from tasks.model.catalogue import domains
+from tasks.model.targets import inventory
+from tasks.operations.described import tree
+from tasks.run import Commands, Refused, executing, host, operation, remember, services, stack
+
+BEFORE, AFTER = "before-deploy", "after-deploy"
+
+_before: WeakKeyDictionary[State, gevent.Greenlet] = WeakKeyDictionary()
+_hosts: WeakKeyDictionary[State, dict[str, Any]] = WeakKeyDictionary()
+
+
+def run() -> None:
+    """The phase. The host is locked for this run by then, and nothing was changed."""
+    about()
+    ran(name="Hooks | what is to be done before a deploy, by hooks/before-deploy")
+
+
+def about() -> None:
+    """What the run is about on this host is known before any hook asks."""
+    state = host().state
+    _hosts.setdefault(state, {})[str(host().name)] = remember("about", _about)
+
+
+def _about() -> dict[str, Any]:
+    names = [name for item in services() for route in item.routes for name in domains(stack(), route)]
+    return {
+        "zone": stack().zone,
+        "generation": generation.name(tree()),
+        "services": [item.name for item in services()],
+        "domains": names,
+    }
+
+
+@operation
+def ran() -> Commands:
+    """Once, whatever the number of hosts, and none of them goes on where it fails."""
+    if not executing():
+        return
+    yield from ()
+    state = host().state
+    if state not in _before:
+        _before[state] = gevent.spawn(_called, BEFORE, _plan(state, BEFORE))
+        state.add_callback_handler(_After())
+    if why := _before[state].get():
+        raise Refused(f"{why}: nothing was changed on {host().name}")
+
+
+def folder() -> Path:
+    """Where hooks are: beside the inventory."""
+    return Path(inventory(sys.argv)).parent / "hooks"
+
+
+def _plan(state: State, event: str) -> dict[str, Any]:
+    """What hooks read. changes: names of what a plan found to do, null where none was made (-y)."""
+    hosts = {name: {**item, "changes": _changes(state, name)} for name, item in _hosts[state].items()}
+    return {
+        "version": 1,
+        "event": event,
+        "inventory": inventory(sys.argv),
+        "operator": login.operator(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "hosts": hosts,
+    }
+
+
+def _changes(state: State, name: str) -> list[str] | None:
+    if not state.should_check_for_changes():
+        return None
+    target = state.inventory.get_host(name)
+    found = state.ops[target].items() if target in state.ops else ()
+    return [", ".join(state.get_op_meta(key).names) for key, data in found if data.operation_meta.will_change]
+
+
+def _called(name: str, told: Mapping[str, Any]) -> str:
+    """Why it has failed, empty where it has not or is not there. What it prints is seen as it comes."""
+    path = folder() / name
+    if not path.exists():
+        return ""
+    if not os.access(path, os.X_OK):
+        return f"{path} cannot be executed: `chmod +x {path}`, or take it away"
+    logger.info(f"--> {path}")
+    try:
+        done = subprocess.run([path.absolute()], input=json.dumps(told).encode(), stdout=2, check=False)
+    except OSError as error:
+        return f"{path} cannot be executed: {error.strerror}"
+    return f"{path} has failed (exit code {done.returncode})" if done.returncode else ""
+
+
+class _After(BaseStateCallback):
+    """Calls the hook after the deploy, once the last host has come to its end."""
+
+    def __init__(self) -> None:
+        self._ended: dict[str, str] = {}
+
+    def host_disconnect(self, state: State, host: Host) -> None:  # type: ignore[override]  # of the instance
+        """How it has ended there."""
+        through = state.current_stage == StateStage.Disconnect
+        self._ended[str(host.name)] = (
+            "failed" if host in state.failed_hosts else "ok" if through else "interrupted"
+        )
+        if self._ended.keys() < {str(item.name) for item in state.activated_hosts}:
+            return
+        told = _plan(state, AFTER)
+        for name, result in self._ended.items():
+            told["hosts"].setdefault(name, {})["result"] = result
+        told["result"] = "ok" if set(self._ended.values()) == {"ok"} else "failed"
+        if why := _called(AFTER, told):
+            logger.warning(f"{why}; the deploy has ended before it, and is as it is")

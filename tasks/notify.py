@@ -1,0 +1,61 @@
+"""Notify: whom the host tells what has happened. Addresses and tokens come out of Vault; ``files/notify.py`` tells them.
+
+Without the setting nobody is told, and what an earlier one had put there is gone.
+"""
+
+import json
+
+from pyinfra.api import StringCommand
+
+from tasks.clients import vault_access, vault_values
+from tasks.clients.vault_values import values
+from tasks.facts import MachineFact
+from tasks.model import notify
+from tasks.model.targets import target
+from tasks.operations import files
+from tasks.operations.units import units
+from tasks.rendering import notify_files
+from tasks.rendering.render import CURRENT, SECRETS
+from tasks.run import Commands, Refused, host, known, operation, services, stack
+
+
+def run() -> None:
+    """The phase."""
+    if stack().notify is None:
+        stopped(name="Notify | nobody is told")
+        return
+    configured(name="Notify | whom to tell")
+    texts = notify_files.units(stack(), services(), CURRENT, SECRETS)
+    units(texts, name="Notify | what has happened is told within a minute")
+
+
+@operation
+def configured() -> Commands:
+    """The channels with their secrets, readable by root alone."""
+    if vault_access.out_of_reach():
+        yield "true"
+        return
+    if missing := vault_values.lost():
+        raise Refused(vault_values.to_be_given(missing))
+    if wrong := list(notify.wrong(stack(), values)):
+        where = "; ".join(f"{stack().vault_mount}/{text}" for text in wrong)
+        raise Refused(f"{where}: {target('give-secrets')} asks for another one")
+    found = {"name": host().name, "zone": stack().zone, "channels": notify.channels(stack(), values)}
+    yield from files.secret_files({notify_files.CHANNELS: json.dumps(found, indent=1) + "\n"})
+
+
+@operation
+def stopped() -> Commands:
+    """Units of ours stop and are gone, with the addresses."""
+    if names := sorted(name for name in known(MachineFact).units if notify_files.is_ours(name)):
+        timers = " ".join(name for name in names if name.endswith(".timer"))
+        paths = " ".join(f"/etc/systemd/system/{name}" for name in names)
+        yield StringCommand(
+            f"""
+set -e
+systemctl disable --quiet --now {timers} 2>/dev/null || true
+rm -f {paths} {SECRETS}/{notify_files.CHANNELS}
+systemctl daemon-reload
+rm -rf {notify_files.STATE}
+""".strip()
+        )

@@ -1,0 +1,45 @@
+"""Notify files: what tells people on the host, and the units that start it; none without the setting ``notify``. Pure."""
+
+from typing import Any
+
+from tasks.model.catalogue import Service, domains
+from tasks.model.stack import Stack
+from tasks.rendering.templates import HOME, jinja
+
+# On the host: what is to be told, and what a channel said that was not.
+STATE = "/var/lib/smarteros/notify"
+# Below /vault/secrets.
+CHANNELS = "notify.json"
+VOLUME = "caddy_data"
+_PROGRAMS = {"notify/send.py": "notify.py", "notify/send_mail.py": "send_mail.py"}
+_UNITS = ("notify.service", "notify.timer", "certificates.service", "certificates.timer")
+
+
+def files(stack: Stack, services: tuple[Service, ...]) -> dict[str, str]:
+    """Path in a generation → text."""
+    if stack.notify is None:
+        return {}
+    found = {path: (HOME / "files" / name).read_text() for path, name in _PROGRAMS.items()}
+    names = [name for item in services for route in item.routes for name in domains(stack, route)]
+    if any(service.phase == "proxy" for service in services):
+        found["notify/certificates.sh"] = _render(
+            "notify/certificates.sh.j2", domains=" ".join(names), volume=VOLUME
+        )
+    return found
+
+
+def units(stack: Stack, services: tuple[Service, ...], current: str, secrets: str) -> dict[str, str]:
+    """Name → text of each systemd unit. current: the path of the active generation. secrets: the folder of Vault's."""
+    served = any(service.phase == "proxy" for service in services)
+    names = [name for name in _UNITS if served or name.startswith("notify")] if stack.notify else []
+    words = {"current": current, "secrets": f"{secrets}/{CHANNELS}"}
+    return {f"smarteros-{name}": _render(f"units/{name}.j2", **words) for name in names}
+
+
+def is_ours(unit: str) -> bool:
+    """Whether a unit of that name is one of these."""
+    return unit.removeprefix("smarteros-") in _UNITS
+
+
+def _render(template: str, **words: Any) -> str:
+    return jinja().get_template(template).render(state=STATE, **words)

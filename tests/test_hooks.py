@@ -1,0 +1,151 @@
+"""Hooks: real runs of pyinfra on this machine, with an inventory beside which executables lie."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.samples import ROOT
+
+DEPLOY = """
+from tasks import hooks
+from tasks.run import Refused, operation
+
+@operation
+def shell(command):
+    yield command
+
+hooks.run()
+shell("{command}", name="Phase | work")
+"""
+
+
+@dataclass
+class Place:
+    """A folder with an inventory of one host, or two, and what its hooks leave there."""
+
+    root: Path
+
+    def hook(self, name: str, text: str, mode: int = 0o755) -> None:
+        """An executable of the operator's."""
+        path = self.root / "hooks" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(mode)
+
+    def run(self, *flags: str, command: str = "true", hosts: int = 1) -> tuple[int, str]:
+        """One run; its exit code and output."""
+        names = ["@local", "@fake/two"][:hosts]
+        data = {"acme_email": "a@b.cl", "fake_responses": {"echo": [""]}, "fake_delay": 0}
+        (self.root / "acme.py").write_text(f"hosts = [(name, {data!r}) for name in {names!r}]\n")
+        (self.root / "deploy.py").write_text(DEPLOY.format(command=command))
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("pyinfra")), *flags, str(self.root / "acme.py"), str(self.root / "deploy.py")],
+            cwd=ROOT,
+            input="\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )  # fmt: skip
+        return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+
+    def got(self, name: str) -> list[dict[str, object]]:
+        """What the hook of that name was told, each time."""
+        path = self.root / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def keeping(place: Place, name: str) -> str:
+    return f"cat >>{place.root}/{name}; echo >>{place.root}/{name}"
+
+
+def test_both_are_told_what_the_run_is_about_and_the_second_how_it_went(place: Place) -> None:
+    place.hook("before-deploy", f"{keeping(place, 'before')}; echo a word of the hook")
+    place.hook("after-deploy", keeping(place, "after"))
+    code, output = place.run("-y", command=f"echo done >>{place.root}/work")
+    assert (code, "a word of the hook" in output) == (0, True), output
+    (before,), (after,) = place.got("before"), place.got("after")
+    assert (before["version"], before["event"], before["inventory"]) == (
+        1,
+        "before-deploy",
+        str(place.root / "acme.py"),
+    )
+    found = before["hosts"]["@local"]  # type: ignore[index]
+    assert (found["zone"], found["changes"]) == ("smarterbot.cl", None)
+    assert re.fullmatch("[0-9a-f]{12}", found["generation"])
+    assert "n8n" in found["services"]
+    assert "n8n.smarterbot.cl" in found["domains"]
+    assert (after["event"], after["result"]) == ("after-deploy", "ok")
+    assert after["hosts"]["@local"]["result"] == "ok"  # type: ignore[index]
+
+
+def test_a_run_that_was_planned_says_what_changes(place: Place) -> None:
+    place.hook("before-deploy", keeping(place, "before"))
+    code, output = place.run(command=f"echo done >>{place.root}/work")
+    assert code == 0, output
+    (before,) = place.got("before")
+    assert before["hosts"]["@local"]["changes"] == ["Phase | work"]  # type: ignore[index]
+
+
+def test_one_that_fails_stops_the_run_before_anything_is_changed(place: Place) -> None:
+    place.hook("before-deploy", "echo not on a Friday >&2; exit 3")
+    place.hook("after-deploy", keeping(place, "after"))
+    code, output = place.run("-y", command=f"echo done >>{place.root}/work")
+    assert code == 1
+    assert "not on a Friday" in output
+    assert f"{place.root}/hooks/before-deploy has failed (exit code 3): nothing was changed" in output
+    assert not (place.root / "work").exists()
+    assert place.got("after")[0]["result"] == "failed"
+
+
+def test_it_is_called_once_for_all_hosts_and_stops_all(place: Place) -> None:
+    place.hook("before-deploy", f"{keeping(place, 'before')}; exit 1")
+    code, output = place.run("-y", command=f"echo done >>{place.root}/work", hosts=2)
+    assert (code, (place.root / "work").exists()) == (1, False), output
+    (before,) = place.got("before")
+    assert sorted(before["hosts"]) == ["@fake/two", "@local"]  # type: ignore[call-overload]
+
+
+def test_a_plan_calls_none(place: Place) -> None:
+    place.hook("before-deploy", keeping(place, "before"))
+    place.hook("after-deploy", keeping(place, "after"))
+    code, output = place.run("--dry")
+    assert (code, place.got("before"), place.got("after")) == (0, [], []), output
+
+
+def test_one_that_cannot_be_executed_is_said_with_what_to_do(place: Place) -> None:
+    place.hook("before-deploy", "true", mode=0o644)
+    code, output = place.run("-y")
+    path = f"{place.root}/hooks/before-deploy"
+    assert code == 1
+    assert f"{path} cannot be executed: `chmod +x {path}`, or take it away" in output
+
+
+def test_a_deploy_that_failed_is_told_and_a_failing_hook_after_it_fails_nothing(place: Place) -> None:
+    place.hook("after-deploy", f"{keeping(place, 'after')}; exit 4")
+    code, output = place.run("-y", command="false")
+    assert (code, place.got("after")[0]["result"]) == (1, "failed"), output
+    code, output = place.run("-y", command="true")
+    assert code == 0
+    assert (
+        f"{place.root}/hooks/after-deploy has failed (exit code 4); the deploy has ended before it, and is as it is"
+        in output
+    )
+
+
+def test_where_there_is_none_nothing_is_said(place: Place) -> None:
+    code, output = place.run("-y")
+    assert (
+        code,
+        "hooks/" in output.replace("Hooks | what is to be done before a deploy, by hooks/before-deploy", ""),
+    ) == (0, False)
