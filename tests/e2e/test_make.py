@@ -127,7 +127,7 @@ def test_make_up_again_changes_nothing(copy: Copy) -> None:
 def test_every_command_of_the_readme_works(copy: Copy) -> None:
     run_by_ci = {"make up", "make test"}
     # The lab's own settings name no server for mails (test_mail.py), nobody to be told (test_notify.py), and no bucket (test_bucket.py, test_backup.py, test_losses.py), which would
-    # be there for all tests that come after: what gives a lab one is tried in the lab that goes, below. Pins make all containers anew, twice.
+    # be there for all tests that come after: what gives a lab one is tried in the lab that goes, below. Pins make all containers anew, twice (test_pins.py).
     elsewhere = (
         "make test-mail",
         "make test-notify",
