@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.facts.spans import runs
 from tasks.rendering import render
 from tests.samples import stack
 
@@ -24,7 +25,7 @@ case "$1 $2" in
 "volume inspect") shift 4; for name; do [ -d "volumes/$name" ] || exit 1; echo "$PWD/volumes/$name"; done ;;
 "network inspect") cat "networks/$5" 2>/dev/null ;;
 "network create") echo "$*" >>asked ;;
-"exec postgres") shift 2; echo "$*" >>asked; case $* in *" archive/main/archive.info"*) cat differs 2>/dev/null || : ;; *=/recovery*repo-ls*) echo one/state ;; *state.sha256) sha256sum <state | cut -d " " -f 1 ;; *one/state) cat sealed ;; *repo-ls*main) cat log ;; *" info "*) cat info 2>/dev/null ;; *verify*) cat verify ;; esac ;;
+"exec postgres") shift 2; echo "$*" >>asked; case $* in *" archive/main/archive.info"*) cat differs 2>/dev/null || : ;; *repo-put*) "$@" ;; *=/recovery*repo-ls*) echo one/state ;; *state.sha256) sha256sum <state | cut -d " " -f 1 ;; *one/state) cat sealed ;; *repo-ls*main) cat log ;; *" info "*) cat info 2>/dev/null ;; *verify*) cat verify ;; esac ;;
 "exec -i") cat >>statements; cat answer ;;
 compose*)
     while [ "$1" != --name ]; do shift; done
@@ -109,6 +110,7 @@ def box(tmp_path: Path) -> Box:
     box.write("sealed", "sealed")
     box.write("lock", LOCKED)
     box.write("docker", DOCKER).chmod(0o755)
+    box.write("pgbackrest", '#!/bin/sh\necho "$*" >put; cat >>put\n').chmod(0o755)
     box.write("systemctl", f'#!/bin/sh\necho "systemctl $*" >>{tmp_path}/asked\n').chmod(0o755)
     return box
 
@@ -490,6 +492,27 @@ def test_what_could_not_be_read_is_no_damage_and_never_well(box: Box, line: str)
     assert not [line for line in box.asked() if line.startswith("systemctl")]
 
 
+def test_what_is_damaged_stands_in_the_bucket_for_whoever_has_only_that(box: Box) -> None:
+    whole(box)
+    into = "--stanza=main --repo1-path=/recovery --repo1-cipher-type=none repo-put damaged\n"
+    assert (box.root / "put").read_text() == into
+    box.write(
+        "verify", verified(SEGMENT.format("000000010000000000000006"), OF_BACKUP.format("20261120-040000F"))
+    )
+    assert box.run("check").returncode == 1
+    assert (box.root / "put").read_text() == (
+        f"{into}damaged 000000010000000000000006\ndamaged 20261120-040000F\n"
+    )
+    # What could not be read changes nothing.
+    box.write("verify", verified(AWAY.format("000000010000000000000005")))
+    (box.root / "put").unlink()
+    assert box.run("check").returncode == 1
+    assert not (box.root / "put").exists()
+    box.write("verify", verified())
+    box.write("pgbackrest", "#!/bin/sh\nexit 1\n")
+    assert box.run("check").stderr.splitlines()[-1] == "the backups are not whole: list"
+
+
 def test_what_is_in_the_bucket_is_listed_without_what_is_damaged(box: Box) -> None:
     whole(box)
     box.write("verify", verified(SEGMENT.format("000000010000000000000006")))
@@ -499,6 +522,38 @@ def test_what_is_in_the_bucket_is_listed_without_what_is_damaged(box: Box) -> No
         "log 000000010000000000000004 000000010000000000000005 1795820197 0 000000010000000000000007 000000010000000000000009 1795820197 1",
         "damaged 000000010000000000000006",
     ]
+
+
+def test_what_came_back_with_a_rewind_was_there_at_the_time_that_it_went_back_to(box: Box) -> None:
+    box.write("answer", "16777216\n")
+    box.write("log", log("000000010000000000000004"))
+    for noted, came in (
+        ("1795820100 1795820300 1795800000\n", 1795800000),
+        # Another one, after which it came; and one to a time that it is older than.
+        ("1795810000 1795810100 1795800000\n", 1795820197),
+        ("1795820100 1795820300 1795820250\n", 1795820197),
+        ("1795820100 1795820300 1795810000\n1795830000 1795830100 1795820200\n", 1795810000),
+    ):
+        box.write("lib/backup/rewound", noted)
+        assert box.run("list").stdout.splitlines()[-1] == (
+            f"log 000000010000000000000004 000000010000000000000004 {came} 0"
+        )
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [
+        (16, ["0000000100000000000000FE", "0000000100000000000000FF", "000000010000000100000000"]),
+        (4, ["0000000100000000000003FE", "0000000100000000000003FF", "000000010000000100000001"]),
+        (16, ["000000010000000000000004", "000000010000000000000006", "000000020000000000000006"]),
+    ],
+)
+def test_a_recovery_sees_the_gaps_that_the_host_sees(box: Box, size: int, names: list[str]) -> None:
+    """It knows no size of segments, and has the bucket alone (tasks/facts/spans.py)."""
+    box.write("answer", f"{size << 20}\n")
+    box.write("log", log(*names))
+    [words] = [line.split()[1:] for line in box.run("list").stdout.splitlines() if line.startswith("log ")]
+    assert runs(names) == list(zip(words[::4], words[1::4], strict=True))
 
 
 def test_metrics_are_readable_for_anybody_whatever_the_umask(box: Box) -> None:
@@ -609,6 +664,17 @@ def test_what_takes_hours_holds_up_nothing_else_that_is_sent(box: Box) -> None:
     assert dump.poll() is None
     assert services(box.asked()) == ["postgres", "n8n", "odoo", "caddy", "vault"]
     assert ended(box, dump, "backup-dumps") == 0
+
+
+def test_of_what_is_short_one_is_in_memory_at_a_time(box: Box) -> None:
+    files = begun(box, "files", "backup-files")
+    environment = {**os.environ, "PATH": f"{box.root}:{os.environ['PATH']}"}
+    vault = subprocess.Popen(["sh", str(box.root / "current" / "backup" / "vault.sh")], env=environment)
+    time.sleep(1)
+    assert services(box.asked()) == ["n8n"]
+    assert ended(box, files, "backup-files") == 0
+    assert vault.wait(timeout=60) == 0
+    assert "vault" in services(box.asked())
 
 
 def test_nothing_is_let_go_of_while_something_is_sent_and_nothing_sent_meanwhile(box: Box) -> None:

@@ -78,6 +78,25 @@ class Bucket:
             text: bytes = self.call("get_object", Key=key, **chosen)["Body"].read()
             return text
 
+    def since(self, key: str) -> float:
+        """When what is stored there now came there for the first time, by the server's clock: where a bucket was rewound it is a
+        copy. As new as that copy where the server knows no versions.
+        """
+        with reachable(self.place):
+            pages = self.s3.get_paginator("list_object_versions").paginate(
+                Bucket=self.place.bucket, Prefix=key
+            )
+            try:
+                found = [item for page in pages for item in page.get("Versions", []) if item["Key"] == key]
+            except ClientError as error:
+                if code(error) != "NotImplemented":
+                    raise
+                return float(self.call("head_object", Key=key)["LastModified"].timestamp())
+        now = [(item["ETag"], item["Size"]) for item in found if item["IsLatest"]]
+        return min(
+            float(item["LastModified"].timestamp()) for item in found if (item["ETag"], item["Size"]) in now
+        )
+
     def keys(self, prefix: str) -> list[str]:
         """The first thousand objects below a prefix."""
         found = self.call("list_objects_v2", Prefix=prefix).get("Contents", [])

@@ -1,10 +1,12 @@
 """Spans: the times to any second of which databases come back, each from a backup on as far as the log follows on itself."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import inf
 from typing import Any
+
+from tasks.facts.line import Line
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,30 @@ def whole(item: Mapping[str, Any], damaged: Collection[str]) -> bool:
 
 
 def gaps(found: Sequence[Span]) -> Iterator[tuple[float, float]]:
-    """After and before which times nothing comes back."""
-    for before, after in pairwise(found):
+    """After and before which times nothing comes back; inf where nothing since does."""
+    for before, after in pairwise((*found, Span(inf))):
         if before.until < after.since:
             yield before.until, after.since
+
+
+def leading(segments: Iterable[str], there: Line) -> list[str]:
+    """Those of the log that lead to where a line is: what an earlier one went on with after it was left is another's."""
+    found: list[str] = []
+    for number in sorted({*there.left, there.number}):
+        own = sorted(name for name in segments if int(name[:8], 16) == number)
+        found = [name for name in found if not own or name[8:] <= own[0][8:]] + own
+    return found
+
+
+def runs(segments: Sequence[str]) -> list[tuple[str, str]]:
+    """What of them follows on itself, each from its first to its last, as backup/log.sh tells it. A log of 4 GiB has as many as the
+    largest number in one shows; only where one ends exactly there, and a gap goes to the next one's beginning, it is not seen.
+    """
+    many = 1 << max((int(name[16:], 16) for name in segments), default=0).bit_length()
+
+    def place(name: str) -> int:
+        return int(name[8:16], 16) * many + int(name[16:], 16)
+
+    broken = [(last, first) for last, first in pairwise(segments) if place(first) > place(last) + 1]
+    ends = [*segments[:1], *chain.from_iterable(broken), *segments[-1:]]
+    return list(zip(ends[::2], ends[1::2], strict=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from math import inf
 
 from tasks.facts.backups import Backups, Progress
 from tasks.facts.spans import gaps
@@ -93,10 +94,14 @@ def table(found: Backups, services: Iterable[Service], parts: Iterable[Part]) ->
             for row in rows
         ),
         *(
-            f"no database comes back to a time between {_time(after)} and {_time(before)}: Postgres' log has a gap there"
-            for after, before in gaps(found.spans)
+            f"no database comes back to a time {_between(*gap)}: Postgres' log has a gap there"
+            for gap in gaps(found.spans)
         ),
     ]
+
+
+def _between(after: float, before: float) -> str:
+    return f"between {_time(after)} and {_time(before)}" if before < inf else f"after {_time(after)}"
 
 
 def _kept(service: Service, found: Backups, parts: set[str]) -> Iterator[tuple[str, float, float]]:

@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tasks.clients.archive import Archive
 from tasks.facts.restorable import BackedUp, Restorable, Snapshot
-from tasks.facts.spans import gaps
+from tasks.facts.spans import Span, gaps
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
 from tasks.run import Refused
@@ -80,7 +80,7 @@ def chosen(service: Service, time: datetime, found: Restorable) -> Choice:
     if not (label if service.databases else before):
         raise Refused(f"TO={said(wanted)} is earlier than the oldest: {_what_there_is(service, found)}")
     if service.databases:
-        _no_gap(wanted, found)
+        _no_gap(wanted, found.spans)
     return Choice(
         label, before.name if before else "", after.name if after else "", before.time if before else 0
     )
@@ -101,11 +101,12 @@ def around(
     return before[-1] if before else None, after[0] if after else None
 
 
-def _no_gap(wanted: float, found: Restorable) -> None:
-    for last, first in gaps(found.spans):
+def _no_gap(wanted: float, found: Sequence[Span]) -> None:
+    for last, first in gaps(found):
         if last < wanted <= first:
+            later = f", or one after {said(first)}" if first < math.inf else ", behind which no backup is yet"
             raise Refused(
-                f"TO={said(wanted)} lies in a gap of Postgres' log: choose a time before {said(last)}, or one after {said(first)}"
+                f"TO={said(wanted)} lies in a gap of Postgres' log: choose a time before {said(last)}{later}"
             )
 
 
@@ -118,19 +119,45 @@ def _last(backups: Iterable[BackedUp], wanted: float) -> str:
 def recovery(time: datetime | None, found: Archive) -> Recovery:
     """What brings the host back as it was at that time, else as it was last. Raises Refused, with what there is."""
     if time is None:
+        _newest(found)
         return Recovery("", _last(found.backups, math.inf), found.line, found.size)
     wanted = time.timestamp()
-    if not found.backups:
+    if not found.spans:
         raise Refused(
-            f"TO={said(wanted)}: the bucket has no backup of Postgres of that time, and so nothing to go back to"
+            f"TO={said(wanted)}: the bucket has no whole backup of Postgres of that time, and so nothing to go back to{_repaired(found)}"
         )
-    there = _span(found.backups, found.newest)
-    label = _last(found.backups, wanted)
-    if not label:
-        raise Refused(f"TO={said(wanted)} is earlier than the oldest: {there}")
-    if wanted > found.newest:
+    there = f"there is any second from {said(found.spans[0].since)} to {said(min(found.spans[-1].until, found.until))}"
+    if wanted <= found.spans[0].since:
+        raise Refused(f"TO={said(wanted)} is earlier than the oldest: {there}{_repaired(found)}")
+    if wanted > found.until:
         raise Refused(f"TO={said(wanted)} is later than the newest: {there}")
-    return Recovery(written(time), label, found.line, found.size)
+    try:
+        _no_gap(wanted, found.spans)
+    except Refused as error:
+        raise Refused(f"{error}{_repaired(found)}") from None
+    return Recovery(written(time), _last(found.backups, wanted), found.line, found.size)
+
+
+def _newest(found: Archive) -> None:
+    """Raises Refused where what the log ends with would not come back: nobody takes less for all."""
+    if not found.spans:
+        if found.backups or found.damaged:
+            raise Refused(
+                f"no backup of Postgres in the bucket is whole and has the log that belongs to it{_repaired(found)}"
+            )
+        return
+    last = found.spans[-1].until
+    if last < math.inf:
+        raise Refused(
+            f"what was written from {said(last)} to {said(found.until)} does not come back: Postgres' log has a gap there, and no backup "
+            f"since{_repaired(found)}; or take what there is, with TO='{said(last)}'"
+        )
+
+
+def _repaired(found: Archive) -> str:
+    """What becomes of what is gone."""
+    bad = f" ({', '.join(found.damaged[:4])} of it: so the host's nightly check)" if found.damaged else ""
+    return f". What was deleted or damaged{bad} in the last 30 days comes back with {target('bucket-rewind KIT=… TO=…')}"
 
 
 def _stop(item: BackedUp) -> float:

@@ -13,6 +13,7 @@ from tasks.clients import archive, bucket_rules, kit, recovery, vault_kept
 from tasks.clients.bucket import Bucket
 from tasks.commands import recover
 from tasks.facts.restorable import BackedUp
+from tasks.facts.spans import Span
 from tasks.model.stack import Backup
 from tasks.run import Refused
 from tests.fake import fake
@@ -20,6 +21,14 @@ from tests.lab import s3
 
 ADDRESS = "root@203.0.113.7:2222"
 PINS = {"redis:7.4.11-alpine": f"sha256:{'1' * 64}"}
+THERE = archive.Archive(
+    backups=(BackedUp("1F", 1000), BackedUp("1F_2I", 2000)),
+    spans=(Span(1000),),
+    size=4711,
+    until=3000,
+    newest=3000,
+    clock=4000,
+)
 LOG = "pg/archive/main/16-1/0000000100000000/000000010000000000000001-1.zst"
 
 
@@ -66,8 +75,7 @@ def test_this_machine_knows_again_what_the_other_one_knew(
     made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE", "1")
-    there = archive.Archive((BackedUp("1F", 1000), BackedUp("1F_2I", 2000)), 1, 4711, 3000, 4000)
-    monkeypatch.setattr(archive, "read", lambda *_: there)
+    monkeypatch.setattr(archive, "read", lambda *_: THERE)
     found = json.loads(recover.prepared(ADDRESS)["SMARTEROS_RECOVER"])
     assert found == {"to": "", "label": "1F_2I", "line": 1, "size": 4711}
     note = json.loads((home(tmp_path) / "recovered.json").read_text())
@@ -97,7 +105,7 @@ def test_this_machine_knows_again_what_the_other_one_knew(
     # It was this command that has written there last: the next run of it goes on.
     monkeypatch.setenv("FORCE", "")
     assert recover.prepared(ADDRESS)
-    monkeypatch.setattr(archive, "read", lambda *_: replace(there, newest=3900))
+    monkeypatch.setattr(archive, "read", lambda *_: replace(THERE, newest=3900))
     assert "the old host may still live" in refused("203.0.113.8")
 
 
@@ -138,8 +146,7 @@ def test_a_host_that_was_renamed_comes_back_as_it_was_under_its_last_name(
     made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE", "1")
-    there = archive.Archive((BackedUp("1F", 1000),), 1, 4711, 3000, 4000)
-    monkeypatch.setattr(archive, "read", lambda *_: there)
+    monkeypatch.setattr(archive, "read", lambda *_: THERE)
     another(made, tmp_path, monkeypatch, "one", "two")
     assert recover.prepared(ADDRESS)
     note = json.loads((home(tmp_path) / "recovered.json").read_text())
@@ -174,7 +181,10 @@ def test_keys_of_another_vault_are_left(
 @pytest.mark.parametrize(
     ("to", "why"),
     [
-        ("1970-01-01 00:16:40Z", "TO=1970-01-01 00:16:40Z is earlier than the oldest: {there}"),
+        (
+            "1970-01-01 00:16:40Z",
+            "TO=1970-01-01 00:16:40Z is earlier than the oldest: {there}. What was deleted or damaged in the last 30 days comes back with `make bucket-rewind KIT=… TO=…`",
+        ),
         ("1970-01-01 00:50:01Z", "TO=1970-01-01 00:50:01Z is later than the newest: {there}"),
         (
             "1970-01-01 00:20:00",
@@ -186,9 +196,7 @@ def test_a_time_that_is_not_there_is_refused_with_what_is_and_nothing_is_kept(
     made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, why: str
 ) -> None:
     assert made.bucket
-    monkeypatch.setattr(
-        archive, "read", lambda *_: archive.Archive((BackedUp("1F", 1000),), 1, 1, 3000, 4000)
-    )
+    monkeypatch.setattr(archive, "read", lambda *_: THERE)
     monkeypatch.setenv("TO", to)
     assert refused() == why.format(
         there="there is any second from 1970-01-01 00:16:40Z to 1970-01-01 00:50:00Z"

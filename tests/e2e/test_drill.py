@@ -3,10 +3,14 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
+from tasks.clients import archive
 from tasks.clients.bucket import Bucket
+from tasks.operations import restoring
+from tasks.run import Refused
 from tests.e2e.backed import Backed
 from tests.e2e.deployment import Deployment
 from tests.e2e.test_backup import until
@@ -181,14 +185,16 @@ def damaged(bucket: Bucket, key: str) -> None:
 def test_behind_a_segment_that_is_lost_a_full_backup_is_made_and_the_check_is_well_again(
     backed: Backed, bucket: Bucket, lost: Callable[[Bucket, str], None], said: str
 ) -> None:
-    host = backed.host
+    host, word = backed.host, backed.kit().keys.pgbackrest
     settled(host)
     full = host.sh("stat -c %Y /var/lib/smarteros/backup/full")
+    before = restoring.recovery(None, archive.read(bucket, word)).label
     # One that the newest full backup, which may be of just now, still needs.
     there = len(segments(bucket))
     for _ in range(3):
         assert started(host, "heartbeat")
     until("they are in the bucket", 60, lambda: len(segments(bucket)) >= there + 3)
+    wanted = datetime.now(UTC)
     lost(bucket, segments(bucket)[-2])
     assert not started(host, "backup-check")
     noted(host, "check", said)
@@ -202,6 +208,10 @@ def test_behind_a_segment_that_is_lost_a_full_backup_is_made_and_the_check_is_we
     listed = backed.run("tasks.commands.backups.run")
     assert listed.code == 0, listed.output[-4000:]
     assert "no database comes back to a time between " in listed.output
+    # Whoever has the bucket alone sees the same.
+    with pytest.raises(Refused, match="lies in a gap of Postgres' log"):
+        restoring.recovery(wanted, archive.read(bucket, word, wanted.timestamp()))
+    assert restoring.recovery(None, archive.read(bucket, word)).label > before
     assert started(host, "drill"), host.sh(REPORT)
     assert "n8n: database has come back whole" in host.sh(REPORT)
 

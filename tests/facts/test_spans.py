@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tasks.facts.spans import Span, gaps, spans
+from tasks.facts.line import Line
+from tasks.facts.spans import Span, gaps, leading, runs, spans
 
 
 def backup(label: str, start: int, stop: int, ended: float, **more: Any) -> dict[str, Any]:
@@ -42,7 +43,10 @@ def test_behind_a_gap_databases_come_back_from_the_next_backup_on() -> None:
 
 
 def test_up_to_a_gap_alone_where_none_was_made_since() -> None:
-    assert spans([{"backup": [OLD, MORE]}], BROKEN, ()) == (Span(1000, 2500),)
+    found = spans([{"backup": [OLD, MORE]}], BROKEN, ())
+    assert found == (Span(1000, 2500),)
+    assert list(gaps(found)) == [(2500, inf)]
+    assert list(gaps(spans(THERE, ALL, ()))) == list(gaps(())) == []
 
 
 def test_a_backup_whose_own_log_is_not_whole_leads_nowhere() -> None:
@@ -72,3 +76,30 @@ def test_other_words_are_an_error(log: str) -> None:
 
 def test_it_ends_where_more_comes() -> None:
     assert Span(1).until == inf
+
+
+def segment(line: int, log: int, number: int) -> str:
+    return f"{line:08X}{log:08X}{number:08X}"
+
+
+def test_a_log_is_followed_whatever_size_its_segments_have() -> None:
+    for last in (0xFF, 0x3FF, 0x3F):  # of 16, 4 and 64 MB
+        names = [segment(1, 0, last - 1), segment(1, 0, last), segment(1, 1, 0)]
+        assert runs(names) == [(names[0], names[2])]
+        assert runs([*names[:2], segment(1, 1, 1)]) == [
+            (names[0], names[1]),
+            (segment(1, 1, 1), segment(1, 1, 1)),
+        ]
+    assert runs([]) == []
+    assert runs([segment(1, 0, 4), segment(1, 0, 6)]) == [(segment(1, 0, n),) * 2 for n in (4, 6)]
+
+
+def test_what_an_earlier_line_went_on_with_leads_nowhere() -> None:
+    first = [segment(1, 0, number) for number in (4, 5, 6, 8)]
+    second, third = [segment(2, 0, 6), segment(2, 0, 7)], [segment(3, 0, 5)]
+    everything = {*first, *second, *third}
+    assert leading(everything, Line()) == first
+    assert leading(everything, Line(2, {1: 1})) == [*first[:3], *second]
+    assert leading(everything, Line(3, {1: 1})) == [*first[:2], *third]
+    # A later line that begins behind a gap.
+    assert runs([*first[:2], segment(2, 0, 7)]) == [(first[0], first[1]), (segment(2, 0, 7),) * 2]

@@ -143,6 +143,10 @@ def test_the_table_says_which_times_in_between_cannot_be_had() -> None:
         "odoo     database, any second  2026-11-26 05:35:39Z  2026-11-27 03:35:39Z  2026-11-26 18:28:59Z"
         in ended
     )
+    assert (
+        ended[-1]
+        == "no database comes back to a time after 2026-11-27 03:35:39Z: Postgres' log has a gap there"
+    )
 
 
 def test_what_the_bucket_does_not_have_is_named() -> None:

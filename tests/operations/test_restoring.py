@@ -5,10 +5,20 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tasks.clients.archive import Archive
 from tasks.facts.restorable import BackedUp, Restorable, Snapshot
 from tasks.facts.spans import Span
 from tasks.model.catalogue import Service
-from tasks.operations.restoring import Choice, chosen, included, moment, room, written
+from tasks.operations.restoring import (
+    Choice,
+    Recovery,
+    chosen,
+    included,
+    moment,
+    recovery,
+    room,
+    written,
+)
 from tasks.run import Refused
 from tasks.services import load
 from tests.samples import stack
@@ -93,6 +103,10 @@ def test_a_time_in_a_gap_of_the_log_is_refused_and_none_beside_it() -> None:
     assert refused(ODOO, NOON - 2 * HOUR, found) == f"TO=2026-11-26 18:00:00Z {said}"
     assert chosen(ODOO, at(NOON - 5 * HOUR), found).label == "full"
     assert chosen(ODOO, at(NOON - HOUR), found).label == "incr"
+    ended = replace(found, spans=found.spans[:1])
+    assert refused(ODOO, NOON - HOUR, ended).endswith(
+        "choose a time before 2026-11-26 15:00:00Z, behind which no backup is yet"
+    )
     files = replace(found, snapshots=(Snapshot("a", NOON - 6 * HOUR, "caddy"),))
     assert chosen(CADDY, at(NOON - 4 * HOUR), files).before == "a"
 
@@ -131,3 +145,50 @@ def test_a_role_that_makes_databases_gets_all_that_are_nobody_elses() -> None:
         "by hand",
         "n8n",
     ]
+
+
+ARCHIVE = Archive(
+    backups=FOUND.backups, spans=(Span(NOON - 30 * HOUR),), size=7, until=NOON - 20, newest=NOON, clock=NOON
+)
+FULL_GAP = replace(ARCHIVE, spans=(Span(NOON - 30 * HOUR, NOON - 5 * HOUR), Span(NOON - 2 * HOUR)))
+NOWHERE = replace(ARCHIVE, spans=FULL_GAP.spans[:1], backups=ARCHIVE.backups[:1])
+AGAIN = "What was deleted or damaged in the last 30 days comes back with `make bucket-rewind KIT=… TO=…`"
+
+
+def not_recovered(seconds: float | None, found: Archive) -> str:
+    with pytest.raises(Refused) as error:
+        recovery(None if seconds is None else at(seconds), found)
+    return str(error.value)
+
+
+def test_a_host_comes_back_from_the_last_backup_that_leads_there() -> None:
+    assert recovery(None, ARCHIVE) == recovery(None, FULL_GAP) == Recovery("", "incr", 1, 7)
+    assert recovery(at(NOON - 3 * HOUR), ARCHIVE).label == "full"
+    assert recovery(at(NOON - 5 * HOUR), FULL_GAP).label == "full"
+    assert recovery(at(NOON - HOUR), FULL_GAP).label == "incr"
+    # Nothing of it is there yet: the host says so (recover.sh).
+    assert recovery(None, Archive()) == Recovery()
+
+
+def test_a_host_does_not_come_back_to_a_time_in_a_gap() -> None:
+    assert not_recovered(NOON - 4 * HOUR, FULL_GAP) == (
+        "TO=2026-11-26 16:00:00Z lies in a gap of Postgres' log: choose a time before 2026-11-26 15:00:00Z, or one after 2026-11-26 18:00:00Z. "
+        f"{AGAIN}"
+    )
+    assert not_recovered(NOON - HOUR, NOWHERE).endswith(f", behind which no backup is yet. {AGAIN}")
+
+
+def test_nobody_takes_less_than_the_newest_without_saying_so() -> None:
+    assert not_recovered(None, NOWHERE) == (
+        "what was written from 2026-11-26 15:00:00Z to 2026-11-26 19:59:40Z does not come back: Postgres' log has a gap there, and no backup "
+        f"since. {AGAIN}; or take what there is, with TO='2026-11-26 15:00:00Z'"
+    )
+    assert recovery(at(NOON - 5 * HOUR), NOWHERE).label == "full"
+    nothing = replace(ARCHIVE, spans=())
+    assert not_recovered(None, nothing) == (
+        f"no backup of Postgres in the bucket is whole and has the log that belongs to it. {AGAIN}"
+    )
+    damaged = replace(nothing, backups=(), damaged=("20261120-040000F", "20261127-040000F"))
+    said = "What was deleted or damaged (20261120-040000F, 20261127-040000F of it: so the host's nightly check) in the last 30 days"
+    assert said in not_recovered(None, damaged)
+    assert said in not_recovered(NOON - HOUR, damaged)

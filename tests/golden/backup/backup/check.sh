@@ -64,6 +64,10 @@ case $wrong in
     [ -z "$(comm -13 "$state/damaged" "$state/.damaged"; needed <"$state/.damaged")" ] || wrong="$wrong damaged"
     mv -f "$state/.damaged" "$state/damaged"
     sed "s/.*/damaged: & (make backups says which times that costs)/" "$state/damaged" >&2
+    # For the recovery of a lost host, which has the bucket alone (tasks/clients/archive.py).
+    docker exec postgres timeout --kill-after=30 300 sh -c '
+        for each; do echo "damaged $each"; done | pgbackrest --stanza=main --repo1-path=/recovery --repo1-cipher-type=none repo-put damaged
+    ' sh $(cat "$state/damaged") >&2 || wrong="$wrong list"
     ;;
 esac
 # A segment that is not there is not missed by it.
