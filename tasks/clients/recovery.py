@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.clients import kit, state_dir, vault_kept
 from tasks.clients.lazily import lazily
-from tasks.facts import DockerFact
+from tasks.facts import DockerFact, MachineFact
 from tasks.model import image_names, settings
 from tasks.model.shapes import parsed
 from tasks.model.stack import Backup
@@ -103,9 +103,15 @@ def _images() -> dict[str, str]:
 
 
 def digest(text: bytes) -> str:
-    """Of what would be stored, and of where and for whom."""
+    """Of what would be stored, and of where and for whom; and since when: what a bucket that went back in time holds is older."""
     held = kit.held()
-    where = (_backup().endpoint, _backup().bucket, place(), held.public if held else "")
+    where = (
+        _backup().endpoint,
+        _backup().bucket,
+        place(),
+        held.public if held else "",
+        known(MachineFact).rewound,
+    )
     return hashlib.sha256("\0".join(where).encode() + b"\0" + text).hexdigest()
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyinfra.api import StringCommand
 
+from tasks.clients import recovery
 from tasks.clients.lazily import lazily
 from tasks.commands.bucket import of_that_bucket, setting, there
 from tasks.model.targets import target
@@ -37,22 +38,28 @@ def run() -> None:
 
 @operation
 def rewound() -> Commands:
-    """Three steps on a host that runs: it stops sending, the bucket goes back, all is sent anew. What is wrong with what it was
-    told, and what it will do, is said before that.
+    """Three steps on a host that runs: it stops sending, the bucket goes back, all is sent anew, the sealed state as well. What is wrong
+    with what it was told, and what it will do, is said before that.
     """
     there = remember("rewind", chosen)
     units = [part.unit for part in backup_files.parts(stack())]
     timers, works = (" ".join(f"{unit}.{kind}" for unit in units) for kind in ("timer", "service"))
     # A host that is bare has none of them.
-    yield StringCommand(f"[ ! -e {CURRENT}/backup ] || systemctl stop {timers} {works}")
+    state = backup_files.STATE
+    yield StringCommand(
+        f"[ ! -e {CURRENT}/backup ] || {{ systemctl stop {timers} {works} && mkdir -p {state} && date +%s >{state}/.rewinding; }}"
+    )
     wrong: list[Refused] = []
     yield step(partial(put_back, *there, wrong))
     # Whatever came of it, the host makes backups again.
     yield StringCommand(
-        f"[ ! -e {CURRENT}/backup ] || {{ rm -f {backup_files.STATE}/full {backup_files.STATE}/*.since\nsystemctl start {timers}; }}"
+        f"[ ! -e {CURRENT}/backup ] || {{ rm -f {state}/full {state}/*.since\n"
+        # What looks like new was there by that time (backup/log.sh), and what a deploy has stored since is not (recovery.digest).
+        f'echo "$(cat {state}/.rewinding) $(date +%s) {there[1].timestamp():.0f}" >>{state}/rewound\nsystemctl start {timers}; }}'
     )
     yield step(partial(_ended, wrong))
     yield StringCommand(f"[ ! -e {CURRENT}/backup ] || systemctl start smarteros-backup-postgres.service")
+    yield step(_sealed)
 
 
 def chosen() -> tuple[bucket.Bucket, datetime]:
@@ -92,6 +99,17 @@ def put_back(store: bucket.Bucket, time: datetime, wrong: list[Refused]) -> None
 def _ended(wrong: list[Refused]) -> None:
     for error in wrong:
         raise Refused(f"{error}; cut short: {target('bucket-rewind')} with the same words goes on")
+
+
+def _sealed() -> None:
+    """What this machine alone knows is there as it is now, where this is the machine that knows it."""
+    if recovery.noted().stored:
+        recovery.put()
+        host().log("backup: what this machine alone knows is in the bucket as it is now, sealed")
+    else:
+        host().log(
+            f"backup: the sealed state is that of then: {target('deploy')} from the machine that deploys {host().name} stores it as it is now"
+        )
 
 
 def _put_back(store: bucket.Bucket, time: datetime) -> None:

@@ -30,7 +30,7 @@ class Machine:
     units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active.
     handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
     apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left:
-    settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does.
+    settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does.
     """
 
     system: str = ""
@@ -69,6 +69,7 @@ class Machine:
     walls: tuple[str, ...] = ()
     swap: Swap = field(default_factory=Swap)
     backup: str = ""
+    rewound: str = ""
     behind: Behind = field(default_factory=Behind)
 
 
@@ -129,6 +130,7 @@ find /etc/systemd/system -maxdepth 1 -name 'smarteros-*' -xtype f -exec sha256su
     done
 } &
 sed -u 's/^/backup /' /var/lib/smarteros/backup/prepared 2>/dev/null
+sed -un '$s/^/rewound /p' /var/lib/smarteros/backup/rewound 2>/dev/null
 sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
 dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
@@ -208,6 +210,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         credentials="credentials" in values,
         unsealer=one("unsealer"),
         backup=one("backup"),
+        rewound=one("rewound"),
         access=access(values, listening),
         before=kept.before(values),
         surroundings=surroundings(values),

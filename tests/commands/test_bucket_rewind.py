@@ -1,5 +1,7 @@
 """`make bucket-rewind` at a real server: what is wrong with what it was told stops nothing, and what is cut short leaves nothing stopped."""
 
+import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ import pytest
 from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.api.host import Host
 
-from tasks.clients import bucket_rewind, bucket_rules, kit
+from tasks.clients import bucket_rewind, bucket_rules, kit, recovery, vault_kept
 from tasks.clients.bucket import Bucket
 from tasks.commands import bucket_rewind as command
 from tasks.model.stack import Backup
@@ -20,6 +22,7 @@ from tasks.run import Refused
 from tests.fake import commands, fake
 from tests.lab import s3
 
+MACHINE = ("system debian", "architecture x86_64", "memory_kb 1", "cpus 1", "disk_kb 1", "clock 1")
 START = "systemctl start smarteros-heartbeat.timer"
 
 
@@ -51,12 +54,14 @@ def rewind(
 
 
 def performed(host: Host) -> tuple[list[str], list[bool]]:
-    """What the host is told, and how the steps of this machine end."""
+    """What the host is told, and how the steps of this machine end, up to one that fails."""
     told, ended = [], []
     for item in commands(command.rewound):
         if isinstance(item, FunctionCommand):
             function: Any = item.function
             ended.append(function(host.state, host))
+            if not ended[-1]:
+                break
         else:
             assert isinstance(item, StringCommand)
             told.append(str(item))
@@ -104,5 +109,37 @@ def test_it_comes_back_as_it_was(
     with rewind(tmp_path, server, monkeypatch, first(server)) as (host, store):
         told, ended = performed(host)
         assert store.get("pg/a") == b"good"
-    assert (len(told), ended) == (3, [True, True])
+    assert (len(told), ended) == (3, [True, True, True])
+    assert (
+        "the sealed state is that of then: `make deploy` from the machine that deploys @fake/one"
+        in caplog.text
+    )
     assert "1 objects come back as they were, 0 that were not there go; nothing is destroyed" in caplog.text
+
+
+def test_what_this_machine_alone_knows_is_there_as_it_is_now(
+    tmp_path: Path, server: s3.S3, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The bucket holds what it held then; and a deploy elsewhere learns of it from the host."""
+    caplog.set_level("INFO")
+    with rewind(tmp_path, server, monkeypatch, first(server)) as (host, store):
+        vault_kept.keep(vault_kept.Kept(keys=("one",)))
+        recovery.put()
+        time.sleep(1.1)
+        monkeypatch.setenv("TO", datetime.now(UTC).isoformat())
+        time.sleep(1.1)
+        vault_kept.keep(vault_kept.Kept(keys=("one",), role_id="later"))
+        recovery.put()
+        told, ended = performed(host)
+        assert ended == [True, True, True]
+        made = kit.read(tmp_path / "kit.json")
+        assert made
+        state = recovery.fetched(store, made.keys.private)["state_dir"]["vault.json"]
+        assert json.loads(state)["role_id"] == "later"
+        assert not recovery.due()
+    assert "what this machine alone knows is in the bucket as it is now" in caplog.text
+    noted = re.search(r'echo "(.*)" >>/var/lib/smarteros/backup/rewound', told[1])
+    assert noted
+    machine = {"/proc/meminfo": [*MACHINE, "rewound 1795757000 1795757060 1795750000"], "docker ps": []}
+    with fake(machine, backup=server.setting, state_dir=str(tmp_path / "state")):
+        assert recovery.due()

@@ -97,6 +97,7 @@ def test_what_an_attacker_wipes_with_the_hosts_key_comes_back(
     run = backed.run(REWIND)
     assert run.code == 0, run.output[-6000:]
     print([line for line in run.lines if "come back as they were" in line])
+    assert "what this machine alone knows is in the bucket as it is now" in run.output
     # Also what was sent after that is good: all of Postgres' files went again.
     assert float(elsewhere.ask(NEWEST)) > float(wanted)
     now = backed.run(NOW)
