@@ -29,12 +29,16 @@ class Backed:
         self._environment = {**host.lab.names, **operator, "KIT": str(path)}
 
     def run(
-        self, deploy: str = "deploy.py", environment: dict[str, str] | None = None, **settings: Any
+        self,
+        deploy: str = "deploy.py",
+        environment: dict[str, str] | None = None,
+        typed: str = "",
+        **settings: Any,
     ) -> Run:
-        """One of them, as loud as it gets."""
+        """One of them, as loud as it gets. typed: what it reads."""
         given = {**self._settings, **settings}
         words = {**self._environment, **(environment or {})}
-        return self.host.run("-vvv", deploy=deploy, environment=words, **given)
+        return self.host.run("-vvv", deploy=deploy, environment=words, typed=typed, **given)
 
     def kit(self) -> kits.Kit:
         """The operator's file."""
@@ -43,9 +47,9 @@ class Backed:
         return found
 
 
-def deployed(host: Deployment, path: Path) -> Backed:
+def deployed(host: Deployment, path: Path, services: Sequence[str] = SERVICES) -> Backed:
     """The host, deployed with backups; what the operator keeps is at this path."""
-    found = Backed(host, host.lab.bucket(host.host.name), path, services=SERVICES)
+    found = Backed(host, host.lab.bucket(host.host.name), path, services=services)
     for deploy in (BUCKET, "deploy.py"):
         run = found.run(deploy)
         assert run.code == 0, run.output[-6000:]

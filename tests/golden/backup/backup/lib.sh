@@ -34,15 +34,26 @@ run() (
     shift 2
     exec 8>"$locks/$container"
     flock -w 1800 8 || fail "$container is still at work after 30 minutes: systemctl list-units 'smarteros-*' says for whom"
+    turn "$container"
     gone "$container"
     reachable
     timeout --kill-after=30 "$limit" env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/backup-deploy.yaml --project-name backup --env-file /dev/null --progress quiet ${slowly:+-f "$slowly"} \
         run --rm --no-TTY --no-deps --name "$container" ${entry:+--entrypoint} ${entry:+"$entry"} ${pass:+--env} ${pass:+"$pass"} \
-        "$container" "$@" </dev/null 8>&- 9>&-
+        "$container" "$@" </dev/null 7>&- 8>&- 9>&-
     code=$?
     [ $code = 0 ] || gone "$container"
     exit $code
 )
+# turn CONTAINER: of what is short one at a time, and of what takes hours: that is what two of them take of the memory, and not four. Who
+# has waited for 5 minutes goes on all the same.
+turn() {
+    case $1 in
+    backup-files | backup-redis | backup-vault) exec 7>"$locks/turn-short" ;;
+    backup-dumps | backup-check) exec 7>"$locks/turn-long" ;;
+    *) return ;;
+    esac
+    flock -w 300 7 || true
+}
 # With the volumes that Docker made for it because its image says so.
 gone() { docker rm --force --volumes "$1" >/dev/null 2>&1 || true; }
 
