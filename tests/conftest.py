@@ -57,7 +57,14 @@ LONGEST = (
 
 
 # These share a host with backups, and so a worker: it is deployed once.
-BACKED = ("test_drill.py", "test_restore.py", "test_restore_kills.py", "test_losses.py", "test_backup.py")
+BACKED = (
+    "test_drill.py",
+    "test_restore.py",
+    "test_restore_kills.py",
+    "test_losses.py",
+    "test_backup.py",
+    "test_stolen_key.py",
+)
 
 
 class ByHost(LoadFileScheduling):  # type: ignore[misc]
