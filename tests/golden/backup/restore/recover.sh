@@ -62,7 +62,7 @@ replayed() {
     done
 }
 # fetched OPTION...: out of a snapshot, below the folder of copies.
-fetched() { run 14400 $copies restore --no-lock --quiet $as_it_was --target /restored "$@" || fail "$each: its files cannot be restored (see the lines above); run the recovery again, it goes on from there"; }
+fetched() { run 14400 $copies restore --no-lock --quiet $as_it_was --target /restored "$@" || fail "$each: its files cannot be restored (see the lines above); what is damaged in the bucket comes back with make bucket-rewind KIT=… TO=…; run the recovery again, it goes on from there"; }
 
 [ "$part" = list ] || rm -f "${report%.report}".*
 case $part in
@@ -106,7 +106,7 @@ settled 503
 END
 )
     entry=sh
-    run 900 backup-vault -c "$taken" || fail "Vault cannot be restored from the bucket (see the lines above)"
+    run 900 backup-vault -c "$taken" || fail "Vault cannot be restored from the bucket (see the lines above); what is damaged there comes back with make bucket-rewind KIT=… TO=…; then run the recovery again"
     # It counts keys as its first ones are counted until it reads anew how many there are.
     vault restart >/dev/null 2>&1 && vault up --detach --wait >/dev/null 2>&1 || fail "Vault does not start on what was restored: docker logs vault"
     whole
@@ -188,7 +188,7 @@ postgres)
     room $((size * 13 / 10)) "Postgres"
     say "Postgres: $((size / 1048576)) MB come back"
     postgres run --rm --no-TTY --no-deps --name recovering --entrypoint bash postgres -ceu 'chmod 700 "$PGDATA"; exec pgbackrest --stanza=main --no-delta "$@" restore' bash "$@" \
-        </dev/null || fail "Postgres cannot be restored from the bucket (see the lines above)"
+        </dev/null || fail "Postgres cannot be restored from the bucket (see the lines above); what is damaged there comes back with make bucket-rewind KIT=… TO=…; then run the recovery again"
     replayed || {
         said=$(docker logs --tail 10 recovering 2>&1 | tr '\n' ' ')
         # More of what was written by then is nowhere.
