@@ -8,6 +8,7 @@ from tests.e2e.deployment import Deployment
 from tests.hosts.conditions import Condition, check
 
 CADDY, SECRETS = "/root/Caddyfile", "/vault/secrets/redis.env"
+COMPOSE = "/root/dkcompose/redis-deploy.yaml"
 UNIT = "/etc/systemd/system/smarteros-firewall.service"
 JAIL, NFT = "/etc/fail2ban/jail.local", "/etc/nftables.conf"
 CORE: dict[str, Any] = {"services": ["vault", "postgres", "redis", "vault-auth-validator", "caddy"]}
@@ -30,9 +31,19 @@ def named(*paths: str, early: str = "") -> tuple[str]:
 
 def file(path: str, text: str = "mine") -> tuple[str, str]:
     """Shell that makes and unmakes a file, with the folders that are not there."""
-    parent = path.rpartition("/")[0]
-    made = f"mkdir -pv {parent} | sed -n \"s/.*'\\(.*\\)'/\\1/p\" | tac >/run/made"
-    return f"{made}; printf '%s\\n' '{text}' >{path}", f"rm {path}; xargs -r rmdir </run/made"
+    parent, note = path.rpartition("/")[0], f"/run/made{path.replace('/', '.')}"
+    made = f"mkdir -pv {parent} | sed -n \"s/.*'\\(.*\\)'/\\1/p\" | tac >{note}"
+    return f"{made}; printf '%s\\n' '{text}' >{path}", f"rm {path}; xargs -r rmdir <{note}"
+
+
+def together(*each: tuple[str, str]) -> tuple[str, str]:
+    """Shell that makes all of them, and unmakes them in the opposite order."""
+    return "; ".join(made for made, _ in each), "; ".join(unmade for _, unmade in reversed(each))
+
+
+def link(path: str, to: str) -> tuple[str, str]:
+    """Shell that makes and unmakes a link."""
+    return f"ln -s {to} {path}", f"rm {path}"
 
 
 def blocked(path: str) -> tuple[str]:
@@ -51,32 +62,45 @@ def fixed(path: str) -> tuple[str]:
 
 
 LEFT_ALONE = [
-    Condition("a jail.local of the operator's", *file(JAIL, "[sshd]"), said=named()),
     Condition(
-        "a jail.local that leads somewhere else",
-        f"mkdir -p /etc/fail2ban; ln -s /srv/jail.local {JAIL}",
-        f"rm {JAIL}; rmdir /etc/fail2ban",
+        "files of the operator's: a jail.local, firewall rules, others in /opt/smarteros, secrets of an older installation, a timer with "
+        "a name like ours, an env file of a service that is not listed",
+        *together(
+            file(JAIL, "[sshd]"),
+            file(NFT, "table ip mine"),
+            file("/opt/smarteros/notes.txt"),
+            file("/root/GENERATED-SECRETS-2024-01-01.txt"),
+            file("/etc/systemd/system/smarteros-backup.timer"),
+            file("/vault/secrets/odoo.env"),
+        ),
+        said=named(),
+        settings=CORE,
+    ),
+    Condition(
+        "links: a jail.local that leads somewhere else, an /opt/smarteros that leads to another disk",
+        *together(
+            ("mkdir -p /etc/fail2ban", "rmdir /etc/fail2ban"), link(JAIL, "/srv/jail.local"), link("/opt/smarteros", "/srv")
+        ),
         said=named(),
     ),
-    Condition("firewall rules of the operator's", *file(NFT, "table ip mine"), said=named()),
-    Condition("a folder /opt/smarteros of somebody else's", *file("/opt/smarteros/notes.txt"), said=named()),
-    Condition("an /opt/smarteros that leads to another disk", "ln -s /srv /opt/smarteros", "rm /opt/smarteros", said=named()),
-    Condition("secrets of an older installation", *file("/root/GENERATED-SECRETS-2024-01-01.txt"), said=named()),
-    Condition("a timer of the operator's with a name like ours", *file("/etc/systemd/system/smarteros-backup.timer"), said=named()),
-    Condition("an env file of a service that is not listed", *file("/vault/secrets/odoo.env"), said=named(), settings=CORE),
 ]  # fmt: skip
 
 KEPT = [
-    Condition("a daemon.json of the operator's", *file("/etc/docker/daemon.json", "{}"), said=named("/etc/docker/daemon.json")),
-    Condition("a Caddyfile of the operator's", *file(CADDY), said=named(CADDY)),
-    Condition("a Caddyfile that leads nowhere", f"ln -s /srv/gone {CADDY}", f"rm {CADDY}", said=named(CADDY)),
-    Condition("an env file of the operator's", *file(SECRETS, "REDIS_PASSWORD=1"), said=named(SECRETS)),
-    Condition("a unit of the operator's with our name", *file(UNIT, "[Unit]"), said=named(early=UNIT)),
-    Condition("a unit that begins with words of ours", *file(UNIT, "# Written by the deploy."), said=named(early=UNIT)),
     Condition(
-        "a compose file of the operator's",
-        *file("/root/dkcompose/redis-deploy.yaml", "services: {}"),
-        said=named("/root/dkcompose/redis-deploy.yaml"),
+        "files of the operator's: a unit with our name, a daemon.json, a Caddyfile, a compose file, an env file",
+        *together(
+            file(UNIT, "[Unit]"),
+            file("/etc/docker/daemon.json", "{}"),
+            file(CADDY),
+            file(COMPOSE, "services: {}"),
+            file(SECRETS, "REDIS_PASSWORD=1"),
+        ),
+        said=named("/etc/docker/daemon.json", CADDY, COMPOSE, SECRETS, early=UNIT),
+    ),
+    Condition(
+        "a unit that begins with words of ours, a Caddyfile that leads nowhere",
+        *together(file(UNIT, "# Written by the deploy."), link(CADDY, "/srv/gone")),
+        said=named(CADDY, early=UNIT),
     ),
 ]  # fmt: skip
 
