@@ -42,6 +42,7 @@ LONGEST = (
     "test_restore_kills.py",
     "test_losses.py",
     "test_backup.py",
+    "test_stolen_key.py",
     "test_bucket.py",
     "test_debian12.py",
     "test_rebuild.py",
@@ -56,7 +57,7 @@ LONGEST = (
 )
 
 
-# These share a host with backups, and so a worker: it is deployed once.
+# These share a host with backups, and so a worker: it is deployed once, and the last of them ends it.
 BACKED = (
     "test_drill.py",
     "test_restore.py",
@@ -64,6 +65,7 @@ BACKED = (
     "test_losses.py",
     "test_backup.py",
     "test_stolen_key.py",
+    "test_bucket.py",
 )
 
 
@@ -127,7 +129,9 @@ def bare(lab: Lab) -> Iterator[Deployment]:
 def backed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backed]:
     """A host ``backed`` with backups, deployed. A test that changes it leaves it converged and without a failed unit."""
     host = Deployment(lab, lab.add_host("backed"))
-    yield backups.deployed(host, tmp_path_factory.mktemp("kit") / "kit.json")
+    found = backups.deployed(host, tmp_path_factory.mktemp("kit") / "kit.json")
+    lab.point(smarteros.domains(), "lab-1")
+    yield found
     lab.remove_host("backed")
     shutil.rmtree(lab.state.folder / "state" / "backed", ignore_errors=True)
 

@@ -9,79 +9,66 @@ from pathlib import Path
 import pytest
 
 from tasks.clients import kit as kits
-from tests.e2e.backed import BUCKET, SERVICES, Backed
-from tests.e2e.deployment import Deployment
+from tests.e2e.backed import CHECK, Backed
+from tests.e2e.deployment import Deployment, Run
 from tests.e2e.recovering import Operator
 from tests.lab import s3, smarteros
 from tests.lab.lab import Lab
 
-CHECK, NOW = (f"tasks.commands.{name}.run" for name in ("kit_check", "backup"))
+NOW = "tasks.commands.backup.run"
 CERTIFICATES = "docker exec caddy-proxy sh -c 'cd /data/caddy/certificates && find . -name *.crt | sort | xargs sha256sum'"
-
-
-@pytest.fixture
-def fresh(bare: Deployment, tmp_path: Path) -> Iterator[Backed]:
-    """A bare host with the lab's domains, its S3 server, and a place for the kit."""
-    bare.lab.point(smarteros.domains(), bare.host)
-    yield Backed(bare, bare.lab.bucket(bare.host.name), tmp_path / "kit.json", SERVICES)
-    bare.lab.point(smarteros.domains(), "lab-1")
 
 
 @pytest.fixture
 def other(lab: Lab) -> Iterator[Deployment]:
     """The VPS that takes its place."""
     yield Deployment(lab, lab.add_host("other"))
+    lab.point(smarteros.domains(), "lab-1")
     lab.remove_host("other")
 
 
-def test_a_bare_host_is_deployed_with_backups_and_comes_back_elsewhere(
-    fresh: Backed, other: Deployment, tmp_path: Path
-) -> None:
-    refused = fresh.run()
+def test_a_bare_host_is_deployed_with_backups(backed: Backed) -> None:
+    refused, made, early, first, checked, again = backed.first
     assert (refused.code, refused.changes) == (1, []), refused.output[-3000:]
     assert (
         "has what opens the bucket: `make bucket KIT=… INVENTORY=inventories/lab.py` sets it up"
         in refused.output
     )
-    made = fresh.run(BUCKET)
     assert made.code == 0, made.output[-3000:]
-    kit = fresh.kit()
     assert "it was refused what would destroy backups" in made.output
-    early = fresh.run(CHECK)
     assert early.code == 1
     assert (
-        "has no recovery/bare/state yet: `make deploy INVENTORY=inventories/lab.py` stores it" in early.output
+        "has no recovery/backed/state yet: `make deploy INVENTORY=inventories/lab.py` stores it"
+        in early.output
     )
-    first = fresh.run()
     assert first.code == 0, first.output[-6000:]
     assert "nobody has proven yet that the kit opens these backups" in first.output
-    checked = fresh.run(CHECK)
     assert checked.code == 0, checked.output[-3000:]
     assert "the sealed state opens" in checked.output
-    again = fresh.run()
     assert (again.code, again.changes) == (0, []), again.changes
     assert "nobody has proven yet" not in again.output
-    _works(fresh.host)
-    now = fresh.run(NOW)
+    _hidden(backed, *backed.first)
+
+
+def test_it_comes_back_elsewhere(backed: Backed, other: Deployment, tmp_path: Path) -> None:
+    """The last one of its host, which ends here."""
+    _works(backed.host)
+    now = backed.run(NOW)
     assert now.code == 0, now.output[-3000:]
-    opened = fresh.run(CHECK)
+    opened = backed.run(CHECK)
     assert "restic's repository (files, dumps, Vault) opens" in opened.output, opened.output[-3000:]
     assert "pgBackRest's archive (databases) opens" in opened.output, opened.output[-3000:]
-    shown = "".join(run.output for run in (refused, made, early, first, checked, again, now, opened))
-    shown += _comes_back(fresh, other, tmp_path)
+    _hidden(backed, now, opened, *_comes_back(backed, other, tmp_path))
+
+
+def _hidden(backed: Backed, *runs: Run) -> None:
+    """None of what opens the bucket or Vault shows in them."""
+    shown, kit = "".join(run.output for run in runs), backed.kit()
     keys = kit.keys
-    for secret in (
-        kit.secret_key,
-        kit.recovery_key,
-        keys.restic,
-        keys.pgbackrest,
-        keys.private.hex(),
-        s3.ADMIN[1],
-    ):
-        assert secret not in shown
-    folder = fresh.host.lab.state.folder / "state" / fresh.host.host.name
-    for key in json.loads((folder / "vault.json").read_text())["keys"]:
-        assert key not in shown
+    opens = [kit.secret_key, kit.recovery_key, keys.restic, keys.pgbackrest, keys.private.hex(), s3.ADMIN[1]]
+    folder = backed.host.lab.state.folder / "state" / backed.host.host.name
+    opens += json.loads((folder / "vault.json").read_text())["keys"]
+    assert [number for number, secret in enumerate(opens) if secret in shown] == []
 
 
 def sql(host: Deployment, statement: str) -> str:
@@ -102,10 +89,10 @@ def _works(host: Deployment) -> None:
     redis(host, "SET mine precious")
 
 
-def _comes_back(fresh: Backed, other: Deployment, folder: Path) -> str:
-    """All that is said meanwhile."""
-    old = fresh.host
-    operator = Operator(folder / "home", fresh)
+def _comes_back(backed: Backed, other: Deployment, folder: Path) -> list[Run]:
+    """All that is run meanwhile."""
+    old = backed.host
+    operator = Operator(folder / "home", backed)
     sql(old, "INSERT INTO mine VALUES (2)")
     moment = sql(old, "SELECT clock_timestamp()")
     sql(old, "INSERT INTO mine VALUES (3)")
@@ -113,10 +100,15 @@ def _comes_back(fresh: Backed, other: Deployment, folder: Path) -> str:
     redis(old, "SET mine later")
     secrets, certificates = old.sh("sha256sum /vault/secrets/*.env"), old.sh(CERTIFICATES)
     assert certificates
-    _refused(fresh, other, operator, folder)
-    time.sleep(40)  # the last row and the file are there by then
+    _refused(operator.recover(other), "the old host may still live")
+    _refused(operator.recover(old, FORCE="1"), "holds data already")
+    _until_it_is_there(old, float(old.sh("date +%s")))
+    # Twice: one that was under way already may have passed the file by.
+    old.sh("for each in 1 2; do systemctl start smarteros-backup-files.service; done", timeout=300)
     old.host.container().kill()
-    time.sleep(125)  # and nobody writes
+    silent = time.monotonic() + 125  # and nobody writes
+    _refused_with_another_kit(backed, other, operator, folder)
+    time.sleep(max(0, silent - time.monotonic()))
     # The state of the machine that deployed it is lost as well.
     old.lab.point(smarteros.domains(), other.host)
     began = time.monotonic()
@@ -143,10 +135,10 @@ def _comes_back(fresh: Backed, other: Deployment, folder: Path) -> str:
     sql(other, "INSERT INTO mine VALUES (4)")
     wrote = float(other.sh("date +%s"))
     _until_it_is_there(other, wrote)
-    return run.output + _comes_back_once_more(operator, other)
+    return [run, *_comes_back_once_more(operator, other)]
 
 
-def _comes_back_once_more(operator: Operator, host: Deployment) -> str:
+def _comes_back_once_more(operator: Operator, host: Deployment) -> list[Run]:
     """To the newest, from what was written since: of what it had after that time nothing is in the way."""
     host.sh(
         "docker rm --force postgres; docker volume rm postgres_data; cd /var/lib/smarteros; mkdir recover; touch recover/begin recover/vault recover/files recover/redis"
@@ -164,7 +156,7 @@ def _comes_back_once_more(operator: Operator, host: Deployment) -> str:
     # Its users log in as before.
     check = operator.pyinfra("tasks.commands.check.run")
     assert check.code == 0, check.output[-4000:]
-    return run.output + again.output + status.output + check.output
+    return [run, again, status, check]
 
 
 def _until_it_is_there(host: Deployment, wrote: float) -> None:
@@ -178,23 +170,21 @@ def _until_it_is_there(host: Deployment, wrote: float) -> None:
         time.sleep(1)
 
 
-def _refused(fresh: Backed, other: Deployment, operator: Operator, folder: Path) -> None:
-    """Before anything has changed, on either side."""
-    kit, wrong = fresh.kit(), folder / "wrong.json"
+def _refused(run: Run, said: str) -> None:
+    """Before anything has changed."""
+    assert (run.code, run.changes) == (1, []), run.output[-3000:]
+    assert said in run.output
+
+
+def _refused_with_another_kit(backed: Backed, other: Deployment, operator: Operator, folder: Path) -> None:
+    """And to a time that has not come; on the host there is nothing afterwards."""
+    kit, wrong = backed.kit(), folder / "wrong.json"
     elsewhere = kits.new(kit.backup, kit.access_key, kit.secret_key)
     wrong.write_text(json.dumps(asdict(elsewhere)))
     empty = folder / "empty.json"
     empty.write_text(json.dumps(asdict(replace(kit, bucket="nothing-there"))))
-    for run, said in (
-        (operator.recover(other), "the old host may still live"),
-        (operator.recover(other, wrong, FORCE="1"), "the sealed state does not open with this kit"),
-        (operator.recover(other, empty, FORCE="1"), "nothing-there"),
-        (operator.recover(fresh.host, FORCE="1"), "holds data already"),
-        (
-            operator.recover(other, TO="2999-01-01 00:00Z"),
-            "is later than the newest: there is any second from 20",
-        ),
-    ):
-        assert (run.code, run.changes) == (1, []), run.output[-3000:]
-        assert said in run.output
+    _refused(operator.recover(other, wrong, FORCE="1"), "the sealed state does not open with this kit")
+    _refused(operator.recover(other, empty, FORCE="1"), "nothing-there")
+    late = operator.recover(other, TO="2999-01-01 00:00Z")
+    _refused(late, "is later than the newest: there is any second from 20")
     assert other.sh("ls /var/lib/smarteros /opt/smarteros 2>/dev/null || true") == ""
