@@ -6,9 +6,9 @@ where the command asks for it (tasks/commands/recover.py): then the deploy that 
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from datetime import datetime
-from math import inf
 from shlex import join, quote
 
 from pyinfra.api import StringCommand
@@ -28,6 +28,8 @@ from tasks.run import Commands, Refused, executing, host, known, operation, reme
 # What of the bucket it comes back from (Recovery, as JSON).
 CHOICE = "SMARTEROS_RECOVER"
 _KEYS = f"{SECRETS}/backup.env"
+# Seconds that a bucket lets a clock be off.
+_CLOCKS = 900
 
 
 def wanted() -> bool:
@@ -117,7 +119,8 @@ def _redis() -> Iterator[str]:
 def _around(name: str) -> tuple[Snapshot | None, Snapshot | None]:
     there = remember("snapshots", lambda: known(SnapshotsFact))
     to = _choice().to
-    return around(name, there, datetime.fromisoformat(to).timestamp() if to else inf)
+    # Of a later time is what a host has sent whose clock was ahead; this machine's is not, or the bucket had not answered it.
+    return around(name, there, datetime.fromisoformat(to).timestamp() if to else time.time() + _CLOCKS)
 
 
 def _postgres() -> Iterator[str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,8 +47,9 @@ def host(*notes: str, docker: tuple[str, ...] = (), **changes: Any) -> Iterator[
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By make recover."""
+    """By make recover, after all that is in the bucket."""
     monkeypatch.setenv("SMARTEROS_RECOVER", choice())
+    monkeypatch.setattr("time.time", lambda: datetime(2026, 11, 28, tzinfo=UTC).timestamp())
 
 
 def test_a_deploy_recovers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +81,16 @@ def test_a_part_that_is_done_is_not_done_again_and_without_a_beginning_there_is_
         assert begins == f"mkdir -p {notes} && echo '' >{notes}/.begin && mv {notes}/.begin {notes}/begin"
     with host("begin"):
         assert texts(recover.begun) == []
+
+
+@pytest.mark.usefixtures("asked")
+def test_what_was_sent_under_a_clock_that_was_ahead_is_not_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.time", lambda: datetime(2026, 11, 26, 13, tzinfo=UTC).timestamp())
+    with host("begin", "vault"):
+        assert told("redis") == "redis12"
+        assert " odoo:odoo12:odoo14 " in told("files")
 
 
 THEN = "2026-11-26 11:00:00.000000+00"
