@@ -23,7 +23,7 @@ compose*restored-postgres*)
     mv $top/fetching $top/fetched
     sleep 1
     ;;
-"exec restored-postgres"*pg_is_in_recovery*) [ -e $top/fetched ] ;;
+"exec restored-postgres bash"*) until [ -e $top/fetched ]; do sleep 0.1; done ;;
 *restored-postgres*pg_dump*)
     grep -q -- "--db-include=${*: -1}\b" $top/fetched || exit 1
     ;;
@@ -38,6 +38,7 @@ compose*restored-postgres*)
     fi
     asked="$* $(cat)"
     case "$asked" in
+    *pg_is_in_recovery*) [ ! -e $top/fetched ] || echo f ;;
     *pg_database_size*) echo 1000 ;;
     *heartbeat*) echo 1795723200 ;;
     *"pg_get_userbyid(datdba) = 'n8n'"*) cat $top/then ;;
@@ -48,8 +49,11 @@ compose*restored-postgres*)
     asked="$* $(cat)"
     case "$asked" in
     *"<> ALL"*) sed -n "s/ $name\$//p" $top/now | grep -vx n8n ;;
-    *"count(*) FROM pg_database"*) echo 0 ;;
-    *"pg_get_userbyid(datdba) = 'n8n'"*) grep '^n8n ' $top/now ;;
+    *"DROP DATABASE"*"datconnlimit = -2"*) [ ! -e $top/stays ] || exit 3; rm -f $top/half ;;
+    *"count(*) FROM pg_database"*) [ -e $top/renamed ]; echo $? ;;
+    *"RENAME TO"*) [ ! -e $top/half ] || { echo "FATAL: invalid database" >&2; exit 2; }; touch $top/renamed ;;
+    *"pg_get_userbyid(datdba) = 'n8n'"*"datconnlimit <> -2"*) grep '^n8n ' $top/now ;;
+    *"pg_get_userbyid(datdba) = 'n8n'"*) grep -hs '^n8n ' $top/now $top/half ;;
     esac
     true
     ;;
@@ -175,6 +179,30 @@ def test_what_was_dropped_right_after_that_time_is_said(tmp_path: Path) -> None:
         1,
         f"the database n8n of 2026-11-26 19:59:49+00 cannot be opened: {earlier} (FATAL: n8n )\n",
     )
+
+
+def test_what_was_dropped_and_has_not_gone_whole_goes_before_anything_stops(tmp_path: Path) -> None:
+    host = Host(tmp_path, then="n8n n8n\n", now="n8n n8n\n")
+    half = tmp_path / "half"
+    half.write_text("n8n half\n")
+    (tmp_path / "stays").touch()
+    done = host.run("n8n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "a database of n8n that is half dropped cannot be dropped (see the lines above): docker logs postgres\n",
+    )
+    assert not (tmp_path / "var/lib/smarteros/restore/n8n.journal").exists()
+    (tmp_path / "stays").unlink()
+    done = host.run("n8n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert host.journal() == ["old n8n n8n", "database n8n n8n"]
+    # Another, while its containers are stopped already: the same command goes on.
+    journal = tmp_path / "var/lib/smarteros/restore/n8n.journal"
+    journal.write_text(journal.read_text().replace("swapped\n", ""))
+    (tmp_path / "renamed").unlink()
+    half.write_text("n8n half\n")
+    done = host.run("n8n")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_undo_finds_its_names_free_or_stops_nothing(tmp_path: Path) -> None:

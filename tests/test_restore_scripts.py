@@ -145,6 +145,22 @@ def test_each_failure_says_what_to_do() -> None:
     ] == []
 
 
+def test_what_is_half_dropped_is_in_no_list_and_altered_by_nobody() -> None:
+    lines = [
+        line
+        for path, text in render.tree(SETTINGS).items()
+        if path.startswith(("restore/", "backup/"))
+        for line in text.splitlines()
+        if "FROM pg_database" in line
+    ]
+    lists = [line for line in lines if "AND datallowconn" in line or "WHERE datallowconn" in line]
+    assert len(lists) == 4
+    assert [line for line in lists if "datconnlimit <> -2" not in line] == []
+    template = [line for line in lines if "IS_TEMPLATE false" in line]
+    assert len(template) == 1
+    assert "CASE WHEN datistemplate THEN format('ALTER DATABASE" in template[0]
+
+
 # What was kept
 
 

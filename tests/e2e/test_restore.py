@@ -34,7 +34,8 @@ docker exec postgres psql -qAtX -U postgres -d postgres -c "SELECT datname FROM 
 """
 
 
-# What no dump of a database says, and what would end its restore: a role and a database that are gone since, extensions that were changed, a device.
+# What no dump of a database says, and what would end its restore: a role and a database that are gone since, one that is half dropped, extensions that were
+# changed, a device.
 ODD = """
 docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d n8n <<'END'
 CREATE ROLE reader; GRANT CONNECT ON DATABASE n8n TO reader; CREATE ROLE leaver;
@@ -45,6 +46,7 @@ CREATE EXTENSION unaccent; ALTER FUNCTION unaccent(text) IMMUTABLE; CREATE INDEX
 CREATE SCHEMA "My ext"; CREATE EXTENSION pg_trgm SCHEMA "My ext"; ALTER FUNCTION "My ext".similarity_op(text, text) IMMUTABLE;
 CREATE INDEX ON left_behind ("My ext".similarity_op(name, 'x')); ALTER FUNCTION "My ext".show_limit() SET work_mem = '8MB';
 CREATE DATABASE "My n8n.v2" OWNER n8n ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
+CREATE DATABASE half OWNER n8n; UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'half';
 END
 cd $(docker volume inspect --format '{{.Mountpoint}}' n8n_data)
 mknod device c 1 3; truncate -s 2G sparse; printf x >"$(printf 'new\\nline \\377')"
@@ -140,6 +142,7 @@ def test_what_is_odd_comes_back_as_it_was_though_somebody_reads_it_all_the_time(
         assert run.code == 0, run.output[-6000:]
         assert "roles that are gone since were made anew, without a login: leaver" in run.output
         assert host.sh(ASKED) == was
+        assert sql(host, "SELECT count(*) FROM pg_database WHERE datname ~ '^half'") == "0"
         monkeypatch.setenv("SMARTEROS_RESTORE", "n8n")
         drilled = backed.run(DRILL)
         assert drilled.code == 0, drilled.output[-6000:]

@@ -1,16 +1,26 @@
 # Read by restores: which databases a service had, and has. Written by the deploy.
 
-# The databases of these roles; ours, while they are made or kept, are postgres'.
+# The databases of these roles; ours, while they are made or kept, are postgres'. One with the limit -2 is half dropped: nobody opens or
+# alters it any more.
 databases_of() {
     for role in $roles; do
         "$@" <<END || return
-SELECT '$role', datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn ORDER BY 2;
+SELECT '$role', datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn AND datconnlimit <> -2 ORDER BY 2;
 END
     done
 }
 
+# gone_for_good: what was dropped and has not gone whole, as where its server was killed meanwhile, goes: no other change of it is taken.
+gone_for_good() {
+    [ -n "$roles" ] || return 0
+    live postgres -v roles="$roles" <<'END'
+SELECT format('DROP DATABASE %I', datname) FROM pg_database WHERE pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) AND datconnlimit = -2 \gexec
+END
+}
+
 # What is there now, by name: it is what an undo brings back.
 was() {
+    gone_for_good || fail "a database of $service that is half dropped cannot be dropped (see the lines above): docker logs postgres"
     there=$(databases_of live postgres -F ' ') || fail "Postgres does not answer: docker logs postgres"
     long=$(printf '%s\n' "$there" | cut -d ' ' -f 2- | grep -E '.{41}') && fail "no copy of the database $long can have a name: rename it to 40 characters at most (ALTER DATABASE), and run again"
     [ -z "$there" ] || printf '%s\n' "$there" | sed 's/^/old /'

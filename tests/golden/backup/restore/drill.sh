@@ -55,7 +55,7 @@ read_whole() {
 databases_of() {
     for role in $roles; do
         inside postgres <<END
-SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn ORDER BY 1;
+SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn AND datconnlimit <> -2 ORDER BY 1;
 END
     done
 }

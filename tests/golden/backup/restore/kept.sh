@@ -10,9 +10,9 @@ for note in "$keeping"/kept/*.*; do
     before=_before_${note##*.}
     all=yes
     while read -r _ name; do
-        # Only what is ours: a database of that name that somebody has given to another stays.
+        # Only what is ours: a database of that name that somebody has given to another stays. One that is half dropped is only dropped.
         live postgres -v name="$name$before" >/dev/null <<'END' || all=
-SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname), format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname = :'name' AND pg_get_userbyid(datdba) = 'postgres' \gexec
+SELECT CASE WHEN datistemplate THEN format('ALTER DATABASE %I IS_TEMPLATE false', datname) END, format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname = :'name' AND pg_get_userbyid(datdba) = 'postgres' \gexec
 END
     done <<END
 $(sed -n 's/^old //p' "$note")

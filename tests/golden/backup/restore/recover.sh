@@ -209,7 +209,7 @@ postgres)
             while read -r database; do
                 [ -z "$database" ] || proved "$(mount_of "$proven_item")" "$database" asked "$database"
             done <<END
-$(asked postgres -c "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn ORDER BY 1" </dev/null)
+$(asked postgres -c "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = '$role' AND datallowconn AND datconnlimit <> -2 ORDER BY 1" </dev/null)
 END
         done
     done

@@ -191,6 +191,7 @@ swapped() {
 renamed() {
     wanted=$(sed -n 's/^database [^ ]* //p' "$journal" | sed "s/\$/$from/")
     [ -n "$wanted$(sed -n 's/^old //p' "$journal")" ] || return 0
+    gone_for_good || return
     tries=0
     while :; do
         waiting=$(live postgres -v roles="$roles" -v names="$wanted" <<'END'
