@@ -1,4 +1,4 @@
-"""Answers: what ``make bootstrap`` is told: by variables, else by who sits at the terminal. Nobody is asked twice."""
+"""Answers: what ``make bootstrap`` and ``make recover`` are told: by variables, else by who sits at the terminal. Nobody is asked twice."""
 
 import os
 import re
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.commands.recover import login_of
 from tasks.run import Refused
 
 LOCAL = "@local"
@@ -55,6 +54,17 @@ def login(host: str) -> dict[str, Any]:
     return {} if host == LOCAL else login_of(host)
 
 
+def login_of(address: str) -> dict[str, Any]:
+    """How pyinfra reaches it. Raises Refused."""
+    found = re.fullmatch(r"(?:([a-z_][a-z0-9_-]*)@)?([A-Za-z0-9.-]+)(?::(\d+))?", address)
+    if not found:
+        raise Refused(f"HOST={address!r}: say which VPS it is, as root@203.0.113.7")
+    login: dict[str, Any] = {"ssh_hostname": found[2], "ssh_user": found[1] or "root"}
+    if found[3]:
+        login["ssh_port"] = int(found[3])
+    return login if login["ssh_user"] == "root" else {**login, "_sudo": True}
+
+
 def _bucket(words: Mapping[str, str]) -> dict[str, str]:
     found = re.fullmatch(r"(https?://[^/]+)/([^/]+)/?", words["BUCKET"])
     if not found:
@@ -92,7 +102,7 @@ def _line(prompt: str) -> str | None:
     return typed.decode(errors="replace")
 
 
-def say(line: str) -> None:
+def say(line: str, command: str = "bootstrap") -> None:
     """One line for the operator, beside what pyinfra says."""
-    sys.stderr.write(f"bootstrap: {line}\n")
+    sys.stderr.write(f"{command}: {line}\n")
     sys.stderr.flush()

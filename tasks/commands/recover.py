@@ -22,7 +22,11 @@ from tasks.clients import kit as kits
 from tasks.clients.archive import Archive
 from tasks.clients.kit import Kit
 from tasks.clients.lazily import lazily
+from tasks.commands import trusting
+from tasks.commands.answers import login_of
 from tasks.commands.bucket import there
+from tasks.commands.described import Described
+from tasks.connection.said import Said
 from tasks.operations import restoring
 from tasks.run import Refused
 
@@ -33,6 +37,8 @@ else:
 
 # Where this machine keeps what it knows of hosts, when no setting says so.
 _STATE = Path("~/.local/state/smarteros")
+# Where ssh, and pyinfra with it, looks for the keys of hosts.
+_KNOWN = Path("~/.ssh/known_hosts")
 # A host that lives writes every 30 s; two of them would spoil each other's archive.
 _YOUNG = 120
 _STATE_OF = re.compile(r"recovery/([^/]+)/state")
@@ -42,14 +48,16 @@ def main() -> None:
     """Writes what it has found to this machine, and goes on as the deploy."""
     try:
         environment = prepared(os.environ.get("HOST", ""))
-    except Refused as error:
+    except (Refused, Said) as error:
         sys.exit(f"recover: {error}")
+    except KeyboardInterrupt:
+        sys.exit("recover: ended; the same command goes on where it was")
     program = Path(sys.executable).with_name("pyinfra")
     os.execve(program, ["pyinfra", "-y", "inventories/recovered.py", "deploy.py"], environment)  # noqa: S606  a program of ours
 
 
 def prepared(address: str) -> dict[str, str]:
-    """The environment of the deploy. Raises Refused before anything has changed."""
+    """The environment of the deploy. Raises Refused, Said before anything has changed."""
     login = login_of(address)
     to = os.environ.get("TO", "")
     time = restoring.moment(to) if to.strip() else None
@@ -62,6 +70,8 @@ def prepared(address: str) -> dict[str, str]:
     note = root / "recovered.json"
     if not os.environ.get("FORCE") and not _begun(note, state["host"], login):
         _alone(store, found)
+    # Every secret goes there: a deploy by itself would take any key of a host that it does not know.
+    trusting.noted(Described(address, login, {}, {}, _KNOWN.expanduser()), "recover")
     # The kit's key for the bucket counts: that of the lost host may have been stolen, and made anew.
     held = json.dumps(asdict(kits.held_of(kit)))
     _keep(root / state["host"].lstrip("@"), {**state["state_dir"], kits.FILE: held})
@@ -78,17 +88,6 @@ def prepared(address: str) -> dict[str, str]:
         "INVENTORY=inventories/recovered.py deploys with them, until they stand in an inventory of yours again\n"
     )
     return {**os.environ, recover.CHOICE: json.dumps(asdict(choice))}
-
-
-def login_of(address: str) -> dict[str, Any]:
-    """How pyinfra reaches it. Raises Refused."""
-    found = re.fullmatch(r"(?:([a-z_][a-z0-9_-]*)@)?([A-Za-z0-9.-]+)(?::(\d+))?", address)
-    if not found:
-        raise Refused(f"HOST={address!r}: say which VPS it is, as root@203.0.113.7")
-    login: dict[str, Any] = {"ssh_hostname": found[2], "ssh_user": found[1] or "root"}
-    if found[3]:
-        login["ssh_port"] = int(found[3])
-    return login if login["ssh_user"] == "root" else {**login, "_sudo": True}
 
 
 def _state(store: bucket.Bucket, kit: Kit) -> dict[str, Any]:

@@ -11,16 +11,16 @@ from tasks.connection.host_key import HostKey
 from tasks.run import Refused
 
 
-def noted(found: Described) -> None:
-    """The host's key is one that somebody knows, and is in the known_hosts that deploys go by. Raises Refused, Said."""
+def noted(found: Described, command: str = "bootstrap") -> None:
+    """The host's key is one that somebody knows, and is in the known_hosts that deploys go by. command: who asks. Raises Refused, Said."""
     shown = host_key.shown(found.login)
     there = host_key.known(found.known_hosts, shown)
     if there is None:
-        _accepted(found.host, shown)
-        found.known_hosts.parent.mkdir(parents=True, exist_ok=True)
+        _accepted(found.host, shown, command)
+        found.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with found.known_hosts.open("a") as file:
             file.write(shown.line)
-        say(f"the key of {found.host} is in {found.known_hosts}")
+        say(f"the key of {found.host} is in {found.known_hosts}", command)
     elif not there:
         raise Refused(_other(found.host, found.known_hosts, shown))
 
@@ -32,7 +32,7 @@ def _other(host: str, path: Path, shown: HostKey) -> str:
     )
 
 
-def _accepted(host: str, shown: HostKey) -> None:
+def _accepted(host: str, shown: HostKey, command: str) -> None:
     """Raises Refused unless somebody vouches for it."""
     mine = Path("~/.ssh/known_hosts").expanduser()
     said = os.environ.get("FINGERPRINT", "").strip()
@@ -47,9 +47,9 @@ def _accepted(host: str, shown: HostKey) -> None:
         if not known:
             raise Refused(_other(host, mine, shown))
         return
-    say(f"{host} shows the key {shown.fingerprint} ({shown.key.get_name()})")
+    say(f"{host} shows the key {shown.fingerprint} ({shown.key.get_name()})", command)
     if answers.silent():
-        say("nobody has compared it (YES=1): FINGERPRINT=SHA256:… would have")
+        say("nobody has compared it (YES=1): FINGERPRINT=SHA256:… would have", command)
         return
     answer = answers.asked(
         "FINGERPRINT", "Is it the one that the provider shows (its console or log has it; yes goes on)"

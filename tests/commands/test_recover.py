@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 
 from tasks.clients import archive, bucket_rules, kit, recovery, vault_kept
 from tasks.clients.bucket import Bucket
-from tasks.commands import recover
+from tasks.commands import answers, recover
+from tasks.connection import host_key
 from tasks.facts.restorable import BackedUp
 from tasks.facts.spans import Span
 from tasks.model.stack import Backup
@@ -20,6 +22,7 @@ from tests.fake import fake
 from tests.lab import s3
 
 ADDRESS = "root@203.0.113.7:2222"
+KEY = paramiko.ECDSAKey.generate()
 PINS = {"redis:7.4.11-alpine": f"sha256:{'1' * 64}"}
 THERE = archive.Archive(
     backups=(BackedUp("1F", 1000), BackedUp("1F_2I", 2000)),
@@ -46,8 +49,14 @@ def made(server: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kit.
     found = kit.new(Backup.model_validate(server.setting), *s3.HOST)
     kit.write(tmp_path / "kit.json", found)
     given = {"HOME": str(tmp_path / "home"), "KIT": str(tmp_path / "kit.json"), "FORCE": "", "TO": ""}
+    given |= {"FINGERPRINT": KEY.fingerprint, "YES": ""}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(
+        host_key,
+        "shown",
+        lambda data: host_key.HostKey(f"[{data['ssh_hostname']}]:{data.get('ssh_port', 22)}", KEY),
+    )
     store = Bucket(found.backup, *s3.HOST)
     for name in store.keys(""):
         store.call("delete_object", Key=name)
@@ -107,6 +116,36 @@ def test_this_machine_knows_again_what_the_other_one_knew(
     assert recover.prepared(ADDRESS)
     monkeypatch.setattr(archive, "read", lambda *_: replace(THERE, newest=3900))
     assert "the old host may still live" in refused("203.0.113.8")
+
+
+def test_a_host_whose_key_nobody_knows_gets_nothing(
+    made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert made.bucket
+    monkeypatch.setenv("FORCE", "1")
+    monkeypatch.setattr(
+        archive, "read", lambda *_: archive.Archive((BackedUp("1F", 1000),), 1, 1, 3000, 4000)
+    )
+    known = tmp_path / "home/.ssh/known_hosts"
+    monkeypatch.setenv("FINGERPRINT", "SHA256:another")
+    assert refused().endswith("and FINGERPRINT is SHA256:another: it is not that host")
+    monkeypatch.setenv("FINGERPRINT", "")
+    monkeypatch.setattr(answers, "_line", lambda _: None)  # there is no terminal
+    assert refused().startswith("FINGERPRINT is missing, and nobody can be asked")
+    assert (
+        f"recover: {ADDRESS} shows the key {KEY.fingerprint} (ecdsa-sha2-nistp256)" in capfd.readouterr().err
+    )
+    assert not home(tmp_path).exists()
+    assert not known.exists()
+    monkeypatch.setattr(answers, "_line", lambda _: "yes")
+    assert recover.prepared(ADDRESS)
+    assert known.read_text() == f"[203.0.113.7]:2222 ecdsa-sha2-nistp256 {KEY.get_base64()}\n"
+    # It is asked for once, and another key that turns up later is refused.
+    monkeypatch.setattr(answers, "_line", lambda _: None)
+    assert recover.prepared(ADDRESS)
+    other = host_key.HostKey("[203.0.113.7]:2222", paramiko.ECDSAKey.generate())
+    monkeypatch.setattr(host_key, "shown", lambda _: other)
+    assert "shows another key" in refused()
 
 
 def test_a_bucket_that_is_written_to_is_refused_and_nothing_is_kept(made: kit.Kit, tmp_path: Path) -> None:
@@ -212,7 +251,7 @@ def test_what_names_no_host_is_refused(address: str) -> None:
 
 
 def test_whoever_is_not_root_is_made_root() -> None:
-    assert recover.login_of("deploy@new.example.com") == {
+    assert answers.login_of("deploy@new.example.com") == {
         "ssh_hostname": "new.example.com",
         "ssh_user": "deploy",
         "_sudo": True,
