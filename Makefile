@@ -53,13 +53,13 @@ audit: $(VENV)/ready ## what independent tools say of a deployed lab host: Lynis
 bootstrap: $(VENV)/ready ## HOST=root@203.0.113.7 ZONE=example.com EMAIL=ops@example.com: from a bare VPS to a checked stack; asks for what is not said, and goes on where it was
 	@NAME="$(WHICH)" $(BIN)/python -m tasks.commands.bootstrap
 
-plan: $(VENV)/ready ## what a deploy would change, without touching anything
+plan: $(VENV)/ready ## what a deploy would change, what restarts, and what visitors notice, without touching anything; with JSON=1 one JSON object on standard output
 	@$(EXISTS)
-	@$(BIN)/pyinfra --dry $(INVENTORY) deploy.py
+	@JSON="$(JSON)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.plan.run
 
-deploy: $(VENV)/ready ## brings the inventory's hosts to the described state
+deploy: $(VENV)/ready ## shows the plan, asks (YES=1 does not), and brings the inventory's hosts to the described state
 	@$(EXISTS)
-	@$(BIN)/pyinfra $(INVENTORY) deploy.py
+	@YES="$(YES)" $(BIN)/pyinfra $(INVENTORY) deploy.py
 
 verify: $(VENV)/ready ## asks every service by name over TLS
 	@$(EXISTS)

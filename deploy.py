@@ -15,6 +15,7 @@ from tasks import (
     lock,
     networks,
     notify,
+    plan,
     preflight,
     proxy,
     recover,
@@ -27,6 +28,7 @@ from tasks import (
 )
 
 lock.run()
+plan.run()
 hooks.run()
 preflight.run()
 host.run()

@@ -3,10 +3,15 @@
 An engine that is there is never replaced; it gets what it lacks from where it came from.
 """
 
+import hashlib
+from collections.abc import Iterable, Iterator
+
 from pyinfra.api import StringCommand
 
+from tasks.connection.drafts import note
 from tasks.facts import Machine, MachineFact
 from tasks.facts.kept import DAEMON_JSON, DOCKER_SOURCE, SHELL
+from tasks.model.effects import DockerRestart, Effect, File
 from tasks.operations import apt, armed, daemon, daemon_ranges, rules
 from tasks.operations import survey as was
 from tasks.operations.engine import missing, origin
@@ -29,6 +34,7 @@ def engine() -> Commands:
     settings, theirs = was.settings()
     restart = was.restarts(settings)
     packages = missing(machine, found, stack().docker_source)
+    note(*_effects(settings, packages))
     starts = packages or restart or not machine.engine
     if starts and (change := daemon_ranges.trial(settings or machine.daemon_json, machine)):
         yield from armed.proven(change)
@@ -49,6 +55,19 @@ def engine() -> Commands:
         yield StringCommand(daemon.restarted("systemctl restart docker.service"))
     if executing() and settings and (problem := _still_wrong()):
         raise Refused(problem)
+
+
+def _effects(text: str, packages: Iterable[str]) -> Iterator[Effect]:
+    """text: the settings to write."""
+    machine, found = known(MachineFact), was.survey().engine
+    if names := list(packages):
+        yield f"packages: {', '.join(names)}"
+    if text:
+        have = machine.daemon_json
+        yield File(daemon.FILE, f"{text}\n", hashlib.sha256(have.encode()).hexdigest() if have else "")
+    if was.restarts(text):
+        stays, _ = daemon.stopped(found)
+        yield DockerRestart(tuple(item.name for item in found.others if not found.live_restore), tuple(stays))
 
 
 def _still_wrong() -> str:

@@ -9,8 +9,10 @@ from typing import Any
 
 from pyinfra import logger
 
+from tasks.connection.drafts import note
 from tasks.facts import Machine, MachineFact
 from tasks.facts.access import FIREWALL, FIREWALL_UNIT, TABLE, WAY, Access
+from tasks.model.effects import File
 from tasks.model.port_types import NUMBERS, bounds
 from tasks.model.stack import OpenPort, Stack
 from tasks.operations import apt, armed, cut_off, guests, walls
@@ -74,6 +76,10 @@ def table() -> Commands:
     )
     if not right:
         say(found)
+        for path, state in wanted.items():
+            have = found.access.firewall_file if path == FIREWALL else found.units.get(FIREWALL_UNIT, "")
+            if have != state:
+                note(File(path, files[path], have.partition(" ")[0]))
     if not found.access.nft:
         yield apt.install("nftables")
     if not right:

@@ -11,9 +11,11 @@ from typing import Any
 
 from pyinfra.api import StringCommand
 
+from tasks.connection.drafts import note
 from tasks.facts.host import NOTE, HostFact, HostState
 from tasks.facts.kept import BEFORE, LOGIN_DEFS
 from tasks.facts.theirs import SYSCTL
+from tasks.model.effects import Effect, File
 from tasks.operations import apt, closed, survey, theirs
 from tasks.operations.files import archive
 from tasks.operations.kept import keep
@@ -73,18 +75,28 @@ def hardened() -> Commands:
     """Packages first, then everything else in one command; says what this host cannot do."""
     found = known(*question())
     missing = sorted(packages(found) - found.packages)
-    if missing:
-        yield StringCommand(install(missing))
     wanted = wanted_files(found)
     script = settle(wanted, found, sorted(units(found)))
     done = digest(script, *(part for item in sorted(wanted.items()) for part in item))
-    if missing or any(differences(found, done)):
+    wrong = list(differences(found, done))
+    note(*_effects(found, wanted, missing, wrong))
+    if missing:
+        yield StringCommand(install(missing))
+    if missing or wrong:
         yield StringCommand(
             f"{script}\necho 'digest {done}' >>{ROOT}/.host\nmv -f {ROOT}/.host {NOTE}",
             _stdin=archive({path.removeprefix("/etc/"): text for path, text in wanted.items()}, mode="644"),
         )
     if executing() and (notes := list(shortcomings(known(*question())))):
         host().log(f"host: {'; '.join(notes)}")
+
+
+def _effects(
+    found: HostState, wanted: Mapping[str, str], missing: list[str], wrong: list[str]
+) -> list[Effect]:
+    have = {path: found.files.get(path, "").partition(" ")[0] for path in wrong}
+    files = [File(path, wanted[path], have[path]) if path in wanted else path for path in wrong]
+    return [*([f"packages: {', '.join(missing)}"] if missing else []), *files]
 
 
 def files(container: str = "") -> dict[str, str]:

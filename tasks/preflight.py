@@ -154,12 +154,12 @@ def warnings(machine: Machine) -> Iterator[str]:
 
 def _ask() -> None:
     """The questions leave; files are rendered, and the rest of the deploy is loaded, while the host looks."""
-    for questions in (_quiet_run, _of_files):
+    for questions in (quiet_run, of_files):
         read_ahead(*questions())
         gevent.sleep(0.03)
 
 
-def _quiet_run() -> list[tuple[Any, ...]]:
+def quiet_run() -> list[tuple[Any, ...]]:
     """The facts that a run with nothing to do needs, so that they are under way at once: the longest first."""
     proxies = [service.main.name for service in services() if service.phase == "proxy"]
     return [
@@ -172,7 +172,7 @@ def _quiet_run() -> list[tuple[Any, ...]]:
     ]
 
 
-def _of_files() -> list[tuple[Any, ...]]:
+def of_files() -> list[tuple[Any, ...]]:
     """Those that are about what is rendered."""
     return [(TreeFact, f"{CURRENT}/", tuple(links())), (TreeFact, SECRETS, (), "077")]
 

@@ -11,8 +11,10 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
+from tasks.connection.drafts import note
 from tasks.facts import DockerFact, DockerState, LinksFact
 from tasks.model.catalogue import Service
+from tasks.model.effects import Gone
 from tasks.model.objects import replacement
 from tasks.model.start_order import in_order
 from tasks.operations import rotated
@@ -45,6 +47,8 @@ def retired() -> Commands:
     described = _described(item.service for item in found)
     for item in found:
         host().log(said(item, described.get(item.service), stack().vault_mount))
+        for name in item.containers:
+            note(Gone(item.service, name))
     rank = {service.name: number for number, service in enumerate(in_order(described.values()))}
     for item in sorted(found, key=lambda item: -rank.get(item.service, len(rank))):
         yield StringCommand(removal(item))

@@ -4,10 +4,9 @@ pyinfra never caches facts. Between two changes a host cannot differ by our doin
 fact until an operation of ours is about to change something; that makes a run with nothing to do cheap.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
 
 import gevent
 from pyinfra import context, logger
@@ -18,10 +17,13 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import State
 
-from tasks.connection import sessions
+from tasks.connection import drafts, sessions
 from tasks.connection.answer import NoAnswer
+from tasks.connection.memory import host as host  # noqa: PLC0414  what a run shares, too
+from tasks.connection.memory import recall as recall  # noqa: PLC0414
+from tasks.connection.memory import remember as remember  # noqa: PLC0414
 from tasks.connection.said import Said, nameless, once
-from tasks.facts.question import ask
+from tasks.facts.question import ask, ask_all
 from tasks.model import catalogue, pins, settings
 from tasks.model.stack import BadSettings, Stack
 from tasks.rendering.docker_calls import environment
@@ -32,22 +34,14 @@ Commands = Generator[Command, None, None]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_memory: WeakKeyDictionary[Host, dict[Any, Any]] = WeakKeyDictionary()
-
 
 class Refused(Exception):
     """A failure that was foreseen; its text says what is wrong, where, and what to do."""
 
 
-def host() -> Host:
-    """The host that is being worked on."""
-    found: Host = context.ctx_host.get()
-    return found
-
-
 def executing() -> bool:
-    """False while pyinfra only plans (``--dry``, or before the question): nothing may be changed then."""
-    return bool(context.state.is_executing)
+    """False while something is only planned (``--dry``, before the question, ``make plan``): nothing may be changed then."""
+    return bool(context.state.is_executing) and not drafts.drafted()
 
 
 def stack() -> Stack:
@@ -69,20 +63,6 @@ def _stack() -> Stack:
         raise Said(f"the settings of {host().name} cannot be deployed:\n{lines}") from None
 
 
-def remember(key: Any, make: Callable[[], T]) -> T:
-    """A value of this run and host, made once."""
-    memory = _memory.setdefault(host(), {})
-    if key not in memory:
-        memory[key] = make()
-    value: T = memory[key]
-    return value
-
-
-def recall(key: Any) -> None:
-    """Drops a remembered value: what it was made from has changed."""
-    _memory.setdefault(host(), {}).pop(key, None)
-
-
 def known(fact: type[FactBase[T]], *args: Any) -> T:
     """The fact, read at most once between two changes of ours. Raises Refused: on what is not known nothing is changed."""
     read_ahead((fact, *args))
@@ -97,6 +77,27 @@ def read_ahead(*wanted: tuple[Any, ...]) -> None:
     for key in wanted:
         if key not in _facts():
             _facts()[key] = gevent.spawn(_read, host(), *key)
+
+
+def read_as_one(*wanted: tuple[Any, ...]) -> None:
+    """The same of facts that are quickly found, one after the other in one remote command."""
+    keys = [key for key in wanted if key not in _facts()]
+    job = gevent.spawn(_read_all, host(), keys)
+    for place, key in enumerate(keys):
+        _facts()[key] = gevent.spawn(_part, job, place)
+
+
+def _part(job: gevent.Greenlet, place: int) -> list[Any] | NoAnswer:
+    found: list[Any] | NoAnswer = job.get()
+    return found if isinstance(found, NoAnswer) else [found[place]]
+
+
+def _read_all(target: Host, keys: Sequence[tuple[Any, ...]]) -> list[Any] | NoAnswer:
+    with sessions.place(target), context.ctx_host.use(target):
+        try:
+            return ask_all(target, keys)
+        except NoAnswer as error:
+            return error
 
 
 def _read(target: Host, fact: type[FactBase[T]], *args: Any) -> list[T] | NoAnswer:
@@ -129,11 +130,13 @@ def together(*calls: Callable[[], T]) -> list[T]:
 
 def straight_on() -> bool:
     """Whether the run executes without planning first (``-y``): what is read now still holds then."""
-    return not executing() and not context.state.should_check_for_changes()
+    changing = context.state.is_executing or context.state.should_check_for_changes()
+    return not changing and not drafts.drafted()
 
 
 def _facts() -> dict[tuple[Any, ...], gevent.Greenlet]:
-    return remember(("facts", executing() or straight_on()), dict)
+    now = context.state.is_executing or not context.state.should_check_for_changes()
+    return remember(("facts", bool(now)), dict)
 
 
 def forget() -> None:
@@ -161,6 +164,9 @@ def operation(function: Callable[P, Commands]) -> Callable[..., OperationMeta]:
     @wraps(wrapped)
     def clean(*args: Any, **kwargs: Any) -> OperationMeta:
         stack()  # what is wrong with it is said here; from within an operation pyinfra shows a traceback
+        if drafts.drafted():
+            words = {key: value for key, value in kwargs.items() if key not in ("name", "_env")}
+            return OperationMeta("", drafts.pulled(str(kwargs.get("name")), lambda: function(*args, **words)))
         return wrapped(*args, **{"_env": environment(host().data.get("_env")), **kwargs})
 
     return clean
@@ -199,22 +205,3 @@ def _failure(message: str) -> FunctionCommand:
 
 def _say(host: Host, message: str) -> None:
     host.log_styled(nameless(host.name, message), fg="red", log_func=logger.error)
-
-
-__all__ = [
-    "Command",
-    "Commands",
-    "Refused",
-    "executing",
-    "forget",
-    "guard",
-    "host",
-    "known",
-    "operation",
-    "remember",
-    "services",
-    "stack",
-    "step",
-    "straight_on",
-    "together",
-]

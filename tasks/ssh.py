@@ -14,9 +14,11 @@ from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
 from tasks.clients import dokploy_api
 from tasks.connection import jumps
+from tasks.connection.drafts import note
 from tasks.facts import MachineFact
 from tasks.facts.access import DROP_IN, EFFECTIVE, OURS, Access
 from tasks.facts.kept import SHELL
+from tasks.model.effects import File
 from tasks.operations import armed, pending, shut_out, ssh_says
 from tasks.rendering.templates import jinja
 from tasks.run import Commands, Refused, host, known, operation, services, stack
@@ -66,6 +68,7 @@ def hardened() -> Commands:
         raise Refused(f"sshd on {host().name} cannot read its own configuration: `sshd -t` there says why")
     wanted = text(access, client)
     if _changes(access, wanted):
+        note(File(DROP_IN, wanted, access.ssh_file.partition(" ")[0]))
         if not access.ssh_file:
             led = shut_out.tunnels(known(MachineFact).listeners, access.ssh_ports)
             own = ssh_says.remarks(access.ssh_says, _full(access, client))

@@ -18,8 +18,10 @@ from tasks.clients import recovery, vault_kept, vault_session
 from tasks.clients import vault_answers as answers
 from tasks.clients.vault_kept import Kept, keep, kept
 from tasks.clients.vault_session import foreseen
+from tasks.connection.drafts import note
 from tasks.facts import DockerFact
 from tasks.model.catalogue import Service
+from tasks.model.effects import Lost
 from tasks.model.shapes import shaped
 from tasks.operations import bucket_secrets, containers, rollout, vault_policies
 from tasks.operations.described import digests, mounted
@@ -61,6 +63,12 @@ def ready(service: Service) -> Commands:
         yield from recover.vault()
     health = _health(client)
     if _nobody_has_its_keys(service, sealed=health == _SEALED):
+        volumes = ", ".join(volume.name for volume in service.main.volumes)
+        note(
+            Lost(
+                f"volume {volumes}: of a Vault that nobody has ever unsealed, since the answer with its keys never came"
+            )
+        )
         yield StringCommand(_start_anew(service))
         health = _NEW
     if health == _NEW:

@@ -8,7 +8,7 @@ from pyinfra.api.host import Host
 
 from tasks import run
 from tasks.facts import MachineFact, TreeFact
-from tasks.run import Refused, known, read_ahead
+from tasks.run import Refused, known, read_ahead, read_as_one
 from tests.fake import fake
 
 
@@ -45,3 +45,35 @@ def test_six_facts_at_most_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_question_without_an_answer_is_refused_where_it_is_waited_for(answer: Any, said: str) -> None:
     with fake({"/etc/os-release": answer}), pytest.raises(Refused, match=said):
         known(MachineFact)
+
+
+def test_what_is_quickly_found_comes_by_one_command() -> None:
+    asked: list[str] = []
+    answer = [
+        "m|644|root:root||a",
+        "s|" + "0" * 64 + "  ./a",
+        "smarteros-next",
+        "l|/b|/root/b",
+        "",
+        "smarteros-next",
+    ]
+    with fake({"/one": answer}) as host:
+        shell = host.connector.run_shell_command
+
+        def noted(command: Any, *args: Any, **kwargs: Any) -> Any:
+            asked.append(str(command))
+            return shell(command, *args, **kwargs)
+
+        vars(host.connector)["run_shell_command"] = noted
+        read_as_one((TreeFact, "/one"), (TreeFact, "/two"), (TreeFact, "/three"))
+        found = [known(TreeFact, path) for path in ("/one", "/two", "/three")]
+    assert len(asked) == 1
+    assert [list(tree) for tree in found] == [["a"], ["/root/b"], []]
+
+
+def test_one_that_ends_too_early_is_no_answer_of_any() -> None:
+    with fake({"/one": ["m|644|root:root||a"]}):
+        read_as_one((TreeFact, "/one"), (TreeFact, "/two"))
+        for path in ("/one", "/two"):
+            with pytest.raises(Refused, match="ended in the middle"):
+                known(TreeFact, path)

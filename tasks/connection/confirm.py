@@ -2,6 +2,7 @@
 alone where what goes cannot be had back by a second run.
 """
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -33,13 +34,17 @@ def _wanted(argv: Sequence[str]) -> str:
 
 def lay(command_line: Any) -> None:
     """From now on pyinfra's command line (pyinfra_cli.cli) asks so."""
-    command_line._do_confirm = asking(sys.argv, input)  # noqa: SLF001  it has no other place for it
+    command_line._do_confirm = asking(sys.argv, input, given=os.environ.get("YES") == "1")  # noqa: SLF001  it has no other place for it
 
 
-def asking(argv: Sequence[str], ask: Callable[[], str]) -> Callable[[str], bool]:
-    """In the place of pyinfra's: the changes refused end the program with exit code 1, a question in between is a no."""
+def asking(argv: Sequence[str], ask: Callable[[], str], *, given: bool = False) -> Callable[[str], bool]:
+    """In the place of pyinfra's: the changes refused end the program with exit code 1, a question in between is a no.
+    given: the yes to the changes was said beforehand (YES=1).
+    """
 
     def confirmed(message: str) -> bool:
+        if message.startswith("Detected changes") and given and not _destructive(argv):
+            return True
         sys.stderr.write(f"\n    {message}\n    {_wanted(argv)} goes on, anything else ends it: ")
         sys.stderr.flush()
         try:

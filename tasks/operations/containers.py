@@ -1,15 +1,17 @@
 """Containers: what runs is compared with what should run, by digest."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from shlex import quote
 from types import MappingProxyType
 
 from pyinfra.api import StringCommand
 
+from tasks.connection.drafts import note
 from tasks.facts import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact
 from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
+from tasks.model.effects import Effect, Lost, Start
 from tasks.model.objects import replacement
 from tasks.model.words import stands
 from tasks.operations import adoption, jobs
@@ -48,21 +50,24 @@ def start(
             )
         )
     }
+    if not reasons:
+        return
+    reasons = {name: _left(state, name) or reason for name, reason in reasons.items()}
     for name, reason in reasons.items():
-        host().log(f"{name}: {_left(state, name) or reason}")
+        host().log(f"{name}: {reason}")
+    anew = any(reason.startswith(_RECREATED) for reason in reasons.values())
+    todo = [
+        (item, jobs.noting(service, item, jobs.note(item, digests[item.name], secrets)))
+        for item in service.containers
+        if item.job and item.name in reasons
+    ]
+    proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
+    old = replaced(service, state.containers, digests, secrets, proxy)
+    old = replace(old, moved=adoption.making_room(service), carried=adoption.carried(service))
+    note(*_starts(service, state, reasons, anew=anew, held=bool(old.holds)))
     if paused := _paused(state, reasons):
         yield StringCommand(f"docker unpause {' '.join(paused)}")
-    if reasons:
-        anew = any(reason.startswith(_ANEW) for reason in reasons.values())
-        todo = [
-            (item, jobs.noting(service, item, jobs.note(item, digests[item.name], secrets)))
-            for item in service.containers
-            if item.job and item.name in reasons
-        ]
-        proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
-        old = replaced(service, state.containers, digests, secrets, proxy)
-        old = replace(old, moved=adoption.making_room(service), carried=adoption.carried(service))
-        yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
+    yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
 
 
 def _left(state: DockerState, name: str) -> str:
@@ -82,7 +87,33 @@ _HEALTH = {
 }
 # What compose does not see, so that it has to be told to make the containers anew.
 _NETWORKS, _FILES = "networks", "sees other files"
-_ANEW = (_NETWORKS, _FILES)
+_RECREATED = (_NETWORKS, _FILES)
+_DESCRIBED, _SECRETS = "its description has changed", "its secrets have changed"
+
+
+def _starts(
+    service: Service, state: DockerState, reasons: Mapping[str, str], *, anew: bool, held: bool
+) -> Iterator[Effect]:
+    """What becomes of each container. Where one sees other networks or files, Compose makes all of its service anew."""
+    for container in service.containers:
+        there = state.containers.get(container.name)
+        reason = reasons.get(container.name, "")
+        if not reason and (container.job or not anew):
+            continue
+        why = reason or "with the others of its service"
+        how = "run" if container.job else _how(why, there, anew=anew)
+        image, before = render.image(container), there.image if there else ""
+        yield Start(service.name, container.name, how, why, held, image, before)
+        if container.writable and how == "made anew":
+            yield Lost(f"{container.name}: what was written into its own file system, beside its volumes")
+
+
+def _how(why: str, there: ContainerState | None, *, anew: bool) -> str:
+    if there is None:
+        return "made"
+    if anew or why in (_DESCRIBED, _SECRETS):
+        return "made anew"
+    return "waited for" if there.status == "running" else "started"
 
 
 def difference(
@@ -96,9 +127,9 @@ def difference(
     if state is None:
         return "does not exist"
     if state.digest != digest or state.image != render.image(container):
-        return "its description has changed"
+        return _DESCRIBED
     if container.env_file and state.secrets_digest != secrets:
-        return "its secrets have changed"
+        return _SECRETS
     return _job_state(state) if container.job else _running_state(container, state, files)
 
 

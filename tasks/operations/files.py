@@ -10,7 +10,9 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
+from tasks.connection.drafts import note
 from tasks.facts import FileState, TreeFact
+from tasks.model.effects import EnvFile, File
 from tasks.operations import rotated
 from tasks.operations.kept import keep
 from tasks.rendering.render import CURRENT, ROOT, SECRETS
@@ -56,9 +58,14 @@ def generation(files: Mapping[str, str], name: str, links: Mapping[str, str]) ->
     """
     found = known(TreeFact, f"{CURRENT}/", tuple(links))
     tree = {path: state for path, state in found.items() if not path.startswith("/")}
-    if tree != expected(files):
-        yield StringCommand(_activate(name), _stdin=archive(files))
+    right = expected(files)
+    for path in sorted(path for path in {*tree, *right} if tree.get(path) != right.get(path)):
+        note(File(f"{CURRENT}/{path}", files.get(path), tree.get(path, FileState()).sha256))
     wrong = {link: target for link, target in links.items() if found.get(link, FileState()).target != target}
+    if wrong:
+        note(f"links into it: {', '.join(sorted(wrong))}")
+    if tree != right:
+        yield StringCommand(_activate(name), _stdin=archive(files))
     if wrong:
         yield StringCommand(_link(wrong))
 
@@ -108,6 +115,9 @@ def secret_files(files: Mapping[str, str]) -> Commands:
     found = known(TreeFact, SECRETS, (), "077")
     wanted = expected(files, mode="600")
     wrong = {name: files[name] for name, state in wanted.items() if found.get(name) != state}
+    for name, text in wrong.items():
+        state = found.get(name, FileState())
+        note(EnvFile(f"{SECRETS}/{name}", name.removesuffix(".env"), text, state.sha256))
     if wrong or ".//" in found:
         yield StringCommand(_replace_secrets(wrong), _stdin=archive(wrong, mode="600"))
 

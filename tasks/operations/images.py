@@ -5,9 +5,11 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
+from tasks.connection.drafts import note
 from tasks.facts import DockerFact
 from tasks.model import forks, image_names, pins
 from tasks.model.catalogue import Container, Service
+from tasks.model.effects import Pull
 from tasks.model.targets import target
 from tasks.rendering import docker_calls, render
 from tasks.rendering.host_files import tools
@@ -28,6 +30,8 @@ def fetch(chosen: Iterable[Service]) -> Commands:
         for container in service.containers
         if image_names.present(render.image(container)) not in present
     }
+    for image in missing:
+        note(Pull(image))
     if missing:
         script = (
             " & ".join(_fetch(reference, container) for reference, container in missing.items()) + " & wait"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from tasks.facts import ContainerState
+from tasks.facts.ahead import TIMES
 from tasks.model.catalogue import Container, Service
 from tasks.model.objects import replacement
 from tasks.operations import folders, images, room, rotated
@@ -100,10 +101,16 @@ def start_script(
             f"gate {quote(job.name)} {job.health.seconds} 'exited/*/0/*' 'exited/*' 'has not succeeded'"
         )
         lines += [noting] if noting else []
+    if old.running:
+        lines.append("begun=$(date +%s)")
     if old.holds:
         lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
     lines.append(f"bring_up {file} {_words(gated)}{' --force-recreate' if recreate else ''}")
+    if old.running:
+        lines.append(
+            f"mkdir -p {TIMES} && echo $(($(date +%s) - begun)) >{TIMES}/{quote(service.name)} || true"
+        )
     lines += [rotated.settled(service)] if service.secrets else []
     lines += ["settled"] if old.moved is not None else []
     return "\n".join(lines)

@@ -6,7 +6,9 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
+from tasks.connection.drafts import note
 from tasks.facts import MachineFact
+from tasks.model.effects import File
 from tasks.operations.files import archive
 from tasks.operations.kept import keep
 from tasks.run import Commands, known, operation
@@ -23,6 +25,9 @@ def units(texts: Mapping[str, str]) -> Commands:
         name: f"{hashlib.sha256(text.encode()).hexdigest()} 644 root:root" for name, text in texts.items()
     }
     written = all(machine.units.get(name) == state for name, state in wanted.items())
+    for name, state in wanted.items():
+        if machine.units.get(name) != state:
+            note(File(f"{_FOLDER}/{name}", texts[name], machine.units.get(name, "").partition(" ")[0]))
     if not written or not set(timers) <= set(machine.timers):
         yield StringCommand(_install(texts, timers), _stdin=archive(texts, mode="644"))
 

@@ -52,6 +52,13 @@ def test_what_is_not_wanted_ends_with_exit_code_1(ask: Callable[[], str]) -> Non
     assert asking(DEPLOY, ask)("One of more hosts failed, continue?") is False
 
 
+def test_a_yes_that_was_given_is_one_to_the_changes_alone() -> None:
+    assert asking(DEPLOY, nobody, given=True)(DETECTED) is True
+    assert asking(DEPLOY, nobody, given=True)("One of more hosts failed, continue?") is False
+    with pytest.raises(SystemExit):
+        asking(UNDO, nobody, given=True)(DETECTED)
+
+
 @pytest.mark.parametrize(
     ("stdin", "code", "said"),
     [("", 1, "does not ask"), ("n\n", 1, "the answer was 'n'"), ("y\n", 0, "Beginning operation run")],

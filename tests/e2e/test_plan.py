@@ -1,9 +1,14 @@
 """The plan: says what a run would change, and changes nothing; test_sudo.py has the one of a bare host."""
 
+import json
+import os
 import re
+import subprocess
+from typing import Any
 
 from tasks.services import load
 from tests.e2e.deployment import Deployment, Run
+from tests.e2e.test_convergence import ids, managed
 from tests.lab import smarteros
 
 CHANGES = [
@@ -35,6 +40,7 @@ CHANGES = [
 PLANNED = [*CHANGES, "Proxy | the Caddyfile is loaded"]
 CHECKS = [
     "Lock | one run at a time, noted in /var/log/smarteros/runs.log",
+    "Plan | what was shown is what is done",
     "Preflight | system, sizes, ports, clock",
     "Host | swap, where memory is small",
     "Firewall | an unproven change is taken back",
@@ -63,3 +69,117 @@ def test_the_plan_of_a_deployed_host_is_empty(deployed: Deployment) -> None:
         f"Services | {service.title}" for service in load(smarteros.settings()) if service.phase == "services"
     }
     assert {*CHECKS, *PLANNED, *of_every_service} < set(planned(plan))
+
+
+PLAN = "tasks.commands.plan.run"
+MOST_COMMANDS = 6
+
+
+def drawn(deployed: Deployment, *flags: str, **settings: Any) -> tuple[int, Any, str]:
+    """Exit code, the host's plan as data, and what is said beside it."""
+    done = subprocess.run(
+        deployed.argv("-y", *flags, deploy=PLAN, **settings),
+        cwd=smarteros.ROOT,
+        env={**os.environ, "SMARTEROS_LAB": deployed.lab.name, "JSON": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)["hosts"][deployed.host.name], done.stderr
+
+
+def sent(output: str) -> int:
+    """Remote commands."""
+    return len(re.findall(r"^\S* *>>> ", re.sub(r"\x1b\[[0-9;]*m", "", output), re.MULTILINE))
+
+
+def test_a_host_as_it_has_to_be_has_nothing_to_do_and_few_questions_say_so(deployed: Deployment) -> None:
+    code, plan, said = drawn(deployed, "-vvv")
+    assert (code, plan["nothing_to_do"], plan["steps"]) == (0, True, []), said
+    assert 1 <= sent(said) <= MOST_COMMANDS
+    assert "lab-1: nothing to do" in said
+
+
+# Two that start quickly, one of them with secrets, and a page that another one sees.
+CHANGED: dict[str, Any] = {
+    "overrides": {"mcp-registry": {"memory_mb": 100}, "vault-auth-validator": {"memory_mb": 200}},
+    "mcp_servers": [{"name": "io.github.a/b", "description": "A and B", "version": "1.0"}],
+}
+ENV = "/vault/secrets/vault-auth-validator.env"
+SECRET = "correct horse battery staple"
+
+
+def contents(deployed: Deployment) -> dict[str, str]:
+    """Path → sum, of all files that a run manages."""
+    rows = (
+        line.split("  ", 1) for line in managed(deployed).splitlines() if re.match("[0-9a-f]{64}  ", line)
+    )
+    return {path: total for total, path in rows}
+
+
+def test_what_it_names_is_what_the_deploy_then_does_and_looking_touches_nothing(deployed: Deployment) -> None:
+    deployed.sh(f"echo 'LEFT=\"{SECRET}\"' >>{ENV}; touch /root/before")
+    code, plan, said = drawn(deployed, "-vvv", **CHANGED)
+    assert deployed.sh(TRACES) == ""
+    assert (code, sent(said) <= MOST_COMMANDS) == (2, True), said
+    assert SECRET not in json.dumps(plan) + said
+    assert {
+        "path": ENV,
+        "change": "changed",
+        "variables": {"added": [], "removed": ["LEFT"], "changed": []},
+    } in plan["files"]
+    assert {item["container"]: item["action"] for item in plan["containers"]} == {
+        "mcp-registry-web": "made anew",
+        "vault-auth-validator": "made anew",
+    }
+    seen = {item["domain"]: item["notices"] for item in plan["visitors"] if item["notices"] != "nothing"}
+    assert {name.partition(".")[0] for name in seen} == {"mcp", "api"}
+    assert all(text.startswith("held") for text in seen.values())
+
+    before, files = ids(deployed), contents(deployed)
+    run = deployed.run(yes=False, **CHANGED)
+    assert (run.code, run.changes) == (0, [step["name"] for step in plan["steps"]]), run.output
+    after = ids(deployed)
+    assert {name for name in before if before[name] != after.get(name)} == {
+        item["container"] for item in plan["containers"]
+    }
+    now = contents(deployed)
+    assert {path for path in {*files, *now} if files.get(path) != now.get(path)} == {
+        item["path"] for item in plan["files"]
+    }
+
+    assert drawn(deployed, **CHANGED)[0] == 0
+    code, back, _ = drawn(deployed)
+    times = {item["domain"]: item["seconds"] for item in back["visitors"] if item["domain"] in seen}
+    assert (code, set(times)) == (2, set(seen))
+    assert all(isinstance(seconds, int) and 0 <= seconds < 60 for seconds in times.values())
+
+
+def test_what_has_changed_while_somebody_read_is_said_and_nothing_is_done(deployed: Deployment) -> None:
+    deployed.converge()
+    before = ids(deployed)
+    with subprocess.Popen(
+        deployed.argv(overrides={"mcp-registry": {"memory_mb": 101}}),
+        cwd=smarteros.ROOT,
+        env={**os.environ, "SMARTEROS_LAB": deployed.lab.name},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as run:
+        assert run.stdin
+        assert run.stdout
+        shown = ""
+        while not shown.endswith("anything else ends it: "):
+            shown += (letter := run.stdout.read(1))
+            assert letter, shown
+        assert "mcp.smarterbot.cl, mcp.smarterbot.store: held" in shown
+        deployed.sh("docker stop vault-auth-validator")
+        output, _ = run.communicate("\n", timeout=120)
+    assert run.returncode == 1, output
+    assert "has changed since the plan was shown, and nothing was done:" in output
+    assert "vault-auth-validator: has ended: it is started: was not shown" in output
+    assert ids(deployed) == before
+    deployed.converge()

@@ -186,7 +186,7 @@ def test_what_a_failed_run_left_in_the_place_of_a_container_is_named(monkeypatch
 def test_a_service_that_differs_is_brought_up_in_one_command(line: str, env: str, flags: str) -> None:
     with fake(docker(*line.splitlines(), env)):
         (command,) = texts(containers.start, SITE, {"web": "d1"})
-    assert command.splitlines()[-1] == f"bring_up /root/dkcompose/site-deploy.yaml web=60{flags}"
+    assert f"bring_up /root/dkcompose/site-deploy.yaml web=60{flags}" in command.splitlines()
     assert ("back() {" in command) == ("|d0|" in line or "|s2" in env)
 
 

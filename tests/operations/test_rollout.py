@@ -148,6 +148,7 @@ class Box:
                 script.replace("/sys/fs/cgroup", "cgroup")
                 .replace("/opt/smarteros", "opt")
                 .replace("/vault/secrets", "vault")
+                .replace("/var/lib/smarteros/replaced", "replaced")
                 .replace("/root/", "home/"),
             ],
             env={"COMPOSE_PROJECT_NAME": "shop", **env},
@@ -313,6 +314,15 @@ def test_who_replaces_a_container_has_no_name_before_it_is_healthy_and_visitors_
     looked = next(number for number, line in enumerate(box.lines("calls")) if "RestartCount" in line)
     assert looked < box.lines("calls").index("rename web-next web")
     assert box.lines("held") == ["touch /tmp/replaced-web", "rm -f /tmp/replaced-web"]
+
+
+def test_how_long_it_took_is_noted_where_something_was_replaced_and_went_well(box: Box) -> None:
+    noted = box.root / "replaced/site"
+    box.run(script())
+    box.run(script(old=of(*BOTH)), STARTING)
+    assert not noted.exists()
+    box.run(script(old=of(*BOTH)))
+    assert 0 <= int(noted.read_text()) <= 5
 
 
 BACK = "site on host-1 runs as before again, and the generation {} is active"

@@ -1,0 +1,61 @@
+"""Drafts: what the operations of a host would do, in their own words and noted by themselves, while nothing is done."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from pyinfra import logger
+
+from tasks.connection.memory import host, recall, remember, remembered
+from tasks.model.effects import Effect, Step
+
+_STEPS, _NOTED = "steps of a draft", "noted for a draft"
+
+
+@contextmanager
+def drafting() -> Iterator[list[Step]]:
+    """Within, each operation is only pulled as far as its first command; yields the steps that would change something.
+
+    What an operation logs stands in its step; what it warns of is said.
+    """
+    target, steps = host(), list[Step]()
+    remember(_STEPS, lambda: steps)
+
+    def kept(message: str, log_func: Callable[[str], Any] = logger.info) -> None:
+        if log_func == logger.info:
+            note(click.unstyle(message))
+        else:
+            type(target).log(target, message, log_func)
+
+    vars(target)["log"] = kept
+    try:
+        yield steps
+    finally:
+        del vars(target)["log"]
+        recall(_STEPS)
+
+
+def drafted() -> bool:
+    """Whether nothing may be done, only said."""
+    return remembered(_STEPS) is not None
+
+
+def note(*effects: Effect) -> None:
+    """What the operation at hand is about to do, for who drafts: text is what it says of it."""
+    if (noted := remembered(_NOTED)) is not None:
+        noted.extend(effects)
+
+
+def pulled(name: str, operation: Callable[[], Generator[Any, None, None]]) -> bool:
+    """Whether the operation would change something, which is a step of the draft then."""
+    noted: list[Effect] = remember(_NOTED, list)
+    commands = operation()
+    try:
+        changes = next(commands, None) is not None
+    finally:
+        commands.close()
+        recall(_NOTED)
+    if changes:
+        remembered(_STEPS).append(Step(name, tuple(noted)))
+    return changes

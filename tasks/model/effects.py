@@ -1,0 +1,78 @@
+"""Effects: what an operation notes of what it is about to do, while a run is planned. Text is what it says of it."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the host gets this text; None: it goes. before: SHA-256 of what is there, empty for nothing."""
+
+    path: str
+    after: str | None
+    before: str = ""
+
+
+@dataclass(frozen=True)
+class EnvFile:
+    """The service's env file gets this text, which nobody may see."""
+
+    path: str
+    service: str
+    after: str = field(repr=False)
+    before: str = ""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A container. how: ``made``, ``made anew``, ``started``, ``run`` (a job) or ``waited for``. held: visitors of its service wait
+    meanwhile. before, image: what it runs, and what it will run.
+    """
+
+    service: str
+    container: str
+    how: str
+    why: str
+    held: bool = False
+    image: str = ""
+    before: str = ""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A container that goes."""
+
+    service: str
+    container: str
+
+
+@dataclass(frozen=True)
+class Pull:
+    """An image that is not there yet."""
+
+    image: str
+
+
+@dataclass(frozen=True)
+class DockerRestart:
+    """All containers stop with Docker. others: those that are not ours; stays: of them those that do not come back by themselves."""
+
+    others: tuple[str, ...] = ()
+    stays: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Data that is nowhere afterwards."""
+
+    what: str
+
+
+Effect = str | File | EnvFile | Start | Gone | Pull | DockerRestart | Lost
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operation that would change something, by its name."""
+
+    name: str
+    effects: tuple[Effect, ...] = ()

@@ -1,0 +1,289 @@
+"""The plan: every change that it names is one that the files and Compose make of it, and nothing of it is done or is a secret."""
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks import applications, generation, plan, proxy, retire
+from tasks.connection import drafts
+from tasks.facts import Machine
+from tasks.facts.ahead import Ahead
+from tasks.model.effects import DockerRestart, EnvFile, File, Start, Step
+from tasks.operations import consequences, described, plan_lines
+from tasks.operations.plan_lines import Plan
+from tasks.rendering import render
+from tasks.run import services, stack
+from tasks.services import load
+from tests.fake import fake
+from tests.samples import stack as settings
+
+CURRENT = "/opt/smarteros/current"
+FEWER = ["vault", "postgres", "redis", "n8n", "mcp-registry", "vault-auth-validator", "caddy"]
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "a limit": {"overrides": {"n8n": {"memory_mb": 1500}}},
+    "an image": {"overrides": {"redis": {"image": "redis:7.4.12-alpine"}}},
+    "a domain": {"overrides": {"metabase": {"domain": "bi.smarterbot.cl"}}},
+    "a port": {"overrides": {"odoo": {"port": 8070}}},
+    "another zone": {"zone": "smarterbot.de"},
+    "no mirrors": {"mirror_zones": []},
+    "another profile": {"profile": "recommended"},
+    "fewer services": {"services": FEWER},
+    "a guard": {"overrides": {"botpress": {"guard": True}}},
+    "a server": {"mcp_servers": [{"name": "io.github.a/b", "description": "a b", "version": "1.0"}]},
+}
+
+
+def sums(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def tree_lines(files: Mapping[str, str], links: Mapping[str, str]) -> Iterator[str]:
+    for path, text in files.items():
+        yield f"m|{'755' if path.endswith('.sh') else '644'}|root:root||{path}"
+        yield f"s|{sums(text)}  ./{path}"
+    yield from (f"l|{target}|{link}" for link, target in links.items())
+
+
+def docker_lines(files: Mapping[str, str]) -> Iterator[str]:
+    """What runs there, healthy, by the described host's own account: its compose files' labels."""
+    for service in services():
+        digests, mounted = render.digests(stack(), service, files), described.mounted(service)
+        for item in service.containers:
+            state = "exited||0" if item.job else "running|healthy|0"
+            yield (
+                f"c|/{item.name}|{service.name}|{digests[item.name]}||{state}|{render.image(item)}|{' '.join(item.networks)} "
+            )
+            for folder, path in item.files.items():
+                yield f"m|/{item.name}|/proc/7/root|{path}|{CURRENT}/{folder}"
+            yield from (f"s|{total}  /proc/7/root{path}" for path, total in mounted[item.name].items())
+            yield f"i|{render.image(item).rpartition(':')[0]}|{render.image(item).rpartition(':')[2]}|<none>"
+
+
+def host_of(**changes: Any) -> dict[str, list[str]]:
+    """What a host that was deployed with these settings answers."""
+    with fake({}, **changes):
+        files, links = described.tree(), described.links()
+        return {
+            "docker ps -aq": list(docker_lines(files)),
+            f"{CURRENT}/": list(tree_lines(files, links)),
+            "-name '*-deploy.yaml'": list(links),
+            "/dev/tcp/127.0.0.1/2020": [render.caddyfile_digest(files["caddy/Caddyfile"])],
+        }
+
+
+def containers(**changes: Any) -> dict[str, Any]:
+    """Container → what Compose is told of it."""
+    files = render.tree(settings(**changes))
+    texts = [text for path, text in files.items() if path.startswith("dkcompose/")]
+    return {name: item for text in texts for name, item in yaml.safe_load(text)["services"].items()}
+
+
+def steps_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Step, ...]:
+    with fake(host_of(**before), executing=True, **after), drafts.drafting() as steps:
+        generation.run()
+        applications.run()
+        proxy.run()
+        retire.run()
+        return tuple(steps)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
+def test_what_it_names_is_what_differs(name: str, back: bool) -> None:
+    """Files by their text; containers by what Compose makes anew, since what it is told of them differs."""
+    before, after = ({}, CHANGES[name]) if not back else (CHANGES[name], {})
+    steps = steps_of(before, after)
+    old, new = render.tree(settings(**before)), render.tree(settings(**after))
+    assert {item.path for item in consequences.files(steps)} == {
+        f"{CURRENT}/{path}" for path in {*old, *new} if old.get(path) != new.get(path)
+    }
+    ours = {
+        item.name
+        for service in load(settings(**after))
+        if service.phase in ("services", "proxy")
+        for item in service.containers
+    }
+    told, will = containers(**before), containers(**after)
+    jobs = {name for name, item in will.items() if item.get("profiles")}
+    assert {item.container: item.how for item in consequences.starts(steps)} == {
+        name: "run" if name in jobs else "made anew" if name in told else "made"
+        for name in ours
+        if told.get(name) != will[name]
+    }
+    assert {item.container for item in consequences.gone(steps)} == told.keys() - will.keys()
+    if name == "nothing":
+        assert [step for step in steps if not step.name.endswith(": its first admin")] == []
+
+
+def test_while_it_is_drafted_nothing_is_executing_and_no_command_runs() -> None:
+    ran: list[str] = []
+    with fake(host_of(), overrides={"n8n": {"memory_mb": 1500}}) as host:
+        shell = host.connector.run_shell_command
+
+        def noted(command: Any, *args: Any, **kwargs: Any) -> Any:
+            ran.append(str(command))
+            return shell(command, *args, **kwargs)
+
+        vars(host.connector)["run_shell_command"] = noted
+        with drafts.drafting() as steps:
+            generation.run()
+            applications.run()
+        assert [step.name for step in steps if step.effects] == [
+            "Generation | rendered files and their links",
+            "Services | n8n Workflows",
+        ]
+    assert ran
+    assert [text for text in ran if "smarteros-answer" not in text and "mark answer" not in text] == []
+
+
+SECRET = "correct horse battery staple"
+KEY, OTHER = 'A="1"\nB="2"\n', f'B="3"\nPASSWORD="{SECRET}"\n'
+
+
+def made(*effects: Any, ahead: Ahead | None = None, **changes: Any) -> Plan:
+    found = settings(**changes)
+    return Plan(
+        (Step("Step", effects),),
+        load(found),
+        found,
+        Machine(memory_mb=8000, disk_free_mb=20480),
+        ahead or Ahead(),
+    )
+
+
+def env_plan() -> Plan:
+    ahead = Ahead(key="k")
+    had = Ahead(lines={"/vault/secrets/n8n.env": ahead.wanted(KEY)}, key="k")
+    return made(EnvFile("/vault/secrets/n8n.env", "n8n", OTHER, "0"), ahead=had)
+
+
+def test_of_env_files_it_names_variables_and_shows_no_value() -> None:
+    found = env_plan()
+    assert plan_lines.data(found)["files"] == [
+        {
+            "path": "/vault/secrets/n8n.env",
+            "change": "changed",
+            "variables": {"added": ["PASSWORD"], "removed": ["A"], "changed": ["B"]},
+        }
+    ]
+    text = json.dumps(plan_lines.data(found)) + "\n".join(plan_lines.lines("host-1", found)) + repr(found)
+    assert SECRET not in text
+    assert "    /vault/secrets/n8n.env (changed)\n        added: PASSWORD" in "\n".join(
+        plan_lines.lines("host-1", found)
+    )
+
+
+def noticed(*effects: Any, ahead: Ahead | None = None) -> dict[str, str]:
+    found = made(*effects, ahead=ahead)
+    return {
+        item["domain"]: item["notices"]
+        for item in plan_lines.data(found)["visitors"]
+        if item["notices"] != "nothing"
+    }
+
+
+N8N = Start("n8n", "n8n", "made anew", "its description has changed", held=True)
+
+
+def test_visitors_wait_as_long_as_the_last_time() -> None:
+    assert noticed(N8N, ahead=Ahead(seconds={"n8n": 12})) == {
+        "n8n.smarterbot.cl": "held about 12 s, as the last time"
+    }
+    assert noticed(N8N) == {"n8n.smarterbot.cl": "held as long as it takes to start (never measured yet)"}
+
+
+def test_without_a_proxy_that_holds_them_the_service_is_down() -> None:
+    down = {"n8n.smarterbot.cl": "down until it is healthy, about 12 s, as the last time"}
+    assert (
+        noticed(Start("n8n", "n8n", "started", "has ended: it is started"), ahead=Ahead(seconds={"n8n": 12}))
+        == down
+    )
+
+
+def test_what_nobody_is_routed_to_is_not_noticed() -> None:
+    assert (
+        noticed(Start("chatwoot", "chatwoot-sidekiq", "made anew", "its secrets have changed", held=True))
+        == {}
+    )
+
+
+def test_a_database_that_is_replaced_is_noticed_by_those_that_need_it() -> None:
+    found = noticed(
+        Start("redis", "redis", "made anew", "its description has changed"), ahead=Ahead(seconds={"redis": 2})
+    )
+    users = {name for name, text in found.items() if text.startswith("requests that need redis fail or wait")}
+    assert users == {"crm.smarterbot.cl"}
+    assert "mcp.smarterbot.cl" not in found
+
+
+@pytest.mark.parametrize(
+    ("effect", "word"),
+    [
+        (DockerRestart(("shop", "cron"), ("cron",)), "down while Docker restarts"),
+        (
+            Start("caddy", "caddy-proxy", "made anew", "its description has changed"),
+            "refused while caddy-proxy is made anew",
+        ),
+    ],
+)
+def test_what_all_stand_on_is_noticed_by_all(effect: Any, word: str) -> None:
+    found = noticed(effect)
+    assert len(found) == 12
+    assert all(text.startswith(word) for text in found.values())
+
+
+def test_foreign_containers_that_stop_with_docker_are_named() -> None:
+    lines = "\n".join(plan_lines.lines("host-1", made(DockerRestart(("shop", "cron"), ("cron",)))))
+    assert "with Docker:\n    shop\n    cron: would not come back by itself, and is started again" in lines
+
+
+def test_domains_and_ports_that_come_and_go_are_named_with_where_they_lead() -> None:
+    caddy, compose = consequences.CADDYFILE, f"{CURRENT}/dkcompose/caddy-deploy.yaml"
+    old, new = (
+        render.tree(settings(**change)) for change in ({}, {**CHANGES["a domain"], "zone": "smarterbot.cl"})
+    )
+    ahead = Ahead(texts={caddy: old["caddy/Caddyfile"], compose: old["dkcompose/caddy-deploy.yaml"]})
+    found = made(
+        File(caddy, new["caddy/Caddyfile"], "0"),
+        File(
+            compose,
+            new["dkcompose/caddy-deploy.yaml"].replace("127.0.0.1:8069:8069", "127.0.0.1:8070:8070"),
+            "0",
+        ),
+        ahead=ahead,
+    )
+    data = plan_lines.data(found)
+    assert (data["domains"]["come"], data["domains"]["go"]) == (["bi.smarterbot.cl"], ["kpi.smarterbot.cl"])
+    assert data["domains"]["lead_elsewhere"] == {"bi.smarterbot.cl": "nowhere"}
+    assert data["ports"] == {
+        "open": ["caddy-proxy 127.0.0.1:8070:8070"],
+        "close": ["caddy-proxy 127.0.0.1:8069:8069"],
+    }
+
+
+def test_what_a_changed_host_has_to_do_beside_what_was_shown_is_named() -> None:
+    shown = (Step("Data | Redis", (Start("redis", "redis", "started", "has ended: it is started"),)),)
+    now = (Step("Services | n8n", (N8N, EnvFile("/vault/secrets/n8n.env", "n8n", OTHER, "0"))),)
+    assert plan.differing(shown, shown) == []
+    said = plan.differing(shown, now)
+    assert "n8n: its description has changed: was not shown" in said
+    assert "redis: has ended: it is started: is not to do any more" in said
+    assert SECRET not in "\n".join(said)
+
+
+def test_one_that_is_paused_is_named_before_anything_is_done_about_it() -> None:
+    host = host_of()
+    lines = [
+        line.replace("|running|", "|paused|") if line.startswith("c|/n8n|") else line
+        for line in host["docker ps -aq"]
+    ]
+    with fake({**host, "docker ps -aq": lines}), drafts.drafting() as steps:
+        applications.run()
+    (found,) = consequences.starts(steps)
+    assert (found.container, found.how, found.why) == ("n8n", "started", "is paused: it is started")
