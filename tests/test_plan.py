@@ -287,3 +287,30 @@ def test_one_that_is_paused_is_named_before_anything_is_done_about_it() -> None:
         applications.run()
     (found,) = consequences.starts(steps)
     assert (found.container, found.how, found.why) == ("n8n", "started", "is paused: it is started")
+
+
+def shown(*effects: Any) -> str:
+    return "\n".join(plan_lines.lines("host-1", made(*effects)))
+
+
+def test_many_new_files_are_counted_and_few_are_named() -> None:
+    new = [File(f"{CURRENT}/dkcompose/{number}.yaml", "x\n") for number in range(11)]
+    assert f"  files:\n    {CURRENT}: 11 new files (JSON=1 has all)\n  visitors:" in shown(*new)
+    assert f"  files:\n    {CURRENT}/dkcompose/0.yaml (new)\n    /etc/a (new)\n  visitors:" in shown(
+        new[0], File("/etc/a", "x\n")
+    )
+
+
+def test_what_a_container_has_beside_its_volumes_is_lost_with_it() -> None:
+    steps = steps_of({}, {"overrides": {"dokploy": {"memory_mb": 2000}}})
+    (what,) = consequences.lost(steps)
+    assert what.startswith(
+        "dokploy: what was written into its own file system, beside its volumes (docker login"
+    )
+
+
+def test_a_host_where_nothing_is_to_do_gets_one_line() -> None:
+    found = settings()
+    assert list(plan_lines.lines("host-1", Plan((), load(found), found, Machine()))) == [
+        "host-1: nothing to do"
+    ]

@@ -105,7 +105,9 @@ def _starts(
         image, before = render.image(container), there.image if there else ""
         yield Start(service.name, container.name, how, why, held, image, before)
         if container.writable and how == "made anew":
-            yield Lost(f"{container.name}: what was written into its own file system, beside its volumes")
+            yield Lost(
+                f"{container.name}: what was written into its own file system, beside its volumes ({container.writable})"
+            )
 
 
 def _how(why: str, there: ContainerState | None, *, anew: bool) -> str:

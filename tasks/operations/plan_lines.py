@@ -3,6 +3,7 @@
 ``data`` is what ``make plan JSON=1`` prints; keys come without a new ``version``, while none goes and none changes what it means.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from tasks.model.effects import DockerRestart, EnvFile, Step
 from tasks.model.stack import Stack
 from tasks.operations import consequences as found
 from tasks.operations import room_ahead as room
+from tasks.rendering.render import CURRENT
 
 VERSION = 1
 
@@ -146,12 +148,17 @@ def _section(title: str, lines: Any) -> Iterator[str]:
         yield from (f"    {line}" for line in listed)
 
 
-# Of a file that comes as a whole nobody reads all.
-_MOST = 60
+# More lines of one diff, and more new files of one folder, nobody reads.
+_MOST, _MANY = 60, 10
 
 
 def _shown(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    new = Counter(_folder(item["path"]) for item in files if item["change"] == "new")
+    many = {folder: count for folder, count in new.items() if count > _MANY}
+    yield from (f"{folder}: {count} new files (JSON=1 has all)" for folder, count in sorted(many.items()))
     for item in files:
+        if item["change"] == "new" and _folder(item["path"]) in many:
+            continue
         yield f"{item['path']} ({item['change']})"
         if "variables" in item:
             yield from (
@@ -161,6 +168,11 @@ def _shown(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield from (f"    {line}" for line in item["diff"][:_MOST] or ["mode or owner"])
             if len(item["diff"]) > _MOST:
                 yield f"    … and {len(item['diff']) - _MOST} more lines (JSON=1 has all)"
+
+
+def _folder(path: str) -> str:
+    """By which new ones are counted: the generation, else its first folder."""
+    return CURRENT if path.startswith(f"{CURRENT}/") else f"/{path.split('/')[1]}"
 
 
 def _noticed(visitors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
