@@ -27,6 +27,7 @@ FEWER = ["vault", "postgres", "redis", "n8n", "mcp-registry", "vault-auth-valida
 CHANGES: dict[str, dict[str, Any]] = {
     "nothing": {},
     "a limit": {"overrides": {"n8n": {"memory_mb": 1500}}},
+    "one of two containers": {"overrides": {"chatwoot": {"memory_mb": 2500}}},
     "an image": {"overrides": {"redis": {"image": "redis:7.4.12-alpine"}}},
     "a domain": {"overrides": {"metabase": {"domain": "bi.smarterbot.cl"}}},
     "a port": {"overrides": {"odoo": {"port": 8070}}},

@@ -50,8 +50,8 @@ def test_a_question_without_an_answer_is_refused_where_it_is_waited_for(answer: 
 def test_what_is_quickly_found_comes_by_one_command() -> None:
     asked: list[str] = []
     answer = [
+        f"s|{'0' * 64}  ./a",
         "m|644|root:root||a",
-        "s|" + "0" * 64 + "  ./a",
         "smarteros-next",
         "l|/b|/root/b",
         "",
