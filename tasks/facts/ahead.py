@@ -41,7 +41,9 @@ class Ahead:
 def look(target: Host, paths: Sequence[str], envs: Sequence[str], domains: Sequence[str]) -> Ahead:
     """Changes nothing. Raises NoAnswer. The key goes there over standard input, which no verbosity shows."""
     key = secrets.token_hex(32)
-    lines = asked(target, question(paths, envs, domains), _stdin=key)
+    state = target.state
+    shown = {"print_output": state.print_fact_output, "print_input": state.print_fact_input}
+    lines = asked(target, question(paths, envs, domains), _stdin=key, **shown)
     try:
         return parsed(lines, key)
     except (ValueError, IndexError) as error:
