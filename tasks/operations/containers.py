@@ -35,31 +35,15 @@ def start(
     """
     state = known(DockerFact)
     secrets = coming() or state.env_digests.get(service.name, "")
-    done = jobs.done(service, digests, secrets)
-    reasons = {
-        container.name: reason
-        for container in service.containers
-        if container.name not in done
-        and (
-            reason := difference(
-                container,
-                state.containers.get(container.name),
-                digests[container.name],
-                secrets,
-                files.get(container.name, {}),
-            )
-        )
-    }
+    reasons = _reasons(service, state, digests, secrets, files)
     if not reasons:
         return
-    reasons = {name: _left(state, name) or reason for name, reason in reasons.items()}
     for name, reason in reasons.items():
         host().log(f"{name}: {reason}")
     anew = any(reason.startswith(_RECREATED) for reason in reasons.values())
+    jobs_due = (item for item in service.containers if item.job and item.name in reasons)
     todo = [
-        (item, jobs.noting(service, item, jobs.note(item, digests[item.name], secrets)))
-        for item in service.containers
-        if item.job and item.name in reasons
+        (item, jobs.noting(service, item, jobs.note(item, digests[item.name], secrets))) for item in jobs_due
     ]
     proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
     old = replaced(service, state.containers, digests, secrets, proxy)
@@ -68,6 +52,25 @@ def start(
     if paused := _paused(state, reasons):
         yield StringCommand(f"docker unpause {' '.join(paused)}")
     yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
+
+
+def _reasons(
+    service: Service,
+    state: DockerState,
+    digests: Mapping[str, str],
+    secrets: str,
+    files: Mapping[str, Mapping[str, str]],
+) -> dict[str, str]:
+    """Container → why something has to be done about it."""
+    done = jobs.done(service, digests, secrets)
+    found = {
+        item.name: difference(
+            item, state.containers.get(item.name), digests[item.name], secrets, files.get(item.name, {})
+        )
+        for item in service.containers
+        if item.name not in done
+    }
+    return {name: _left(state, name) or reason for name, reason in found.items() if reason}
 
 
 def _left(state: DockerState, name: str) -> str:
