@@ -2,6 +2,7 @@
 of env files no more than which lines differ. All in one command.
 """
 
+import re
 import secrets
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from tasks.facts.names import Names, NamesFact
 
 # Service → seconds that its last replacement took, until it was healthy (tasks/operations/rollout.py).
 TIMES = "/var/lib/smarteros/replaced"
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Ahead:
         return {
             line.partition("=")[0]: sha256(f"{self.key}{line}\n".encode()).hexdigest()
             for line in text.splitlines()
+            if _VARIABLE.match(line)
         }
 
 
@@ -62,8 +66,12 @@ for path in {TIMES}/*; do
 done
 for path in {" ".join(map(quote, envs))}; do
     [ -f "$path" ] && while IFS= read -r line; do
+        name=${{line%%=*}}
+        # What is no variable has no name to show, and may be all secret.
+        case $line in [A-Za-z_]*=*) ;; *) continue ;; esac
+        case $name in *[!A-Za-z0-9_]*) continue ;; esac
         sum=$({{ printf %s "$key"; printf '%s\\n' "$line"; }} | sha256sum)
-        echo "line ${{sum%% *}} ${{line%%=*}} $path"
+        echo "line ${{sum%% *}} $name $path"
     done <"$path"
 done
 {f"echo names{chr(10)}{NamesFact().command(tuple(domains))}" if domains else ""}

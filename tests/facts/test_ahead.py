@@ -61,3 +61,12 @@ def test_a_host_without_any_of_it_shows_nothing(tmp_path: Path) -> None:
 def test_where_names_lead_follows_the_rest() -> None:
     found = parsed(["took 3 odoo", "names", "name a.example.org 192.0.2.1", "own 192.0.2.2"])
     assert (found.seconds, found.names.leads) == ({"odoo": 3}, {"a.example.org": frozenset({"192.0.2.1"})})
+
+
+def test_of_a_secret_file_that_has_no_variables_nothing_shows(tmp_path: Path) -> None:
+    text = '{\n "token": "hunter2",\nhunter2\nhunter2 = 3\n"url=hunter2"\n}\n'
+    (tmp_path / "x.env").write_text(text)
+    out = printed(tmp_path, "k")
+    assert "hunter2" not in out
+    assert parsed(out.splitlines()).lines == {}
+    assert Ahead(key="k").wanted(text) == {}
