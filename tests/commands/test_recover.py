@@ -123,9 +123,7 @@ def test_a_host_whose_key_nobody_knows_gets_nothing(
 ) -> None:
     assert made.bucket
     monkeypatch.setenv("FORCE", "1")
-    monkeypatch.setattr(
-        archive, "read", lambda *_: archive.Archive((BackedUp("1F", 1000),), 1, 1, 3000, 4000)
-    )
+    monkeypatch.setattr(archive, "read", lambda *_: THERE)
     known = tmp_path / "home/.ssh/known_hosts"
     monkeypatch.setenv("FINGERPRINT", "SHA256:another")
     assert refused().endswith("and FINGERPRINT is SHA256:another: it is not that host")
