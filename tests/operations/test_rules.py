@@ -42,15 +42,19 @@ def test_a_network_needs_a_way_out_and_leave_to_take_it(lines: list[str], gone: 
     assert rules.missing(state(*lines), [*NAMES, "no-such-net"]) == gone
 
 
-def test_a_chain_that_nothing_leads_to_is_named_and_healed(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("chain", ["DOCKER-USER (iptables -t filter)", "DOCKER (iptables -t nat)"])
+def test_a_chain_that_nothing_leads_to_is_named_and_healed(
+    chain: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    idle = f"r|idle {chain}"
     machine = ["system debian", "architecture x86_64", "memory_kb 1", "cpus 1", "disk_kb 1", "clock 1"]
-    answers = {"docker network ls": [*LINES, *RIGHT, IDLE], "/etc/os-release": machine}
-    assert rules.idle(state(*RIGHT, IDLE)) == ["DOCKER-USER (iptables -t filter)"]
+    answers = {"docker network ls": [*LINES, *RIGHT, idle], "/etc/os-release": machine}
+    assert rules.idle(state(*RIGHT, idle)) == [chain]
     assert rules.idle(state()) == []
     with fake(answers), caplog.at_level("INFO"):
         [restart] = commands(rules.written, NAMES)
         assert "systemctl restart docker.service" in str(restart).splitlines()
-    assert "DOCKER-USER (iptables -t filter): Docker's rules are gone" in caplog.text
+    assert f"{chain}: Docker's rules are gone" in caplog.text
 
 
 def test_what_is_no_bridge_or_leads_nowhere_needs_none() -> None:
