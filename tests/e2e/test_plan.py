@@ -41,10 +41,12 @@ PLANNED = [*CHANGES, "Proxy | the Caddyfile is loaded"]
 CHECKS = [
     "Lock | one run at a time, noted in /var/log/smarteros/runs.log",
     "Plan | what was shown is what is done",
+    "Hooks | what is to be done before a deploy, by hooks/before-deploy",
     "Preflight | system, sizes, ports, clock",
     "Host | swap, where memory is small",
     "Firewall | an unproven change is taken back",
     "Docker | its rules in the host's firewall",
+    "Notify | nobody is told",
     "Backup | none is set up",
     "Retire | services that are not listed; their volumes, databases and secrets stay",
     "Verify | every service answers by name over TLS",
