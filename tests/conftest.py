@@ -51,6 +51,7 @@ LONGEST = (
     "test_mail.py",
     "test_takeover.py",
     "test_external_vault.py",
+    "test_vault.py",  # it has the first Vault of the host `spare`
     "test_bad_image.py",
     "test_lock_out.py",
     "test_reboot.py",
