@@ -14,7 +14,7 @@ from tasks.connection.answer import NoAnswer
 from tasks.connection.memory import remembered
 from tasks.facts import MachineFact
 from tasks.facts.ahead import Ahead, look
-from tasks.model.effects import EnvFile, File, Gone, Pull, Start, Step
+from tasks.model.effects import WAITED, EnvFile, File, Gone, Pull, Start, Step
 from tasks.model.targets import target
 from tasks.operations import dns, plan_lines
 from tasks.operations.consequences import named
@@ -77,7 +77,7 @@ def _ahead(steps: Sequence[Step]) -> Ahead:
 
 
 def differing(shown: Sequence[Step], now: Sequence[Step]) -> list[str]:
-    """What is to do now and was not shown, and the other way round. Pure."""
+    """What is to do now and was not shown, and the other way round; not what is only waited for, which comes and goes by itself. Pure."""
     before, after = ({*_named(steps)} for steps in (shown, now))
     more = [f"{_said(step, item)}: was not shown" for step, item in sorted(after - before, key=repr)]
     return [
@@ -88,8 +88,10 @@ def differing(shown: Sequence[Step], now: Sequence[Step]) -> list[str]:
 
 def _named(steps: Sequence[Step]) -> Any:
     for step in steps:
-        yield step.name, None
-        yield from ((step.name, effect) for effect in step.effects)
+        acts = [effect for effect in step.effects if not (isinstance(effect, Start) and effect.how == WAITED)]
+        if acts or not step.effects:
+            yield step.name, None
+            yield from ((step.name, effect) for effect in acts)
 
 
 def _said(step: str, item: Any) -> str:

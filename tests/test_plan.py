@@ -278,6 +278,15 @@ def test_what_a_changed_host_has_to_do_beside_what_was_shown_is_named() -> None:
     assert SECRET not in "\n".join(said)
 
 
+def test_a_health_check_that_passes_while_the_plan_is_read_is_no_change() -> None:
+    waits = Start("odoo", "odoo", "waited for", "has not passed its health check yet: it is waited for")
+    shown = (Step("Services | Odoo ERP", (waits,)), Step("Data | Redis", (waits, "its password")))
+    assert plan.differing(shown, (Step("Data | Redis", ("its password",)),)) == []
+    assert plan.differing((), shown[:1]) == []
+    ended = Start("odoo", "odoo", "made anew", "has not passed its health check: it is made anew")
+    assert len(plan.differing(shown, (Step("Services | Odoo ERP", (ended,)), shown[1]))) == 2
+
+
 def test_one_that_is_paused_is_named_before_anything_is_done_about_it() -> None:
     host = host_of()
     lines = [

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+WAITED = "waited for"
+
 
 @dataclass(frozen=True)
 class File:

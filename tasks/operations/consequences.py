@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tasks.facts.ahead import Ahead
 from tasks.model.catalogue import Service, domains
-from tasks.model.effects import DockerRestart, Effect, File, Gone, Lost, Start, Step
+from tasks.model.effects import WAITED, DockerRestart, Effect, File, Gone, Lost, Start, Step
 from tasks.model.stack import Stack
 from tasks.operations import dns
 from tasks.rendering.render import CURRENT
@@ -86,7 +86,7 @@ def _replaced(start: Start, ahead: Ahead) -> tuple[str, int | None]:
     seconds = ahead.seconds.get(start.service)
     if start.how == "made":
         return "new: answers once it is healthy", None
-    if start.how == "waited for":
+    if start.how == WAITED:
         return "does not answer as it should now: it is waited for", None
     if start.held:
         return f"held {took(seconds)}", seconds

@@ -11,7 +11,7 @@ from tasks.connection.drafts import note
 from tasks.facts import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact
 from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
-from tasks.model.effects import Effect, Lost, Start
+from tasks.model.effects import WAITED, Effect, Lost, Start
 from tasks.model.objects import replacement
 from tasks.model.words import stands
 from tasks.operations import adoption, jobs
@@ -118,7 +118,7 @@ def _how(why: str, there: ContainerState | None, *, anew: bool) -> str:
         return "made"
     if anew or why in (_DESCRIBED, _SECRETS):
         return "made anew"
-    return "waited for" if there.status == "running" else "started"
+    return WAITED if there.status == "running" else "started"
 
 
 def difference(
