@@ -30,18 +30,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="of the delays")
     parser.add_argument("--points", type=int, help="so many of each, chosen by the seed; all without")
     parser.add_argument("--lab", default="faults", help="made unless it is up, and then removed at the end")
-    parser.add_argument("--only", choices=("deploy", "backup"), help="not both")
+    parser.add_argument("--only", choices=("deploy", "backup", "recover"), help="of the work, or of it the last part")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     lab = Lab(given.lab)
     made = lab.state.read() is None
     try:
         chance, failures = Random(given.seed), 0
-        if given.only != "backup":
+        if given.only in (None, "deploy"):
             failures += Faults(lab, chance, given.points).all()
         if given.only != "deploy":
             with TemporaryDirectory() as folder:
-                failures += Backups(lab, chance, Path(folder)).all()
+                failures += Backups(lab, chance, Path(folder)).all(restore=given.only != "recover")
         print(f"{failures} failures", flush=True)
         return 1 if failures else 0
     finally:
@@ -115,10 +115,11 @@ class Backups:
         self.backed = backups.deployed(Deployment(lab, lab.host("backed")), folder / "kit.json")
         self.failures = 0
 
-    def all(self) -> int:
-        """How much did not hold."""
+    def all(self, *, restore: bool) -> int:
+        """How much did not hold. restore: also of the restore and its undoing."""
         try:
-            self.restore()
+            if restore:
+                self.restore()
             self.recover()
         finally:
             for name in self.lab.description.hosts.keys() & {"backed", "new"}:

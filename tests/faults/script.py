@@ -111,5 +111,6 @@ class Script:
             if not point:
                 assert code == 0, f"{self.killed[-1:]}: one re-run did not end it:\n{said[-6000:]}"
                 return many
+            print(f"killed {point}", flush=True)
             holds(point)
         raise AssertionError(f"killed {_MOST} times, and not at its end: {self.killed[-5:]}")
