@@ -389,6 +389,10 @@ def test_planning_on_a_bare_host_says_that_something_will_change(tmp_path: Path)
     assert operation(tmp_path, "credentials yes", keys=None, executing=False) == ["true"]
 
 
+def test_planning_where_another_machine_has_brought_it_says_that_nothing_will_change(tmp_path: Path) -> None:
+    assert operation(tmp_path, *WHOLE, keys=None, executing=False) == []
+
+
 def test_a_host_with_other_keys_is_out_of_the_way_of_a_run_that_unseals(tmp_path: Path) -> None:
     def stops(*lines: str, keys: tuple[str, ...] = KEYS, new: bool = False) -> list[str]:
         with fake({"/etc/os-release": [*MACHINE, *lines]}, state_dir=str(tmp_path / "state")):
