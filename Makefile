@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status status-page check undo-host token secret give-secrets test-mail test-notify bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
+.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status status-page check undo-host token secret give-secrets rotate credentials test-mail test-notify bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -84,6 +84,14 @@ secret: $(VENV)/ready ## NAME=chatwoot#ADMIN_PASSWORD: shows one secret of Vault
 give-secrets: $(VENV)/ready ## asks for the secrets that only you know, like the mail server's password, or for NAME=…, and writes them into Vault
 	@$(EXISTS)
 	@SMARTEROS_SECRET="$(WHICH)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.give_secrets.run
+
+rotate: $(VENV)/ready ## SERVICE=n8n, or SERVICE=all: its passwords get new values everywhere, and the old ones are proven refused
+	@$(EXISTS)
+	@SMARTEROS_SERVICE="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.rotate.run
+
+credentials: $(VENV)/ready ## the first admins' logins, or that of SERVICE=odoo; asks for the word yes, and the host's log of runs says who asked
+	@$(EXISTS)
+	@SMARTEROS_SERVICE="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.credentials.run
 
 test-mail: $(VENV)/ready ## TO=you@example.com: sends a mail as the services do, and says what the server answers
 	@$(EXISTS)

@@ -46,10 +46,11 @@ def handed_out() -> Commands:
 def text(logins: list[tuple[Service, Admin]]) -> str:
     """What the operator reads."""
     head = f"First logins of SmarterOS on {host().name}. Shown once; the passwords stay in Vault.\n"
-    return head + "".join(_entry(service, admin) for service, admin in logins)
+    return head + "".join(entry(service, admin) for service, admin in logins)
 
 
-def _entry(service: Service, admin: Admin) -> str:
+def entry(service: Service, admin: Admin) -> str:
+    """One service's login, with where it is entered."""
     urls = [f"https://{domains(stack(), route)[0]}/" for route in service.routes[:1]]
     return (
         f"\n{service.title}\n"

@@ -6,6 +6,7 @@ lives until the deployer's own AppRole exists; then it is revoked and forgotten.
 
 from __future__ import annotations
 
+import os
 import time
 from functools import partial
 from itertools import count
@@ -23,6 +24,7 @@ from tasks.facts import DockerFact
 from tasks.model.catalogue import Service
 from tasks.model.effects import Lost
 from tasks.model.shapes import shaped
+from tasks.model.targets import target
 from tasks.operations import bucket_secrets, containers, rollout, vault_policies
 from tasks.operations.described import digests, mounted
 from tasks.rendering import docker_calls
@@ -123,6 +125,11 @@ def _start_anew(service: Service) -> str:
 
 
 def _refuse_a_lost_volume() -> None:
+    if os.environ.get("VAULT_ROLE_ID") and kept() is None:
+        raise Refused(
+            f"Vault on {host().name} is empty, and VAULT_ROLE_ID says that this machine has a credential alone: a new Vault's keys "
+            f"would be lost with it. Restore the volume vault_data, or unset VAULT_ROLE_ID where the keys are to stay: {target('deploy')}"
+        )
     if kept() not in (None, _ASKED):
         raise Refused(
             f"Vault on {host().name} is empty, but {vault_kept.state_file()} holds keys of it: its volume "

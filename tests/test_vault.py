@@ -256,6 +256,21 @@ def test_a_vault_that_has_served_secrets_or_was_adopted_is_never_made_anew(
         assert kept() == Kept(asked=True)
 
 
+def test_who_has_only_a_credential_makes_no_vault_whose_keys_would_be_lost(
+    bao: OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("VAULT_ROLE_ID", "a workflow's")
+    with run(tmp_path) as host:
+        (step,) = commands(vault.ready, service())
+        assert step.function(host.state, host) is False
+        assert kept() is None
+    assert (
+        "Vault on @fake/one is empty, and VAULT_ROLE_ID says that this machine has a credential alone"
+        in caplog.text
+    )
+    assert not bao.call("GET", "sys/seal-status")["initialized"]
+
+
 def test_lost_keys_are_an_error_and_never_a_second_initialisation(bao: OpenBao, tmp_path: Path) -> None:
     perform(tmp_path, services=["vault"])
     bao.stop()

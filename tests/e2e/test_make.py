@@ -128,6 +128,7 @@ def test_every_command_of_the_readme_works(copy: Copy) -> None:
     run_by_ci = {"make up", "make test"}
     # The lab's own settings name no server for mails (test_mail.py), nobody to be told (test_notify.py), and no bucket (test_bucket.py, test_backup.py, test_losses.py), which would
     # be there for all tests that come after: what gives a lab one is tried in the lab that goes, below. Pins make all containers anew, twice (test_pins.py).
+    # So does a rotation (test_secrets.py).
     elsewhere = (
         "make test-mail",
         "make test-notify",
@@ -136,6 +137,7 @@ def test_every_command_of_the_readme_works(copy: Copy) -> None:
         "make backup",
         "make give-secrets NAME=backup#",
         "make pin",
+        "make rotate",
         "export AWS_",
         "eval",
     )

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from tasks.commands import rotate
 from tasks.model import envfile
+from tasks.model.rotation import places
 from tests.e2e.deployment import Deployment
 from tests.e2e.vault_access import PRIVATE, SERVICES, Vault, env_file_modes, opened
 from tests.e2e.visitors import visiting
@@ -197,4 +199,32 @@ def test_a_key_that_its_program_does_not_take_has_a_way_back(deployed: Deploymen
     assert (env_file_modes(deployed), deployed.sh("find /vault/secrets -name '.before*'")) == (PRIVATE, "")
     assert container_environment(deployed, "n8n")["N8N_ENCRYPTION_KEY"] == good["N8N_ENCRYPTION_KEY"]
     assert set(visits.answers) == {"200"}, visits
+    deployed.unchanged()
+
+
+def test_all_passwords_get_new_values_and_the_old_ones_open_nothing(
+    deployed: Deployment, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, kept = vault.everything(), deployed.sh("sha256sum /vault/secrets/*.env")
+    monkeypatch.setenv(rotate.CHOICE, rotate.ALL)
+    with visiting(deployed, "https://n8n.smarterbot.cl/healthz") as visits:
+        run = deployed.run(deploy="tasks.commands.rotate.run")
+    assert run.code == 0, run.output[-6000:]
+    assert set(visits.answers) == {"200"}, visits
+    after = vault.everything()
+    roles = {"postgres": ("postgres", "POSTGRES_PASSWORD")} | {
+        database.name: (item.name, database.secret) for item in SERVICES for database in item.databases
+    }
+    assert len(roles) == 7
+    for role, (path, name) in roles.items():
+        assert after[path][0][name] != before[path][0][name]
+        assert not logs_in(deployed, role, before[path][0][name])
+    found = [(item, place) for item in SERVICES for place in places([item]).values()]
+    for item, place in found:
+        same = after[item.name][0].get(place.name) == before[item.name][0].get(place.name)
+        assert same == (place.way not in ("deploy", "signs", "owner")), place
+    assert deployed.sh("sha256sum /vault/secrets/*.env") != kept
+    secret = {value for values, _ in (*before.values(), *after.values()) for value in values.values()}
+    assert [value for value in secret if len(value) > 8 and value in run.output] == []
+    assert any("earlier values were tried, and none of them opens anything" in line for line in run.lines)
     deployed.unchanged()

@@ -30,7 +30,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="of the delays")
     parser.add_argument("--points", type=int, help="so many of each, chosen by the seed; all without")
     parser.add_argument("--lab", default="faults", help="made unless it is up, and then removed at the end")
-    parser.add_argument("--only", choices=("deploy", "backup", "recover"), help="of the work, or of it the last part")
+    parser.add_argument(
+        "--only", choices=("deploy", "backup", "recover"), help="of the work, or of it the last part"
+    )
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     lab = Lab(given.lab)

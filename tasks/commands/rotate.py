@@ -1,0 +1,159 @@
+"""Rotate: new passwords for one service, or for all: in Vault, in Postgres and Redis, in the containers; and the old ones are proven
+refused. ``SERVICE=n8n pyinfra -y inventories/prod.py tasks.commands.rotate.run``, or SERVICE=all.
+
+Each service's containers are made anew as in a deploy, its visitors are held meanwhile, and others notice nothing. One that was cut short is
+run again: it gives new values once more, and every value of before that Vault still has is tried at the end.
+"""
+
+import base64
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from shlex import quote
+
+from pyinfra.api import StringCommand
+
+from tasks import applications, data, lock, proxy, secrets, vault, verify
+from tasks.clients import vault_session
+from tasks.clients.vault_past import older
+from tasks.clients.vault_values import versioned
+from tasks.commands.chosen import chosen
+from tasks.commands.restore import as_described
+from tasks.connection.said import Said
+from tasks.model.catalogue import Service
+from tasks.model.made import generated
+from tasks.model.rotation import Place, Way, places
+from tasks.model.targets import target
+from tasks.run import Commands, Refused, executing, host, operation, recall, services, step, together
+
+CHOICE = "SMARTEROS_SERVICE"
+ALL = "all"
+# What a deploy brings to everybody who needs it.
+_BROUGHT: tuple[Way, ...] = ("deploy", "signs", "owner")
+
+
+def run() -> None:
+    """The command ``make rotate``."""
+    try:
+        found = named(os.environ.get(CHOICE, ""))
+    except Refused as error:
+        raise Said(str(error)) from None
+    lock.run()
+    vault.run()
+    title = "all services" if len(found) > 1 else found[0].title
+    renewed(found, name=f"Rotate | new values for {title} are written into Vault")
+    secrets.run()
+    data.run()
+    applications.run()
+    proxy.run()
+    verify.run()
+    refused(found, name=f"Rotate | what opened {title} before is refused")
+
+
+def named(choice: str) -> Sequence[Service]:
+    """The services whose secrets are changed. Raises Refused."""
+    there = [item for item in services() if any(brought(item))]
+    if not choice:
+        names = ", ".join(item.name for item in there)
+        raise Refused(f"say whose secrets are changed, as SERVICE=n8n or SERVICE={ALL}: there are {names}")
+    return chosen("" if choice == ALL else choice, there, "has secrets that a run can change")
+
+
+def brought(service: Service) -> Iterator[Place]:
+    """The secrets that get new values."""
+    return (place for place in _own(service) if place.way in _BROUGHT)
+
+
+def _own(service: Service) -> Iterator[Place]:
+    for place in places([service]).values():
+        if place.secret and place.secret.kind != "given":
+            yield place
+
+
+@operation
+def renewed(found: Sequence[Service]) -> Commands:
+    """One write for each service, of which the other secrets stay."""
+    if not executing():
+        yield "true"
+        return
+    as_described()
+    for service, (present, version) in zip(
+        found, together(*(partial(versioned, item.name) for item in found)), strict=True
+    ):
+        new = [*brought(service)]
+        gone = {name for place in new for name in (place.name, *place.made)}
+        kept = {name: value for name, value in present.items() if name not in gone}
+        declared = tuple(each for each in service.secrets if each.kind != "given")
+        host().log(f"{service.title}: new are {', '.join(place.name for place in new)}")
+        for place in _own(service):
+            if why := _stays(place):
+                host().log(f"{service.title}: {place} stays: {why}")
+        yield step(partial(_write, service.name, {**kept, **generated(declared, kept)}, version))
+
+
+def _stays(place: Place) -> str:
+    if place.lost:
+        return f"it would cost {place.lost}"
+    if place.way == "first":
+        return f"it is changed in the application; then {target(f'give-secrets NAME={place}')} tells Vault"
+    return ""
+
+
+def _write(path: str, full: dict[str, str], version: int) -> None:
+    vault_session.write(path, full, version)
+    recall(("secrets", path))
+
+
+@operation
+def refused(found: Sequence[Service]) -> Commands:
+    """Each earlier value that Vault still has is tried where it has opened something; fails where one still does."""
+    if not executing():
+        yield "true"
+        return
+    doors = [(service, door) for service in found for door in _doors(service)]
+    before = dict(
+        zip(
+            (item.name for item in found),
+            together(*(partial(older, item.name) for item in found)),
+            strict=True,
+        )
+    )
+    lines = [
+        f"{kind} {user} {where} {base64.b64encode(value.encode()).decode()}"
+        for service, (kind, user, where, secret) in doors
+        for value in before[service.name].get(secret, ())
+    ]
+    if lines:
+        yield StringCommand(f"sh -c {quote(_TRIED)}", _stdin="\n".join(lines))
+    host().log(f"{len(lines)} earlier values were tried, and none of them opens anything")
+
+
+def _doors(service: Service) -> Iterator[tuple[str, str, str, str]]:
+    """What a password of it opens: ``role`` or ``user``, whose, the database, and the secret's name."""
+    if service.name == "postgres":
+        yield "role", data.SUPERUSER, "postgres", "POSTGRES_PASSWORD"
+    if service.name == "redis":
+        yield "user", "default", "-", "REDIS_PASSWORD"
+    for database in service.databases:
+        yield "role", database.name, database.name, database.secret
+    if service.redis:
+        yield "user", service.redis.name, "-", service.redis.secret
+
+
+# Lines of "kind user database value", the value in base64, so that none is on a command line.
+_TRIED = """
+opened=0
+while read -r kind user where value; do
+    if [ "$kind" = role ]; then
+        said=$(echo "$value" | base64 -d | docker exec -i postgres sh -c 'PGPASSWORD=$(cat) psql -h postgres -U "$1" -d "$2" -qAtc "SELECT 1"' sh "$user" "$where" 2>&1)
+    else
+        said=$(echo "$value" | base64 -d | docker exec -i redis sh -c 'REDISCLI_AUTH=$(cat) redis-cli --user "$1" ping' sh "$user" 2>&1)
+    fi
+    case $said in
+    *'password authentication failed'* | *WRONGPASS*) ;;
+    1 | PONG | *NOPERM*) echo "an earlier password of $kind $user still opens it" >&2; opened=1 ;;
+    *) echo "whether an earlier password of $kind $user still opens it is not known: $said" >&2; opened=1 ;;
+    esac
+done
+exit $opened
+""".strip()
