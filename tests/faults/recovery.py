@@ -11,8 +11,8 @@ from tests.faults.script import Script
 from tests.lab import smarteros
 
 NOW = "tasks.commands.backup.run"
-# recover.sh comes there with the deploy, the last one after all else.
-PARTS = ("vault", "files", "redis", "postgres", "end")
+# recover.sh comes there with the deploy, the last one after all else; with "list" it asks the bucket for what comes.
+PARTS = ("vault", "list", "files", "redis", "postgres", "end")
 _SCRIPT = "/opt/smarteros/current/restore/recover.sh"
 _WORD = "/var/lib/docker/volumes/n8n_data/_data/recovered"
 _HELD = {
