@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
+from shlex import join
 
 from tests.e2e.backed import Backed
 from tests.e2e.deployment import Deployment
@@ -54,11 +55,13 @@ def recovers(
         point = script.was_killed()
         assert (run.code, point.partition(":")[0]) == (1, part), (point, run.output[-6000:])
 
-        def rerun(part: str = part) -> tuple[int, str]:
+        words, _ = script.called()
+
+        def rerun(part: str = part, words: list[str] = words) -> tuple[int, str]:
             if part == "end":  # after which there is nothing left to go on with
                 run = operator.recover(host)
                 return run.code, run.output
-            done = host.host.run(f"bash {_SCRIPT} {part}", check=False)
+            done = host.host.run(join(["bash", _SCRIPT, *words]), check=False)
             return done.returncode, done.stdout + done.stderr
 
         if part == "end":
