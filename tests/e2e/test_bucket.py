@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -12,6 +13,10 @@ from tasks.clients import kit as kits
 from tests.e2e.backed import CHECK, Backed
 from tests.e2e.deployment import Deployment, Run
 from tests.e2e.recovering import Operator
+from tests.e2e.test_faults import SEED
+from tests.e2e.test_restore_kills import ONE_IN
+from tests.faults import recovery
+from tests.faults.script import Script
 from tests.lab import s3, smarteros
 from tests.lab.lab import Lab
 
@@ -139,19 +144,26 @@ def _comes_back(backed: Backed, other: Deployment, folder: Path) -> list[Run]:
 
 
 def _comes_back_once_more(operator: Operator, host: Deployment) -> list[Run]:
-    """To the newest, from what was written since: of what it had after that time nothing is in the way."""
+    """To the newest, from what was written since, and killed here and there (`make test-faults` does so everywhere): of what it had
+    after that time nothing is in the way.
+    """
     host.sh(
         "docker rm --force postgres; docker volume rm postgres_data; cd /var/lib/smarteros; mkdir recover; touch recover/begin recover/vault recover/files recover/redis"
     )
+    script = Script(host, "", Random(SEED), ONE_IN)
+    script.follow()
+    print(f"SMARTEROS_FAULT_SEED={SEED}")
     began = time.monotonic()
-    run = operator.recover(host)
-    print(f"and once more after {time.monotonic() - began:.0f} s")
-    assert run.code == 0, run.output[-8000:]
+    run = recovery.brought(operator, host, script)
+    script.leave()
+    print(f"and once more after {time.monotonic() - began:.0f} s, killed {len(script.killed)} times")
     assert sql(host, "SELECT array_agg(n) FROM mine") == "{1,2,4}"
     again = operator.pyinfra("deploy.py")
     assert (again.code, again.changes) == (0, []), again.output[-6000:]
     # The heartbeat has missed the server that this test removed, and says so until its next one.
-    host.sh("systemctl start smarteros-heartbeat.service smarteros-backup-check.service", timeout=300)
+    host.sh("systemctl start smarteros-heartbeat.service", timeout=300)
+    checked = "systemctl start smarteros-backup-check.service || journalctl -u smarteros-backup-check.service | tail -n 60"
+    assert host.sh(checked, timeout=300) == ""
     status = operator.pyinfra("tasks.commands.status.run")
     assert status.code == 0, status.output[-4000:]
     # Its users log in as before.

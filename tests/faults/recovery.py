@@ -6,13 +6,13 @@ from random import Random
 from shlex import join
 
 from tests.e2e.backed import Backed
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import Deployment, Run
 from tests.e2e.recovering import Operator
 from tests.faults.script import Script
 from tests.lab import smarteros
 
 NOW = "tasks.commands.backup.run"
-# recover.sh comes there with the deploy, the last one after all else; with "list" it asks the bucket for what comes.
+# Of recover.sh, which comes there with the deploy; the last one after all else. With "list" it asks the bucket for what comes.
 PARTS = ("vault", "list", "files", "redis", "postgres", "end")
 _SCRIPT = "/opt/smarteros/current/restore/recover.sh"
 _WORD = "/var/lib/docker/volumes/n8n_data/_data/recovered"
@@ -50,25 +50,9 @@ def recovers(
     host.lab.point(smarteros.domains(), host.host)
     operator, script = Operator(folder, backed), Script(host, "", chance)
     script.follow()
-    for part in PARTS:
-        run = operator.recover(host, FORCE="1")
-        point = script.was_killed()
-        assert (run.code, point.partition(":")[0]) == (1, part), (point, run.output[-6000:])
-
-        words, _ = script.called()
-
-        def rerun(part: str = part, words: list[str] = words) -> tuple[int, str]:
-            if part == "end":  # after which there is nothing left to go on with
-                run = operator.recover(host)
-                return run.code, run.output
-            done = host.host.run(join(["bash", _SCRIPT, *words]), check=False)
-            return done.returncode, done.stdout + done.stderr
-
-        if part == "end":
-            script.only(_of_the_end(host))
-        script.chain(rerun)
-        print(f"ok    recover, {part}: killed {len(script.killed)} times so far", flush=True)
+    brought(operator, host, script, FORCE="1")
     script.leave()
+    assert {point.partition(":")[0] for point in script.killed} == {*PARTS}
     assert _held(host) == held
     assert (
         host.sh(
@@ -82,6 +66,30 @@ def recovers(
     status = operator.pyinfra("tasks.commands.status.run")
     assert status.code == 0, status.output[-4000:]
     return script.killed
+
+
+def brought(operator: Operator, host: Deployment, script: Script, **words: str) -> Run:
+    """Recovered with these words, by one command after another, of which each was killed but the last."""
+    while True:
+        run = operator.recover(host, None, **words)
+        point = script.was_killed()
+        if not point:
+            assert run.code == 0, run.output[-8000:]
+            return run
+        assert run.code == 1, (point, run.output[-6000:])
+        part = point.partition(":")[0]
+        print(f"killed {point}", flush=True)
+        if part == "end":  # after which there is nothing left to go on with
+            script.only(_of_the_end(host))
+            continue
+        given, _ = script.called()
+
+        def rerun(given: list[str] = given) -> tuple[int, str]:
+            done = host.host.run(join(["bash", _SCRIPT, *given]), check=False)
+            return done.returncode, done.stdout + done.stderr
+
+        script.chain(rerun)
+        print(f"ok    recover, {part}: killed {len(script.killed)} times so far", flush=True)
 
 
 def _of_the_end(host: Deployment) -> list[str]:
