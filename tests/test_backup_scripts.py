@@ -112,6 +112,7 @@ def box(tmp_path: Path) -> Box:
     box.write("docker", DOCKER).chmod(0o755)
     box.write("pgbackrest", '#!/bin/sh\necho "$*" >put; cat >>put\n').chmod(0o755)
     box.write("systemctl", f'#!/bin/sh\necho "systemctl $*" >>{tmp_path}/asked\n').chmod(0o755)
+    box.write("sleep", "#!/bin/sh\n").chmod(0o755)
     return box
 
 
@@ -338,6 +339,18 @@ def test_a_log_with_a_gap_or_a_wrong_sum_is_found(box: Box, names: list[str], ve
     done = box.run("check")
     assert (done.returncode, bool(box.metric("backup_check"))) == ((1, False) if said else (0, True))
     assert done.stderr.startswith(said)
+
+
+def test_a_segment_that_comes_after_the_one_behind_it_is_no_gap(box: Box) -> None:
+    box.write("answer", "16777216\n")
+    box.write("verify", WELL)
+    names = [f"00000001000000000000000{n}" for n in (4, 5, 6)]
+    box.write("log", log(names[0], names[2]))
+    box.write("later", log(*names))
+    box.write("sleep", f'#!/bin/sh\necho "$1" >>{box.root}/slept\nmv {box.root}/later {box.root}/log\n')
+    done = box.run("check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (box.root / "slept").read_text() == "30\n"
 
 
 def test_behind_a_gap_a_full_backup_is_made_at_once(box: Box) -> None:
