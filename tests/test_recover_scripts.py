@@ -112,6 +112,7 @@ info*) echo "$top" ;;
 "inspect --format"*) [ -e $top/runs ] && echo true || echo false ;;
 "logs --tail"*) echo 'FATAL:  recovery ended before configured recovery target was reached' ;;
 *pg_is_in_recovery*) [ -e $top/runs ] && echo f ;;
+*"repo-get --ignore-missing damaged") cat $top/damaged 2>/dev/null || true ;;
 *"SELECT to_char"*) echo '2026-11-26 10:59:40Z' ;;
 *"= 'odoo'"*) echo odoo ;;
 *pg_get_userbyid*) ;;
@@ -198,6 +199,13 @@ def test_files_are_proven_against_the_rows_that_came_back(tmp_path: Path) -> Non
         f"MISSING: 1 of the 2 files that rows of odoo name are in no copy, or are damaged (all in {missing}): bb/gone "
     )
     assert missing.read_text() == "bb/gone\n"
+
+
+def test_what_was_said_to_be_damaged_is_known_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "damaged").write_text("damaged 000000010000000000000006\ndamaged 000000010000000000000004\n")
+    recovered(tmp_path, "postgres", *OPTIONS)
+    known = tmp_path / "var/lib/smarteros/backup/damaged"
+    assert known.read_text() == "000000010000000000000004\n000000010000000000000006\n"
 
 
 def test_a_time_after_the_last_row_is_as_far_as_the_log_goes(tmp_path: Path) -> None:
