@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status status-page check undo-host token secret give-secrets rotate credentials test-mail test-notify bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
+.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status drift status-page check undo-host token secret give-secrets rotate credentials test-mail test-notify bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -68,6 +68,10 @@ verify: $(VENV)/ready ## asks every service by name over TLS
 status: $(VENV)/ready ## how every service is, and why it is not well; with JSON=1 one JSON object on standard output
 	@$(EXISTS)
 	@JSON="$(JSON)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.status.run
+
+drift: $(VENV)/ready ## what differs on the hosts from what the last deploy made, and since when; exit code 2 where anything does
+	@$(EXISTS)
+	@JSON="$(JSON)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.drift.run
 
 status-page: $(VENV)/ready ## OUT=status.html: the same as one page of HTML, with a drawing of what runs
 	@$(EXISTS)

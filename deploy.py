@@ -7,6 +7,7 @@ from tasks import (
     data,
     docker,
     dokploy,
+    drift,
     firewall,
     first_logins,
     generation,
@@ -51,3 +52,4 @@ backup.run()
 retire.run()
 recovery.run()
 verify.run()
+drift.run()

@@ -52,7 +52,7 @@ forks = {}
 # The contact of the account at the certificate authority, which warns of no expiry (Let's Encrypt ended that in June
 # 2025: `make verify` shows a certificate that was not renewed), and the login of the services' first admin.
 acme_email = None
-# Who is told of a deploy's end, a failed drill or backup, a certificate that was not renewed: any of {"ntfy": True, "slack": True,
+# Who is told of a deploy's end, a failed drill or backup, drift, a certificate that was not renewed: any of {"ntfy": True, "slack": True,
 # "webhook": True, "telegram": {"chat": -1001234567890}, "mail": {"to": ["ops@example.com"]}}. Addresses and the bot's token are in
 # Vault: `make give-secrets` asks for them.
 notify = None

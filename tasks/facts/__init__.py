@@ -8,6 +8,7 @@ from tasks.facts.backups import Backups, BackupsFact
 from tasks.facts.bridges import NetworkState
 from tasks.facts.containers import ContainerState
 from tasks.facts.docker import DockerFact, DockerState
+from tasks.facts.drift import DriftFact
 from tasks.facts.files import FileState, TreeFact
 from tasks.facts.host import HostFact, HostState
 from tasks.facts.leftovers import LinksFact
@@ -26,6 +27,7 @@ __all__ = [
     "ContainerState",
     "DockerFact",
     "DockerState",
+    "DriftFact",
     "FileState",
     "Foreign",
     "HostFact",

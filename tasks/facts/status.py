@@ -10,10 +10,11 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import backups, bridges, certificates, last_run, rules, usage
+from tasks.facts import backups, bridges, certificates, drift, last_run, rules, usage
 from tasks.facts.access import FIREWALL, STANDS, TABLE
 from tasks.facts.certificates import Certificate
 from tasks.facts.docker import SILENT, DockerFact, DockerState
+from tasks.facts.drift import Drift
 from tasks.facts.last_run import Course
 from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
@@ -59,7 +60,7 @@ class Status:
     backup: how its parts do by clock, the host's.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
     certificates: domain → the one that Caddy has. course: generation, last deploy, pending reboot.
-    untold: channel of the setting ``notify`` → why it takes nothing.
+    untold: channel of the setting ``notify`` → why it takes nothing. drift: what the host itself has found.
     """
 
     docker: bool = False
@@ -78,6 +79,7 @@ class Status:
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
     course: Course = field(default_factory=Course)
     untold: Mapping[str, str] = field(default_factory=dict)
+    drift: Drift = field(default_factory=Drift)
 
 
 class StatusFact(FactBase[Status]):
@@ -120,6 +122,7 @@ class StatusFact(FactBase[Status]):
                 memory=usage.memory(values),
                 certificates=certificates.certificates(values),
                 course=last_run.course(values),
+                drift=drift.drift("".join(values.get("drift", ()))),
                 untold={
                     key: why for key, _, why in (line.partition(" ") for line in values.get("untold", ()))
                 },
@@ -181,6 +184,7 @@ if [ -e {FIREWALL} ] && ! {STANDS}; then
 fi
 {backups.PROGRESS}
 (cd {notify_files.STATE}/failed 2>/dev/null && for channel in *; do [ -e "$channel" ] && echo "untold $channel $(head -n 1 "$channel")"; done)
+sed 's/^/drift /' {drift.FOUND} 2>/dev/null; echo
 {usage.MEMORY}
 {last_run.QUESTION}
 command -v docker >/dev/null || exit 0

@@ -88,6 +88,13 @@ def notices(found: Status, chosen: Iterable[Service], domains: Iterable[str]) ->
             f"reboot: is due for {ago(int(found.clock - found.course.reboot))}{packages}: `systemctl reboot` in a quiet hour, "
             "everything comes back by itself"
         )
+    if differ := found.drift.differences:
+        names = ", ".join(f"{item.kind} {item.name}" for item in differ[:5])
+        more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
+        yield (
+            f"drift: {names}{more}: not as the last deploy made them: {target('drift')} says what and since when, "
+            f"{target('deploy')} makes good what it can"
+        )
     for channel, why in found.untold.items():
         yield (
             f"notify: {channel} takes nothing, so nobody is told there: {why}: {target('give-secrets')} writes another address, "

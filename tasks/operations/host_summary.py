@@ -19,6 +19,7 @@ def summary(found: Status, domains: Sequence[str], proofs: Iterable[str]) -> dic
             f"{room.path} {room.used} % used, {_gb(room.free_mb)} free" for room in found.rooms
         ),
         "certificates": _certificates(found, domains),
+        "drift": _drift(found),
         "reboot": _reboot(found),
         "proven restore": _proven(found, sorted(proofs)),
     }
@@ -61,6 +62,13 @@ def _certificates(found: Status, domains: Sequence[str]) -> str:
         left, name = int(ends[0][0] - found.clock), ends[0][1]
         first = f", the first ends in {ago(left)} ({name})" if left > 0 else f", that of {name} has ended"
     return f"{len(ends)} of {len(domains)} domains{first}" if domains else "no domain is served"
+
+
+def _drift(found: Status) -> str:
+    if not found.drift.checked:
+        return "not looked for yet"
+    differ, age = len(found.drift.differences), ago(max(0, int(found.clock - found.drift.checked)))
+    return f"{differ} differences, looked for {age} ago" if differ else f"none, looked for {age} ago"
 
 
 def _reboot(found: Status) -> str:

@@ -15,7 +15,7 @@ import yaml
 from tasks.model import catalogue, public_paths
 from tasks.model.catalogue import Container, Route, Service
 from tasks.model.stack import Stack
-from tasks.rendering import backup_files, host_files, notify_files, restore_files
+from tasks.rendering import backup_files, drift_files, host_files, notify_files, restore_files
 from tasks.rendering.templates import FOLDER, HOME, jinja
 from tasks.services import load
 
@@ -46,6 +46,7 @@ def tree(stack: Stack) -> Files:
     return (
         files
         | host_files.files(stack, services)
+        | drift_files.files()
         | notify_files.files(stack, services)
         | backup_files.files(stack, CURRENT, SERVICE_LABEL, bucket(stack))
         | restore_files.files(stack, services, CURRENT, SERVICE_LABEL)

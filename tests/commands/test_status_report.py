@@ -141,6 +141,7 @@ def test_what_people_ask_first_is_said_in_a_line_each() -> None:
         "memory": "3.0 GB of 7.8 GB free, swap 1.9 GB of 2.0 GB",
         "disk": "/ 41 % used, 39 GB free; /var/lib 80 % used, 8.8 GB free",
         "certificates": "2 of 3 domains, the first ends in 6 days (api.smarterbot.cl)",
+        "drift": "not looked for yet",
         "reboot": "due for 3 days (libc6)",
         "proven restore": "2 of 3 parts, the oldest 20 h ago (n8n files)",
     }
@@ -209,7 +210,7 @@ def test_the_object_has_the_documented_keys() -> None:
     assert containers[0] == CONTAINER
     assert [item["container"] for item in containers] == list(CONTAINERS)
     assert list(only.pop("summary")) == [
-        "generation", "last deploy", "memory", "disk", "certificates", "reboot", "proven restore",
+        "generation", "last deploy", "memory", "disk", "certificates", "drift", "reboot", "proven restore",
     ]  # fmt: skip
     assert only == HOST
 

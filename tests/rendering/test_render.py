@@ -53,9 +53,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def tree(variant: str) -> dict[str, str]:
-    """What is rendered, without the build contexts, which are copies of ``files/``."""
+    """What is rendered, without the build contexts and the program that looks for drift, which are copies of ``files/``."""
     files = render.tree(stack(**VARIANTS[variant]))
-    return {path: text for path, text in files.items() if not path.startswith("build/")}
+    return {path: text for path, text in files.items() if not path.startswith(("build/", "drift/"))}
 
 
 def helpdesk(monkeypatch: pytest.MonkeyPatch) -> tuple[Stack, Service]:

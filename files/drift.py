@@ -1,0 +1,336 @@
+"""What differs on this host from what the last deploy made; run by the deploy, by people and daily by systemd, with Python alone.
+
+``note`` reads from standard input what counts, and keeps how that is now. ``look`` says as JSON what is otherwise since; it writes
+nothing. ``watch`` looks, and leaves a metric and, when it is not what it was the last time, an event for who is told (notify.py).
+Of contents there are only digests.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(os.environ.get("DRIFT_ROOT", "/"))
+STATE = ROOT / "var/lib/smarteros/drift"
+METRICS = ROOT / "var/lib/smarteros/metrics"
+NOTIFY = ROOT / "var/lib/smarteros/notify"
+TOLD = ROOT / "etc/systemd/system/smarteros-notify.timer"
+LOCK = ROOT / "run/smarteros/lock"
+NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false", "/bin/sync")
+INSPECT = (
+    '{{json .Name}} {{json .Image}} {{json .State}} {{json .Created}} {{json (index .Config.Labels "smarteros.digest")}} '
+    '{{json (index .Config.Labels "com.docker.compose.config-hash")}} {{json (index .Config.Labels "com.docker.compose.oneoff")}}'
+)
+
+
+def said(*command: str) -> list:
+    """The lines that a program prints; none where it is not there or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.splitlines()
+
+
+def told(*command: str) -> list:
+    """The same of a program without which nothing is known; once more where what it was asked for has just gone away."""
+    lines = said(*command) or said(*command)
+    if not lines:
+        sys.exit(f"{command[0]} does not answer, so what differs is not known")
+    return lines
+
+
+def stamp(seconds: float) -> str:
+    """UTC, as everywhere."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def files(what: dict) -> dict:
+    """Path → content, mode, owner; of a link where it leads."""
+    found = {}
+    for pattern in what["files"]:
+        for path in ROOT.glob(pattern.lstrip("/")):
+            if path.is_dir() and (not path.is_symlink() or pattern.endswith("/")):
+                for inner in path.resolve().rglob("*"):
+                    if inner.is_symlink() or inner.is_file():
+                        add(found, inner)
+            else:
+                add(found, path)
+    return found
+
+
+def add(found: dict, path: Path) -> None:
+    """One that goes away meanwhile is none."""
+    try:
+        info = path.lstat()
+        if stat.S_ISLNK(info.st_mode):
+            values = {"link": str(path.readlink())}
+        else:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            values = {
+                "content": content,
+                "mode": f"{stat.S_IMODE(info.st_mode):o}",
+                "owner": f"{info.st_uid}:{info.st_gid}",
+            }
+    except OSError:
+        return
+    found[f"/{path.relative_to(ROOT)}"] = {**values, "_since": info.st_ctime}
+
+
+def containers(_: dict) -> dict:
+    """Those that run for good: name → image, what compose made it from, whether it runs."""
+    told("docker", "version", "--format", "{{.Server.Version}}")
+    ids = said("docker", "ps", "-aq", "--filter", "label=smarteros.service")
+    found = {}
+    for line in told("docker", "inspect", "--format", INSPECT, *ids) if ids else []:
+        name, image, state, created, digest, config, oneoff = decoded(line)
+        running = state["Status"] == "running"
+        if oneoff == "True":
+            continue
+        when = created if running else state["FinishedAt"]
+        found[name.lstrip("/")] = {
+            "image": image,
+            "definition": f"{digest} {config}",
+            "state": state["Status"],
+            "_done": state["Status"] == "exited" and state["ExitCode"] == 0,
+            "_since": seconds(when),
+        }
+    return found
+
+
+def decoded(line: str) -> list:
+    """JSON values in a row."""
+    decoder, values, at = json.JSONDecoder(), [], 0
+    while at < len(line):
+        value, at = decoder.raw_decode(line, at)
+        values.append(value)
+        at += 1
+    return values
+
+
+def seconds(when: str) -> float:
+    """Docker's times."""
+    return time.mktime(time.strptime(when[:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+
+
+def units(what: dict) -> dict:
+    """Those that start by themselves: name → enabled, active."""
+    names = [*what["units"], *(path.name for path in (ROOT / "etc/systemd/system").glob("smarteros-*.timer"))]
+    lines = told("systemctl", "show", "--property=Id,ActiveState,UnitFileState,StateChangeTimestamp", *names)
+    found, values = {}, {}
+    for line in [*lines, ""]:
+        key, _, value = line.partition("=")
+        values[key] = value
+        if not line and values.get("Id"):
+            if values.get("UnitFileState"):
+                found[values["Id"]] = {"enabled": values["UnitFileState"], "state": values["ActiveState"]}
+            values = {}
+    return found
+
+
+def rules(what: dict) -> dict:
+    """Table of the firewall → digest of its rules, without their counters."""
+    lines = {name: said("nft", "-s", "list", "table", *name.split()) for name in what["tables"]}
+    return {
+        name: {"rules": hashlib.sha256("\n".join(found).encode()).hexdigest()}
+        for name, found in lines.items()
+        if found
+    }
+
+
+def kernel(what: dict) -> dict:
+    """Setting of the kernel's that our file names → value."""
+    found = {}
+    for pattern in what["kernel"]:
+        for path in (ROOT / "proc/sys").glob(pattern.removeprefix("/proc/sys/")):
+            try:
+                value = " ".join(path.read_text().split())
+            except OSError:
+                continue
+            found[str(path.relative_to(ROOT / "proc/sys")).replace("/", ".")] = {"value": value}
+    return found
+
+
+def users(_: dict) -> dict:
+    """Who can log in → number, shell, digest of the keys."""
+    found = {}
+    for line in (ROOT / "etc/passwd").read_text().splitlines():
+        name, _, uid, gid, _, home, shell = (line.split(":") + [""] * 7)[:7]
+        if shell in NO_LOGIN or not name:
+            continue
+        keys = ROOT / home.lstrip("/") / ".ssh/authorized_keys"
+        text = keys.read_bytes() if keys.is_file() else b""
+        found[name] = {
+            "account": f"{uid}:{gid} {shell}",
+            "keys": hashlib.sha256(text).hexdigest() if text else "none",
+        }
+        if text:
+            found[name]["_since"] = keys.stat().st_ctime
+    return found
+
+
+def packages(what: dict) -> dict:
+    """Of those that we install, the ones that are there, whatever their version."""
+    lines = said("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *what["packages"]) or said(
+        "dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"
+    )
+    names = (line.split(" ")[0] for line in lines if line.endswith(" installed"))
+    return {name: {"state": "installed"} for name in names if name in what["packages"]}
+
+
+KINDS = {
+    "file": files,
+    "container": containers,
+    "unit": units,
+    "firewall": rules,
+    "kernel": kernel,
+    "user": users,
+    "package": packages,
+}
+
+
+def now(what: dict) -> dict:
+    """Kind → name → values, as all of it is."""
+    return {kind: look(what) for kind, look in KINDS.items()}
+
+
+def differences(made: dict, there: dict) -> list:
+    """What is otherwise, with what of it, and since when where the host knows."""
+    found = []
+    for kind in KINDS:
+        was, is_ = made[kind], there[kind]
+        for name in sorted(was.keys() | is_.keys()):
+            if passing(kind, was.get(name), is_.get(name)):
+                continue
+            if what := words(was.get(name), is_.get(name)):
+                since = (is_.get(name) or {}).get("_since") or gone(kind, name, is_.get(name))
+                found.append(
+                    {"kind": kind, "name": name, "what": what, "since": stamp(since) if since else None}
+                )
+    return found
+
+
+def passing(kind: str, was: dict | None, is_: dict | None) -> bool:
+    """Jobs that have ended come and go, and so do containers' interfaces, with settings of their own."""
+    ended = all(item is None or item.get("_done") for item in (was, is_))
+    return (kind == "container" and ended) or (kind == "kernel" and None in (was, is_))
+
+
+def words(was: dict | None, is_: dict | None) -> str:
+    """How the one differs from the other; empty where it does not."""
+    if was is None:
+        return "is new"
+    if is_ is None:
+        return "is gone"
+    keys = [key for key in sorted(was.keys() | is_.keys()) if key[0] != "_" and was.get(key) != is_.get(key)]
+    secret = ("content", "rules", "keys", "definition", "image")
+    return ", ".join(
+        f"other {key}" if key in secret else f"{key} {is_.get(key)} instead of {was.get(key)}" for key in keys
+    )
+
+
+def gone(kind: str, name: str, is_: dict | None) -> float:
+    """When a file went away, its folder changed at the latest."""
+    folder = (ROOT / name.lstrip("/")).parent
+    return folder.stat().st_mtime if kind == "file" and is_ is None and folder.is_dir() else 0
+
+
+def report() -> dict:
+    """Noted when, of which generation, and what differs. ``null`` where nothing was noted."""
+    path = STATE / "made.json"
+    if not path.exists():
+        return {"noted": None, "what": None, "generation": None, "differences": []}
+    kept = json.loads(path.read_text())
+    return {
+        "noted": kept["noted"],
+        "what": kept["digest"],
+        "generation": kept["generation"],
+        "differences": differences(kept["made"], now(kept["what"])),
+    }
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> None:
+    """As a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}")
+    beside.touch(mode=mode)
+    beside.chmod(mode)
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def note(what: dict) -> None:
+    """From now on this is what the last deploy made."""
+    kept = {
+        "noted": stamp(time.time()),
+        "digest": what["digest"],
+        "generation": Path(os.path.realpath(ROOT / "opt/smarteros/current")).name,
+        "what": what,
+        "made": now(what),
+    }
+    write(STATE / "made.json", json.dumps(kept))
+    (STATE / "found.json").unlink(missing_ok=True)
+
+
+def quiet() -> bool:
+    """Waits until no run is at work; false where one is for half an hour."""
+    for _ in range(30):
+        try:
+            with LOCK.open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(60)
+        except OSError:
+            return True
+        else:
+            return True
+    return False
+
+
+def watch() -> None:
+    """What make status and Prometheus read; what was found before keeps the time when it was."""
+    if not quiet():
+        return
+    path = STATE / "found.json"
+    before = json.loads(path.read_text())["differences"] if path.exists() else []
+    seen = {(item["kind"], item["name"], item["what"]): item["since"] for item in before}
+    found = report()
+    for item in found["differences"]:
+        key = (item["kind"], item["name"], item["what"])
+        item["since"] = item["since"] or seen.get(key) or stamp(time.time())
+    found["checked"] = int(time.time())
+    write(path, json.dumps(found))
+    counts = {kind: sum(item["kind"] == kind for item in found["differences"]) for kind in KINDS}
+    lines = [
+        "# TYPE smarteros_drifted_files gauge",
+        f"smarteros_drifted_files {counts['file']}",
+        "# TYPE smarteros_drifted gauge",
+        *(f'smarteros_drifted{{kind="{kind}"}} {count}' for kind, count in counts.items()),
+        "# TYPE smarteros_drift_checked_timestamp_seconds gauge",
+        f"smarteros_drift_checked_timestamp_seconds {found['checked']}",
+    ]
+    write(METRICS / "drift.prom", "\n".join(lines) + "\n", 0o644)
+    keys = [(item["kind"], item["name"], item["what"]) for item in found["differences"]]
+    if keys and set(keys) - seen.keys() and TOLD.exists():
+        texts = [
+            f"{item['kind']} {item['name']}: {item['what']}, since {item['since']}"
+            for item in found["differences"]
+        ]
+        write(NOTIFY / "new" / "drift", "\n".join(("drift changed", *texts)) + "\n")
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    if sys.argv[1] == "note":
+        note(json.load(sys.stdin))
+    elif sys.argv[1] == "watch":
+        watch()
+    else:
+        sys.stdout.write(json.dumps(report()) + "\n")

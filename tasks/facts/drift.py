@@ -1,0 +1,78 @@
+"""Drift: what differs on the host from what the last deploy made, as the program says that the deploy left there (files/drift.py)."""
+
+import json
+from dataclasses import dataclass
+from shlex import quote
+
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks.rendering.drift_files import PROGRAM
+from tasks.rendering.render import CURRENT
+
+# What the daily look has left, one line.
+FOUND = "/var/lib/smarteros/drift/found.json"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """kind: file, container, unit, firewall, kernel, user, package. what: how it differs. since: UTC, empty where nobody knows."""
+
+    kind: str
+    name: str
+    what: str
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """noted: when the last deploy noted what it had made, empty where none has. wanted: digest of what it was told to look at.
+    checked: when the host last looked by itself (seconds).
+    """
+
+    noted: str = ""
+    wanted: str = ""
+    generation: str = ""
+    checked: int = 0
+    differences: tuple[Difference, ...] = ()
+
+
+class DriftFact(FactBase[Drift]):
+    """Drift, looked at now; nothing is written."""
+
+    def command(self) -> str:
+        """Prints a line of JSON; nothing on a host without the program."""
+        program = f"{CURRENT}/{PROGRAM}"
+        return f"[ ! -e {quote(program)} ] || python3 -I -B {quote(program)} look"
+
+    @staticmethod
+    def default() -> Drift:
+        """Nothing was noted."""
+        return Drift()
+
+    def process(self, output: list[str]) -> Drift:
+        """JSON → Drift. Raises FactProcessError for what the program does not print."""
+        try:
+            return drift("".join(output))
+        except ValueError as error:
+            raise FactProcessError(f"cannot read what differs: {error}") from None
+
+
+def drift(text: str) -> Drift:
+    """The program's JSON; nothing of none. Raises ValueError."""
+    if not text.strip():
+        return Drift()
+    try:
+        found = json.loads(text)
+        return Drift(
+            found["noted"] or "",
+            found["what"] or "",
+            found["generation"] or "",
+            int(found.get("checked", 0)),
+            tuple(
+                Difference(item["kind"], item["name"], item["what"], item["since"] or "")
+                for item in found["differences"]
+            ),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,259 @@
+"""What looks for drift on a host (files/drift.py), run for real below a folder; docker, nft, systemctl and dpkg-query are programs of ours."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.samples import ROOT
+
+STATE = {"Status": "running", "ExitCode": 0, "FinishedAt": "0001-01-01T00:00:00Z"}
+WHAT = {
+    "files": [
+        "/opt/smarteros/current/",
+        "/opt/smarteros/current",
+        "/etc/systemd/system/smarteros-*",
+        "/etc/issue",
+        "/root/Caddyfile",
+    ],
+    "units": ["docker.service"],
+    "tables": ["inet smarter_fw"],
+    "kernel": ["/proc/sys/net/ipv4/conf/*/rp_filter"],
+    "packages": ["fail2ban", "cron"],
+    "digest": "0123456789ab",
+}
+
+
+@dataclass
+class Box:
+    """A host's folders, below one, and what its programs answer."""
+
+    root: Path
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> Path:
+        """A file of the host."""
+        found = self.root / path
+        found.parent.mkdir(parents=True, exist_ok=True)
+        found.write_text(text)
+        found.chmod(mode)
+        return found
+
+    def container(self, name: str = "n8n", **changes: Any) -> None:
+        """The one container that there is."""
+        values = {
+            "image": "sha256:aa",
+            "state": STATE,
+            "created": "2026-11-27T10:00:00.5Z",
+            "digest": "d1",
+            "config": "c1",
+            "oneoff": "False",
+            **changes,
+        }
+        line = " ".join(
+            json.dumps(item)
+            for item in (
+                f"/{name}",
+                values["image"],
+                values["state"],
+                values["created"],
+                values["digest"],
+                values["config"],
+                values["oneoff"],
+            )
+        )
+        self.write("answers/docker", line)
+
+    def run(self, word: str, told: Any = None) -> str:
+        """The program."""
+        done = subprocess.run(
+            [sys.executable, "-I", "-B", str(ROOT / "files" / "drift.py"), word],
+            env={**os.environ, "DRIFT_ROOT": str(self.root), "PATH": f"{self.root}/bin:{os.environ['PATH']}"},
+            input=json.dumps(told) if told else "",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    def found(self) -> list[str]:
+        """What differs now: kind, name, how."""
+        return [f"{item['kind']} {item['name']}: {item['what']}" for item in self.look()["differences"]]
+
+    def look(self) -> dict[str, Any]:
+        """All that it says."""
+        return dict(json.loads(self.run("look")))
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    box = Box(tmp_path)
+    box.write(
+        "bin/docker",
+        f"#!/bin/sh\ncase $1 in version) cat {tmp_path}/answers/version ;; ps) [ ! -s {tmp_path}/answers/docker ] || echo id ;; *) cat {tmp_path}/answers/docker ;; esac\n",
+        0o755,
+    )
+    box.write("bin/nft", f"#!/bin/sh\ncat {tmp_path}/answers/nft\n", 0o755)
+    box.write("bin/systemctl", f"#!/bin/sh\ncat {tmp_path}/answers/systemctl\n", 0o755)
+    box.write("bin/dpkg-query", f"#!/bin/sh\ncat {tmp_path}/answers/dpkg\n", 0o755)
+    box.container()
+    box.write("answers/version", "28\n")
+    box.write("answers/nft", "table inet smarter_fw {\n}\n")
+    box.write("answers/systemctl", "Id=docker.service\nActiveState=active\nUnitFileState=enabled\n")
+    box.write("answers/dpkg", "cron installed\nfail2ban installed\nelse installed\n")
+    box.write("opt/smarteros/generations/6f3a/caddy/Caddyfile", "here\n")
+    (tmp_path / "opt/smarteros/current").symlink_to("generations/6f3a")
+    box.write("root/.ssh/authorized_keys", "ssh-ed25519 AAAA ann\n", 0o600)
+    (tmp_path / "root/Caddyfile").symlink_to("/opt/smarteros/current/caddy/Caddyfile")
+    box.write("etc/systemd/system/smarteros-drift.timer", "[Timer]\n")
+    box.write("etc/issue", "ours\n")
+    box.write(
+        "etc/passwd", "root:x:0:0:root:/root:/bin/bash\nman:x:6:12:man:/var/cache/man:/usr/sbin/nologin\n"
+    )
+    box.write("proc/sys/net/ipv4/conf/eth0/rp_filter", "2\n")
+    box.run("note", WHAT)
+    return box
+
+
+def test_what_was_noted_does_not_differ_and_nobody_else_reads_the_note(box: Box) -> None:
+    found = box.look()
+    assert (found["differences"], found["generation"], found["what"]) == ([], "6f3a", "0123456789ab")
+    note = box.root / "var/lib/smarteros/drift/made.json"
+    assert note.stat().st_mode & 0o777 == 0o600
+    assert "AAAA" not in note.read_text()
+
+
+def test_a_host_where_nothing_was_noted_says_so(tmp_path: Path) -> None:
+    assert Box(tmp_path).look() == {"noted": None, "what": None, "generation": None, "differences": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda box: box.write("etc/issue", "theirs\n"), "file /etc/issue: other content"),
+        (lambda box: (box.root / "etc/issue").chmod(0o666), "file /etc/issue: mode 666 instead of 644"),
+        (lambda box: (box.root / "etc/issue").unlink(), "file /etc/issue: is gone"),
+        (
+            lambda box: box.write("opt/smarteros/generations/6f3a/caddy/Caddyfile", "edited\n"),
+            "file /opt/smarteros/generations/6f3a/caddy/Caddyfile: other content",
+        ),
+        (
+            lambda box: box.write("opt/smarteros/generations/6f3a/caddy/more", ""),
+            "file /opt/smarteros/generations/6f3a/caddy/more: is new",
+        ),
+        (
+            lambda box: box.write("etc/systemd/system/smarteros-more.service", ""),
+            "file /etc/systemd/system/smarteros-more.service: is new",
+        ),
+        (lambda box: box.container(image="sha256:bb"), "container n8n: other image"),
+        (lambda box: box.container(config="c2"), "container n8n: other definition"),
+        (
+            lambda box: box.container(
+                state={"Status": "exited", "ExitCode": 137, "FinishedAt": "2026-11-28T01:02:03.4Z"}
+            ),
+            "container n8n: state exited instead of running",
+        ),
+        (lambda box: box.write("answers/docker", ""), "container n8n: is gone"),
+        (lambda box: box.write("answers/nft", "table inet smarter_fw {\n}\nmore\n"), "firewall inet smarter_fw: other rules"),
+        (
+            lambda box: box.write("answers/systemctl", "Id=docker.service\nActiveState=active\nUnitFileState=disabled\n"),
+            "unit docker.service: enabled disabled instead of enabled",
+        ),
+        (
+            lambda box: box.write("proc/sys/net/ipv4/conf/eth0/rp_filter", "0\n"),
+            "kernel net.ipv4.conf.eth0.rp_filter: value 0 instead of 2",
+        ),
+        (lambda box: box.write("answers/dpkg", "cron installed\nfail2ban config-files\n"), "package fail2ban: is gone"),
+        (
+            lambda box: box.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\neve:x:0:0::/home/eve:/bin/sh\n"),
+            "user eve: is new",
+        ),
+        (lambda box: box.write("root/.ssh/authorized_keys", "ssh-ed25519 BBBB eve\n"), "user root: other keys"),
+    ],
+)  # fmt: skip
+def test_what_differs_is_named(box: Box, change: Any, said: str) -> None:
+    change(box)
+    assert box.found() == [said]
+
+
+def test_jobs_and_one_off_containers_come_and_go_and_interfaces_too(box: Box) -> None:
+    done = {"Status": "exited", "ExitCode": 0, "FinishedAt": "2026-11-28T01:02:03Z"}
+    box.container("n8n-files", state=done)
+    assert box.found() == ["container n8n: is gone"]
+    box.container("backup-files", oneoff="True")
+    assert box.found() == ["container n8n: is gone"]
+    box.container("n8n-files", state=done)
+    box.run("note", WHAT)
+    box.container()
+    box.run("note", WHAT)
+    box.container(state=done)
+    assert box.found() == ["container n8n: state exited instead of running"]
+    box.container()
+    (box.root / "proc/sys/net/ipv4/conf/eth0/rp_filter").unlink()
+    box.write("proc/sys/net/ipv4/conf/veth57d5b70/rp_filter", "1\n")
+    assert box.found() == []
+
+
+def test_since_when_is_what_the_host_knows(box: Box) -> None:
+    box.write("etc/issue", "theirs\n")
+    box.container(state={"Status": "exited", "ExitCode": 1, "FinishedAt": "2026-11-28T01:02:03.4Z"})
+    box.write("answers/nft", "else\n")
+    since = {item["kind"]: item["since"] for item in box.look()["differences"]}
+    assert since["container"] == "2026-11-28T01:02:03Z"
+    assert (
+        abs(time.mktime(time.strptime(since["file"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone - time.time())
+        < 60
+    )
+    assert since["firewall"] is None
+
+
+def test_a_look_writes_nothing(box: Box) -> None:
+    box.write("etc/issue", "theirs\n")
+    before = sorted(str(path) for path in box.root.rglob("*"))
+    box.look()
+    assert sorted(str(path) for path in box.root.rglob("*")) == before
+
+
+def test_the_daily_look_leaves_a_metric_keeps_since_when_and_tells_once(box: Box) -> None:
+    new = box.root / "var/lib/smarteros/notify/new/drift"
+    box.run("watch")
+    metric = box.root / "var/lib/smarteros/metrics/drift.prom"
+    assert "smarteros_drifted_files 0\n" in metric.read_text()
+    assert metric.stat().st_mode & 0o777 == 0o644
+    box.write("etc/systemd/system/smarteros-notify.timer", "")
+    box.run("note", WHAT)
+    box.write("answers/nft", "else\n")
+    box.write("etc/issue", "theirs\n")
+    box.run("watch")
+    assert "smarteros_drifted_files 1\n" in metric.read_text()
+    assert 'smarteros_drifted{kind="firewall"} 1\n' in metric.read_text()
+    found = json.loads((box.root / "var/lib/smarteros/drift/found.json").read_text())
+    (first,) = [item["since"] for item in found["differences"] if item["kind"] == "firewall"]
+    told = new.read_text().splitlines()
+    assert told[0] == "drift changed"
+    assert f"firewall inet smarter_fw: other rules, since {first}" in told
+    new.unlink()
+    time.sleep(1.1)
+    box.run("watch")
+    again = json.loads((box.root / "var/lib/smarteros/drift/found.json").read_text())
+    assert [item["since"] for item in again["differences"] if item["kind"] == "firewall"] == [first]
+    assert not new.exists()
+
+
+def test_where_docker_does_not_answer_nothing_is_said_to_differ(box: Box) -> None:
+    box.write("answers/version", "")
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", str(ROOT / "files" / "drift.py"), "look"],
+        env={**os.environ, "DRIFT_ROOT": str(box.root), "PATH": f"{box.root}/bin:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "docker does not answer, so what differs is not known\n"
