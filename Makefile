@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status drift status-page check undo-host token secret give-secrets rotate credentials test-mail test-notify bucket bucket-rewind kit-check backup backups restore restore-undo recover drill pin outdated lock
+.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status drift status-page check undo-host token secret give-secrets rotate credentials test-mail test-notify bucket bucket-rewind kit-check backup backups restore restore-undo recover drill generations rollback pin outdated lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -143,6 +143,14 @@ recover: $(VENV)/ready ## HOST=root@203.0.113.7 KIT=~/smarteros-kit.json: a bare
 drill: $(VENV)/ready ## everything, or SERVICE=odoo, is restored from the bucket beside what runs, and read as a whole
 	@$(EXISTS)
 	@SMARTEROS_RESTORE="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.drill.run
+
+generations: $(VENV)/ready ## what each deploy has made, by whom, and what differed; with JSON=1 one JSON object on standard output
+	@$(EXISTS)
+	@JSON="$(JSON)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.generations.run
+
+rollback: $(VENV)/ready ## TO=7: files, images and settings of that generation, without TO of the one before; DATA=yes: databases as well
+	@$(EXISTS)
+	@TO="$(TO)" DATA="$(DATA)" $(BIN)/pyinfra $(INVENTORY) tasks.commands.rollback.run
 
 pin: $(VENV)/ready ## writes the digests of all images into the inventory's lock file, which deploys then use
 	@$(EXISTS)

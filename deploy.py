@@ -19,6 +19,7 @@ from tasks import (
     plan,
     preflight,
     proxy,
+    record,
     recover,
     recovery,
     retire,
@@ -53,3 +54,4 @@ retire.run()
 recovery.run()
 verify.run()
 drift.run()
+record.run()

@@ -1,8 +1,8 @@
 """What differs on this host from what the last deploy made; run by the deploy, by people and daily by systemd, with Python alone.
 
-``note`` reads from standard input what counts, and keeps how that is now. ``look`` says as JSON what is otherwise since; it writes
-nothing. ``watch`` looks, and leaves a metric and, when it is not what it was the last time, an event for who is told (notify.py).
-Of contents there are only digests.
+``note`` reads from standard input what counts, and keeps how that is now in the newest record of a generation (record.sh); of what
+differs it says what no deploy makes good. ``look`` says as JSON what is otherwise since; it writes nothing. ``watch`` looks, and leaves
+a metric and, when it is not what it was the last time, an event for who is told (notify.py). Of contents there are only digests.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(os.environ.get("DRIFT_ROOT", "/"))
+RECORDS = ROOT / "opt/smarteros/records"
 STATE = ROOT / "var/lib/smarteros/drift"
 METRICS = ROOT / "var/lib/smarteros/metrics"
 NOTIFY = ROOT / "var/lib/smarteros/notify"
@@ -58,16 +59,17 @@ def files(what: dict) -> dict:
     for pattern in what["files"]:
         for path in ROOT.glob(pattern.lstrip("/")):
             if path.is_dir() and (not path.is_symlink() or pattern.endswith("/")):
-                for inner in path.resolve().rglob("*"):
+                real = path.resolve()
+                for inner in real.rglob("*"):
                     if inner.is_symlink() or inner.is_file():
-                        add(found, inner)
+                        add(found, inner, path / inner.relative_to(real))
             else:
-                add(found, path)
+                add(found, path, path)
     return found
 
 
-def add(found: dict, path: Path) -> None:
-    """One that goes away meanwhile is none."""
+def add(found: dict, path: Path, name: Path) -> None:
+    """One that goes away meanwhile is none. name: its path as it was asked for, through links."""
     try:
         info = path.lstat()
         if stat.S_ISLNK(info.st_mode):
@@ -81,7 +83,7 @@ def add(found: dict, path: Path) -> None:
             }
     except OSError:
         return
-    found[f"/{path.relative_to(ROOT)}"] = {**values, "_since": info.st_ctime}
+    found[f"/{name.relative_to(ROOT)}"] = {**values, "_since": info.st_ctime}
 
 
 def containers(_: dict) -> dict:
@@ -205,7 +207,8 @@ def differences(made: dict, there: dict) -> list:
     """What is otherwise, with what of it, and since when where the host knows."""
     found = []
     for kind in KINDS:
-        was, is_ = made[kind], there[kind]
+        # A release that looks at less has noted none of this kind.
+        was, is_ = made.get(kind, there[kind]), there[kind]
         for name in sorted(was.keys() | is_.keys()):
             if passing(kind, was.get(name), is_.get(name)):
                 continue
@@ -242,17 +245,29 @@ def gone(kind: str, name: str, is_: dict | None) -> float:
     return folder.stat().st_mtime if kind == "file" and is_ is None and folder.is_dir() else 0
 
 
+def records() -> list:
+    """Folders of the generations that are recorded, the newest first."""
+    found = [path for path in RECORDS.glob("*") if path.name.isdigit()]
+    return sorted(found, key=lambda path: -int(path.name))
+
+
+def kept(record: Path) -> dict | None:
+    """What was noted there."""
+    path = record / "state"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
 def report() -> dict:
     """Noted when, of which generation, and what differs. ``null`` where nothing was noted."""
-    path = STATE / "made.json"
-    if not path.exists():
-        return {"noted": None, "what": None, "generation": None, "differences": []}
-    kept = json.loads(path.read_text())
+    newest = next(iter(records()), None)
+    note = kept(newest) if newest else None
+    if note is None:
+        return {"noted": None, "number": None, "generation": None, "differences": []}
     return {
-        "noted": kept["noted"],
-        "what": kept["digest"],
-        "generation": kept["generation"],
-        "differences": differences(kept["made"], now(kept["what"])),
+        "noted": note["noted"],
+        "number": int(newest.name),
+        "generation": (newest / "tree").read_text().strip(),
+        "differences": differences(note["made"], now(note["what"])),
     }
 
 
@@ -267,15 +282,17 @@ def write(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def note(what: dict) -> None:
-    """From now on this is what the last deploy made."""
-    kept = {
-        "noted": stamp(time.time()),
-        "digest": what["digest"],
-        "generation": Path(os.path.realpath(ROOT / "opt/smarteros/current")).name,
-        "what": what,
-        "made": now(what),
-    }
-    write(STATE / "made.json", json.dumps(kept))
+    """From now on this is what the last deploy made; nothing is written where it is that already."""
+    newest, *older = records()
+    before, made = kept(newest), now(what)
+    last = before or next(filter(None, map(kept, older)), None)
+    differ = differences(last["made"], made) if last else []
+    for item in differ:
+        if item["kind"] in ("user", "package"):
+            sys.stdout.write(f"{item['kind']} {item['name']} {item['what']}\n")
+    if before and before["what"] == what and not differ:
+        return
+    write(newest / "state", json.dumps({"noted": stamp(time.time()), "what": what, "made": made}))
     (STATE / "found.json").unlink(missing_ok=True)
 
 

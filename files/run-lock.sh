@@ -2,9 +2,9 @@
 # One run at a time, and the line that each leaves in the audit log. On the host for as long as the SSH session of a
 # run: standard input is that session, and its end is the end of the run, however that came about.
 #   in:  operator <JSON>, login <JSON>, then deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
-#        goes on, end <result>
-#   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>, at last untold <channel> <why>, each
-#        after "smarteros-lock"
+#        goes on, look <JSON> and made <both: what files/record.sh takes>, end <result>
+#   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>, removed <image>, drifted <what>,
+#        noted <number> | unnoted, at last untold <channel> <why>, each after "smarteros-lock"
 set -u
 export TZ=UTC
 umask 077
@@ -121,10 +121,12 @@ done
 exec 8>&-
 
 say "held$late"
-result=interrupted
+result=interrupted look=
 while read -r key value; do
     case $key in
     at | change | deploy) printf '%s %s\n' "$key" "$value" >>"$run" ;;
+    look) look=$value ;;
+    made) record "$value" "$look" || say unnoted ;;
     end)
         result=$value
         break

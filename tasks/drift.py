@@ -1,26 +1,17 @@
-"""Drift: what a deploy has made is noted on the host at its end, and the host looks daily for what differs from it since.
+"""Drift: the host looks daily for what differs from what the last deploy has made, which that notes at its end (tasks/record.py).
 
-Contents are kept as digests (files/drift.py). What no deploy makes good (a new user, say) is said when it becomes what is noted.
+Contents are kept as digests (files/drift.py).
 """
 
-import json
-from typing import Any
-
-from pyinfra import logger
-from pyinfra.api import StringCommand
-
 from tasks import host as hardening
-from tasks.facts import DriftFact
 from tasks.facts.access import DROP_IN, FIREWALL, FIREWALL_UNIT, TABLE
 from tasks.facts.kept import DAEMON_JSON
 from tasks.operations import theirs
 from tasks.operations.described import links
 from tasks.operations.needed import PACKAGES
 from tasks.operations.units import units
-from tasks.rendering import drift_files, render
-from tasks.rendering.drift_files import PROGRAM
+from tasks.rendering import drift_files
 from tasks.rendering.render import CURRENT, SECRETS
-from tasks.run import Commands, executing, host, known, operation
 
 # Whichever of these a host has.
 _DOCKER = (
@@ -37,32 +28,14 @@ _DOCKER = (
 
 
 def run() -> None:
-    """The phase, after all others: what they have made is there."""
+    """The phase."""
     units(drift_files.units(CURRENT), name="Drift | the host looks daily for what differs")
-    noted(name="Drift | what this run has made is noted")
 
 
-@operation
-def noted() -> Commands:
-    """Once it differs from what was noted, or from what is to be looked at."""
-    what = wanted()
-    found = known(DriftFact)
-    if found.wanted == what["digest"] and not found.differences:
-        return
-    if executing() and found.noted:
-        for item in found.differences:
-            if item.kind in ("user", "package"):
-                text = (
-                    f"drift: {item.kind} {item.name} {item.what}; from now on that is how it is meant to be"
-                )
-                host().log_styled(text, fg="yellow", log_func=logger.warning)
-    yield StringCommand(f"python3 -I -B {CURRENT}/{PROGRAM} note", _stdin=json.dumps(what))
-
-
-def wanted() -> dict[str, Any]:
+def wanted() -> dict[str, list[str]]:
     """What the host is to look at: what deploys write, and what they install, start and set."""
     texts = hardening.files()
-    found: dict[str, Any] = {
+    return {
         "files": sorted(
             {
                 f"{CURRENT}/",
@@ -81,4 +54,3 @@ def wanted() -> dict[str, Any]:
         "kernel": sorted(theirs.kernel(texts)),
         "packages": sorted({*PACKAGES, *hardening.MACHINE_PACKAGES, *_DOCKER}),
     }
-    return {**found, "digest": render.digest(json.dumps(found))}

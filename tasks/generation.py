@@ -1,6 +1,6 @@
 """Generation: all rendered files of the host, active, and the architecture's paths as links into it."""
 
-from tasks.operations import files, images
+from tasks.operations import files, images, points
 from tasks.operations.described import links, tree
 from tasks.rendering import render
 from tasks.run import services
@@ -11,6 +11,7 @@ def run() -> None:
     rendered = tree()
     files.generation(rendered, name(rendered), links(), name="Generation | rendered files and their links")
     images.fetch(services(), name="Generation | missing images start to arrive")
+    points.before_migrations(name="Generation | a restore point before new versions start")
 
 
 def name(rendered: render.Files) -> str:

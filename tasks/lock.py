@@ -31,6 +31,7 @@ from tasks.run import Commands, Refused, executing, forget, guard, host, operati
 _LOOKS = {"--dry", "--debug-facts", "--debug-operations"}
 
 _SCRIPT = HOME / "files" / "run-lock.sh"
+_RECORD = HOME / "files" / "record.sh"
 _HOLD = (
     "exec 9>>/run/smarteros/work; flock -sn 9 || { echo 'another run has begun on this host' >&2; exit 1; }"
 )
@@ -87,7 +88,7 @@ def _taking(target: Host, *, deploy: bool) -> gevent.Greenlet:
 def _take(target: Host, *, deploy: bool = False) -> Outcome:
     sessions.patient(target)
     try:
-        line = Line(target, f"exec bash -c {shlex.quote(_SCRIPT.read_text())}")
+        line = Line(target, f"exec bash -c {shlex.quote(_RECORD.read_text() + _SCRIPT.read_text())}")
     except (EOFError, OSError, SSHException) as error:
         return Outcome(refusal=f"{target.name} cannot be locked: {str(error) or 'the connection has ended'}")
     line.send(f"operator {json.dumps(login.operator())}")
@@ -153,7 +154,7 @@ def _guarded(command: PyinfraCommand | str) -> PyinfraCommand | str:
     """Before each command that changes something: the lock is still ours, the log says what comes, and the command
     holds the file by which a later run sees that it is still at work.
     """
-    line = _outcomes[host()].get().line
+    line = held()
     if line.ended:
         raise Refused(
             f"{host().name} is not locked for this run any more: its process there was ended; run again"
@@ -164,6 +165,12 @@ def _guarded(command: PyinfraCommand | str) -> PyinfraCommand | str:
     if not isinstance(command, StringCommand):
         return command
     return StringCommand(_HOLD, command, _separator="\n", **command.connector_arguments)
+
+
+def held() -> Line:
+    """The line of this run's lock, once it is had."""
+    line: Line = _outcomes[host()].get().line
+    return line
 
 
 def _name(state: State, op_hash: str) -> str:

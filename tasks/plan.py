@@ -26,8 +26,9 @@ _PHASES = HOME / "deploy.py"
 
 
 def run() -> None:
-    """The phase. With ``-y`` nobody reads, and nothing is planned."""
-    if not drafts.drafted():
+    """The phase, once a run: a rollback has it before the first thing that it does. With ``-y`` nobody reads, and nothing is planned."""
+    if not drafts.drafted() and not remembered("planned"):
+        remember("planned", lambda: True)
         kept(name="Plan | what was shown is what is done")
 
 

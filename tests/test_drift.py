@@ -1,7 +1,5 @@
 """Drift: when a deploy notes what it has made, what `make drift` and `make status` say, and with which exit code."""
 
-import json
-
 import pytest
 
 from tasks import drift
@@ -9,51 +7,10 @@ from tasks.commands import drift as command
 from tasks.facts import Status
 from tasks.facts.drift import Difference, Drift, DriftFact
 from tasks.operations import host_health, host_summary
-from tests.fake import commands as yielded
-from tests.fake import fake, stdin
+from tests.fake import fake
 
 ISSUE = {"kind": "file", "name": "/etc/issue", "what": "other content", "since": "2026-11-28T01:02:03Z"}
 EVE = {"kind": "user", "name": "eve", "what": "is new", "since": None}
-
-
-def said(*differences: dict[str, str | None], what: str = "") -> dict[str, list[str]]:
-    """What the host's program prints."""
-    with fake({}):
-        digest = what or drift.wanted()["digest"]
-    text = {
-        "noted": "2026-11-28T00:00:00Z",
-        "what": digest,
-        "generation": "6f3a",
-        "differences": [*differences],
-    }
-    return {"drift/drift.py": [json.dumps(text)]}
-
-
-def test_a_deploy_that_has_changed_nothing_notes_nothing() -> None:
-    with fake(said()):
-        assert yielded(drift.noted) == []
-
-
-@pytest.mark.parametrize("differences", [[ISSUE], [EVE]])
-def test_what_is_otherwise_at_its_end_is_noted(differences: list[dict[str, str | None]]) -> None:
-    with fake(said(*differences)):
-        (noting,) = yielded(drift.noted)
-        assert json.loads(stdin(noting)) == drift.wanted()
-
-
-def test_another_release_that_looks_at_more_notes_anew() -> None:
-    with fake(said(what="of another release")):
-        assert len(yielded(drift.noted)) == 1
-
-
-def test_what_no_deploy_makes_good_is_said_when_it_becomes_what_is_meant(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    both: list[dict[str, str | None]] = [EVE, {**ISSUE}]
-    with fake(said(*both)):
-        yielded(drift.noted)
-    assert "drift: user eve is new; from now on that is how it is meant to be" in caplog.text
-    assert "/etc/issue" not in caplog.text
 
 
 def test_what_is_looked_at_is_the_same_in_every_run() -> None:
@@ -68,7 +25,7 @@ def test_what_is_looked_at_is_the_same_in_every_run() -> None:
 
 FOUND = Drift(
     "2026-11-28T00:00:00Z",
-    "d",
+    7,
     "6f3a",
     1000,
     (
@@ -82,13 +39,14 @@ def test_each_difference_is_a_line_and_an_object() -> None:
     assert command.lines(FOUND) == [
         "file /etc/issue: other content, since 2026-11-28T01:02:03Z",
         "user eve: is new",
-        "2 differences from what the deploy of 2026-11-28T00:00:00Z made: `make deploy` makes good what it can",
+        "2 differences from what the deploy of 2026-11-28T00:00:00Z made (generation 7): `make deploy` makes good what it can",
     ]
-    assert command.lines(Drift("2026-11-28T00:00:00Z")) == [
-        "nothing differs from what the deploy of 2026-11-28T00:00:00Z made"
+    assert command.lines(Drift("2026-11-28T00:00:00Z", 7)) == [
+        "nothing differs from what the deploy of 2026-11-28T00:00:00Z made (generation 7)"
     ]
     assert command.data({"vps-1": FOUND})["hosts"]["vps-1"] == {
         "noted": "2026-11-28T00:00:00Z",
+        "number": 7,
         "generation": "6f3a",
         "differences": [ISSUE, EVE],
     }
@@ -109,6 +67,6 @@ def test_what_no_program_of_ours_prints_is_refused() -> None:
     from pyinfra.api.exceptions import FactProcessError
 
     assert DriftFact().process([]) == Drift()
-    for text in ("{", "{}", "[]", '{"noted": 1, "what": "", "generation": "", "differences": [1]}'):
+    for text in ("{", "{}", "[]", '{"noted": 1, "number": 1, "generation": "", "differences": [1]}'):
         with pytest.raises(FactProcessError):
             DriftFact().process([text])

@@ -26,7 +26,6 @@ WHAT = {
     "tables": ["inet smarter_fw"],
     "kernel": ["/proc/sys/net/ipv4/conf/*/rp_filter"],
     "packages": ["fail2ban", "cron"],
-    "digest": "0123456789ab",
 }
 
 
@@ -108,6 +107,7 @@ def box(tmp_path: Path) -> Box:
     box.write("answers/systemctl", "Id=docker.service\nActiveState=active\nUnitFileState=enabled\n")
     box.write("answers/dpkg", "cron installed\nfail2ban installed\nelse installed\n")
     box.write("opt/smarteros/generations/6f3a/caddy/Caddyfile", "here\n")
+    box.write("opt/smarteros/records/7/tree", "6f3a\n")
     (tmp_path / "opt/smarteros/current").symlink_to("generations/6f3a")
     box.write("root/.ssh/authorized_keys", "ssh-ed25519 AAAA ann\n", 0o600)
     (tmp_path / "root/Caddyfile").symlink_to("/opt/smarteros/current/caddy/Caddyfile")
@@ -123,14 +123,51 @@ def box(tmp_path: Path) -> Box:
 
 def test_what_was_noted_does_not_differ_and_nobody_else_reads_the_note(box: Box) -> None:
     found = box.look()
-    assert (found["differences"], found["generation"], found["what"]) == ([], "6f3a", "0123456789ab")
-    note = box.root / "var/lib/smarteros/drift/made.json"
+    assert (found["differences"], found["generation"], found["number"]) == ([], "6f3a", 7)
+    note = box.root / "opt/smarteros/records/7/state"
     assert note.stat().st_mode & 0o777 == 0o600
     assert "AAAA" not in note.read_text()
 
 
+def test_the_same_again_writes_nothing(box: Box) -> None:
+    note = box.root / "opt/smarteros/records/7/state"
+    before = note.stat().st_ino
+    assert box.run("note", WHAT) == ""
+    assert note.stat().st_ino == before
+    # Another release looks at more.
+    box.run("note", {**WHAT, "files": [*WHAT["files"], "/etc/motd"]})
+    assert note.stat().st_ino != before
+
+
+def test_of_what_differs_it_says_what_no_deploy_makes_good_and_then_that_is_what_is_meant(box: Box) -> None:
+    """The next generation's record has no state of its own before."""
+    box.write("opt/smarteros/records/10/tree", "6f3b\n")
+    box.write("etc/issue", "theirs\n")
+    box.write("answers/dpkg", "cron installed\n")
+    box.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\neve:x:0:0::/home/eve:/bin/sh\n")
+    assert box.run("note", WHAT).splitlines() == ["user eve is new", "package fail2ban is gone"]
+    found = box.look()
+    assert (found["differences"], found["generation"], found["number"]) == ([], "6f3b", 10)
+    assert box.run("note", WHAT) == ""
+
+
+def test_after_a_run_that_was_killed_before_its_note_nothing_is_known_until_the_next_one(box: Box) -> None:
+    box.write("opt/smarteros/records/8/tree", "6f3b\n")
+    assert box.look()["noted"] is None
+    box.run("note", WHAT)
+    assert box.look()["number"] == 8
+
+
+def test_a_release_that_noted_less_kinds_misses_none_of_them(box: Box) -> None:
+    note = box.root / "opt/smarteros/records/7/state"
+    kept = json.loads(note.read_text())
+    del kept["made"]["kernel"]
+    note.write_text(json.dumps(kept))
+    assert box.found() == []
+
+
 def test_a_host_where_nothing_was_noted_says_so(tmp_path: Path) -> None:
-    assert Box(tmp_path).look() == {"noted": None, "what": None, "generation": None, "differences": []}
+    assert Box(tmp_path).look() == {"noted": None, "number": None, "generation": None, "differences": []}
 
 
 @pytest.mark.parametrize(
@@ -141,11 +178,11 @@ def test_a_host_where_nothing_was_noted_says_so(tmp_path: Path) -> None:
         (lambda box: (box.root / "etc/issue").unlink(), "file /etc/issue: is gone"),
         (
             lambda box: box.write("opt/smarteros/generations/6f3a/caddy/Caddyfile", "edited\n"),
-            "file /opt/smarteros/generations/6f3a/caddy/Caddyfile: other content",
+            "file /opt/smarteros/current/caddy/Caddyfile: other content",
         ),
         (
             lambda box: box.write("opt/smarteros/generations/6f3a/caddy/more", ""),
-            "file /opt/smarteros/generations/6f3a/caddy/more: is new",
+            "file /opt/smarteros/current/caddy/more: is new",
         ),
         (
             lambda box: box.write("etc/systemd/system/smarteros-more.service", ""),

@@ -50,16 +50,16 @@ def state() -> dict[str, Any]:
     return {
         "format": 1,
         "host": host().name,
-        "settings": _settings(),
+        "settings": given(),
         "state_dir": _kept(),
         "trusted_root": _text(stack().trusted_root),
-        "package": remember("package", _package),
+        "package": remember("package", package),
         "images": _images(),
         "pins": dict(stack().pins or {}),
     }
 
 
-def _settings() -> dict[str, Any]:
+def given() -> dict[str, Any]:
     """As they were read, files that they name by what is in them: what has no JSON was no setting."""
     found = settings.ours(host().data.dict())
     if found.get("acme_root"):
@@ -87,7 +87,8 @@ def _text(path: str) -> str:
         return ""  # the verification says so
 
 
-def _package() -> dict[str, str]:
+def package() -> dict[str, str]:
+    """The version of this package, and its commit where it is a clone."""
     version = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]["version"]
     asked = subprocess.run(
         ["git", "-C", str(HOME), "rev-parse", "HEAD"], capture_output=True, text=True, check=False

@@ -52,12 +52,15 @@ def named() -> Commands:
 def lines(found: Drift) -> list[str]:
     """For people. Pure."""
     if not found.differences:
-        return [f"nothing differs from what the deploy of {found.noted} made"]
+        return [f"nothing differs from what the deploy of {found.noted} made (generation {found.number})"]
     return [
         f"{item.kind} {item.name}: {item.what}" + (f", since {item.since}" if item.since else "")
         for item in found.differences
     ] + [
-        f"{len(found.differences)} differences from what the deploy of {found.noted} made: {target('deploy')} makes good what it can"
+        (
+            f"{len(found.differences)} differences from what the deploy of {found.noted} made (generation {found.number}): {target('deploy')} "
+            "makes good what it can"
+        )
     ]
 
 
@@ -66,6 +69,7 @@ def data(every: dict[str, Drift]) -> dict[str, Any]:
     hosts = {
         name: {
             "noted": found.noted,
+            "number": found.number,
             "generation": found.generation,
             "differences": [{**asdict(item), "since": item.since or None} for item in found.differences],
         }

@@ -13,7 +13,7 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
-from tasks import applications, data, lock, proxy, secrets, vault, verify
+from tasks import applications, data, lock, proxy, record, secrets, vault, verify
 from tasks.clients import vault_session
 from tasks.clients.vault_past import older
 from tasks.clients.vault_values import versioned
@@ -48,6 +48,7 @@ def run() -> None:
     proxy.run()
     verify.run()
     refused(found, name=f"Rotate | what opened {title} before is refused")
+    record.run()
 
 
 def named(choice: str) -> Sequence[Service]:

@@ -26,12 +26,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Drift:
-    """noted: when the last deploy noted what it had made, empty where none has. wanted: digest of what it was told to look at.
+    """noted: when a deploy last noted what it had made, empty where none has. number, generation: of its record, and its files' name.
     checked: when the host last looked by itself (seconds).
     """
 
     noted: str = ""
-    wanted: str = ""
+    number: int = 0
     generation: str = ""
     checked: int = 0
     differences: tuple[Difference, ...] = ()
@@ -66,7 +66,7 @@ def drift(text: str) -> Drift:
         found = json.loads(text)
         return Drift(
             found["noted"] or "",
-            found["what"] or "",
+            found["number"] or 0,
             found["generation"] or "",
             int(found.get("checked", 0)),
             tuple(
@@ -74,5 +74,5 @@ def drift(text: str) -> Drift:
                 for item in found["differences"]
             ),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(str(error)) from None

@@ -172,7 +172,7 @@ class ArchivedDatabasesFact(FactBase[tuple[str, ...]]):
 
 
 class GenerationFact(FactBase[str]):
-    """The name of the rendered files that are active on the host; empty where there are none."""
+    """The name of the rendered files that are active on the host, whichever copy of them; empty where there are none."""
 
     def command(self) -> str:
         """Prints it."""
@@ -184,8 +184,8 @@ class GenerationFact(FactBase[str]):
         return ""
 
     def process(self, output: list[str]) -> str:
-        """As it is."""
-        return output[0] if output else ""
+        """Without what tells one copy from another."""
+        return output[0].rstrip("+") if output else ""
 
 
 class ReportFact(FactBase[tuple[str, ...]]):

@@ -1,8 +1,9 @@
-"""Diffs: how two texts differ, as people read it; of env files no more than names. Pure."""
+"""Diffs: how two texts differ, as people read it; of env files and settings no more than names. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
+from typing import Any
 
 
 def unified(path: str, before: str | None, after: str | None) -> tuple[str, ...]:
@@ -20,11 +21,16 @@ def unified(path: str, before: str | None, after: str | None) -> tuple[str, ...]
 
 @dataclass(frozen=True)
 class Names:
-    """Variables of an env file that come, go, or get another value."""
+    """Those that come, go, or get another value: variables of an env file, files of a tree."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Whatever differs."""
+        return tuple(sorted((*self.added, *self.removed, *self.changed)))
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -34,10 +40,22 @@ class Names:
 
 
 def names(before: Mapping[str, str], after: Mapping[str, str]) -> Names:
-    """before, after: variable → what tells its values apart."""
+    """before, after: name → what tells its values apart."""
     both = sorted({*before} & {*after})
     return Names(
         tuple(sorted({*after} - {*before})),
         tuple(sorted({*before} - {*after})),
         tuple(name for name in both if before[name] != after[name]),
     )
+
+
+def paths(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Paths of settings that differ; not their values, which may be long, or nobody's business."""
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from paths(old, new, f"{path}{key}.")
+        else:
+            yield f"{path}{key}"

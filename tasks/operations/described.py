@@ -11,8 +11,8 @@ def tree() -> render.Files:
 
 
 def digests(service: Service) -> dict[str, str]:
-    """Container → the digest its label has to show."""
-    return render.digests(stack(), service, tree())
+    """Container → the digest its label has to show, as the compose file has it."""
+    return render.labelled(tree()[render.compose_path(service)])
 
 
 def mounted(service: Service) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ from tasks.facts import FileState, TreeFact
 from tasks.model.effects import EnvFile, File
 from tasks.operations import rotated
 from tasks.operations.kept import keep
-from tasks.rendering.render import CURRENT, ROOT, SECRETS
+from tasks.rendering.render import CURRENT, RECORDS, ROOT, SECRETS
 from tasks.run import Commands, known, operation
 
 _KEPT_GENERATIONS = 5
@@ -87,8 +87,9 @@ ln -s "$target" .current
 [ ! -L current ] || ln -sfn "$(basename "$(readlink current)")" {PREVIOUS}
 mv -T .current current
 ls -1dt generations/* | tail -n +{_KEPT_GENERATIONS + 1} | while read -r old; do
-    # A container that nothing has changed for since still reads the files that it was started with.
-    [ "$old" = "$target" ] || grep -qsF "/$old/" /proc/[0-9]*/mountinfo || rm -rf "$old"
+    # A container that nothing has changed for since still reads the files that it was started with, and to what is recorded a
+    # rollback leads.
+    [ "$old" = "$target" ] || grep -qsxF "${{old##*/}}" {RECORDS}/*/tree || grep -qsF "/$old/" /proc/[0-9]*/mountinfo || rm -rf "$old"
 done
 """.strip()
 

@@ -18,6 +18,13 @@ from tasks.run import Commands, known, operation, services, stack
 _UNIT = "smarteros-images"
 # A registry that has stopped to send would be waited for without end.
 _PULL_SECONDS = 1800
+# came REFERENCE "NUMBERS": an image that was not there before, under whatever name, came by us; no other is ever removed.
+_CAME = f"""
+came() {{
+    id=$(docker image inspect --format '{{{{.Id}}}}' "$1") || return 0
+    case $2 in *"$id"*) ;; *) (umask 077 && mkdir -p {render.RECORDS} && echo "$1 $id" >>{render.RECORDS}/.brought) ;; esac || true
+}}
+""".strip()
 
 
 @operation
@@ -33,9 +40,8 @@ def fetch(chosen: Iterable[Service]) -> Commands:
     for image in missing:
         note(Pull(image))
     if missing:
-        script = (
-            " & ".join(_fetch(reference, container) for reference, container in missing.items()) + " & wait"
-        )
+        fetches = [_brought(reference, container) for reference, container in missing.items()]
+        script = f"{_CAME}\n{' & '.join(fetches)} & wait"
         yield StringCommand(
             f"systemctl is-active --quiet {_UNIT} || "
             f"systemd-run --quiet --collect --unit {_UNIT} sh -c {quote(f'{docker_calls.EXPORT}; {script}')}"
@@ -73,14 +79,21 @@ def wait(container: Container) -> str:
     """Shell: the background unit may be at it; when it is gone without the image, three tries of our own."""
     reference = render.image(container)
     return f"""
+{_CAME}
 tries=0
 until docker image inspect {quote(reference)} >/dev/null 2>&1; do
     if systemctl is-active --quiet {_UNIT}; then sleep 1; continue; fi
     tries=$((tries + 1))
     [ $tries -le 3 ] || {{ echo {quote(f"image {reference} cannot be had; see the lines above")} >&2; exit 1; }}
-    {_fetch(reference, container)} || sleep 3
+    {_brought(reference, container)} || sleep 3
 done
 """.strip()
+
+
+def _brought(reference: str, container: Container) -> str:
+    """Fetches it, and notes on the host that it came by us (files/record.sh)."""
+    fetch = _fetch(reference, container)
+    return f'{{ had=$(docker image ls -aq --no-trunc) && {fetch} && came {quote(reference)} "$had"; }}'
 
 
 def _fetch(reference: str, container: Container) -> str:

@@ -98,7 +98,7 @@ def _files(plan: Plan) -> Iterator[dict[str, Any]]:
         yield {"path": item.path, "change": change, "diff": list(diffs.unified(item.path, have, item.after))}
     for env in (item for step in plan.steps for item in step.effects if isinstance(item, EnvFile)):
         names = diffs.names(plan.ahead.lines.get(env.path, {}), plan.ahead.wanted(env.after))
-        own = [name for name in (*names.added, *names.removed, *names.changed) if name != _DIGEST]
+        own = [name for name in names.all if name != _DIGEST]
         yield {
             "path": env.path,
             "change": "changed" if env.before else "new",
@@ -136,7 +136,7 @@ def lines(name: str, plan: Plan) -> Iterator[str]:
     yield from _section("domains", _named(made["domains"]))
     yield from _section("ports", _ports(made["ports"]))
     yield from _section("other containers, which stop with Docker", _stopped(made))
-    yield from _section("databases and volumes, made a copy of first", made["migrations"])
+    yield from _section("databases and volumes that another version may change", made["migrations"])
     yield from _section("DATA THAT IS LOST", made["lost"])
     yield from _section("room", _room(made))
 

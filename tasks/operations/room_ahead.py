@@ -102,13 +102,21 @@ def migrations(steps: Iterable[Step], chosen: Iterable[Service]) -> Iterator[str
 
 
 def version(before: str, after: str) -> str:
-    """How far apart two images are; empty where it is no more than a patch, or nobody can say."""
+    """How far apart two images are; empty where it is no more than a patch."""
+    if _program(before) != _program(after):
+        return f"another program, {before} → {after}"
     old, new = (tags.parsed(image_names.parted(name)[1]) for name in (before, after))
-    if image_names.parted(before)[0] != image_names.parted(after)[0] or not (old and new):
-        return f"another program, {before} → {after}" if _program(before) != _program(after) else ""
+    if not (old and new):
+        if before == after:
+            return ""
+        return (
+            f"{_shown(before)} → {_shown(after)}, of which nobody can say whether it changes what is stored"
+        )
     pair = f"{old.text} → {new.text}"
     if new.version < old.version:
         return f"an older version, {pair}, which may not read what the newer one has written"
+    if old.numbers != new.numbers:  # pg16, alpine3.22
+        return f"another build, {pair}, which may not read what is stored"
     kinds = ("major", "minor")
     places = [
         kind
@@ -116,6 +124,12 @@ def version(before: str, after: str) -> str:
         if one != other
     ]
     return f"a new {places[0]} version, {pair}, which may change what is stored for good" if places else ""
+
+
+def _shown(reference: str) -> str:
+    """Its tag, or what there is of it."""
+    name, tag, digest = image_names.parted(image_names.short(reference))
+    return "@".join(filter(None, (tag, digest))) or name
 
 
 def _program(reference: str) -> str:

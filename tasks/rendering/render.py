@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import yaml
 
@@ -21,6 +22,7 @@ from tasks.services import load
 
 ROOT = "/opt/smarteros"
 CURRENT = f"{ROOT}/current"
+RECORDS = f"{ROOT}/records"
 SECRETS = "/vault/secrets"
 DIGEST_LABEL = "smarteros.digest"
 SERVICE_LABEL = "smarteros.service"
@@ -94,13 +96,28 @@ def digests(stack: Stack, service: Service, files: Mapping[str, str]) -> dict[st
 
     Not its secrets: those carry a keyed digest of their own in the env file (see tasks/secrets.py).
     """
-    defined = yaml.load(_compose_text(stack, service, {}), _Loader)["services"]  # noqa: S506  a safe one
+    defined = _defined(_compose_text(stack, service, {}))
     return {
         container.name: digest(
             json.dumps(defined[container.name], sort_keys=True), *_flat(_mounted(container, files))
         )
         for container in service.containers
     }
+
+
+def labelled(text: str) -> dict[str, str]:
+    """A compose file → container → the digest that its label shows."""
+    return {name: item["labels"][DIGEST_LABEL] for name, item in _defined(text).items()}
+
+
+def images(text: str) -> dict[str, str]:
+    """A compose file → container → its image."""
+    return {name: item["image"] for name, item in _defined(text).items()}
+
+
+def _defined(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.load(text, _Loader)["services"]  # noqa: S506  a safe one
+    return found
 
 
 def mounted(container: Container, files: Mapping[str, str]) -> dict[str, str]:

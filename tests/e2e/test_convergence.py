@@ -19,6 +19,7 @@ METABASE, MCP = "Services | Metabase KPI", "Services | MCP Registry"
 DOKPLOY, VALIDATOR = "Services | Dokploy Panel", "Services | Vault Auth API"
 CADDY, CADDYFILE = "Proxy | Caddy", "Proxy | the Caddyfile is loaded"
 TIMER = "First logins | a timer removes them after 24 hours"
+DRIFT = "Drift | the host looks daily for what differs"
 
 JOBS = ("chatwoot-prepare", "n8n-files", "odoo-init")
 # Every container, by the operation that starts it, in the order of the run.
@@ -220,7 +221,22 @@ def test_all_managed_files_removed_at_once_come_back(deployed: Deployment) -> No
         deployed,
         "systemctl stop smarteros-unseal; rm -rf /opt/smarteros/generations /opt/smarteros/current"
         " /root/Caddyfile /root/dkcompose /root/*.sh /root/env-templates /vault/secrets /etc/systemd/system/smarteros-*",
-        [NOTED, FIREWALL, FILES, VAULT, UNSEAL, BOOT, ENV_FILES, POSTGRES, REDIS, ODOO, MCP, DOKPLOY, TIMER],
+        [
+            NOTED,
+            FIREWALL,
+            FILES,
+            VAULT,
+            UNSEAL,
+            BOOT,
+            ENV_FILES,
+            POSTGRES,
+            REDIS,
+            ODOO,
+            MCP,
+            DOKPLOY,
+            TIMER,
+            DRIFT,
+        ],
         renewed=("vault", "postgres", "redis", "odoo", "mcp-registry-web", "dokploy"),
     )
     assert managed(deployed) == before

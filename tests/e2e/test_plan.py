@@ -35,6 +35,7 @@ CHANGES = [
     "Proxy | Caddy",
     "First logins | a timer removes them after 24 hours",
     "First logins | /root/GENERATED-SECRETS-<date>.txt",
+    "Drift | the host looks daily for what differs",
 ]
 # Caddy starts with its Caddyfile: until it runs, the plan cannot know that there will be nothing to load.
 PLANNED = [*CHANGES, "Proxy | the Caddyfile is loaded"]
@@ -46,10 +47,12 @@ CHECKS = [
     "Host | swap, where memory is small",
     "Firewall | an unproven change is taken back",
     "Docker | its rules in the host's firewall",
+    "Generation | a restore point before new versions start",
     "Notify | nobody is told",
     "Backup | none is set up",
     "Retire | services that are not listed; their volumes, databases and secrets stay",
     "Verify | every service answers by name over TLS",
+    "Record | what this run has made, for a way back and for what differs later",
 ]
 
 TRACES = "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /var/log \\) -prune -o"

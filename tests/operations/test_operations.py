@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import stat
 import subprocess
 from collections.abc import Mapping
@@ -29,18 +30,64 @@ def docker(*lines: str) -> dict[str, list[str]]:
 # Images
 
 
+def fetched(command: str) -> str:
+    """What the background unit does, after what it is told of the shell first."""
+    *unit, script = shlex.split(command)
+    assert unit == [
+        *("systemctl", "is-active", "--quiet", "smarteros-images", "||"),
+        *("systemd-run", "--quiet", "--collect", "--unit", "smarteros-images", "sh", "-c"),
+    ]
+    first = f"{EXPORT}; {images._CAME}\n"
+    assert script.startswith(first)
+    return script.removeprefix(first)
+
+
+def brought(reference: str) -> str:
+    return (
+        "{ had=$(docker image ls -aq --no-trunc) && "
+        f'timeout 1800 docker pull --quiet {reference} && came {reference} "$had"; }}'
+    )
+
+
 def test_missing_images_are_fetched_at_once_in_the_background() -> None:
     pulled, built = container("a", image="ex/a:1"), container("b", image="ex/b:1")
     service = Service("x", "X", (pulled, built, container("c", image="ex/a:1")))
     with fake(docker("i|ex/b|1|<none>")):
-        assert texts(images.fetch, [service]) == [
-            (
-                "systemctl is-active --quiet smarteros-images || systemd-run --quiet --collect "
-                f"--unit smarteros-images sh -c '{EXPORT}; timeout 1800 docker pull --quiet ex/a:1 & wait'"
-            )
-        ]
+        [command] = texts(images.fetch, [service])
+        assert fetched(command) == f"{brought('ex/a:1')} & wait"
     with fake(docker("i|ex/b|1|<none>", "i|ex/a|1|<none>")):
         assert texts(images.fetch, [service]) == []
+
+
+def test_what_was_not_there_before_is_noted_as_ours_and_what_was_by_whatever_name_is_not(
+    tmp_path: Path,
+) -> None:
+    """docker: `sums` are the images, a name and a number each; `offered` are a registry's."""
+    (tmp_path / "docker").write_text(
+        f"""#!/bin/sh
+cd {tmp_path}
+case "$1 $2" in
+"image ls") cut -d ' ' -f 2 sums ;;
+"image inspect") sed -n "s|^$5 ||p" sums | grep . ;;
+"pull --quiet") grep "^$3 " offered >>sums ;;
+esac
+"""
+    )
+    (tmp_path / "docker").chmod(0o755)
+    (tmp_path / "sums").write_text("own/n8n:7 sha256:7\n")
+    (tmp_path / "offered").write_text("ex/a:1 sha256:1\nex/b:7 sha256:7\n")
+    service = Service("x", "X", (container("a", image="ex/a:1"), container("b", image="ex/b:7")))
+    with fake(docker()):
+        [command] = texts(images.fetch, [service])
+    script = shlex.split(command)[-1].replace("/opt/smarteros", str(tmp_path))
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", script], env=path, check=True)
+    assert len((tmp_path / "sums").read_text().splitlines()) == 3
+    assert (tmp_path / "records" / ".brought").read_text() == "ex/a:1 sha256:1\n"
+    modes = [
+        stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "records", tmp_path / "records/.brought")
+    ]
+    assert modes == [0o700, 0o600]
 
 
 def test_an_image_of_somebody_elses_under_a_name_of_ours_is_said() -> None:
@@ -63,12 +110,8 @@ def test_an_image_that_came_by_its_digest_is_there_without_a_tag() -> None:
     tagged, bare = container("a", image=f"ex/a:1@{A_DIGEST}"), container("b", image=f"ex/b@{A_DIGEST}")
     service = Service("x", "X", (tagged, bare))
     with fake(docker("i|ex/a|1|<none>", f"i|ex/b|<none>|{A_DIGEST}")):
-        assert texts(images.fetch, [service]) == [
-            (
-                "systemctl is-active --quiet smarteros-images || systemd-run --quiet --collect "
-                f"--unit smarteros-images sh -c '{EXPORT}; timeout 1800 docker pull --quiet ex/a:1@{A_DIGEST} & wait'"
-            )
-        ]
+        [command] = texts(images.fetch, [service])
+        assert fetched(command) == f"{brought(f'ex/a:1@{A_DIGEST}')} & wait"
     with fake(docker(f"i|ex/a|<none>|{A_DIGEST}", f"i|ex/b|<none>|{A_DIGEST}")):
         assert texts(images.fetch, [service]) == []
 

@@ -33,6 +33,18 @@ from tests.samples import stack
             "n8nio/n8n:2.29.1",
             "an older version, 2.30.8 → 2.29.1, which may not read what the newer one has written",
         ),
+        ("odoo:16.0-20250909", "odoo:16.0-20251010", ""),
+        (
+            "pgvector/pgvector:0.8.7-pg16-bookworm",
+            "pgvector/pgvector:0.8.7-pg17-bookworm",
+            "another build, 0.8.7-pg16-bookworm → 0.8.7-pg17-bookworm, which may not read what is stored",
+        ),
+        (
+            "own/n8n:stable",
+            "own/n8n:edge",
+            "stable → edge, of which nobody can say whether it changes what is stored",
+        ),
+        ("own/n8n:stable", "own/n8n:stable", ""),
         ("n8nio/n8n:2.30.8", "own/n8n:1.0.0", "another program, n8nio/n8n:2.30.8 → own/n8n:1.0.0"),
     ],
 )

@@ -1,0 +1,103 @@
+# What a generation was is noted on the host once its deploy has come to its end: /opt/smarteros/records/<number>/, root's alone.
+#   time, tree (its folder below generations/), made (JSON: by whom, with which package and settings), and a line each:
+#   point (the second to which databases come back, of before its images started, where there is one),
+#   files (SHA-256, path), images (reference, number), schemas (database, digest of what its tables are). No secret: env files are
+#   no part of it, Vault has their values. state: the whole host as its newest deploy left it (files/drift.py).
+# Beside them, a line for each image: .brought (those that came by us, tasks/operations/images.py), .left (of records that are gone).
+opt=/opt/smarteros
+records=$opt/records
+kept=5
+
+# hashed: the files that are active.
+hashed() { (cd "$opt/current/" && find . -type f -exec sha256sum {} + | sed 's|  \./|  |' | LC_ALL=C sort -k 2); }
+
+# schemas DATABASE...: whatever changes a table or a column changes the digest.
+schemas() {
+    local name
+    for name in "$@"; do
+        printf '\\connect "%s"\n%s\n' "$name" "SELECT current_database(), md5(coalesce(string_agg(concat_ws(':', table_schema,
+            table_name, column_name, data_type), ',' ORDER BY table_schema, table_name, column_name), '')) FROM information_schema.columns
+            WHERE table_schema NOT IN ('pg_catalog', 'information_schema');"
+    done | docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres 2>/dev/null || true
+}
+
+# record "DATABASE,... JSON" "WHAT": no other generation where the newest record is of the same files. Says the newest one's number.
+# WHAT: JSON of what drift.py looks at.
+record() {
+    local tree last point= of= new=$records/.new
+    tree=$(readlink "$opt/current") || return
+    mkdir -p "$records" && chmod 700 "$records" && rm -rf "$new" "$records/.old" && mkdir "$new" || return
+    last=$(ls "$records" | sort -n | tail -n 1)
+    printf '%s\n' "${tree##*/}" >"$new/tree" && hashed >"$new/files" || return
+    if [ "$last" ] && cmp -s "$new/files" "$records/$last/files"; then
+        mv -f "$new/tree" "$records/$last/tree" && rm -rf "$new" || return
+    else
+        printf '%s\n' "${1#* }" >"$new/made" && date +%s >"$new/time" && imaged >"$new/images" || return
+        # One that a deploy which failed has left is not this one's.
+        [ ! -e "$records/.point" ] || read -r point of <"$records/.point"
+        [ "$of" != "${tree##*/}" ] || echo "$point" >"$new/point"
+        schemas $(echo "${1%% *}" | tr , ' ') >"$new/schemas"
+        last=$((last + 1))
+        mv -T "$new" "$records/$last" || return
+    fi
+    rm -f "$records/.point"
+    dropped
+    pruned
+    stated "$2" || return
+    say noted "$last"
+}
+
+# stated "WHAT": how the host is by now, where that is not noted yet; what no deploy makes good is said.
+stated() {
+    local line lines
+    [ -e "$opt/current/drift/drift.py" ] || return 0
+    lines=$(printf '%s\n' "$1" | python3 -I -B "$opt/current/drift/drift.py" note) || return
+    [ ! "$lines" ] || printf '%s\n' "$lines" | while read -r line; do say drifted "$line"; done
+}
+
+# imaged: what the active compose files name.
+imaged() {
+    local name number
+    sed -n 's/^    image: //p' "$opt"/current/dkcompose/*-deploy.yaml | tr -d "\"'" | LC_ALL=C sort -u | while read -r name; do
+        number=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null) || continue
+        printf '%s %s\n' "$name" "$number"
+    done
+}
+
+# dropped: records that are too old are gone, as a whole or not at all; which images they had is kept for a while.
+dropped() {
+    local old
+    ls "$records" | sort -n | head -n -"$kept" | while read -r old; do
+        cat "$records/$old/images" >>"$records/.left" && mv -T "$records/$old" "$records/.old" && rm -rf "$records/.old"
+    done
+}
+
+# pruned: images that came by us and that a record which is gone has named, where no record that is kept has them, by name or by
+# number, and no container. Whatever else the host has is somebody's; what is not known stays.
+pruned() {
+    local name number used left=$records/.left brought=$records/.brought
+    [ -s "$left" ] && [ -e "$brought" ] || return 0
+    : >"$left.new"
+    sort -u "$left" | while read -r name number; do
+        grep -qxF "$name $number" "$brought" || continue
+        if [ "$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null)" = "$number" ]; then
+            if cut -d ' ' -f 1 "$records"/[0-9]*/images | grep -qxF "$name" || cut -d ' ' -f 2 "$records"/[0-9]*/images | grep -qxF "$number" ||
+                ! used=$(docker ps -aq --filter "ancestor=$number") || [ "$used" ] || ! docker image rm "$(listed "$name")" >/dev/null 2>&1; then
+                echo "$name $number" >>"$left.new"
+                continue
+            fi
+            say removed "$name"
+        fi
+        grep -vxF "$name $number" "$brought" >"$brought.new"
+        mv -f "$brought.new" "$brought"
+    done
+    mv -f "$left.new" "$left"
+}
+
+# listed REFERENCE: as Docker has it, which knows no tag of an image that came by its digest.
+listed() {
+    local name=${1%@*}
+    case $1 in *@*) ;; *) echo "$1"; return ;; esac
+    case ${name##*/} in *:*) name=${name%:*} ;; esac
+    echo "$name@${1#*@}"
+}

@@ -1,0 +1,78 @@
+"""Record: at the end of a deploy the host notes what its generation is, so that it can be gone back to, and how all of it is then, so
+that it sees what differs later.
+
+Over the lock's own line (files/record.sh), so that it costs no command; nothing is noted where the files are those of the newest
+record, and nothing differs. tasks/commands/rollback.py goes back, tasks/drift.py looks. What no deploy makes good (a new user, say)
+is said when it becomes what is noted.
+"""
+
+import json
+from collections.abc import Iterator
+
+from pyinfra import logger
+
+from tasks import drift, lock
+from tasks.clients import recovery
+from tasks.connection import login
+from tasks.run import Commands, Refused, executing, host, operation, remember, services
+
+
+def run() -> None:
+    """The phase."""
+    noted(name="Record | what this run has made, for a way back and for what differs later")
+
+
+@operation
+def noted() -> Commands:
+    """Fails where it cannot be noted; says which images went, and what differs that no deploy makes good."""
+    if not executing():
+        return
+    yield from ()
+    databases = [item.name for service in services() for item in service.databases]
+    package = recovery.package()
+    number, settings = back()
+    made = {
+        "operator": login.operator(),
+        "version": " ".join(filter(None, (package["version"], package["commit"][:12]))),
+        "of": number,
+        "settings": settings or recovery.given(),
+    }
+    line = lock.held()
+    line.send(f"look {json.dumps(drift.wanted())}")
+    line.send(f"made {','.join(databases) or '-'} {json.dumps(made, default=str)}")
+    for word, rest in _answers():
+        if word == "removed":
+            host().log(
+                f"the image {rest}, which a deploy had brought, is removed: no generation that is kept has it, and no container"
+            )
+        elif word == "drifted":
+            host().log_styled(
+                f"drift: {rest}; from now on that is how it is meant to be",
+                fg="yellow",
+                log_func=logger.warning,
+            )
+
+
+def _answers() -> Iterator[tuple[str, str]]:
+    """What the host says until it has noted all. Raises Refused, with what has failed there."""
+    others = []
+    while (text := lock.held().receive()) is not None:
+        word, _, rest = lock.said(text).partition(" ")
+        if word == "noted":
+            return
+        if word == "unnoted":
+            break
+        if word:
+            yield word, rest
+        elif text.strip():
+            others.append(text.strip())
+    why = f" ({'; '.join(others)})" if others else ""
+    raise Refused(
+        f"{host().name} is deployed, and what this run has made could not be noted there{why}, without which nothing goes back to it, and "
+        "nobody sees what differs from it later: is /opt full? Run again"
+    )
+
+
+def back() -> tuple[int, dict[str, object]]:
+    """The generation that this run goes back to, and its settings; 0 for a deploy."""
+    return remember("back", lambda: (0, {}))
