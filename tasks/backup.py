@@ -25,7 +25,13 @@ def run() -> None:
     texts = backup_files.units(stack(), render.CURRENT) | restore_files.units(stack(), render.CURRENT)
     units(texts, name="Backup | timers, each part by itself")
     prepared(name="Backup | the repositories in the bucket")
-    snapshot(name="Backup | what this run has written into Vault")
+    copied()
+
+
+def copied() -> None:
+    """The phase, of a run that writes into Vault and makes nothing else."""
+    if stack().backup is not None:
+        snapshot(name="Backup | what this run has written into Vault")
 
 
 @operation
@@ -71,4 +77,7 @@ def snapshot() -> Commands:
         and vault_session.wrote()
         and any(part.name == "vault" for part in backup_files.parts(stack()))
     ):
-        yield StringCommand("systemctl start --no-block smarteros-backup-vault.service")
+        # Of a host that has no timers yet the deploy that brings them copies it.
+        yield StringCommand(
+            "unit=smarteros-backup-vault.service; ! systemctl cat $unit >/dev/null 2>&1 || systemctl start --no-block $unit"
+        )

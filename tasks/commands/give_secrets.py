@@ -10,7 +10,7 @@ import sys
 from functools import cache, partial
 from getpass import getpass
 
-from tasks import lock
+from tasks import backup, lock
 from tasks.clients import vault_session
 from tasks.clients.vault_values import versioned
 from tasks.commands.named import asked, known_places, unknown
@@ -27,6 +27,7 @@ def run() -> None:
     os.environ["PYINFRA_PROGRESS"] = "off"  # its spinner would write over the question
     lock.run(deploy=False)
     written(name="Give secrets | what only you know is written into Vault")
+    backup.copied()
 
 
 @operation

@@ -2,7 +2,7 @@
 refused. ``SERVICE=n8n pyinfra -y inventories/prod.py tasks.commands.rotate.run``, or SERVICE=all.
 
 Each service's containers are made anew as in a deploy, its visitors are held meanwhile, and others notice nothing. One that was cut short is
-run again: it gives new values once more, and every value of before that Vault still has is tried at the end.
+run again: it gives new values once more, and every password of before that Vault still has is tried at the end.
 """
 
 import base64
@@ -13,7 +13,7 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
-from tasks import applications, data, lock, proxy, record, secrets, vault, verify
+from tasks import applications, backup, data, lock, proxy, record, secrets, vault, verify
 from tasks.clients import vault_session
 from tasks.clients.vault_past import older
 from tasks.clients.vault_values import versioned
@@ -47,6 +47,7 @@ def run() -> None:
     applications.run()
     proxy.run()
     verify.run()
+    backup.copied()
     refused(found, name=f"Rotate | what opened {title} before is refused")
     record.run()
 
@@ -107,7 +108,7 @@ def _write(path: str, full: dict[str, str], version: int) -> None:
 
 @operation
 def refused(found: Sequence[Service]) -> Commands:
-    """Each earlier value that Vault still has is tried where it has opened something; fails where one still does."""
+    """Each earlier password of Postgres and Redis that Vault still has is tried there; fails where one still opens something."""
     if not executing():
         yield "true"
         return
@@ -126,7 +127,7 @@ def refused(found: Sequence[Service]) -> Commands:
     ]
     if lines:
         yield StringCommand(f"sh -c {quote(_TRIED)}", _stdin="\n".join(lines))
-    host().log(f"{len(lines)} earlier values were tried, and none of them opens anything")
+    host().log(f"earlier passwords tried at Postgres and Redis: {len(lines)}; none of them opens anything")
 
 
 def _doors(service: Service) -> Iterator[tuple[str, str, str, str]]:

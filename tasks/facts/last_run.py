@@ -53,7 +53,7 @@ held=$(stat -c %i /run/smarteros/lock 2>/dev/null) &&
 
 # What is JSON in the notes of a run; operations of other commands, which lock the host and are in the log as well.
 _QUOTED = ("operator", "at", "change")
-_OTHERS = re.compile(r"(Give secrets|Restore|Undo)\b")
+_OTHERS = re.compile(r"(Give secrets|Credentials|Restore|Undo)\b")
 
 
 def course(values: Mapping[str, Sequence[str]]) -> Course:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks import lock
-from tasks.commands import give_secrets
+from tasks.commands import give_secrets, rotate
 from tasks.run import host, remember
 from tests.fake import commands, fake
 
@@ -112,6 +112,30 @@ def test_no_spinner_writes_over_the_question(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("PYINFRA_PROGRESS", raising=False)
     monkeypatch.setattr(lock, "run", lambda **_: None)
     monkeypatch.setattr(give_secrets, "written", operation)
-    give_secrets.run()
+    with fake({}):
+        give_secrets.run()
     monkeypatch.setenv("PYINFRA_PROGRESS", "")
     assert seen == ["off"]
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [(give_secrets, "tasks.commands.give_secrets.written"), (rotate, "tasks.commands.rotate.renewed")],
+)
+def test_what_is_written_is_copied_away_afterwards(
+    command: Any, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that is lost before the hourly copy would come back with the values of before."""
+    done: list[str] = []
+    monkeypatch.setenv(rotate.CHOICE, rotate.ALL)
+    phases = ("lock", "vault", "secrets", "data", "applications", "proxy", "verify", "record")
+    for place in (
+        written,
+        "tasks.commands.rotate.refused",
+        "tasks.backup.copied",
+        *(f"tasks.{one}.run" for one in phases),
+    ):
+        monkeypatch.setattr(place, lambda *_, _place=place, **__: done.append(_place))
+    with fake({}):
+        command.run()
+    assert done.index(written) < done.index("tasks.backup.copied")
