@@ -89,7 +89,9 @@ def differing(shown: Sequence[Step], now: Sequence[Step]) -> list[str]:
 
 def _named(steps: Sequence[Step]) -> Any:
     for step in steps:
-        acts = [effect for effect in step.effects if not (isinstance(effect, Start) and effect.how == WAITED)]
+        waits = [effect for effect in step.effects if isinstance(effect, Start) and effect.how == WAITED]
+        passing = {*waits, *(f"{each.container}: {each.why}" for each in waits)}
+        acts = [effect for effect in step.effects if effect not in passing]
         if acts or not step.effects:
             yield step.name, None
             yield from ((step.name, effect) for effect in acts)

@@ -279,12 +279,27 @@ def test_what_a_changed_host_has_to_do_beside_what_was_shown_is_named() -> None:
 
 
 def test_a_health_check_that_passes_while_the_plan_is_read_is_no_change() -> None:
-    waits = Start("odoo", "odoo", "waited for", "has not passed its health check yet: it is waited for")
-    shown = (Step("Services | Odoo ERP", (waits,)), Step("Data | Redis", (waits, "its password")))
-    assert plan.differing(shown, (Step("Data | Redis", ("its password",)),)) == []
-    assert plan.differing((), shown[:1]) == []
-    ended = Start("odoo", "odoo", "made anew", "has not passed its health check: it is made anew")
-    assert len(plan.differing(shown, (Step("Services | Odoo ERP", (ended,)), shown[1]))) == 2
+    host = host_of()
+
+    def drafted(**health: str) -> list[Step]:
+        lines = [
+            line.replace("|healthy|", f"|{health.get(line[3:].partition('|')[0], 'healthy')}|")
+            for line in host["docker ps -aq"]
+        ]
+        with fake({**host, "docker ps -aq": lines}), drafts.drafting() as steps:
+            applications.run()
+        return steps
+
+    waits, well = drafted(odoo="starting", n8n="unhealthy"), drafted()
+    assert {step.name for step in waits} - {step.name for step in well} == {
+        "Services | n8n Workflows",
+        "Services | Odoo ERP",
+    }
+    assert plan.differing(waits, well) == plan.differing(well, waits) == []
+    anew = Step(
+        "Services | Odoo ERP", (Start("odoo", "odoo", "made anew", "is not there"), "odoo: is not there")
+    )
+    assert len(plan.differing(waits, [*well, anew])) == 3
 
 
 def test_one_that_is_paused_is_named_before_anything_is_done_about_it() -> None:
