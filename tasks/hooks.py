@@ -21,9 +21,12 @@ from pyinfra.api.state import BaseStateCallback, State, StateStage
 
 from tasks import generation
 from tasks.connection import login
+from tasks.connection.memory import remembered
 from tasks.model.catalogue import domains
 from tasks.model.targets import inventory
+from tasks.operations import plan_lines
 from tasks.operations.described import tree
+from tasks.operations.plan_lines import Plan
 from tasks.run import Commands, Refused, executing, host, operation, remember, services, stack
 
 BEFORE, AFTER = "before-deploy", "after-deploy"
@@ -40,8 +43,9 @@ def run() -> None:
 
 def about() -> None:
     """What the run is about on this host is known before any hook asks."""
-    state = host().state
-    _hosts.setdefault(state, {})[str(host().name)] = remember("about", _about)
+    shown: Plan | None = remembered("plan")
+    told = {**remember("about", _about), "plan": plan_lines.data(shown) if shown else None}
+    _hosts.setdefault(host().state, {})[str(host().name)] = told
 
 
 def _about() -> dict[str, Any]:
@@ -74,7 +78,7 @@ def folder() -> Path:
 
 
 def _plan(state: State, event: str) -> dict[str, Any]:
-    """What hooks read. changes: names of what a plan found to do, null where none was made (-y)."""
+    """What hooks read. plan: as `make plan JSON=1` has it; changes: names of what it found to do. Both null where none was made (-y)."""
     hosts = {name: {**item, "changes": _changes(state, name)} for name, item in _hosts[state].items()}
     return {
         "version": 1,

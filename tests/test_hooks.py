@@ -13,12 +13,18 @@ from tests.samples import ROOT
 
 DEPLOY = """
 from tasks import hooks
-from tasks.run import Refused, operation
+from tasks.facts import Machine
+from tasks.model.effects import Start, Step
+from tasks.operations.plan_lines import Plan
+from tasks.run import Refused, host, operation, remember, services, stack
 
 @operation
 def shell(command):
     yield command
 
+if host().state.should_check_for_changes():
+    start = Start("redis", "redis", "made anew", "its description has changed")
+    remember("plan", lambda: Plan((Step("Data | Redis", (start,)),), services(), stack(), Machine()))
 hooks.run()
 shell("{command}", name="Phase | work")
 """
@@ -81,7 +87,7 @@ def test_both_are_told_what_the_run_is_about_and_the_second_how_it_went(place: P
         str(place.root / "acme.py"),
     )
     found = before["hosts"]["@local"]  # type: ignore[index]
-    assert (found["zone"], found["changes"]) == ("smarterbot.cl", None)
+    assert (found["zone"], found["changes"], found["plan"]) == ("smarterbot.cl", None, None)
     assert re.fullmatch("[0-9a-f]{12}", found["generation"])
     assert "n8n" in found["services"]
     assert "n8n.smarterbot.cl" in found["domains"]
@@ -94,7 +100,16 @@ def test_a_run_that_was_planned_says_what_changes(place: Place) -> None:
     code, output = place.run(command=f"echo done >>{place.root}/work")
     assert code == 0, output
     (before,) = place.got("before")
-    assert before["hosts"]["@local"]["changes"] == ["Phase | work"]  # type: ignore[index]
+    found = before["hosts"]["@local"]  # type: ignore[index]
+    assert found["changes"] == ["Phase | work"]
+    assert found["plan"]["containers"] == [
+        {
+            "service": "redis",
+            "container": "redis",
+            "action": "made anew",
+            "why": "its description has changed",
+        }
+    ]
 
 
 def test_one_that_fails_stops_the_run_before_anything_is_changed(place: Place) -> None:
