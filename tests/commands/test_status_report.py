@@ -83,6 +83,15 @@ def test_what_should_not_stay_so_is_no_failure() -> None:
         "deploy: the last one (root@laptop, 2 h ago) was interrupted: `make deploy` goes on, and says what is in its way"
     ]
     assert noticed(course=Course("1a2b3c4d5e6f", NOW, replace(DEPLOY, result="under way"))) == []
+    rotating = replace(
+        killed, at="Data | PostgreSQL", changed=("Rotate | new values for Redis are written into Vault",)
+    )
+    assert noticed(course=Course("1a2b3c4d5e6f", NOW, rotating)) == [
+        (
+            'rotate: the last one (root@laptop, 2 h ago) was interrupted at "Data | PostgreSQL": `make rotate SERVICE=…` once more '
+            "ends it, and proves the old passwords refused"
+        )
+    ]
 
 
 def test_memory_that_is_nearly_all_used_is_worth_knowing() -> None:
