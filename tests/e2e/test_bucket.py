@@ -150,7 +150,7 @@ def _comes_back_once_more(operator: Operator, host: Deployment) -> list[Run]:
     host.sh(
         "docker rm --force postgres; docker volume rm postgres_data; cd /var/lib/smarteros; mkdir recover; touch recover/begin recover/vault recover/files recover/redis"
     )
-    script = Script(host, "", Random(SEED), ONE_IN)
+    script = Script(host, "", Random(SEED), 2 * ONE_IN)
     script.follow()
     print(f"SMARTEROS_FAULT_SEED={SEED}")
     began = time.monotonic()
