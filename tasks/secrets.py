@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pyinfra import logger
 
-from tasks.clients import vault_access, vault_session, vault_values
+from tasks.clients import vault_access, vault_values
 from tasks.clients.vault_values import values
 from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
@@ -31,7 +31,6 @@ from tasks.run import (
     host,
     known,
     operation,
-    recall,
     remember,
     services,
     stack,
@@ -73,7 +72,7 @@ def filled() -> Commands:
         except envfile.Impossible as error:
             raise Refused(f"{stack().vault_mount}/{path}#{error}") from None
         if missing:
-            yield step(partial(_write, path, {**present, **missing}, version))
+            yield step(partial(vault_values.write, path, {**present, **missing}, version))
 
 
 def to_come(*needed: tuple[str, str]) -> bool:
@@ -97,11 +96,6 @@ def _made_of(service: Service) -> Iterator[tuple[str, str]]:
     yield from (found for found in shared if found[0] == BUCKET)
     if service.name == "redis":
         yield from ((item.name, item.redis.secret) for item in services() if item.redis)
-
-
-def _write(path: str, full: dict[str, str], version: int) -> None:
-    vault_session.write(path, full, version)
-    recall(("secrets", path))
 
 
 @operation

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import partial
 
 from pyinfra import logger
@@ -20,6 +19,7 @@ from tasks.clients.alone import alone
 from tasks.clients.browser import Browser, Place
 from tasks.clients.vault_values import values
 from tasks.commands import logs, test_mail
+from tasks.commands.chosen import chosen
 from tasks.commands.steps import ENDED, Step, answered, reasons, table
 from tasks.facts.answering import AnsweringFact, Image
 from tasks.model import catalogue
@@ -44,7 +44,7 @@ def used() -> Commands:
     if not executing():
         return
     yield from ()
-    chosen = named(os.environ.get(CHOICE, ""), services())
+    asked = named(os.environ.get(CHOICE, ""), services())
     try:
         with ending.listening(), ExitStack() as leaving:
             with ending.visit():
@@ -56,17 +56,17 @@ def used() -> Commands:
                         f"where that was done, {target('status')} says why"
                     )
                 trust()  # its refusal is not a service's
-            _checked(chosen, images)
+            _checked(asked, images)
     except Ended as error:
         raise Refused(f"{host().name}: the check was ended {error}") from None
 
 
-def _checked(chosen: Sequence[Service], images: Mapping[str, Image]) -> None:
+def _checked(asked: Sequence[Service], images: Mapping[str, Image]) -> None:
     mailing = [] if os.environ.get(CHOICE) or stack().mail is None else [_mailed]
     began = time.monotonic()
-    visits = [partial(_visit, one, images) for one in chosen]
+    visits = [partial(_visit, one, images) for one in asked]
     steps = [step for found in together(*visits, *mailing) for step in found]
-    for line in table(steps, {service.name: answered(service, images) for service in chosen}):
+    for line in table(steps, {service.name: answered(service, images) for service in asked}):
         logger.info(line)
     failed = [step for step in steps if step.why]
     lines = [f"    {line}" for line in reasons(failed)]
@@ -78,20 +78,15 @@ def _checked(chosen: Sequence[Service], images: Mapping[str, Image]) -> None:
     if failed:
         said = {step.service for step in failed}
         seconds = int(time.monotonic() - began) + 5
-        ends = logs.said([service for service in chosen if service.name in said], seconds, values)
+        ends = logs.said([service for service in asked if service.name in said], seconds, values)
         raise Refused("\n".join([f"{host().name} does not do what its users want:", *lines, *ends]))
 
 
 def named(choice: str, every: Sequence[Service]) -> list[Service]:
     """The services that are checked: those with something to check, or those that were asked for. Raises Refused. Pure."""
-    wanted = choice.replace(",", " ").split()
-    checked = {service.name: service for service in every if service.users}
-    for name in wanted:
-        if name not in checked:
-            near = get_close_matches(name, checked, n=1)
-            hint = f", did you mean {near[0]}?" if near else f": there are {', '.join(checked)}"
-            raise Refused(f"SERVICE={name}: nothing of that name is checked{hint}")
-    return [service for name, service in checked.items() if not wanted or name in wanted]
+    checked = [service for service in every if service.users]
+    wanted = [chosen(name, checked, "is checked") for name in choice.replace(",", " ").split()]
+    return [service for service in checked if not wanted or service in wanted]
 
 
 def _visit(service: Service, images: Mapping[str, Image]) -> list[Step]:

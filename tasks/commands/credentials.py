@@ -22,7 +22,8 @@ def run() -> None:
     """The command ``make credentials``."""
     os.environ["PYINFRA_PROGRESS"] = "off"  # its spinner would write over the question
     try:
-        found = chosen(os.environ.get(CHOICE, ""), [item for item in services() if item.admin], "has a login")
+        there, choice = [item for item in services() if item.admin], os.environ.get(CHOICE, "")
+        found = [chosen(choice, there, "has a login")] if choice else there
     except Refused as error:
         raise Said(str(error)) from None
     lock.run(deploy=False)

@@ -11,15 +11,14 @@ from functools import cache, partial
 from getpass import getpass
 
 from tasks import backup, lock
-from tasks.clients import vault_session
-from tasks.clients.vault_values import versioned
+from tasks.clients.vault_values import versioned, write
 from tasks.commands.named import asked, known_places, unknown
 from tasks.model import given
 from tasks.model.envfile import Impossible, encode
 from tasks.model.fitting import lacks
 from tasks.model.rotation import Place
 from tasks.model.targets import target
-from tasks.run import Commands, Refused, executing, host, operation, recall, services, stack, step
+from tasks.run import Commands, Refused, executing, host, operation, services, stack, step
 
 
 def run() -> None:
@@ -63,8 +62,7 @@ def wanted(name: str) -> list[Place]:
 
 
 def _write(place: Place, full: dict[str, str], version: int) -> None:
-    vault_session.write(place.path, full, version)
-    recall(("secrets", place.path))
+    write(place.path, full, version)
     then = _THEN.get(place.way, "the next deploy brings it to its services").format(service=place.service)
     host().log(f"{stack().vault_mount}/{place} is written; {then}")
 

@@ -8,13 +8,13 @@ brings one that was cut short to its end. KEEP_FILES=1 leaves the files as they 
 import os
 from collections.abc import Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from functools import partial
 from shlex import quote
 
 from pyinfra.api import StringCommand
 
 from tasks import generation, lock, verify
+from tasks.commands.chosen import chosen
 from tasks.connection.said import Said
 from tasks.facts.restorable import (
     DRILL,
@@ -64,14 +64,12 @@ def named(choice: str) -> Service:
     if stack().backup is None:
         raise Refused("nothing is backed up: the setting backup names a bucket (README, Backups)")
     there = {item.name for item in restore_files.restorable(stack(), services())}
-    found = {item.name: item for item in services() if item.name in there and item.phase != "proxy"}
-    if choice in found:
-        return found[choice]
+    found = [item for item in services() if item.name in there and item.phase != "proxy"]
     if not choice:
-        raise Refused(f"say which service it is, as SERVICE=odoo: there are {', '.join(found)}")
-    near = get_close_matches(choice, found, n=1)
-    hint = f", did you mean {near[0]}?" if near else f": there are {', '.join(found)}"
-    raise Refused(f"SERVICE={choice}: nothing of that name is restored by itself{hint}")
+        raise Refused(
+            f"say which service it is, as SERVICE=odoo: there are {', '.join(item.name for item in found)}"
+        )
+    return chosen(choice, found, "is restored by itself")
 
 
 @operation

@@ -14,9 +14,8 @@ from shlex import quote
 from pyinfra.api import StringCommand
 
 from tasks import applications, backup, data, lock, proxy, record, secrets, vault, verify
-from tasks.clients import vault_session
 from tasks.clients.vault_past import older
-from tasks.clients.vault_values import versioned
+from tasks.clients.vault_values import versioned, write
 from tasks.commands.chosen import chosen
 from tasks.commands.restore import as_described
 from tasks.connection.said import Said
@@ -24,7 +23,7 @@ from tasks.model.catalogue import Service
 from tasks.model.made import generated
 from tasks.model.rotation import Place, Way, places
 from tasks.model.targets import target
-from tasks.run import Commands, Refused, executing, host, operation, recall, services, step, together
+from tasks.run import Commands, Refused, executing, host, operation, services, step, together
 
 CHOICE = "SMARTEROS_SERVICE"
 ALL = "all"
@@ -58,7 +57,7 @@ def named(choice: str) -> Sequence[Service]:
     if not choice:
         names = ", ".join(item.name for item in there)
         raise Refused(f"say whose secrets are changed, as SERVICE=n8n or SERVICE={ALL}: there are {names}")
-    return chosen("" if choice == ALL else choice, there, "has secrets that a run can change")
+    return there if choice == ALL else [chosen(choice, there, "has secrets that a run can change")]
 
 
 def brought(service: Service) -> Iterator[Place]:
@@ -85,12 +84,13 @@ def renewed(found: Sequence[Service]) -> Commands:
         new = [*brought(service)]
         gone = {name for place in new for name in (place.name, *place.made)}
         kept = {name: value for name, value in present.items() if name not in gone}
-        declared = tuple(each for each in service.secrets if each.kind != "given")
         host().log(f"{service.title}: new are {', '.join(place.name for place in new)}")
         for place in _own(service):
             if why := _stays(place):
                 host().log(f"{service.title}: {place} stays: {why}")
-        yield step(partial(_write, service.name, {**kept, **generated(declared, kept)}, version))
+        yield step(
+            partial(write, service.name, {**kept, **generated(secrets.wanted()[service.name], kept)}, version)
+        )
 
 
 def _stays(place: Place) -> str:
@@ -99,11 +99,6 @@ def _stays(place: Place) -> str:
     if place.way == "first":
         return f"it is changed in the application; then {target(f'give-secrets NAME={place}')} tells Vault"
     return ""
-
-
-def _write(path: str, full: dict[str, str], version: int) -> None:
-    vault_session.write(path, full, version)
-    recall(("secrets", path))
 
 
 @operation

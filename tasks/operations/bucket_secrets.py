@@ -16,7 +16,7 @@ from tasks.clients.vault_session import foreseen
 from tasks.model.given import BUCKET, given
 from tasks.model.load import BACKUP
 from tasks.model.shapes import shaped
-from tasks.run import Commands, Refused, operation, recall, services, step
+from tasks.run import Commands, Refused, operation, services, step
 
 _ROLE, _SECRET = "VAULT_ROLE_ID", "VAULT_SECRET_ID"
 
@@ -48,8 +48,7 @@ def _write(present: Mapping[str, str], version: int) -> None:
             full[name] = vault_values.HELD[name](held)
     if (BUCKET, _ROLE) in given(services()) and not (full.get(_ROLE) and full.get(_SECRET)):
         full |= _credential()
-    vault_session.write(BUCKET, full, version)
-    recall(("secrets", BUCKET))
+    vault_values.write(BUCKET, full, version)
 
 
 def _credential() -> dict[str, str]:

@@ -37,8 +37,11 @@ def test_what_only_its_owner_may_change_stays() -> None:
     ("choice", "said"),
     [
         ("", "say whose secrets are changed, as SERVICE=n8n or SERVICE=all: there are "),
-        ("n8m", "SERVICE=n8m: no service of that name has secrets that a run can change; did you mean n8n?"),
-        ("caddy", "SERVICE=caddy: no service of that name has secrets that a run can change; "),
+        ("n8m", "SERVICE=n8m: nothing of that name has secrets that a run can change, did you mean n8n?"),
+        (
+            "caddy",
+            "SERVICE=caddy: nothing of that name has secrets that a run can change: there are postgres, redis, ",
+        ),
     ],
 )
 def test_a_choice_that_names_none_is_told_which_there_are(choice: str, said: str) -> None:

@@ -163,6 +163,7 @@ OK = Deploy(
         ([], None),
         ([LOGGED], OK),
         ([LOGGED, RESTORED, '{"started": "2026-11-2'], OK),
+        ([LOGGED, RESTORED.replace("Restore | odoo", "Credentials | shown: odoo")], OK),
         (
             [LOGGED, FAILED],
             Deploy(
