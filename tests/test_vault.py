@@ -15,8 +15,9 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
 from tasks import boot, vault
-from tasks.clients import vault_kept, vault_session, vault_token
+from tasks.clients import vault_kept, vault_session, vault_token, vault_values
 from tasks.clients.vault_kept import Kept, keep, kept
+from tasks.clients.vault_past import older
 from tasks.clients.vault_session import foreseen
 from tasks.model.catalogue import Service
 from tasks.operations import vault_policies
@@ -269,6 +270,17 @@ def test_who_has_only_a_credential_makes_no_vault_whose_keys_would_be_lost(
         in caplog.text
     )
     assert not bao.call("GET", "sys/seal-status")["initialized"]
+
+
+def test_what_a_secret_was_before_is_known_as_long_as_vault_keeps_it(bao: OpenBao, tmp_path: Path) -> None:
+    perform(tmp_path)
+    with run(tmp_path):
+        for version, value in enumerate(("a", "b", "a", "c")):
+            vault_values.write("n8n", {"WORD": value}, version)
+        assert older("n8n") == {"WORD": ["a", "b"]}
+        for version in range(4, 15):
+            vault_values.write("n8n", {"WORD": str(version)}, version)
+        assert older("n8n") == {"WORD": [str(version) for version in range(13, 4, -1)]}
 
 
 def test_lost_keys_are_an_error_and_never_a_second_initialisation(bao: OpenBao, tmp_path: Path) -> None:
