@@ -30,9 +30,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="of the delays")
     parser.add_argument("--points", type=int, help="so many of each, chosen by the seed; all without")
     parser.add_argument("--lab", default="faults", help="made unless it is up, and then removed at the end")
-    parser.add_argument(
-        "--only", choices=("deploy", "backup", "recover"), help="of the work, or of it the last part"
-    )
+    parser.add_argument("--only", choices=("deploy", "restore", "recover"), help="this part of it")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     lab = Lab(given.lab)
@@ -43,7 +41,7 @@ def main() -> int:
             failures += Faults(lab, chance, given.points).all()
         if given.only != "deploy":
             with TemporaryDirectory() as folder:
-                failures += Backups(lab, chance, Path(folder)).all(restore=given.only != "recover")
+                failures += Backups(lab, chance, Path(folder)).all(given.only)
         print(f"{failures} failures", flush=True)
         return 1 if failures else 0
     finally:
@@ -117,12 +115,13 @@ class Backups:
         self.backed = backups.deployed(Deployment(lab, lab.host("backed")), folder / "kit.json")
         self.failures = 0
 
-    def all(self, *, restore: bool) -> int:
-        """How much did not hold. restore: also of the restore and its undoing."""
+    def all(self, only: str | None) -> int:
+        """How much did not hold. only: ``restore`` or ``recover``."""
         try:
-            if restore:
+            if only != "recover":
                 self.restore()
-            self.recover()
+            if only != "restore":
+                self.recover()
         finally:
             for name in self.lab.description.hosts.keys() & {"backed", "new"}:
                 self.lab.remove_host(name)

@@ -13,7 +13,7 @@ beside() {
     shift
     gone "$name"
     docker run --detach --name "$name" --label smarteros.service=backup --network none --restart no --init --read-only --tmpfs /tmp:noexec,nosuid,nodev,size=64m \
-        --cap-drop ALL --security-opt no-new-privileges --cpus 0.2 --cpu-shares 128 --oom-score-adj 500 --pids-limit 256 --log-opt max-size=1m \
+        --cap-drop ALL --security-opt no-new-privileges --cpus 0.2 --cpuset-cpus "$core" --cpu-shares 128 --oom-score-adj 500 --pids-limit 256 --log-opt max-size=1m \
         --stop-timeout 2 "${options[@]}" "$image" "$@" >/dev/null
 }
 # awaited SECONDS WORDS COMMAND...: until the command succeeds.
