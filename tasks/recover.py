@@ -20,7 +20,7 @@ from tasks.facts.restorable import Snapshot
 from tasks.model import envfile
 from tasks.model.targets import target
 from tasks.operations import images, reporting
-from tasks.operations.restoring import Recovery, around
+from tasks.operations.restoring import Recovery, around, said
 from tasks.rendering import restore_files
 from tasks.rendering.render import SECRETS
 from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack
@@ -117,10 +117,17 @@ def _redis() -> Iterator[str]:
 
 
 def _around(name: str) -> tuple[Snapshot | None, Snapshot | None]:
-    there = remember("snapshots", lambda: known(SnapshotsFact))
     to = _choice().to
-    # Of a later time is what a host has sent whose clock was ahead; this machine's is not, or the bucket had not answered it.
-    return around(name, there, datetime.fromisoformat(to).timestamp() if to else time.time() + _CLOCKS)
+    return around(name, _snapshots(), datetime.fromisoformat(to).timestamp() if to else _newest())
+
+
+def _snapshots() -> tuple[Snapshot, ...]:
+    return remember("snapshots", lambda: known(SnapshotsFact))
+
+
+def _newest() -> float:
+    """Of a later time is what a host has sent whose clock was ahead; this machine's is not, or the bucket had not answered it."""
+    return time.time() + _CLOCKS
 
 
 def _postgres() -> Iterator[str]:
@@ -170,7 +177,7 @@ def refusals() -> Iterator[str]:
     if there := sorted([*(ours & state.volumes.keys()), *state.containers]):
         yield (
             f"recover: {host().name} holds data already ({', '.join(there[:4])}): recover to a bare host, or bring services "
-            f"back one by one ({target('restore')})"
+            f"back one by one ({target('restore SERVICE=… TO=…')})"
         )
 
 
@@ -186,8 +193,7 @@ def _half_recovered() -> Iterator[str]:
 
 def half_a_vault() -> bool:
     """Whether a run was cut short before Vault had its own keys again: until then it is opened with those that were thrown away."""
-    done = _done() if wanted() else frozenset()
-    return "vault.begun" in done and "vault" not in done
+    return wanted() and "vault.begun" in _done() and "vault" not in _done()
 
 
 def vault() -> Commands:
@@ -206,4 +212,9 @@ def vault() -> Commands:
     yield StringCommand(
         f"set -e\ninstall -d -m 700 /vault {SECRETS}\numask 077\ncat >{_KEYS}", _stdin=envfile.encode(keys)
     )
-    yield StringCommand(f"set -e\n{images.wait(container)}\nbash {RECOVER} vault")
+    yield StringCommand(images.wait(container))
+    taken, _ = around("vault", _snapshots(), _newest())
+    if not taken:
+        raise Refused("recover: the bucket has no snapshot of Vault, which has all secrets")
+    host().log(f"Vault comes back as of {said(taken.time)}, with the secrets of then")
+    yield StringCommand(join(["bash", RECOVER, "vault", taken.name]))

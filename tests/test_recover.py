@@ -14,6 +14,7 @@ from tasks import recover
 from tasks.clients import kit
 from tasks.clients.kit import Held
 from tasks.facts import DockerFact, DockerState, MachineFact, RecoveringFact, VolumeState
+from tasks.run import Refused
 from tests.fake import fake, stdin, texts
 
 BACKUP = {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}
@@ -142,16 +143,25 @@ def test_what_is_missing_and_what_is_left_to_do_is_said_when_all_is_back(
 
 @pytest.mark.usefixtures("asked")
 def test_vault_is_brought_back_with_keys_that_stand_nowhere_else(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     with host("begin", state_dir=str(tmp_path)):
         kit.hold(HELD)
-        keys, script = list(recover.vault())
+        keys, _, script = list(recover.vault())
         assert 'AWS_SECRET_ACCESS_KEY="SECRET"' in stdin(keys)  # type: ignore[arg-type]
         assert "SECRET" not in str(keys)
-        assert str(script).endswith(f"bash {SCRIPT} vault")
+        assert str(script) == f"bash {SCRIPT} vault vault14"
+    assert "Vault comes back as of 2026-11-26 14:00:00Z" in caplog.text
     with host("begin", "vault.begun", "vault", state_dir=str(tmp_path)):
         assert list(recover.vault()) == []
+    # The same in a bucket that another host has sent to whose clock was ahead, and in one that has none.
+    monkeypatch.setattr("time.time", lambda: datetime(2026, 11, 26, 13, tzinfo=UTC).timestamp())
+    with host("begin", state_dir=str(tmp_path)):
+        assert str([*recover.vault()][-1]) == f"bash {SCRIPT} vault vault12"
+    monkeypatch.setattr("time.time", lambda: datetime(2026, 11, 26, 9, tzinfo=UTC).timestamp())
+    with host("begin", state_dir=str(tmp_path)), pytest.raises(Refused, match="has no snapshot of Vault"):
+        list(recover.vault())
 
 
 @pytest.mark.usefixtures("asked")

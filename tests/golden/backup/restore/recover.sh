@@ -1,7 +1,7 @@
 #!/bin/bash
 # recover.sh PART: a new host out of the bucket, one part at a time, before its service starts for the first time. What has come back
 # whole is noted and not fetched again; a part that was cut short begins anew. Started by a deploy. The parts:
-# vault, its newest snapshot; files BYTES SERVICE:BEFORE:AFTER..., snapshots around a time; redis SNAPSHOT; postgres OPTION..., of
+# vault SNAPSHOT; files BYTES SERVICE:BEFORE:AFTER..., snapshots around a time; redis SNAPSHOT; postgres OPTION..., of
 # pgBackRest's; end. list: the snapshots that there are.
 . /opt/smarteros/current/restore/lib.sh
 
@@ -90,8 +90,7 @@ cd /tmp
 api=http://127.0.0.1:8200/v1
 health() { curl --silent --output /dev/null --max-time 10 --write-out '%{http_code}' $api/sys/health || true; }
 settled() { tries=0; until [ "$(health)" = "$1" ]; do tries=$((tries + 1)); [ $tries -le 600 ] || { echo "Vault answers $(health), and not $1" >&2; exit 1; }; sleep 0.1; done; }
-restic -o s3.bucket-lookup=path dump --no-lock --quiet --host smarteros --tag service=vault latest /tmp/vault.snap >vault.snap
-[ -s vault.snap ] || { echo "the bucket has no snapshot of Vault" >&2; exit 1; }
+restic -o s3.bucket-lookup=path dump --no-lock --quiet "$1" /tmp/vault.snap >vault.snap
 settled 501
 put() { curl --silent --show-error --fail-with-body --max-time 300 --request "$1" --config "$2" "$api/$3"; }
 echo 'data = "{\"secret_shares\":1,\"secret_threshold\":1}"' >init
@@ -106,7 +105,7 @@ settled 503
 END
 )
     entry=sh
-    run 900 backup-vault -c "$taken" || fail "Vault cannot be restored from the bucket (see the lines above); what is damaged there comes back with make bucket-rewind KIT=… TO=…; then run the recovery again"
+    run 900 backup-vault -c "$taken" sh "$1" || fail "Vault cannot be restored from the bucket (see the lines above); what is damaged there comes back with make bucket-rewind KIT=… TO=…; then run the recovery again"
     # It counts keys as its first ones are counted until it reads anew how many there are.
     vault restart >/dev/null 2>&1 && vault up --detach --wait >/dev/null 2>&1 || fail "Vault does not start on what was restored: docker logs vault"
     whole
