@@ -37,6 +37,11 @@ table inet smarter_fw {
         auto-merge
         elements = { 2001:db8:7::/64 }
     }
+    # While the proxy is replaced (tasks/operations/door.py).
+    set held {
+        type inet_service
+        flags timeout
+    }
     chain pre {
         type filter hook prerouting priority -150; policy accept;
         iifname != @wan accept
@@ -48,6 +53,8 @@ table inet smarter_fw {
         ip6 saddr fe80::/10 udp dport 546 accept
         # What is for somebody else: a container's own address, asked for by a neighbour on the same wire.
         fib daddr type != { local, broadcast, multicast } drop
+        tcp dport @held drop
+        udp dport @held drop
         tcp dport { 80, 443, 2222 } accept
         udp dport 443 accept
         ip saddr @peers tcp dport { 2377, 7946 } accept

@@ -14,7 +14,7 @@ from tasks.model.catalogue import Container, Service
 from tasks.model.effects import WAITED, Effect, Lost, Start
 from tasks.model.objects import replacement
 from tasks.model.words import stands
-from tasks.operations import adoption, jobs
+from tasks.operations import adoption, door, jobs
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services
@@ -91,6 +91,8 @@ _HEALTH = {
 # What compose does not see, so that it has to be told to make the containers anew.
 _NETWORKS, _FILES = "networks", "sees other files"
 _RECREATED = (_NETWORKS, _FILES)
+# Seconds, for what takes tenths of one.
+_LOADED = 20
 _DESCRIBED, _SECRETS = "its description has changed", "its secrets have changed"
 
 
@@ -170,4 +172,6 @@ def caddyfile(container: str, digest: str, path: str) -> Commands:
     if loaded != digest:
         caddy = f"docker exec -i {quote(container)} caddy"
         source = f"--config - --adapter caddyfile < {quote(path)}"
-        yield StringCommand(f"{caddy} validate {source} && {caddy} reload --force {source}")
+        yield StringCommand(
+            f"{caddy} validate {source} || exit\ntrap {quote(door.OPEN)} EXIT\n{door.shut(_LOADED)}\n{caddy} reload --force {source}"
+        )

@@ -13,7 +13,7 @@ from tasks.facts import ContainerState
 from tasks.facts.ahead import TIMES
 from tasks.model.catalogue import Container, Service
 from tasks.model.objects import replacement
-from tasks.operations import folders, images, room, rotated
+from tasks.operations import door, folders, images, room, rotated
 from tasks.operations.files import PREVIOUS
 from tasks.operations.rollout_shell import UP, functions
 from tasks.rendering import render
@@ -30,6 +30,7 @@ class Replaced:
     there is no way back. secrets: the digest of those that they have. running: its containers. proxy: the one that holds
     requests, if it runs.
     moved: containers that are not ours → what they are called once ours has their name (room.py); None: nobody asked.
+    fronts: it is the proxy, and runs.
     carried: folder → the volume whose content has to come there first (folders.py).
     """
 
@@ -39,6 +40,7 @@ class Replaced:
     running: tuple[str, ...] = ()
     proxy: str = ""
     moved: Mapping[str, str] | None = None
+    fronts: bool = False
     carried: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -74,6 +76,7 @@ def replaced(
         secrets=had,
         running=tuple(sorted(names)),
         proxy=proxy if proxy in found and service.phase != "proxy" else "",
+        fronts=service.phase == "proxy" and bool(here),
     )
 
 
@@ -105,6 +108,8 @@ def start_script(
         lines.append("begun=$(date +%s)")
     if old.holds:
         lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
+    if old.fronts:
+        lines.append(door.shut(service.main.stop_seconds + service.main.health.seconds))
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
     lines.append(f"bring_up {file} {_words(gated)}{' --force-recreate' if recreate else ''}")
     if old.running:
@@ -145,6 +150,8 @@ def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
         steps.append("[ $code = 0 ] || put_back")
     if old.holds:
         steps.append(f"{old.holds} rm -f {old.marks} 2>/dev/null || true")
+    if old.fronts:
+        steps.append(door.OPEN)
     if steps:
         yield f"trap {quote('; '.join(('code=$?', *steps)))} EXIT"
 

@@ -15,6 +15,7 @@ from cryptography import x509
 
 from tests.e2e.clients import browser, http3, loopback, n8n_owner, secrets, trust
 from tests.e2e.deployment import Deployment
+from tests.e2e.visitors import visiting
 from tests.e2e.websockets import TEXT, connected, pong
 from tests.lab import smarteros
 
@@ -182,6 +183,17 @@ def test_a_websocket_reaches_odoo_over_the_hosts_loopback(deployed: Deployment) 
         connected(session, f"http://127.0.0.1:{port}/websocket") as socket,
     ):
         assert pong(*socket) == b"ping"
+
+
+def test_visitors_only_wait_while_the_proxy_is_replaced(deployed: Deployment) -> None:
+    with visiting(deployed, "https://mcp.smarterbot.cl/v0/health") as visits:
+        run = deployed.converge(overrides={"caddy": {"environment": {"LATER": "yes"}}})
+        assert "Proxy | Caddy" in run.changes
+        deployed.converge()
+    assert set(visits.answers) == {"200"}, visits
+    assert visits.answers["200"] > 50
+    assert "elements" not in deployed.sh("nft list set inet smarter_fw held")
+    deployed.unchanged()
 
 
 def test_a_lost_proxy_container_costs_no_certificate(deployed: Deployment) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.facts import ContainerState
 from tasks.model.catalogue import Database, Health, Route, Secret, Service
-from tasks.operations import rollout, rollout_shell, rotated
+from tasks.operations import door, rollout, rollout_shell, rotated
 from tasks.operations.rollout import Replaced, replaced, start_script
 from tests.samples import HELPDESK, container
 
@@ -80,7 +80,21 @@ def test_a_container_that_a_killed_run_left_hidden_is_hidden_again() -> None:
 def test_nothing_is_held_without_the_proxy_and_not_for_the_proxy_itself() -> None:
     assert replaced(SITE, {"web": RUNNING}, OTHER, "", "caddy-proxy").holds == ""
     proxy = replace(SITE, name="caddy", phase="proxy")
-    assert replaced(proxy, {"caddy-proxy": PROXY}, {}, "", "caddy-proxy").holds == ""
+    found = replaced(proxy, {"caddy-proxy": PROXY}, {}, "", "caddy-proxy")
+    assert found.holds == ""
+
+
+def test_nobody_new_comes_in_while_the_proxy_is_replaced() -> None:
+    proxy = replace(SITE, name="caddy", phase="proxy")
+    lines = start_script(proxy, "web-1", old=replaced(proxy, {"caddy-proxy": PROXY}, {}, "", "caddy-proxy"))
+    shut = door.shut(proxy.main.stop_seconds + proxy.main.health.seconds)
+    assert lines.index(shut) < lines.index("\nbring_up /root")
+    assert f"{door.OPEN}' EXIT" in lines
+    for first in (
+        start_script(proxy, "web-1", old=replaced(proxy, {}, {}, "", "caddy-proxy")),
+        start_script(SITE, "web-1", old=of(*BOTH)),
+    ):
+        assert "nft" not in first
 
 
 # The shell

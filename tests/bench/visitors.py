@@ -1,0 +1,205 @@
+"""What visitors notice of each kind of change: 50 requests a second over all domains, whoever has to wait, and WebSockets that stay
+open. ``python -m tests.bench.visitors --check``, on a host that runs everything; about twenty minutes.
+"""
+
+import argparse
+import asyncio
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle
+from typing import Any
+
+import httpcore
+import httpx
+
+from tests.e2e.clients import browser, n8n_owner, trust
+from tests.e2e.deployment import Deployment, Run
+from tests.e2e.test_bad_image import publish
+from tests.e2e.test_web import ANSWERS
+from tests.e2e.websockets import connected, pong
+from tests.lab import smarteros
+from tests.lab.lab import Lab
+
+RATE, PATIENCE = 50, 300
+SOCKETS: dict[str, Any] = {
+    "chatwoot": (browser, "https://crm.smarterbot.cl/cable"),
+    "botpress": (browser, "https://bot.smarterbot.cl/socket.io/?EIO=4&transport=websocket"),
+    "odoo": (browser, "https://erp.smarterbot.cl/websocket"),
+    "n8n": (n8n_owner, "https://n8n.smarterbot.cl/rest/push?pushRef=t"),
+}
+SERVICES = ("chatwoot", "botpress", "n8n", "odoo", "metabase", "mcp-registry", "vault-auth-validator")
+GOOD, LATER, BAD = (f"caddy:2.11.{number}-alpine" for number in ("7", "96", "97"))
+ROTATE, ROLLBACK = (f"tasks.commands.{name}.run" for name in ("rotate", "rollback"))
+
+
+@dataclass
+class Noticed:
+    """times: seconds of each answer, by domain. failed: what came in place of 200, and how often. lost: services whose WebSocket ended."""
+
+    times: dict[str, list[float]] = field(default_factory=lambda: {domain: [] for domain in ANSWERS})
+    failed: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+
+    def p99(self) -> float:
+        """Milliseconds, of all domains."""
+        every = sorted(seconds for times in self.times.values() for seconds in times)
+        return 1000 * every[int(len(every) * 0.99)]
+
+    def longest(self) -> tuple[float, str]:
+        """Seconds, and at which domain."""
+        return max((max(times), domain) for domain, times in self.times.items() if times)
+
+
+class Visitors:
+    """Those of one host."""
+
+    def __init__(self, host: Deployment) -> None:
+        self.host, self._tls = host, trust(host)
+
+    @contextmanager
+    def noticing(self) -> Iterator[Noticed]:
+        """Until the end of the block; every request has its answer then."""
+        noticed, over = Noticed(), threading.Event()
+        opened = threading.Barrier(len(SOCKETS) + 1, timeout=60)
+        threads = [
+            threading.Thread(target=self._stay, args=(name, noticed, over, opened), daemon=True)
+            for name in SOCKETS
+        ]
+        threads.append(threading.Thread(target=lambda: asyncio.run(self._visit(noticed, over)), daemon=True))
+        for thread in threads:
+            thread.start()
+        opened.wait()
+        try:
+            yield noticed
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
+    async def _visit(self, noticed: Noticed, over: threading.Event) -> None:
+        domains, tasks = cycle(ANSWERS), set[asyncio.Task[None]]()
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        async with httpx.AsyncClient(verify=self._tls, trust_env=False, limits=limits) as session:
+            due = time.monotonic()
+            while not over.is_set():
+                task = asyncio.create_task(self._ask(session, next(domains), noticed))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                due += 1 / RATE
+                await asyncio.sleep(max(0, due - time.monotonic()))
+            await asyncio.gather(*tasks)
+
+    async def _ask(self, session: httpx.AsyncClient, domain: str, noticed: Noticed) -> None:
+        began = time.monotonic()
+        try:
+            answer = await session.get(
+                f"https://{self.host.host.address}{ANSWERS[domain][0]}",
+                headers={"Host": domain},
+                extensions={"sni_hostname": domain},
+                timeout=PATIENCE,
+            )
+            if answer.status_code != 200:
+                noticed.failed[f"{domain} {answer.status_code}"] += 1
+        except httpx.HTTPError as error:
+            noticed.failed[f"{domain} {type(error).__name__}"] += 1
+        noticed.times[domain].append(time.monotonic() - began)
+
+    def _stay(self, name: str, noticed: Noticed, over: threading.Event, opened: threading.Barrier) -> None:
+        who, url = SOCKETS[name]
+        with who(self.host) as session, connected(session, url) as socket:
+            opened.wait()
+            try:
+                while not over.wait(1):
+                    pong(*socket)
+            except (AssertionError, OSError, httpcore.NetworkError, httpcore.TimeoutException):
+                noticed.lost.append(name)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One of them. touched: services whose visitors may have to wait, and whose WebSockets may end. code: how it ends."""
+
+    name: str
+    made: Callable[[], Run]
+    touched: tuple[str, ...]
+    code: int = 0
+
+
+def changes(host: Deployment) -> Iterator[Change]:
+    """In their order: what one leaves is what the next begins with."""
+    yield Change("no-op", host.run, ())
+    for service in SERVICES:
+        changed = {service: {"environment": {"LATER": "yes"}}}
+        yield Change(f"setting of {service}", partial(host.run, overrides=changed), (service,))
+        host.converge()
+    mcp = {"mcp-registry": {"image": LATER}}
+    yield Change("image of mcp-registry", partial(host.run, overrides=mcp), ("mcp-registry",))
+    yield Change("rollback of it", partial(host.run, deploy=ROLLBACK, overrides=mcp), ("mcp-registry",))
+    host.converge()
+    bad = {"mcp-registry": {"image": BAD, "health_seconds": 6}}
+    yield Change("bad image of it", partial(host.run, overrides=bad), ("mcp-registry",), code=1)
+    host.converge()
+    guard = {"mcp-registry": {"guard": True, "public": ["/v0/*"]}}
+    yield Change("Caddyfile", partial(host.run, overrides=guard), ("mcp-registry",))
+    host.converge()
+    proxy = {"caddy": {"environment": {"LATER": "yes"}}}
+    yield Change("Caddy itself", partial(host.run, overrides=proxy), tuple(SOCKETS))
+    host.converge()
+    for service in ("chatwoot", "n8n", "odoo", "metabase", "redis", "postgres"):
+        rotated = {"SMARTEROS_SERVICE": service}
+        users = SERVICES if service in ("redis", "postgres") else (service,)
+        yield Change(
+            f"rotation of {service}",
+            partial(host.run, deploy=ROTATE, environment=rotated),
+            users,
+        )
+
+
+def main() -> int:
+    """Prints a line for each; with ``--check``, exit code 1 where a request failed or a WebSocket ended that was none of its business."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lab", default="bench", help="a lab of this name, made unless it is there")
+    parser.add_argument("--host", default="visited", help="its host, made and deployed unless it is there")
+    parser.add_argument("--only", default="", help="changes whose name has this in it")
+    parser.add_argument("--check", action="store_true", help="exit code 1 when a limit is passed")
+    given = parser.parse_args()
+    lab = Lab(given.lab)
+    smarteros.prepare(lab, [given.host])
+    host = Deployment(lab, lab.host(given.host))
+    lab.point(smarteros.domains(), host.host)
+    host.converge()
+    publish(lab, GOOD, LATER, ["LABEL later=yes"])
+    publish(lab, GOOD, BAD, ['ENTRYPOINT ["false"]'])
+    visitors = Visitors(host)
+    with visitors.noticing() as before:
+        time.sleep(30)
+    print(f"before: p99 {before.p99():.0f} ms, longest {before.longest()[0]:.2f} s", flush=True)
+    good = not before.failed and not before.lost
+    for change in changes(host):
+        if given.only not in change.name:
+            continue
+        with visitors.noticing() as noticed:
+            time.sleep(2)
+            run = change.made()
+            time.sleep(2)
+        assert run.code == change.code, run.output[-6000:]
+        lost = set(noticed.lost) - set(change.touched)
+        good = good and not noticed.failed and not lost
+        seconds, where = noticed.longest()
+        print(
+            f"{change.name}: {noticed.failed.total()} failed of {sum(map(len, noticed.times.values()))}, p99 {noticed.p99():.0f} ms, "
+            f"longest {seconds:.1f} s at {where}; WebSockets ended: {', '.join(noticed.lost) or 'none'}",
+            *(f"{what}: {many}" for what, many in noticed.failed.items()),
+            flush=True,
+        )
+    return 1 if given.check and not good else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
