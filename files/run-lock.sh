@@ -2,7 +2,7 @@
 # One run at a time, and the line that each leaves in the audit log. On the host for as long as the SSH session of a
 # run: standard input is that session, and its end is the end of the run, however that came about.
 #   in:  operator <JSON>, login <JSON>, then deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
-#        goes on, look <JSON> and made <both: what files/record.sh takes>, end <result>
+#        goes on, acts <number> (up to which CHANGELOG.md's acts are done), look <JSON> and made <both: what files/record.sh takes>, end <result>
 #   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>, removed <image>, drifted <what>,
 #        noted <number> | unnoted, at last untold <channel> <why>, each after "smarteros-lock"
 set -u
@@ -126,6 +126,7 @@ while read -r key value; do
     case $key in
     at | change | deploy) printf '%s %s\n' "$key" "$value" >>"$run" ;;
     look) look=$value ;;
+    acts) (umask 022 && mkdir -p /opt/smarteros) && mkdir -p /opt/smarteros/records && echo "$value" >/opt/smarteros/records/.acts ;;
     made) record "$value" "$look" || say unnoted ;;
     end)
         result=$value

@@ -122,3 +122,7 @@ revert_seconds = 90
 
 # Of every container: a name of the tz database, like America/Santiago.
 timezone = "UTC"
+
+# Up to which number what CHANGELOG.md has for an operator to do is done. A deploy to a host that an earlier version of this package made is
+# refused with the lines beyond it; a new host has none to do.
+acknowledged = 0

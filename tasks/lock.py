@@ -177,8 +177,7 @@ def _name(state: State, op_hash: str) -> str:
     return ", ".join(sorted(state.get_op_meta(op_hash).names))
 
 
-# Seconds; the script takes 45 at most.
-_TELLING = 50
+_TELLING = 50  # seconds; the script takes 45 at most
 _LOST = "the connection is lost; what was under way may go on there: run again, which waits for it"
 
 
@@ -187,7 +186,7 @@ class _Told(BaseStateCallback):
 
     @staticmethod
     def operation_host_start(state: State, host: Host, op_hash: str) -> None:
-        _tell(host, f"at {json.dumps(_name(state, op_hash))}")
+        told(host, f"at {json.dumps(_name(state, op_hash))}")
 
     @staticmethod
     def operation_host_error(
@@ -205,13 +204,14 @@ class _Told(BaseStateCallback):
     def host_disconnect(state: State, host: Host) -> None:
         through = state.current_stage == StateStage.Disconnect
         result = "failed" if host in state.failed_hosts else "ok" if through else "interrupted"
-        if line := _tell(host, f"end {result}"):
+        if line := told(host, f"end {result}"):
             line.close(_TELLING if host.data.get("notify") else 5)
             for text in notify.untold(map(said, line.rest())):
                 host.log_styled(text, fg="yellow", log_func=logger.warning)
 
 
-def _tell(target: Host, text: str) -> Line | None:
+def told(target: Host, text: str) -> Line | None:
+    """Says it over the line of the run's lock, where that is had."""
     taking = _outcomes.get(target)
     # A greenlet that has come to its end is false.
     line: Line | None = taking.value.line if taking is not None and taking.ready() else None

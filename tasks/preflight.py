@@ -9,7 +9,7 @@ import gevent
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import firewall, recover, ssh, verify
+from tasks import firewall, lock, recover, ssh, verify
 from tasks import host as hardening
 from tasks.clients import recovery, vault_access, vault_session, vault_values
 from tasks.facts import (
@@ -21,7 +21,7 @@ from tasks.facts import (
     TakeoverFact,
     TreeFact,
 )
-from tasks.model import mail, sizing
+from tasks.model import acts, mail, sizing
 from tasks.model.catalogue import Service
 from tasks.operations import (
     adoption,
@@ -84,6 +84,7 @@ def checked() -> Commands:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)
         )
+    lock.told(host(), f"acts {acts.newest()}")
     remember("warned", lambda: _warn(warnings(machine)))
     if machine.broken_packages or survey.survey().packages.unmet:
         yield StringCommand(apt.MEND)
@@ -102,7 +103,7 @@ def refusals(machine: Machine) -> list[str]:
     reasons += recover.refusals()
     reasons += kept.refusals(machine, {*survey.left_alone()})
     reasons += _networks(reasons)
-    reasons += firewall.refusals(machine, stack())
+    reasons += [*firewall.refusals(machine, stack()), *acts.refusals(stack().acknowledged, machine.acts)]
     return reasons
 
 

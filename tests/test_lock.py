@@ -214,6 +214,15 @@ def test_a_run_that_has_lost_its_lock_changes_nothing_more(machine: Machine) -> 
     assert machine.done.read_text() == "what is read\n"
 
 
+def test_up_to_which_act_all_is_done_is_noted_on_the_host_for_its_next_runs(tmp_path: Path) -> None:
+    session = RunLock(tmp_path).begin(
+        **{"/opt/smarteros/records": str(tmp_path / "records"), "/opt/smarteros": str(tmp_path)}
+    )
+    assert session.hear() == "held"
+    session.end("acts 3\nend ok\n")
+    assert (tmp_path / "records/.acts").read_text() == "3\n"
+
+
 def test_where_one_host_cannot_be_locked_nothing_is_done_on_any(machine: Machine) -> None:
     # The second one is simulated, but its lock is this machine's: one of them finds the other's.
     code, output = machine.run("true", "-y", inventory="@local,@fake/other")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tasks import preflight, run
+from tasks import lock, preflight, run
 from tasks.facts import Machine, MachineFact
 from tasks.facts.listeners import Listener
-from tasks.model import mail, sizing
+from tasks.model import acts, mail, sizing
 from tasks.operations import apt, daemon
 from tasks.run import Refused, known, services
 from tasks.services import load
@@ -144,6 +144,22 @@ def test_a_docker_of_ours_that_is_stopped_is_started_before_anything_else(
     stopped = [*MACHINE[:9], "deployed yes", "enabled yes", "compose 2.26.1-4", "engine "]
     with fake({"/etc/os-release": stopped}):
         assert texts(preflight.checked)[:1] == [daemon.restarted("systemctl start docker.service")]
+
+
+def test_what_an_update_leaves_to_a_person_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now(monkeypatch)
+    told: list[str] = []
+    monkeypatch.setattr(lock, "told", lambda _, text: told.append(text))
+    deployed = [*MACHINE[:9], "deployed yes"]
+    with fake({"/etc/os-release": [*deployed, "acts 0"]}):
+        [line] = preflight.refusals(known(MachineFact))
+        assert line.startswith("acknowledged: an earlier version of this package made the host")
+        assert len(commands(preflight.checked)) == 1
+        assert told == []
+    for noted, said in ((acts.newest(), 0), (0, acts.newest())):
+        with fake({"/etc/os-release": [*deployed, f"acts {noted}"]}, acknowledged=said):
+            assert commands(preflight.checked) == []
+    assert told == [f"acts {acts.newest()}"] * 2
 
 
 def test_what_the_run_goes_on_with_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ class Machine:
     units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active.
     handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
     apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left:
-    settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does.
+    settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host.
     """
 
     system: str = ""
@@ -71,6 +71,7 @@ class Machine:
     backup: str = ""
     rewound: str = ""
     behind: Behind = field(default_factory=Behind)
+    acts: int | None = None
 
 
 class MachineFact(FactBase[Machine]):
@@ -109,9 +110,7 @@ _APT = f'{HOLDERS} | while read -r pid; do echo "apt $(cat "/proc/$pid/comm" 2>/
 # as one (sed -u, fflush): blocks of a pipe end anywhere, and another's line would come in between.
 _MACHINE = r"""
 (. /etc/os-release; echo "system $ID"; echo "release $VERSION_ID")
-echo "architecture $(uname -m)"
-echo "init $(cat /proc/1/comm)"
-echo "user $(id -un)"
+echo "architecture $(uname -m)"; echo "init $(cat /proc/1/comm)"; echo "user $(id -un)"
 awk '/^MemTotal:/ {print "memory_kb", $2}' /proc/meminfo
 echo "cpus $(nproc)"
 command -v git >/dev/null && echo "git yes"
@@ -131,6 +130,7 @@ find /etc/systemd/system -maxdepth 1 -name 'smarteros-*' -xtype f -exec sha256su
 } &
 sed -u 's/^/backup /' /var/lib/smarteros/backup/prepared 2>/dev/null
 sed -un '$s/^/rewound /p' /var/lib/smarteros/backup/rewound 2>/dev/null
+case $(readlink /opt/smarteros/current) in generations/*) echo "acts $(cat /opt/smarteros/records/.acts 2>/dev/null || echo 0)" ;; esac
 sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
 dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
@@ -177,7 +177,6 @@ def _machine(values: dict[str, list[str]]) -> Machine:
     def one(key: str, default: str = "") -> str:
         return values.get(key, [default])[0]
 
-    listening = listeners.listeners(values)
     return Machine(
         system=values["system"][0],
         release=one("release"),
@@ -189,7 +188,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         disk_free_mb=int(values["disk_kb"][0]) // 1024,
         clock=int(values["clock"][0]),
         deployed="deployed" in values,
-        listeners=listening,
+        listeners=(listening := listeners.listeners(values)),
         published=listeners.published(values),
         broken_packages=tuple(values.get("broken", ())),
         apt=tuple(values.get("apt", ())),
@@ -217,4 +216,5 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         walls=walls(values),
         swap=swap(values),
         behind=behind(values),
+        acts=int(one("acts")) if "acts" in values else None,
     )

@@ -184,6 +184,7 @@ class Stack(_Settings):
     revert_seconds: Annotated[int, Field(ge=20, le=100, strict=True)] = 90
     swap_gb: Annotated[int, Field(ge=0, le=64, strict=True)] | None = None
     timezone: TimeZone = "UTC"
+    acknowledged: Annotated[int, Field(ge=0, strict=True)] = 0
     _pins: Mapping[str, str] | None = PrivateAttr(default=None)
 
     @property

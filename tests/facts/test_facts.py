@@ -106,10 +106,16 @@ def test_settings_of_docker_that_others_may_write_are_seen() -> None:
 
 
 def test_where_docker_stores_is_seen_and_what_is_left_to_the_host() -> None:
-    lines = ["store /var/lib 1 2048 10 20", "store /srv/a b 2 4096 0 0", "docker_left icc", "unproven yes"]
+    lines = [
+        "store /var/lib 1 2048 10 20",
+        "store /srv/a b 2 4096 0 0",
+        "docker_left icc",
+        "unproven yes",
+        "acts 3",
+    ]
     machine = MachineFact().process([*MACHINE, *lines])
     assert machine.stores == (Store("/var/lib", "1", 2, 10), Store("/srv/a b", "2", 4, -1))
-    assert machine.docker_left == ("icc",)
+    assert (machine.docker_left, machine.acts) == (("icc",), 3)
     assert machine.daemon_unproven is True
 
 
