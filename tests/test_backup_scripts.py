@@ -526,6 +526,22 @@ def test_what_is_damaged_stands_in_the_bucket_for_whoever_has_only_that(box: Box
     assert box.run("check").stderr.splitlines()[-1] == "the backups are not whole: list"
 
 
+def test_what_is_damaged_is_not_forgotten_where_the_disk_is_full(box: Box) -> None:
+    whole(box)
+    box.write("verify", verified(OF_BACKUP.format("20261120-040000F")))
+    assert box.run("check").returncode == 1
+    known, told = (box.root / name for name in ("lib/backup/damaged", "put"))
+    assert (before := known.read_text())
+    (known.parent / ".damaged").symlink_to("/dev/full")
+    told.unlink()
+    full = box.run("check")
+    assert full.returncode == 1
+    assert full.stderr.endswith(
+        f"; and what is damaged of them cannot be noted (see the lines above): df -h {known.parent}\n"
+    )
+    assert (known.read_text(), told.exists()) == (before, False)
+
+
 def test_what_is_in_the_bucket_is_listed_without_what_is_damaged(box: Box) -> None:
     whole(box)
     box.write("verify", verified(SEGMENT.format("000000010000000000000006")))

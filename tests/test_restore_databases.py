@@ -215,3 +215,51 @@ def test_an_undo_finds_its_names_free_or_stops_nothing(tmp_path: Path) -> None:
         "a database extra that belongs to the role reader is where that of n8n comes back: rename it (ALTER DATABASE), and run again\n",
     )
     assert not (tmp_path / "var/lib/smarteros/restore/n8n.journal").exists()
+
+
+FULL = "write error: No space left on device"
+
+
+def test_what_is_replaced_is_noted_whole_or_nothing_stops(tmp_path: Path) -> None:
+    host = Host(tmp_path, then="n8n n8n\n", now="n8n n8n\n")
+    restores = tmp_path / "var/lib/smarteros/restore"
+    restores.mkdir(parents=True)
+    (restores / "n8n.journal.new").symlink_to("/dev/full")
+    done = host.run("n8n")
+    assert (done.returncode, FULL in done.stderr) == (1, True), done.stderr
+    assert done.stderr.endswith(
+        f"what is replaced cannot be noted below {restores}, so nothing is (see the lines above; df -h {restores}): make room, then run again\n"
+    )
+    assert not os.path.lexists(restores / "n8n.journal")
+    assert not (tmp_path / "renamed").exists()
+    (restores / "n8n.journal.new").unlink()
+    assert host.run("n8n").returncode == 0
+    # What an undo reads, of one whose containers are about to stop.
+    journal = restores / "n8n.journal"
+    lines = journal.read_text().replace("swapped\n", "")
+    stamp = re.search(r"stamp (.*)", lines)
+    assert stamp
+    journal.write_text(lines)
+    kept = restores / "kept" / f"n8n.{stamp[1]}"
+    kept.unlink()
+    kept.symlink_to("/dev/full")
+    (tmp_path / "renamed").unlink()
+    done = host.run("n8n")
+    assert (done.returncode, "make room, then run again" in done.stderr) == (1, True), done.stderr
+    assert not (tmp_path / "renamed").exists()
+    kept.unlink()
+    assert host.run("n8n").returncode == 0
+    assert (tmp_path / "renamed").exists()
+    assert kept.read_text() == lines
+
+
+def test_a_line_that_cannot_be_noted_ends_it(tmp_path: Path) -> None:
+    host = Host(tmp_path, then="", now="")
+    lib = host.root / "opt/smarteros/current/restore/lib.sh"
+    done = subprocess.run(
+        ["bash", "-c", f". {lib}; noted /dev/full database n8n n8n; echo it goes on"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, FULL in done.stderr) == (1, "", True), done.stderr

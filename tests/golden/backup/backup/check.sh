@@ -51,7 +51,7 @@ other=$(printf '%s\n' "$said" | grep ' INFO: ' | grep -vE " INFO: (verify comman
         s,.* INFO: invalid [a-z]+ '?[^/ ]+/[0-9A-F]{16}/([0-9A-F]{24})-.*,\1,p
         s,.* INFO: duplicate WAL '([0-9A-F]{24})'.*,\1,p
         s/^ *backup: ([^,]+), status: invalid,.*/\1/p"
-} | sort -u >"$state/.damaged"
+} | sort -u >"$state/.damaged" || fail "the backups are not whole:$wrong; and what is damaged of them cannot be noted (see the lines above): df -h $state"
 case $other-$said in
 -*'status: ok'*) ;;
 -*'status: error'*) [ -s "$state/.damaged" ] || wrong="$wrong pgbackrest-verify" ;;

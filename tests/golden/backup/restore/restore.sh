@@ -32,7 +32,7 @@ SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = :'name';
 END
 ) || fail "Postgres does not answer: docker logs postgres"
     [ "${said:-postgres}" = postgres ] || fail "the database $new is in the way, and is not ours: rename it (ALTER DATABASE), and run again"
-    say "database $new" >>"$begun"
+    noted "$begun" "database $new"
     {
         echo 'DROP DATABASE IF EXISTS :"name" WITH (FORCE);'
         made_like "$name" "$new"
@@ -96,13 +96,13 @@ filed() {
             fetched "$AFTER" "$place" || fail "the files of $name cannot be restored from the bucket (see the lines above)"
         fi
         rm -rf "$path$staged" "$path$staged.part"
-        say "item $path" >>"$begun"
+        noted "$begun" "item $path"
         mv -T "$copy" "$path$staged.part" || fail "the files of $name cannot be put beside those that are there: df -h $path"
         if [ "$name" = "$proven_item" ] && [ -z "$AFTER" ] && [ -d "$path" ]; then
             cp -a --no-clobber "$path/." "$path$staged.part/" 2>/dev/null || [ $? = 1 ]
         fi
         mv "$path$staged.part" "$path$staged"
-        say "item $path" >>"$journal.next"
+        noted "$journal.next" "item $path"
         note "files of $name: $(find "$path$staged" -type f | wc -l)"
         if [ "$name" = "$proven_item" ]; then proofs "$path$staged"; fi
     done <<END
@@ -140,10 +140,10 @@ prepared() {
         beat=$(inside postgres -c 'SELECT extract(epoch FROM max(at)) FROM heartbeat' </dev/null 2>/dev/null)
         [ -z "$beat" ] || note "rpo $(awk -v a="$UNTIL" -v b="$beat" 'BEGIN {printf "%.1f", a - b}')"
         room $((takes * 13 / 10)) "a copy of its databases"
-        was >>"$journal.next"
+        was >>"$journal.next" || unnoted
         while read -r role name; do
             copied "$role" "$name"
-            say "database $role $name" >>"$journal.next"
+            noted "$journal.next" "database $role $name"
         done <<END
 $found
 END
@@ -163,7 +163,7 @@ swapped() {
     stamp=$(sed -n 's/^stamp //p' "$journal")
     from=$(sed -n 's/^from //p' "$journal")
     before=_before_$stamp
-    cp "$journal" "$keeping/kept/$service.$stamp"
+    cp "$journal" "$keeping/kept/$service.$stamp" || unnoted
     for name in $hidden; do [ -z "$proxy" ] || docker exec "$proxy" touch "/tmp/replaced-$name" 2>/dev/null || true; done
     for name in $containers; do
         for each in "$name" "$name-next"; do
@@ -184,7 +184,7 @@ swapped() {
     for name in $jobs; do gone "$name"; done
     live postgres -c 'CHECKPOINT' -c 'SELECT pg_switch_wal()' >/dev/null </dev/null
     [ "$from" = _new ] || rm -f "$keeping/kept/$service.${from#_before_}"
-    say swapped >>"$journal"
+    noted "$journal" swapped
 }
 
 # One transaction: all databases of the service change their names at once, or none.
@@ -227,16 +227,16 @@ END
 # journalled FROM SOURCE <what: from here on what was begun is ended, and nothing else begun.
 journalled() {
     {
-        say "stamp $(date -u +%Y%m%d_%H%M%S)"
-        say "at $(date +%s)"
-        say "to ${TARGET:-}"
-        say "from $1"
-        say "source $2"
-        cat
-    } >"$journal.new"
-    sync "$journal.new"
-    mv "$journal.new" "$journal"
+        say "stamp $(date -u +%Y%m%d_%H%M%S)" &&
+            say "at $(date +%s)" &&
+            say "to ${TARGET:-}" &&
+            say "from $1" &&
+            say "source $2" &&
+            cat
+    } >"$journal.new" && sync "$journal.new" && mv "$journal.new" "$journal" || unnoted
 }
+# Half a list of what is replaced would bring half of it, and nothing would bring the rest back.
+unnoted() { fail "what is replaced cannot be noted below $keeping, so nothing is (see the lines above; df -h $keeping): make room, then run again"; }
 
 case ${1:-} in
 --undo)
@@ -250,14 +250,14 @@ case ${1:-} in
         [ -n "$last" ] || fail "nothing is kept of $service: there is nothing to undo (what a restore replaces is kept for 7 days)"
         rm -f "$report"
         # First all of it, for what is journalled counts.
-        sed -n 's/^old /database /p; /^item /p' "$keeping/kept/$last" >"$journal.next"
+        sed -n 's/^old /database /p; /^item /p' "$keeping/kept/$last" >"$journal.next" || unnoted
         # Before anything stops: nobody else's may have one of these names by now.
         while read -r word _ name; do
             [ "$word" = database ] || continue
             owner=$(theirs "$name") || exit
             [ -z "$owner" ] || fail "a database $name that belongs to the role $owner is where that of $service comes back: rename it (ALTER DATABASE), and run again"
         done <"$journal.next"
-        was >>"$journal.next"
+        was >>"$journal.next" || unnoted
         journalled "_before_${last#*.}" ".before_${last#*.}" <"$journal.next"
     fi
     swapped
