@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import json
 import os
 import re
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -110,24 +112,42 @@ def test_a_drill_waits_for_the_backup_that_the_newest_comes_back_from(tmp_path: 
     assert any("pg_database_size" in line for line in (tmp_path / "asked").read_text().splitlines())
 
 
-def test_what_a_drill_reads_is_not_taken_away_meanwhile(tmp_path: Path) -> None:
+def test_what_a_drill_reads_is_the_newest_of_the_past_and_not_taken_away_meanwhile(tmp_path: Path) -> None:
     run(tmp_path, "drill.sh", "end")
     folder = tmp_path / "current" / "restore"
     (tmp_path / "docker").write_text(
         f"""#!/bin/sh
-case $1 in exec)
+case $* in
+*" snapshots "*) cat {tmp_path}/snapshots ;;
+exec*)
+    echo "$*" | sed 's/.* restore/restore/'
     flock --nonblock --shared {tmp_path}/run/repository echo sent
     flock --nonblock --exclusive {tmp_path}/run/repository echo gone ;;
 esac
 exit 0
 """
     )
-    script = f". {folder}/lib.sh; eval \"$(sed -n '/^emptied() /p;/^restored() /,/^}}/p' {folder}/drill.sh)\"; restored --tag service=odoo"
+    script = f". {folder}/lib.sh; eval \"$(sed -n '/^emptied() /p;/^read_out() /p;/^newest() /,/^}}/p;/^restored() /,/^}}/p' {folder}/drill.sh)\"; restored --tag service=odoo"
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "sent\n"
+
+    def restored(*times: str) -> tuple[int, str]:
+        """What is restored of snapshots of these times, whose numbers are a, b, …; a clock was ahead when those of 2099 were made."""
+        found = [
+            {"time": time, "paths": ["/state/odoo_data"], "summary": {"backup_start": time}, "id": "abcdef"[number], "short_id": "f"}
+            for number, time in enumerate(times)
+        ]  # fmt: skip
+        (tmp_path / "snapshots").write_text(json.dumps(found, separators=(",", ":")))
+        done = subprocess.run(
+            ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout
+
+    taken = "restore {} --quiet --sparse --exclude-xattr trusted.* --exclude-xattr security.selinux --target /restored --no-lock\nsent\n"
+    times = ["2026-11-26T12:00:00.5Z", "2026-11-26T09:30:00.123456789-03:00", "2026-11-26T12:10:00Z"]
+    assert restored(*times) == (0, taken.format("b"))
+    assert restored(*times, "2099-01-01T00:00:00Z") == (0, taken.format("b"))
+    assert restored("2099-01-01T00:00:00Z") == (1, "")
+    assert restored() == (1, "")
 
 
 def test_each_failure_says_what_to_do() -> None:
@@ -243,6 +263,56 @@ def test_chatwoots_sums_are_base64_of_md5(tmp_path: Path) -> None:
     assert unproven(tmp_path, "chatwoot", f"{row.hexdigest()}  ab/cd/abcd\n") == []
     written(tmp_path, "ab/cd/abcd", b"picturf")
     assert unproven(tmp_path, "chatwoot", f"{row.hexdigest()}  ab/cd/abcd\n") == ["ab/cd/abcd"]
+
+
+def test_a_drill_fails_once_for_what_the_service_itself_has_lost(tmp_path: Path) -> None:
+    run(tmp_path, "drill.sh", "end")
+    folder = tmp_path / "current" / "restore"
+    good, other = (written(tmp_path, f"filestore/one/ab/{name}", name.encode()) for name in ("good", "other"))
+    rows = [
+        f"{hashlib.sha1(each).hexdigest()}  ab/{name}"
+        for name, each in (("good", good), ("other", other + b"x"), ("gone", b""))
+    ]
+    (tmp_path / "rows").write_text("\n".join(rows) + "\n")
+    functions = f"eval \"$(sed -n '/^bad() /,/^}}/p;/^lost() /,/^}}/p' {folder}/drill.sh)\"; about odoo; wrong=; report={tmp_path}/report"
+    asked = f"live() {{ cat >/dev/null; cat {tmp_path}/rows; }}; mount_of() {{ echo {tmp_path}/files; }}"
+
+    def drilled(*files: str) -> tuple[int, str]:
+        script = f'. {folder}/lib.sh; {functions}; {asked}; lost one "$1"'
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", "\n".join(files)], env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    # What runs has it: no copy that is whole.
+    code, said = drilled("ab/good", "ab/gone")
+    assert (code, said.strip()) == (1, "odoo: 1 files that rows of one name are missing or damaged: ab/good")
+    for code, words in ((1, "TO=… brings them back"), (0, "ab/other ab/gone")):
+        found = drilled("ab/other", "ab/gone")
+        assert (found[0], words in found[1]) == (code, True), found
+        assert "2 files that rows of one name are missing or damaged in what runs as well" in found[1]
+    # One more since.
+    assert drilled("ab/gone")[0] == 0
+    assert drilled("ab/other", "ab/gone")[0] == 1
+
+
+@pytest.mark.parametrize(("service", "table", "rows", "named"), [
+    ("chatwoot", "active_storage_blobs (key, service_name, checksum)", [("abcdef", "local", "A"), ("fedcba", "amazon", "B"), ("ffffff", "s3_compatible", "C")], [("ab/cd/abcdef", "A")]),
+    ("odoo", "ir_attachment (store_fname, checksum)", [("ab/abcd", "A"), ("s3://odoo/ab", "B"), (None, "C")], [("ab/abcd", "A")]),
+])  # fmt: skip
+def test_what_rows_say_is_stored_elsewhere_is_no_file_of_the_volume(
+    service: str, table: str, rows: list[tuple[str | None, ...]], named: list[tuple[str, str]]
+) -> None:
+    proof = next(item.proof for item in load(SETTINGS) if item.name == service)
+    assert proof
+    store = sqlite3.connect(":memory:")
+    store.create_function("strpos", 2, lambda text, part: None if text is None else text.find(part) + 1)
+    store.execute(f"CREATE TABLE {table}")
+    store.executemany(
+        f"INSERT INTO {table.split(maxsplit=1)[0]} VALUES ({', '.join('?' * len(rows[0]))})", rows
+    )
+    assert store.execute(proof.sql).fetchall() == named
 
 
 def test_a_service_has_what_its_file_says() -> None:

@@ -116,9 +116,11 @@ class BackupsFact(FactBase[Backups]):
             key, _, value = line.partition(" ")
             values.setdefault(key, []).append(value)
         try:
+            clock = float(values["clock"][0])
+            taken = map(_snapshot, json.loads(values.get("snapshots", ["[]"])[0]))
             return Backups(
-                clock=float(values["clock"][0]),
-                snapshots=tuple(map(_snapshot, json.loads(values.get("snapshots", ["[]"])[0]))),
+                clock=clock,
+                snapshots=tuple(item for item in taken if item.taken <= clock),
                 spans=reached(values),
                 progress=progress(values),
                 wrong=tuple(values.get("wrong", ())),

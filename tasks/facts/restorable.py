@@ -44,8 +44,8 @@ class Restorable:
     """Times are seconds since 1970. newest: up to then the log is in the bucket. spans: what of it databases come back to. databases:
     name → bytes, of these roles.
 
-    files: bytes. unfinished: the TO of a restore that was cut short. kept: what was replaced, by when. wrong: why a part of
-    the bucket is not known.
+    snapshots: without those that a clock that was ahead has dated in the future. files: bytes. unfinished: the TO of a restore that
+    was cut short. kept: what was replaced, by when. wrong: why a part of the bucket is not known.
     """
 
     here: bool = False
@@ -110,13 +110,14 @@ true
 
 def _restorable(values: Mapping[str, list[str]]) -> Restorable:
     sizes = (line.split(" ", 1) for line in values.get("size", ()))
+    clock = float(values["clock"][0])
     return Restorable(
         here="here" in values,
-        clock=float(values["clock"][0]),
+        clock=clock,
         newest=progress(values).until,
         backups=tuple(_backups(values.get("archive", ()), _line(values), values.get("damaged", ()))),
         spans=reached(values),
-        snapshots=tuple(snapshots(values.get("snapshots", ()))),
+        snapshots=tuple(item for item in snapshots(values.get("snapshots", ())) if item.time <= clock),
         wrong=tuple(values.get("wrong", ())),
         databases={name: int(size) for size, name in sizes},
         files=sum(int(line) * 1024 for line in values.get("holds", ())),

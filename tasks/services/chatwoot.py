@@ -28,8 +28,11 @@ from tasks.model.visitor import NAME, Visitor
 # Active Record Encryption keeps these under its keys.
 _ENCRYPTED = "second factors and access tokens of channels"
 
-# Active Storage's disk service keeps abcdef… as ab/cd/abcdef….
-_BLOBS = "SELECT substr(key, 1, 2) || '/' || substr(key, 3, 2) || '/' || key, checksum FROM active_storage_blobs"  # fmt: skip
+# Active Storage's disk service keeps abcdef… as ab/cd/abcdef…. What ACTIVE_STORAGE_SERVICE has sent elsewhere is no file here.
+_BLOBS = (
+    "SELECT substr(key, 1, 2) || '/' || substr(key, 3, 2) || '/' || key, checksum FROM active_storage_blobs "
+    "WHERE service_name = 'local'"
+)
 # The newest patch of 4.15 in public use, November 2026.
 IMAGE = "chatwoot/chatwoot:v4.15.1"
 _ADOPTED = "attachments are found there where the database knows them"

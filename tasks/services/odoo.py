@@ -154,9 +154,10 @@ def describe(stack: Stack) -> Service:
         admin=admin,
         users=users,
         upstream=_UPSTREAM,
-        # Named by their content (odoo/addons/base/models/ir_attachment.py); each database has a folder of its own.
+        # Named by their content (odoo/addons/base/models/ir_attachment.py); each database has a folder of its own. s3://… is elsewhere
+        # (OCA's fs_attachment).
         proof=Files(
-            sql="SELECT store_fname, checksum FROM ir_attachment WHERE store_fname IS NOT NULL",
+            sql="SELECT store_fname, checksum FROM ir_attachment WHERE store_fname IS NOT NULL AND strpos(store_fname, '://') = 0",
             root="odoo_data/filestore/{database}",
             digest="sha1-hex",
         ),

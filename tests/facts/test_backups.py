@@ -91,6 +91,11 @@ def test_what_the_tools_say_is_read() -> None:
     )
 
 
+def test_what_a_clock_that_was_ahead_has_dated_is_not_what_there_is_last() -> None:
+    found = BackupsFact().process(["clock 1795757720", f"snapshots {json.dumps(SNAPSHOTS)}"])
+    assert [item.taken for item in found.snapshots] == [1795757715.26893]
+
+
 def test_what_is_damaged_there_brings_nothing_back() -> None:
     lines = ["clock 1", f"archive {json.dumps(ARCHIVE)}", "damaged 20261127-053521F"]
     assert BackupsFact().process(lines).spans == ()

@@ -53,6 +53,11 @@ def test_all_that_there_is() -> None:
     )
 
 
+def test_what_a_clock_that_was_ahead_has_dated_is_no_copy_of_that_time() -> None:
+    lines = ["clock 1795757900", *LINES[:1], *LINES[2:]]
+    assert RestorableFact().process(lines).snapshots == ()
+
+
 def test_a_backup_of_a_line_of_the_log_after_that_was_left_leads_nowhere() -> None:
     for left, backups in (("0/7000100", 1), ("0/70000FF", 0)):
         found = RestorableFact().process([*LINES, "line 2", f"left 1\t{left}\tbefore 2026-11-27", "left "])

@@ -88,13 +88,32 @@ copier() {
     done
 }
 emptied() { find "$keeping/files" -mindepth 1 -delete; }
-# restored OPTION...: the last snapshot that these describe, never from what this host remembers of the bucket.
+# read_out COMMAND...: restic, never by what this host remembers of the bucket.
+read_out() { timeout 14400 docker exec --env RESTIC_CACHE_DIR=/restored/.cache $copies restic -o s3.bucket-lookup=path "$@" --no-lock </dev/null; }
+# newest OPTION...: the last snapshot that these describe. One of the future, dated by a clock that was ahead, would be restic's latest until then.
+newest() {
+    listed=$(read_out snapshots --json --host smarteros "$@") || return
+    grep -oE '"time":"[^"]*"' <<<"$listed" | cut -d '"' -f 4 | date -f - +%s | paste -d ' ' - <(grep -oE '"id":"[0-9a-f]*"' <<<"$listed" | cut -d '"' -f 4) |
+        awk -v now="$(date +%s)" '$1 <= now' | sort -n | sed -n '$s/.* //p'
+}
+# restored OPTION...: of that.
 restored() {
     emptied
     # What is read is not taken away meanwhile.
-    (together; timeout 14400 docker exec --env RESTIC_CACHE_DIR=/restored/.cache $copies restic -o s3.bucket-lookup=path restore latest --no-lock --quiet $as_it_was --target /restored --host smarteros "$@" </dev/null)
+    (together; from=$(newest "$@") && [ -n "$from" ] && read_out restore "$from" --quiet $as_it_was --target /restored)
 }
 
+# lost DATABASE FILES: fails where what runs has one of them as its row says, and else once, for then the copy is as good as what runs.
+lost() {
+    here=$(unproven "$(mount_of "$proven_item")/${proven_folder//\{database\}/$1}" live "$1" 2>"$keeping/asked") || here=
+    only=$(comm -23 <(say "$2" | sort) <(say "$here" | sort))
+    [ -z "$only" ] || { bad "$service: $(say "$only" | wc -l) files that rows of $1 name are missing or damaged: $(say "$only" | head -n 3 | tr '\n' ' ')"; return 1; }
+    known=$keeping/lost.$service.$1
+    new=$(comm -23 <(say "$2" | sort) <(sort "$known" 2>/dev/null))
+    said="$(say "$2" | wc -l) files that rows of $1 name are missing or damaged in what runs as well (all in $known): $(say "$2" | head -n 3 | tr '\n' ' ')"
+    say "$2" >"$known" && [ -z "$new" ] || { bad "$service: $said; it is said once; make restore SERVICE=$service TO=… brings them back from a time at which they were there"; return 1; }
+    say "$service: $said" | tee -a "$report"
+}
 # Files, and each that a row of the copy names as that row says.
 files() {
     [ -n "$items" ] || return 0
@@ -114,7 +133,7 @@ END
                 bad "$service: $name does not say which files it needs: $(head -n 1 "$keeping/asked")"
                 return 1
             }
-            [ -z "$missing" ] || { bad "$service: $(say "$missing" | wc -l) files that rows of $name name are missing or damaged: $(say "$missing" | head -n 3 | tr '\n' ' ')"; return 1; }
+            [ -z "$missing" ] || lost "$name" "$missing" || return
         done <<END
 $(databases_of)
 END
@@ -175,7 +194,7 @@ only 1800
 trap cleared EXIT
 # Nobody waits for it: it has a fifth of one core at most, and leaves the others to visitors of what runs (p99 of theirs at 20 requests a
 # second on two cores: 9.5 ms without it, 12.5 with; 15 with both cores, 50 with a third of each and a container for each copy).
-core=$(taskset -cp $$ | sed 's/.*[-, ]//') && taskset -cp "$core" $$ >/dev/null || fail "the last of this host's cores cannot be told (taskset, of util-linux)"
+core=$(taskset -cp $$ | sed 's/.*[-, ]//') && taskset -cp "$core" $$ >/dev/null || fail "the last of this host's cores cannot be told (taskset, of util-linux): make drill tries again once it is there"
 export core
 : >"$report"
 # What is newest needs a backup that leads there: after a recovery to a time, or behind a gap of the log, the next full one.

@@ -147,7 +147,7 @@ about() {
         roles=chatwoot several='' extensions='chatwoot:pg_stat_statements chatwoot:pg_trgm chatwoot:pgcrypto chatwoot:vector'
         containers='chatwoot chatwoot-sidekiq' jobs=chatwoot-prepare hidden=chatwoot
         items='volume chatwoot_storage /state/chatwoot_storage'
-        proof='SELECT substr(key, 1, 2) || '"'"'/'"'"' || substr(key, 3, 2) || '"'"'/'"'"' || key, checksum FROM active_storage_blobs' digest=md5-base64
+        proof='SELECT substr(key, 1, 2) || '"'"'/'"'"' || substr(key, 3, 2) || '"'"'/'"'"' || key, checksum FROM active_storage_blobs WHERE service_name = '"'"'local'"'"'' digest=md5-base64
         proven_item=chatwoot_storage proven_folder=''
         owned='SELECT FROM users'
         ;;
@@ -170,7 +170,7 @@ volume n8n_files /state/n8n_files'
         containers=odoo jobs=odoo-init hidden=odoo
         items='volume odoo_data /state/odoo_data
 volume odoo_extra /state/odoo_extra'
-        proof='SELECT store_fname, checksum FROM ir_attachment WHERE store_fname IS NOT NULL' digest=sha1-hex
+        proof='SELECT store_fname, checksum FROM ir_attachment WHERE store_fname IS NOT NULL AND strpos(store_fname, '"'"'://'"'"') = 0' digest=sha1-hex
         proven_item=odoo_data proven_folder='filestore/{database}'
         owned='SELECT FROM ir_config_parameter WHERE key = '"'"'smarteros.first_admin'"'"''
         app=odoo app_mb=710 app_seconds=240
