@@ -33,7 +33,8 @@ compose*)
     shift 2
     echo "$*" >>asked
     code=$(head -n 1 ends 2>/dev/null)
-    case $* in *object-lock*) cat lock; exit ;; esac
+    case $* in *object-lock*) cat lock; exit ;; *http_code*) AWS_ACCESS_KEY_ID=A AWS_SECRET_ACCESS_KEY=B AWS_DEFAULT_REGION=R RESTIC_REPOSITORY=s3:https://s3 exec sh -c "${*#*-c }" ;; esac
+    case " $* " in *" --no-lock "* | *" unlock "*) ;; *) [ ! -e locked ] || exit 11 ;; esac
     sed -i 1d ends 2>/dev/null
     [ ! -e "works/$name" ] || timeout 50 sh -c "until [ -e works/$name-ends ]; do /bin/sleep 0.1; done"
     case $* in *" prune "*) head -n 1 prunes 2>/dev/null; sed -i 1d prunes 2>/dev/null ;; esac
@@ -98,6 +99,7 @@ def box(tmp_path: Path) -> Box:
         "/opt/smarteros/current": f"{tmp_path}/current",
         "/var/lib/smarteros": f"{tmp_path}/lib",
         "/run/smarteros-backup": f"{tmp_path}/run",
+        "/tmp/answer": f"{tmp_path}/answered",
     }
     files = render.tree(stack(backup=BACKUP, services=chosen))
     for path in (path for path in files if path.startswith("backup/")):
@@ -113,7 +115,15 @@ def box(tmp_path: Path) -> Box:
     box.write("pgbackrest", '#!/bin/sh\necho "$*" >put; cat >>put\n').chmod(0o755)
     box.write("systemctl", f'#!/bin/sh\necho "systemctl $*" >>{tmp_path}/asked\n').chmod(0o755)
     box.write("sleep", "#!/bin/sh\n").chmod(0o755)
+    bucket(box, "200")
     return box
+
+
+def bucket(box: Box, code: str, said: str = "", end: str = "") -> None:
+    """How the server answers. end: of curl's own, in the shell."""
+    box.write("answers", said)
+    curl = f"#!/bin/sh\ncat >{box.root}/login\ncat {box.root}/answers >{box.root}/answered\nprintf {code}\n{end}\n"
+    box.write("curl", curl).chmod(0o755)
 
 
 def services(lines: list[str]) -> list[str]:
@@ -251,6 +261,14 @@ def test_a_lock_that_a_killed_run_has_left_is_removed(box: Box) -> None:
         "backup-files backup",
         "backup-files backup",
     ]
+
+
+def test_a_bucket_is_prepared_though_a_host_that_was_killed_has_left_a_lock(box: Box) -> None:
+    box.write("locked", "")
+    box.write("answer", "")
+    done = box.run("prepare")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (box.root / "lib/backup/prepared").exists()
 
 
 def test_a_network_that_a_prune_has_removed_is_made_again_as_it_was(box: Box) -> None:
@@ -551,6 +569,31 @@ def test_what_is_in_the_bucket_is_listed_without_what_is_damaged(box: Box) -> No
         "log 000000010000000000000004 000000010000000000000005 1795820197 0 000000010000000000000007 000000010000000000000009 1795820197 1",
         "damaged 000000010000000000000006",
     ]
+
+
+def error(name: str, said: str) -> str:
+    return f'<?xml version="1.0"?>\n<Error><Code>{name}</Code><Message>{said}</Message></Error>'
+
+
+@pytest.mark.parametrize(("answer", "said"), [
+    (("503", error("SlowDown", "Please reduce your request rate.")), "the server answers with HTTP 503: SlowDown: Please reduce your request rate."),
+    (("403", error("RequestTimeTooSkewed", "Too large.")), "the clock of this host is wrong (timedatectl), so the server refuses it: RequestTimeTooSkewed: Too large."),
+    (("502", "<html>Bad gateway</html>"), "the server answers with HTTP 502"),
+    (("000", "", "echo 'curl: (60) SSL certificate problem: certificate has expired' >&2; exit 60"), "curl: (60) SSL certificate problem: certificate has expired"),
+])  # fmt: skip
+def test_why_a_bucket_does_not_answer_is_said_at_once(box: Box, answer: tuple[str, ...], said: str) -> None:
+    whole(box)
+    box.asked()
+    bucket(box, *answer)
+    assert box.run("list").stdout.splitlines()[1:] == [f"wrong bucket: {said}"]
+    now = box.run("now")
+    assert (now.returncode, now.stderr.splitlines()[0]) == (1, said), now.stderr
+    assert "nothing is copied now, for the bucket does not answer as it should" in now.stderr
+    # Nobody is asked who would try for a quarter of an hour.
+    assert [line for line in box.asked() if " snapshots " in line or line.startswith("systemctl")] == []
+    bucket(box, "404", error("NoSuchKey", "The specified key does not exist."))
+    assert "snapshots" in box.run("list").stdout
+    assert (box.root / "login").read_text().startswith('user = "A:B"\n')
 
 
 def test_what_came_back_with_a_rewind_was_there_at_the_time_that_it_went_back_to(box: Box) -> None:

@@ -92,3 +92,27 @@ succeeded() {
     metric "backup_$1" "smarteros_backup_last_success_timestamp_seconds{part=\"$1\"} $(date +%s)"
     rm -f "$state/failed/$1"
 }
+
+# answers: the bucket does, and takes this host's key; else it is said why not. At once: restic tries again for a quarter of an hour, and
+# says nothing until then.
+answers() (
+    asked=$(cat <<'END'
+set -u
+sum=$(printf '' | sha256sum | cut -d ' ' -f 1)
+code=$(printf 'user = "%s:%s"\nheader = "x-amz-content-sha256: %s"\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" "$sum" |
+    curl --silent --show-error --max-time 20 --retry 3 --retry-max-time 20 --config - --aws-sigv4 "aws:amz:$AWS_DEFAULT_REGION:s3" ${RESTIC_CACERT:+--cacert "$RESTIC_CACERT"} \
+        --output /tmp/answer --write-out '%{http_code}' "${RESTIC_REPOSITORY#s3:}/config") || exit
+case $code in
+2?? | 404) exit 0 ;; # what is not there yet is said by who wants it
+esac
+said=$(tr -d '\r\n' </tmp/answer | sed -n 's,.*<Code>\([^<]*\)</Code>.*<Message>\([^<]*\)</Message>.*,\1: \2,p')
+case $said in
+RequestTimeTooSkewed*) echo "the clock of this host is wrong (timedatectl), so the server refuses it: $said" ;;
+*) echo "the server answers with HTTP $code${said:+: $said}" ;;
+esac >&2
+exit 1
+END
+)
+    entry=sh
+    run 120 backup-list -c "$asked" >/dev/null
+)

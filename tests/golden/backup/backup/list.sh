@@ -12,7 +12,11 @@ told() {
 }
 
 echo "clock $(date +%s)"
-told snapshots run 600 backup-list snapshots --json --no-lock
-told archive docker exec postgres timeout 300 pgbackrest --stanza=main info --output=json
-told log runs 300
-sed 's/^/damaged /' "$state/damaged"
+if said=$(answers 2>&1); then
+    told snapshots run 600 backup-list snapshots --json --no-lock
+    told archive docker exec postgres timeout 300 pgbackrest --stanza=main info --output=json
+    told log runs 300
+    sed 's/^/damaged /' "$state/damaged"
+else
+    echo "wrong bucket: $(printf %s "$said" | tail -n 2 | tr '\n' ' ')"
+fi

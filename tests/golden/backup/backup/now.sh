@@ -2,6 +2,7 @@
 # now.sh UNIT...: all of these at once, whatever was copied before; ends when what was written until now has left.
 . /opt/smarteros/current/backup/lib.sh
 
+answers || fail "nothing is copied now, for the bucket does not answer as it should (see the line above): make bucket KIT=… says more; services go on, and what waits is sent once it does"
 begun=$(date +%s)
 rm -f "$state"/*.since
 systemctl start "$@" || exit

@@ -6,7 +6,7 @@ rm -f "$state/prepared"
 docker volume inspect restic_cache >/dev/null 2>&1 || docker volume create --label smarteros.service=backup \
     --label com.docker.compose.project=backup --label com.docker.compose.volume=restic_cache restic_cache >/dev/null || exit
 together
-said=$(run 300 backup-check cat config 2>&1 >/dev/null)
+said=$(run 300 backup-check cat config --no-lock 2>&1 >/dev/null)
 case $? in
 0) ;;
 10) run 300 backup-check init --quiet || fail "backup: the repository in the bucket cannot be made (see the lines above): make bucket tries the key" ;;
