@@ -33,15 +33,19 @@ compose() {{
 
 
 # orphans FILE: what of ours an earlier description had. Not Compose's --remove-orphans, which goes by the project's
-# name, and so takes what an operator runs in a project of that name. One-offs (docker compose run) stay.
+# name, and so takes what an operator runs in a project of that name. One-offs (docker compose run) stay. What somebody has renamed
+# (docker rename) is Compose's as before, so that it makes no other: it gets its name back, unless another has that by now.
 _ORPHANS = """
 orphans() {{
     wanted=" $(sed -n 's/^    container_name: //p' "$1" 2>/dev/null | tr '\\n' ' ')"
     [ "$wanted" != " " ] || return 0
     docker ps -a --filter label={label}={service} --filter label=com.docker.compose.oneoff=False \\
-        --format '{{{{.ID}}}} {{{{.Label "com.docker.compose.service"}}}}' | while read -r id name; do
+        --format '{{{{.ID}}}} {{{{.Names}}}} {{{{.Label "com.docker.compose.service"}}}}' | while read -r id called name; do
         case $wanted in
-        *" $name "*) ;;
+        *" $name "*)
+            case $called in "$name" | "$name-next") continue ;; esac
+            state "$name" >/dev/null || docker rename "$id" "$name" || exit
+            ;;
         *) docker stop "$id" >/dev/null && docker rm "$id" >/dev/null || exit ;;
         esac
     done

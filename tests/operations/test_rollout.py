@@ -118,12 +118,14 @@ case "$*" in
 "inspect --type container --format {{.State.Status}} web") echo created ;;
 "inspect --type container --format {{.State.Status}}/"*)
     case $last in *-next) [ -e hidden ] || exit 1 ;; esac
+    ! grep -qsx "$last" missing || exit 1
     case $(cat file 2>/dev/null) in *generations*) echo "$BACK" ;; *) echo "$STATE$(restarts)" ;; esac ;;
 "logs --tail 50 "*) echo "log of $last" >&2 ;;
 "ps -a --filter label=smarteros.service=site "*) cat others 2>/dev/null ;;
 "ps -a --filter "*) ;;
 "stop "* | "rm "[0-9]*) ;;
 "rename web web-next") touch hidden ;;
+"rename "[0-9]*) sed -i "/^$last\$/d" missing ;;
 "rename web-next web") rm hidden ;;
 "rm --force web-next") rm -f hidden ;;
 "network disconnect smarter-net web-next" | "network connect smarter-net web-next") ;;
@@ -225,14 +227,27 @@ def test_what_an_earlier_description_had_goes_and_nothing_else_of_the_project(bo
     (box.root / "home/dkcompose/site-deploy.yaml").write_text(
         "services:\n  web:\n    container_name: web\n  worker:\n    container_name: worker\n"
     )
-    (box.root / "others").write_text("0a web\n1b cron\n2c worker\n")
+    (box.root / "others").write_text("0a web web\n1b cron-old cron\n2c worker-next worker\n")
     assert box.run(script()) == (0, [])
-    assert box.called("stop", "rm") == ["stop 1b", "rm 1b"]
+    assert box.called("stop", "rm", "rename") == ["stop 1b", "rm 1b"]
     assert [call for call in box.called("ps") if "smarteros.service=site" not in call] == []
 
 
+def test_what_somebody_has_renamed_gets_its_name_back(box: Box) -> None:
+    """Compose takes it for its own as it is, and would make no other."""
+    (box.root / "home/dkcompose").mkdir(parents=True)
+    (box.root / "home/dkcompose/site-deploy.yaml").write_text(
+        "services:\n  web:\n    container_name: web\n  worker:\n    container_name: worker\n"
+    )
+    (box.root / "others").write_text("0a web-old web\n1b mine worker\n")
+    (box.root / "missing").write_text("web\n")
+    assert box.run(script()) == (0, [])
+    # Of the second another has the name.
+    assert box.called("stop", "rm", "rename") == ["rename 0a web"]
+
+
 def test_without_its_file_nothing_is_taken_for_what_an_earlier_description_had(box: Box) -> None:
-    (box.root / "others").write_text("0a web\n1b cron\n")
+    (box.root / "others").write_text("0a web web\n1b cron cron\n")
     assert box.run(script()) == (0, [])
     assert box.called("ps", "stop", "rm") == []
 
