@@ -232,11 +232,18 @@ def words(was: dict | None, is_: dict | None) -> str:
         return "is new"
     if is_ is None:
         return "is gone"
+    if ("link" in was) != ("link" in is_):
+        return f"{thing(is_)} instead of {thing(was)}"
     keys = [key for key in sorted(was.keys() | is_.keys()) if key[0] != "_" and was.get(key) != is_.get(key)]
     secret = ("content", "rules", "keys", "definition", "image")
     return ", ".join(
         f"other {key}" if key in secret else f"{key} {is_.get(key)} instead of {was.get(key)}" for key in keys
     )
+
+
+def thing(values: dict) -> str:
+    """What stands at a path."""
+    return f"a link to {values['link']}" if "link" in values else "a file"
 
 
 def gone(kind: str, name: str, is_: dict | None) -> float:

@@ -170,12 +170,18 @@ def test_a_host_where_nothing_was_noted_says_so(tmp_path: Path) -> None:
     assert Box(tmp_path).look() == {"noted": None, "number": None, "generation": None, "differences": []}
 
 
+def linked(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/null")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda box: box.write("etc/issue", "theirs\n"), "file /etc/issue: other content"),
         (lambda box: (box.root / "etc/issue").chmod(0o666), "file /etc/issue: mode 666 instead of 644"),
         (lambda box: (box.root / "etc/issue").unlink(), "file /etc/issue: is gone"),
+        (lambda box: linked(box.root / "etc/issue"), "file /etc/issue: a link to /dev/null instead of a file"),
         (
             lambda box: box.write("opt/smarteros/generations/6f3a/caddy/Caddyfile", "edited\n"),
             "file /opt/smarteros/current/caddy/Caddyfile: other content",
