@@ -11,7 +11,7 @@ EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTOR
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status drift status-page check undo-host token secret give-secrets rotate credentials test-mail test-notify bucket bucket-rewind kit-check backup backups restore restore-undo recover drill generations rollback pin outdated lock
+.PHONY: help up down test test-faults lint format bench audit bootstrap plan deploy verify status drift status-page check undo-host token secret give-secrets rotate credentials test-mail test-notify bucket bucket-rewind kit-check backup backups restore restore-undo recover drill generations rollback pin outdated update lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -159,6 +159,10 @@ pin: $(VENV)/ready ## writes the digests of all images into the inventory's lock
 outdated: $(VENV)/ready ## newer tags of the images in use, pins whose tags have moved on, ends of life
 	@$(EXISTS)
 	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.outdated.run
+
+update: $(VENV)/ready ## SERVICE=n8n: the newest tag of the same line, or TO=2.30.9; shows the plan, asks (YES=1 does not), deploys and checks; image and databases of before come back where that fails
+	@$(EXISTS)
+	@SMARTEROS_SERVICE="$(SERVICE)" TO="$(TO)" BACKUP="$(BACKUP)" DATA="$(DATA)" YES="$(YES)" $(BIN)/python -m tasks.commands.update $(INVENTORY)
 
 undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy comes back; shows it, then asks for the word yes
 	@$(EXISTS)

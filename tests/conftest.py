@@ -42,6 +42,7 @@ LONGEST = (
     "test_restore_kills.py",
     "test_losses.py",
     "test_backup.py",
+    "test_update.py",
     "test_stolen_key.py",
     "test_bucket.py",
     "test_debian12.py",
@@ -65,6 +66,7 @@ BACKED = (
     "test_restore_kills.py",
     "test_losses.py",
     "test_backup.py",
+    "test_update.py",
     "test_stolen_key.py",
     "test_bucket.py",
 )

@@ -60,6 +60,7 @@ def told() -> Commands:
         raise Refused(
             f"{host().name}: Docker is not there yet, and it is where images come from: {target('deploy')}"
         )
+    locked = pins.by_tag(stack().pins)
     upstreams = [item for service in (*services(), *tools(stack())) for item in service.upstream]
     reports = {
         image: list(
@@ -67,7 +68,7 @@ def told() -> Commands:
                 image,
                 found.get(image, Registered()),
                 upstream_of(image, upstreams),
-                pin_of(image, stack().pins, own),
+                pin_of(image, locked if image in locked or pins.whole(stack().pins) else None, own),
                 today(),
             )
         )
@@ -93,7 +94,7 @@ def upstream_of(image: str, upstreams: Iterable[Upstream]) -> Upstream | None:
 
 
 def pin_of(image: str, locked: pins.Pins | None, own: pins.Pins) -> Pin:
-    """locked: the lock file's; own: what the settings name themselves. Pure."""
+    """locked: what runs → its digest, None where nothing is pinned; own: what the settings name themselves. Pure."""
     if image in own:
         return Pin(own[image], "name that one in the settings")
     return Pin() if locked is None else Pin(locked.get(image, ""), target("pin"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyinfra import context
 
 from tasks.facts.registries import Registered, RegistriesFact
-from tasks.model import pins
+from tasks.model import image_names, pins
 from tasks.model.image_names import short
 from tasks.model.targets import target
 from tasks.rendering.host_files import tools
@@ -43,16 +43,30 @@ def written() -> Commands:
         raise Refused(f"{host().name}: Docker is not there yet: {target('deploy')}, then pin what it runs")
     digests = {image: found[image].digest for image in wanted if image in found and found[image].digest}
     _agreed(digests)
-    _write(file, digests)
+    _write(file, _as_named(digests))
     if wrong := [f"{image}: {_why(found, image)}" for image in wanted if image not in digests]:
         lines = "\n".join(f"    {line}" for line in wrong)
         raise Refused(f"{host().name}: not pinned anew, since no registry says what they stand for:\n{lines}")
 
 
 def references() -> dict[str, tuple[str, ...]]:
-    """Image by tag → the services that use it, of this host; and those of the operator's scripts."""
-    bare = stack().with_pins(None)
+    """Image by tag, as it is run → the services that use it, of this host; and those of the operator's scripts."""
+    return _references(pins.moved(stack().pins))
+
+
+def _references(found: pins.Pins | None) -> dict[str, tuple[str, ...]]:
+    bare = stack().with_pins(found)
     return pins.references((*load(bare), *tools(bare)))
+
+
+def _as_named(digests: Mapping[str, str]) -> dict[str, str]:
+    """What runs → its digest, as the lock file has it: by the names that the settings have, with the tag where that is another."""
+    runs = {image: pins.led(pins.moved(stack().pins), image) for image in _references(None)}
+    return {
+        image: digests[run] if run == image else f"{image_names.parted(run)[1]}@{digests[run]}"
+        for image, run in runs.items()
+        if run in digests
+    }
 
 
 def _why(found: Mapping[str, Registered], image: str) -> str:
@@ -105,5 +119,5 @@ def _used() -> frozenset[str]:
     found: set[str] = set()
     for other in host().state.inventory:
         with context.ctx_host.use(other):
-            found |= references().keys()
+            found |= _references(None).keys()
     return frozenset(found)

@@ -80,7 +80,7 @@ def restored(service: Service, time: datetime) -> Commands:
         return
     as_described()
     roles = tuple(item.name for item in service.databases)
-    found = known(RestorableFact, service.name, roles, _volumes(service))
+    found = known(RestorableFact, service.name, roles, volumes(service))
     if not found.here:
         raise Refused(f"{host().name} has nothing to restore with: {target('deploy')} brings it")
     moment = restoring.written(time)
@@ -116,7 +116,8 @@ def as_described() -> None:
         )
 
 
-def _volumes(service: Service) -> tuple[str, ...]:
+def volumes(service: Service) -> tuple[str, ...]:
+    """Those that a restore of it replaces."""
     found = backup.sources(stack()).get(service.name, ())
     return tuple(item.name for item in found if isinstance(item, Volume))
 

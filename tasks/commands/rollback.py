@@ -54,7 +54,7 @@ def run() -> None:
         found = remember("generations", lambda: known(GenerationsFact))
         item = remember("to", lambda: chosen(found, os.environ.get("TO") or PREVIOUS))
         recorded.become(found, item)
-        points = restored(found, item) if _data() else []
+        points = restored(found, item) if data_too() else []
     except (Refused, NoSuch, BadSettings) as error:
         raise Said(once(host().name, f"{host().name} cannot be rolled back: {error}")) from None
     for line in told(found, item):
@@ -64,11 +64,11 @@ def run() -> None:
     hooks.run()
     ready(found, item, name=f"Rollback | to generation {item.number}: nobody has deployed in between")
     if points:
-        _data_first(points)
+        data_first(points)
     runpy.run_path(str(HOME / "deploy.py"))
 
 
-def _data() -> bool:
+def data_too() -> bool:
     """Raises Refused for another word than yes."""
     given = os.environ.get("DATA", "")
     if given not in ("", "yes"):
@@ -90,7 +90,7 @@ def told(found: Generations, item: Generation) -> Iterator[str]:
     if others := moved(item, found.schemas):
         what = (
             "come back as they were then"
-            if _data()
+            if data_too()
             else "stay, and its programs may not take them: DATA=yes restores them"
         )
         yield f"tables have changed since in {', '.join(others)}; they {what}"
@@ -114,7 +114,7 @@ def restored(found: Generations, item: Generation) -> list[tuple[Service, dateti
     return [(each, datetime.fromtimestamp(point, UTC)) for each in with_data]
 
 
-def _data_first(points: Sequence[tuple[Service, datetime]]) -> None:
+def data_first(points: Sequence[tuple[Service, datetime]]) -> None:
     """A program of then starts on its data of then, or not at all."""
     preflight.run()
     generation.run()

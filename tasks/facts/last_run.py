@@ -59,10 +59,7 @@ _OTHERS = re.compile(r"(Give secrets|Credentials|Restore|Undo)\b")
 def course(values: Mapping[str, Sequence[str]]) -> Course:
     """The lines → Course. A line of the log that is no such line (a disk was full) stays out. Raises ValueError for no number."""
     active, _, generation = values.get("generation", ["0 "])[0].partition(" ")
-    found = [
-        *_logged(values.get("run", ())),
-        *_unfinished(values.get("unfinished", ()), held="held" in values),
-    ]
+    found = runs(values)
     return Course(
         generation,
         float(active),
@@ -72,6 +69,12 @@ def course(values: Mapping[str, Sequence[str]]) -> Course:
         float(values.get("reboot", ["0"])[0]),
         tuple(values.get("package", ())),
     )
+
+
+def runs(values: Mapping[str, Sequence[str]]) -> list[Deploy]:
+    """``run`` and ``unfinished`` lines → all that are noted, the newest last."""
+    unfinished = _unfinished(values.get("unfinished", ()), held="held" in values)
+    return [*_logged(values.get("run", ())), *unfinished]
 
 
 def _logged(lines: Sequence[str]) -> Iterator[Deploy]:

@@ -45,7 +45,8 @@ class Restorable:
     name → bytes, of these roles.
 
     snapshots: without those that a clock that was ahead has dated in the future. files: bytes. unfinished: the TO of a restore that
-    was cut short. kept: what was replaced, by when. wrong: why a part of the bucket is not known.
+    was cut short. kept: what was replaced, by when. wrong: why a part of the bucket is not known. verified: ``service part`` → the last
+    restore of it that was proven, of all services.
     """
 
     here: bool = False
@@ -60,6 +61,7 @@ class Restorable:
     free: int = 0
     unfinished: str = ""
     kept: tuple[str, ...] = ()
+    verified: Mapping[str, float] = field(default_factory=dict)
 
 
 class RestorableFact(FactBase[Restorable]):
@@ -124,6 +126,7 @@ def _restorable(values: Mapping[str, list[str]]) -> Restorable:
         free=int(values["free"][0]) * 1024,
         unfinished=values.get("unfinished", [""])[0],
         kept=tuple(sorted(values.get("kept", ()))),
+        verified=progress(values).verified,
     )
 
 

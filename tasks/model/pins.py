@@ -1,6 +1,8 @@
 """Pins: what tags of images stood for when ``make pin`` asked, in ``<inventory>.lock.json``, and the catalogue with them.
 
-A file, and no setting: it is written by a program, committed beside the inventory, and read with every run.
+A file, and no setting: it is written by a program, committed beside the inventory, and read with every run. An image as the settings
+name it → ``sha256:…``, or, where ``make update`` has brought another tag of it, ``2.30.9@sha256:…``. Such a line holds for the tag
+that it names and for those from there up to its own; settings with a later tag count as they are.
 """
 
 import json
@@ -10,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tasks.model import dockerfiles, image_names
+from tasks.model import dockerfiles, image_names, tags
 from tasks.model.catalogue import Container, Service
 from tasks.model.stack import BadSettings
 from tasks.model.targets import given, target
@@ -54,7 +56,8 @@ def parsed(text: str) -> dict[str, str]:
         name, tag, own = image_names.parted(image)
         if not tag or own or image_names.checked(image) != image:
             raise ValueError(f"{image!r} is no name:tag of an image")
-        if not isinstance(digest, str) or not image_names.is_digest(digest):
+        moved, at, own = digest.rpartition("@") if isinstance(digest, str) else ("", "", "")
+        if not image_names.is_digest(own) or bool(at) != image_names.is_tag(moved):
             raise ValueError(f"{name}:{tag} has no digest, which is sha256: and 64 hexadecimal digits")
     return images
 
@@ -71,11 +74,46 @@ def pinned(pins: Pins | None, service: Service) -> Service:
     return replace(service, containers=tuple(_pinned(pins, item) for item in service.containers))
 
 
+def moved(pins: Pins | None) -> dict[str, str] | None:
+    """What ``make update`` has brought, by tag: as pins, without a digest. None where there is nothing at all."""
+    if pins is None:
+        return None
+    return {image: value.partition("@")[0] for image, value in pins.items() if "@" in value}
+
+
+def led(pins: Pins | None, image: str) -> str:
+    """An image by tag → what is run of it, with the digest where one is pinned."""
+    name, tag, digest = image_names.parted(image)
+    around = () if digest else (each for key, each in (pins or {}).items() if _holds(key, each, name, tag))
+    value = (pins or {}).get(image) or next(iter(around), "")
+    if not value:
+        return image
+    return f"{image}@{value}" if image_names.is_digest(value) else f"{name}:{value}"
+
+
+def _holds(key: str, value: str, name: str, tag: str) -> bool:
+    """Whether an update from one tag to another is about this one in between, or the other itself."""
+    other, start, _ = image_names.parted(key)
+    end = "" if image_names.is_digest(value) else value.partition("@")[0]
+    return bool(name == other and end and tags.later(tag, start) and (tag == end or tags.later(end, tag)))
+
+
+def by_tag(pins: Pins | None) -> dict[str, str]:
+    """What is run, by tag → its digest."""
+    parts = (image_names.parted(led(pins, image)) for image in pins or ())
+    return {f"{name}:{tag}": digest for name, tag, digest in parts}
+
+
+def whole(pins: Pins | None) -> bool:
+    """Whether ``make pin`` was asked for: updates alone pin what they have brought, and nothing else is missed."""
+    return any(image_names.is_digest(value) for value in (pins or {}).values())
+
+
 def references(services: Iterable[Service]) -> dict[str, tuple[str, ...]]:
     """Image by tag → the services that run it or are built from it, in their order. A fork's bases are its own to name."""
     found: dict[str, tuple[str, ...]] = {}
     for service in services:
-        for image in dict.fromkeys(each for item in service.containers for each in _images(item)):
+        for image in dict.fromkeys(each for item in service.containers for each in images(item)):
             found[image] = (*found.get(image, ()), service.name)
     return {image: tuple(dict.fromkeys(names)) for image, names in found.items()}
 
@@ -91,18 +129,13 @@ def _pinned(pins: Pins, container: Container) -> Container:
     if container.fork:
         return container
     if not container.build:
-        return replace(container, image=_at(pins, container.image))
-    arguments = {
-        name: _at(pins, image) for name, image in dockerfiles.images(container.build).items() if image in pins
-    }
-    return replace(container, base=_at(pins, container.base), arguments=arguments)
+        return replace(container, image=led(pins, container.image))
+    given = {name: (image, led(pins, image)) for name, image in dockerfiles.images(container.build).items()}
+    arguments = {name: runs for name, (image, runs) in given.items() if runs != image}
+    return replace(container, base=led(pins, container.base), arguments=arguments)
 
 
-def _at(pins: Pins, image: str) -> str:
-    return f"{image}@{pins[image]}" if image in pins else image
-
-
-def _images(container: Container) -> Iterator[str]:
+def images(container: Container) -> Iterator[str]:
     """What is pulled for it by a tag."""
     if container.fork:
         return

@@ -189,7 +189,9 @@ class Stack(_Settings):
 
     @property
     def pins(self) -> Mapping[str, str] | None:
-        """Image by tag → the digest that is run; None where nothing is pinned. No setting: the inventory's lock file (pins.py)."""
+        """Image by tag → the digest that is run, or another tag with it; None where nothing is pinned. No setting: the inventory's lock file
+        (pins.py).
+        """
         return self._pins
 
     def with_pins(self, pins: Mapping[str, str] | None) -> "Stack":

@@ -97,6 +97,12 @@ def newer(ours: str, every: Iterable[str], numbers: int = 0) -> Newer:
     return Newer(_newest_first(same), tuple(tag.text for tag in following))
 
 
+def later(text: str, than: str) -> bool:
+    """Whether a tag is a newer one than the other, and of its scheme."""
+    found = newer(than, [text])
+    return bool(found.same or found.following)
+
+
 def is_of(text: str, line: str) -> bool:
     """Whether a tag is of that line: a version that begins so, number by number, or a word of its suffix."""
     tag = parsed(text)

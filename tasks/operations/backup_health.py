@@ -12,7 +12,7 @@ from tasks.model.words import ago
 from tasks.rendering.backup_files import Part
 
 _LOG_SECONDS = 120
-_VERIFIED_DAYS = 8
+VERIFIED_DAYS = 8
 _LOST_SECONDS = 60
 
 
@@ -61,7 +61,7 @@ def unproven(found: Progress, wanted: Iterable[str], now: float) -> Iterator[str
     """Each ``service part`` that no drill has brought back for too long, be it that none ever did."""
     for what in wanted if found.prepared else ():
         last = found.verified.get(what, 0)
-        if (old := now - (last or found.prepared)) > _VERIFIED_DAYS * 86400:
+        if (old := now - (last or found.prepared)) > VERIFIED_DAYS * 86400:
             said = "the last proven restore of" if last else "there is no proven restore of"
             age = f" is {ago(int(old))} old" if last else f" for {ago(int(old))}"
             yield f"backup: {said} {what}{age}: {target('drill')} tries it now and says what is wrong"

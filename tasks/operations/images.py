@@ -66,7 +66,7 @@ def remarks() -> Iterator[str]:
 
 def unpinned() -> Iterator[str]:
     """Where images are pinned, those that are not: whoever may push to their repositories decides what a tag brings."""
-    if stack().pins is None:
+    if not pins.whole(stack().pins):
         return
     if found := sorted(pins.references((*services(), *tools(stack())))):
         yield (

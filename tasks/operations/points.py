@@ -1,11 +1,13 @@
 """Points: before an image of a new major or minor version starts on a database, there is a second to which that comes back."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
 from tasks.connection.drafts import note
+from tasks.connection.memory import remembered
 from tasks.facts import DockerFact, MachineFact
 from tasks.operations.room_ahead import version
 from tasks.rendering import render
@@ -20,10 +22,10 @@ _PATIENCE = 120
 def before_migrations() -> Commands:
     """Nothing where no version changes. Where no point can be made, it is said why, and that is all."""
     found = list(ahead())
-    if not found:
+    if not found or remembered(_MADE):
         return
     names = "; ".join(found)
-    if why := _impossible():
+    if why := impossible():
         remember(
             "no point",
             lambda: host().log_styled(
@@ -37,10 +39,21 @@ def before_migrations() -> Commands:
     note(text)
     if executing():
         host().log(text)
-    yield StringCommand(_POINT)
+    yield StringCommand(point())
 
 
-def _impossible() -> str:
+@operation
+def made(tree: str) -> Commands:
+    """One for whatever version comes, before all else that the run does. tree: the name of the generation that comes then."""
+    yield StringCommand(point(tree))
+    if executing():
+        remember(_MADE, lambda: True)
+
+
+_MADE = "restore point"
+
+
+def impossible() -> str:
     """Why there can be none; empty where there can."""
     if stack().backup is None:
         return "nothing is backed up (the setting backup; README, Backups)"
@@ -63,11 +76,15 @@ def ahead() -> Iterator[str]:
             yield from dict.fromkeys(f"{service.name}: {text}" for text in moved if text)
 
 
-# The second before the mark: what was committed until then comes back.
+def point(tree: str = "") -> str:
+    """Shell: what was committed before it comes back. tree: of which generation it is; empty for the active one."""
+    return f"tree={quote(tree)}\n{_POINT}"
+
+
 _POINT = f"""
 set -e
 ask() {{ docker exec -i postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres -c "$1"; }}
-time=$(date +%s)
+time=$(date +%s.%6N)
 ask "SELECT pg_create_restore_point('smarteros $time')" >/dev/null
 file=$(ask "SELECT pg_walfile_name(pg_switch_wal())")
 tries=0
@@ -77,6 +94,6 @@ until [ "$(ask "SELECT coalesce(last_archived_wal, '') >= '$file' FROM pg_stat_a
     sleep 1
 done
 mkdir -p -m 700 {RECORDS}
-echo "$time $(basename "$(readlink {render.CURRENT})")" >{RECORDS}/.point.new
+echo "$time ${{tree:-$(basename "$(readlink {render.CURRENT})")}}" >{RECORDS}/.point.new
 mv -f {RECORDS}/.point.new {RECORDS}/.point
 """.strip()  # noqa: S608  nobody else's words are in it

@@ -73,6 +73,17 @@ def test_again_nothing_changes_and_what_is_used_no_more_is_dropped(
     assert file.read_text() == pins.text(SAID)
 
 
+def test_an_update_stays_and_gets_what_its_tag_stands_for(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(pins.text({**SAID, "redis:7.4.11-alpine": f"7.4.12-alpine@{OLD}"}))
+    answers = {image: each for image, each in ANSWERS.items() if not image.startswith("redis")}
+    shown, failed = run(monkeypatch, **answers, **{"redis:7.4.12-alpine": {"digest": TWO}})
+    assert failed == []
+    assert shown[0] == f"pin: redis:7.4.11-alpine: 7.4.12-alpine@{TWO}, before 7.4.12-alpine@{OLD}"
+    assert pins.read(file) == {**SAID, "redis:7.4.11-alpine": f"7.4.12-alpine@{TWO}"}
+
+
 def test_what_no_registry_says_keeps_its_pin_and_fails_the_run(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

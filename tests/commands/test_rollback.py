@@ -169,7 +169,7 @@ def test_data_has_to_be_asked_for_by_the_word(
     monkeypatch: pytest.MonkeyPatch, given: str, wanted: bool
 ) -> None:
     monkeypatch.setenv("DATA", given)
-    assert rollback._data() is wanted
+    assert rollback.data_too() is wanted
     monkeypatch.setenv("DATA", "1")
     with pytest.raises(Refused, match="DATA=yes restores databases"):
-        rollback._data()
+        rollback.data_too()

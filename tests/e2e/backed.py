@@ -1,12 +1,15 @@
 """A host with backups, its bucket and the kit of its operator."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tasks.clients import kit as kits
-from tests.e2e.deployment import Deployment, Run
+from tests.e2e.deployment import Deployment, Run, outcomes
 from tests.lab import network, s3, smarteros
 
 BUCKET, CHECK = (f"tasks.commands.{name}.run" for name in ("bucket", "kit_check"))
@@ -42,6 +45,22 @@ class Backed:
         given = {**self._settings, **settings}
         words = {**self._environment, **(environment or {})}
         return self.host.run("-vvv", deploy=deploy, environment=words, typed=typed, **given)
+
+    def module(self, name: str, inventory: Path, **words: str) -> Run:
+        """A program of ours that calls pyinfra itself, with all that is given to a run of this host. words: of its environment."""
+        _, *arguments, _ = self.host.argv(inventory=str(inventory), deploy="", **self._settings)
+        done = subprocess.run(
+            [sys.executable, "-m", name, *arguments],
+            cwd=smarteros.ROOT,
+            env={**os.environ, "SMARTEROS_LAB": self.host.lab.name, **self._environment, **words},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout, *outcomes(done.stdout))
 
     def kit(self) -> kits.Kit:
         """The operator's file."""

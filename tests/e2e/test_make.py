@@ -129,6 +129,7 @@ def test_every_command_of_the_readme_works(copy: Copy) -> None:
     # The lab's own settings name no server for mails (test_mail.py), nobody to be told (test_notify.py), and no bucket (test_bucket.py, test_backup.py, test_losses.py), which would
     # be there for all tests that come after: what gives a lab one is tried in the lab that goes, below. Pins make all containers anew, twice (test_pins.py).
     # So does a rotation (test_secrets.py).
+    # Without backups there is no update (test_update.py).
     # A host that was deployed once has no generation before it (test_rollback.py).
     elsewhere = (
         "make test-mail",
@@ -140,6 +141,7 @@ def test_every_command_of_the_readme_works(copy: Copy) -> None:
         "make pin",
         "make rotate",
         "make rollback",
+        "make update",
         "export AWS_",
         "eval",
     )

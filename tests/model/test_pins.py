@@ -52,6 +52,9 @@ def test_a_lock_file_is_in_order_and_ends_with_a_line() -> None:
         (f'{{"images": {{"docker.io/library/redis:7": "{ONE}"}}}}', "is no name:tag of an image"),
         ('{"images": {"redis:7": "sha256:12"}}', "redis:7 has no digest"),
         ('{"images": {"redis:7": null}}', "redis:7 has no digest"),
+        ('{"images": {"redis:7": "7.1"}}', "redis:7 has no digest"),
+        (f'{{"images": {{"redis:7": "@{ONE}"}}}}', "redis:7 has no digest"),
+        (f'{{"images": {{"redis:7": "a b@{ONE}"}}}}', "redis:7 has no digest"),
         (f'{{"images": {{"redis:7": "{ONE}", "redis:7": "{TWO}"}}}}', "redis:7 stands there twice"),
         (TEXT.replace("  }", "<<<<<<< HEAD"), "Expecting"),
     ],
@@ -205,3 +208,52 @@ def test_bases_of_dockerfiles_are_found() -> None:
         "postgres": {"RESTIC": "restic/restic:0.18.1"},
         "vault-auth-validator": {"PYTHON_IMAGE": "python:3.13-slim"},
     }
+
+
+def images_of(settings: Stack) -> dict[str, set[str]]:
+    return {item.name: {each.image for each in item.containers} for item in load(settings)}
+
+
+def test_an_update_is_run_in_the_place_of_what_the_settings_name() -> None:
+    found = {"n8n/n8n:1.0.0": TWO, "n8nio/n8n:2.30.8": f"2.30.10@{ONE}"}
+    assert pins.parsed(pins.text(found)) == found
+    assert images_of(stack().with_pins(found))["n8n"] == {f"n8nio/n8n:2.30.10@{ONE}"}
+    assert pins.moved(found) == {"n8nio/n8n:2.30.8": "2.30.10"}
+    assert pins.moved(None) is None
+    assert pins.by_tag(found) == {"n8n/n8n:1.0.0": TWO, "n8nio/n8n:2.30.10": ONE}
+
+
+@pytest.mark.parametrize(
+    ("named", "runs"),
+    [
+        ("2.30.8", f"2.30.10@{ONE}"),
+        ("2.30.9", f"2.30.10@{ONE}"),  # this package has followed, and is not ahead
+        ("2.30.10", f"2.30.10@{ONE}"),
+        ("2.30.11", "2.30.11"),
+        ("2.31.0", "2.31.0"),
+        ("2.30.7", "2.30.7"),  # somebody wants the older one
+        (f"2.30.9@{TWO}", f"2.30.9@{TWO}"),
+        ("2.30.9-exp", "2.30.9-exp"),
+    ],
+)
+def test_an_update_holds_until_the_settings_name_a_later_tag(named: str, runs: str) -> None:
+    settings = stack(overrides={"n8n": {"image": f"n8nio/n8n:{named}"}})
+    assert images_of(settings.with_pins({"n8nio/n8n:2.30.8": f"2.30.10@{ONE}"}))["n8n"] == {
+        f"n8nio/n8n:{runs}"
+    }
+
+
+def test_bases_of_what_is_built_here_are_updated_as_well() -> None:
+    found = {
+        "python:3.13-slim": f"3.14-slim@{ONE}",
+        "pgvector/pgvector:0.8.7-pg16-bookworm": f"0.8.8-pg16-bookworm@{TWO}",
+    }
+    services = {item.name: item for item in load(stack(**BACKUP).with_pins(found))}
+    assert services["vault-auth-validator"].main.arguments == {"PYTHON_IMAGE": f"python:3.14-slim@{ONE}"}
+    assert services["postgres"].main.base == f"pgvector/pgvector:0.8.8-pg16-bookworm@{TWO}"
+
+
+def test_updates_alone_make_nobody_miss_other_pins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pins, "of", lambda _: {"n8nio/n8n:2.30.8": f"2.30.10@{ONE}"})
+    with fake({}):
+        assert list(images.unpinned()) == []

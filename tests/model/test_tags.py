@@ -107,3 +107,19 @@ TAGS = st.from_regex(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,15}", fullmatch=True)
 def test_whatever_a_registry_lists_is_compared_or_left_out(ours: str, every: list[str]) -> None:
     found = tags.newer(ours, every)
     assert {*found.same, *found.following} <= {*every} - {ours}
+
+
+@pytest.mark.parametrize(
+    ("text", "than", "newer"),
+    [
+        ("2.30.9", "2.30.8", True),
+        ("2.31.0", "2.30.8", True),
+        ("2.30.8", "2.30.8", False),
+        ("2.30.7", "2.30.8", False),
+        ("2.30.9-alpine", "2.30.8", False),
+        ("latest", "2.30.8", False),
+        ("2.30.9", "latest", False),
+    ],
+)
+def test_one_tag_is_later_than_another(text: str, than: str, *, newer: bool) -> None:
+    assert tags.later(text, than) is newer

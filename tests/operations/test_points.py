@@ -83,3 +83,12 @@ def test_where_none_can_be_made_it_is_said_why_once_and_the_deploy_goes_on(
         assert texts(points.before_migrations) == texts(points.before_migrations) == []
     text = f"no restore point is made of the databases first, since {why}: {NEWER}"
     assert caplog.text.count(text) == 1
+
+
+def test_one_that_was_made_before_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake({}, **settings("2.2.0", **BACKUP)):
+        host(monkeypatch)
+        [command] = texts(points.made, "0123456789ab")
+        assert texts(points.before_migrations) == []
+    assert command.startswith("tree=0123456789ab\nset -e\n")
+    assert "time=$(date +%s.%6N)" in command
