@@ -710,15 +710,20 @@ def test_two_at_once_wait_for_each_other(box: Box) -> None:
     assert lines == ["backup-files begins", "backup-files ends"] * (len(lines) // 2)
 
 
+def asked_for(box: Box, words: str) -> None:
+    """Docker is, or has been."""
+    deadline, asked = time.monotonic() + 30, box.root / "asked"
+    while not asked.exists() or words not in asked.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def begun(box: Box, script: str, container: str) -> subprocess.Popen[bytes]:
     """The script, once its one-off is at work, which it is until ``works/CONTAINER-ends`` is there."""
     box.write(f"works/{container}", "")
     environment = {**os.environ, "PATH": f"{box.root}:{os.environ['PATH']}"}
     process = subprocess.Popen(["sh", str(box.root / "current" / "backup" / f"{script}.sh")], env=environment)
-    deadline = time.monotonic() + 30
-    while container not in (box.root / "asked").read_text() if (box.root / "asked").exists() else True:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    asked_for(box, container)
     return process
 
 
@@ -756,10 +761,12 @@ def test_nothing_is_let_go_of_while_something_is_sent_and_nothing_sent_meanwhile
     check = subprocess.Popen(
         ["sh", str(box.root / "current" / "backup" / "check.sh")], env=environment, stderr=subprocess.DEVNULL
     )
+    asked_for(box, "backup-check check")
     time.sleep(1)
     assert not [line for line in box.asked() if " forget " in line]
     box.write("works/backup-check", "")
     assert ended(box, files, "backup-files") == 0
+    asked_for(box, "backup-check forget")
     vault = subprocess.Popen(["sh", str(box.root / "current" / "backup" / "vault.sh")], env=environment)
     time.sleep(1)
     assert vault.poll() is None
