@@ -202,12 +202,22 @@ def test_what_was_replaced_goes_after_a_week_and_not_before_and_what_never_came_
         begun = f"database my {name}_new\nitem {beside.with_suffix('')}\n"
         (state / "restore" / f"{name}.begun").write_text(begun)
     (state / "restore" / "n8n.journal").touch()
+    # The clock is ahead by days: what has left for the bucket last is of before.
+    (state / "metrics").mkdir()
+    (state / "metrics" / "wal.prom").write_text(
+        f"smarteros_wal_archived_until_timestamp_seconds {time.time() - 3 * 86400:.3f}\n"
+    )
+    assert run(tmp_path, "kept.sh").returncode == 0
+    assert len([*(state / "restore" / "kept").iterdir()]) == 2
+    (state / "metrics" / "wal.prom").write_text(
+        f"smarteros_wal_archived_until_timestamp_seconds {time.time() - 30:.3f}\n"
+    )
     for _ in range(2):
         assert run(tmp_path, "kept.sh").returncode == 0
     assert sorted(path.name for path in volume.parent.iterdir()) == ["_data", "_data.before_20261126_010101"]
     assert [path.name for path in (state / "restore" / "kept").iterdir()] == ["odoo.20261126_010101"]
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert asked == ["odoo_before_20261101_010101", "my odoo_before_20261101_010101", "my odoo_new"]
+    assert asked == ["my odoo_new", "odoo_before_20261101_010101", "my odoo_before_20261101_010101"]
     assert [(tmp_path / name / "_data.restored").exists() for name in ("odoo", "n8n")] == [False, True]
     assert [(state / "restore" / f"{name}.begun").exists() for name in ("odoo", "n8n")] == [False, True]
 
