@@ -100,6 +100,7 @@ def box(tmp_path: Path) -> Box:
         "/var/lib/smarteros": f"{tmp_path}/lib",
         "/run/smarteros-backup": f"{tmp_path}/run",
         "/tmp/answer": f"{tmp_path}/answered",
+        "/tmp/said": f"{tmp_path}/said",
     }
     files = render.tree(stack(backup=BACKUP, services=chosen))
     for path in (path for path in files if path.startswith("backup/")):
@@ -579,7 +580,7 @@ def error(name: str, said: str) -> str:
     (("503", error("SlowDown", "Please reduce your request rate.")), "the server answers with HTTP 503: SlowDown: Please reduce your request rate."),
     (("403", error("RequestTimeTooSkewed", "Too large.")), "the clock of this host is wrong (timedatectl), so the server refuses it: RequestTimeTooSkewed: Too large."),
     (("502", "<html>Bad gateway</html>"), "the server answers with HTTP 502"),
-    (("000", "", "echo 'curl: (60) SSL certificate problem: certificate has expired' >&2; exit 60"), "curl: (60) SSL certificate problem: certificate has expired"),
+    (("000", "", "echo 'curl: (60) SSL certificate problem: certificate has expired' >&2; echo 'More details here: …' >&2; exit 60"), "curl: (60) SSL certificate problem: certificate has expired"),
 ])  # fmt: skip
 def test_why_a_bucket_does_not_answer_is_said_at_once(box: Box, answer: tuple[str, ...], said: str) -> None:
     whole(box)

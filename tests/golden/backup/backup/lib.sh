@@ -101,7 +101,7 @@ set -u
 sum=$(printf '' | sha256sum | cut -d ' ' -f 1)
 code=$(printf 'user = "%s:%s"\nheader = "x-amz-content-sha256: %s"\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" "$sum" |
     curl --silent --show-error --max-time 20 --retry 3 --retry-max-time 20 --config - --aws-sigv4 "aws:amz:$AWS_DEFAULT_REGION:s3" ${RESTIC_CACERT:+--cacert "$RESTIC_CACERT"} \
-        --output /tmp/answer --write-out '%{http_code}' "${RESTIC_REPOSITORY#s3:}/config") || exit
+        --output /tmp/answer --write-out '%{http_code}' "${RESTIC_REPOSITORY#s3:}/config" 2>/tmp/said) || { grep -m 1 . /tmp/said >&2; exit 1; }
 case $code in
 2?? | 404) exit 0 ;; # what is not there yet is said by who wants it
 esac
