@@ -3,6 +3,7 @@
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tasks.model import catalogue
 from tasks.model import settings as outside
@@ -16,14 +17,16 @@ ROOT = Path(__file__).resolve().parents[2]
 BASES = ("python:3.13-slim", "restic/restic:0.18.1")
 
 
-def settings() -> Stack:
-    """The lab's settings: all.py, then what the lab needs where no certificate authority is paid for."""
+def settings(**changes: Any) -> Stack:
+    """The lab's settings: all.py, then what the lab needs where no certificate authority is paid for, then these."""
     found = {
         key: value
         for key, value in runpy.run_path(str(ROOT / "group_data" / "all.py")).items()
         if not key.startswith("__")
     }
-    return outside.read(found | {"acme_email": "ops@smarterbot.cl", "vault_engine": "openbao"}, every())
+    return outside.read(
+        found | {"acme_email": "ops@smarterbot.cl", "vault_engine": "openbao"} | changes, every()
+    )
 
 
 def images() -> list[str]:
