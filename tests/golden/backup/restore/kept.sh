@@ -5,7 +5,7 @@
 only 1800
 wrong= now=$(date +%s) until=0
 # By a clock that is ahead a week is soon over, and while nothing of now leaves for the bucket, what was there is not thrown away.
-! read -r _ until <"$metrics/wal.prom" || [ $((now - ${until%.*})) -lt 86400 ] || now=${until%.*}
+! read -r _ until 2>/dev/null <"$metrics/wal.prom" || [ $((now - ${until%.*})) -lt 86400 ] || now=${until%.*}
 for note in "$keeping"/kept/*.*; do
     [ -e "$note" ] || continue
     [ "$(sed -n 's/^at //p' "$note")" -lt $((now - 7 * 86400)) ] || continue
