@@ -19,7 +19,8 @@ def test_what_was_changed_by_hand_is_named_and_a_deploy_makes_it_good(deployed: 
     assert any(line.startswith("nothing differs from what the deploy of ") for line in run.lines)
     assert 1 <= len([line for line in run.output.splitlines() if ">>> " in line]) <= MOST_COMMANDS
     deployed.sh(
-        f"echo '# by hand' >>{FILE}; chmod 666 /opt/smarteros/current/caddy/Caddyfile; docker stop mcp-registry-web"
+        f"echo '# by hand' >>{FILE}; chmod 666 /opt/smarteros/current/caddy/Caddyfile; docker stop mcp-registry-web; "
+        "docker rename smarteros-metabase smarteros-metabase-old"
     )
     try:
         done = subprocess.run(
@@ -38,8 +39,10 @@ def test_what_was_changed_by_hand_is_named_and_a_deploy_makes_it_good(deployed: 
             FILE: "other content",
             caddyfile: "mode 666 instead of 644",
             "mcp-registry-web": "state exited instead of running",
+            "smarteros-metabase": "is gone",
+            "smarteros-metabase-old": "is new",
         }
-        assert all(item["since"] for item in found)
+        assert all(item["since"] for item in found if item["name"] != "smarteros-metabase")
         # The host by itself, confined.
         deployed.sh("systemctl start smarteros-drift.service")
         assert "smarteros_drifted_files 2\n" in deployed.sh("cat /var/lib/smarteros/metrics/drift.prom")
@@ -48,6 +51,7 @@ def test_what_was_changed_by_hand_is_named_and_a_deploy_makes_it_good(deployed: 
     finally:
         run = deployed.converge()
     assert run.changes
+    assert deployed.sh("docker ps --all --format '{{.Names}}' | grep metabase") == "smarteros-metabase\n"
     assert deployed.run(deploy=DRIFT).code == 0
     deployed.sh("systemctl start smarteros-drift.service")
     assert "smarteros_drifted_files 0\n" in deployed.sh("cat /var/lib/smarteros/metrics/drift.prom")
