@@ -28,7 +28,7 @@ pytest.register_assert_rewrite(
 from tests.e2e import backed as backups  # noqa: E402
 from tests.e2e.backed import Backed  # noqa: E402
 from tests.e2e.deployment import Deployment  # noqa: E402  only now are its assertions rewritten
-from tests.lab import smarteros  # noqa: E402
+from tests.lab import smarteros, state  # noqa: E402
 from tests.lab.lab import Lab  # noqa: E402
 
 # The first two are the first deploys, one of each worker's host: what comes after finds it deployed.
@@ -96,6 +96,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lab's hosts in a file of their own: pins stand beside it, and hold for no other test."""
+    folder = tmp_path_factory.mktemp("pinned")
+    (folder / ".lab").symlink_to(state.FOLDER)
+    file = folder / "inventories" / "lab.py"
+    file.parent.mkdir()
+    shutil.copy(smarteros.ROOT / "inventories/lab.py", file)
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -1,29 +1,13 @@
 """Pins: what the tags stand for is asked on the host, deployed by digest, and told when a tag has moved on."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.e2e.deployment import Deployment
-from tests.lab import state
-from tests.lab.smarteros import ROOT
 
 FEW: dict[str, Any] = {"services": ["vault", "redis"]}
 PIN, OUTDATED = "tasks.commands.pin.run", "tasks.commands.outdated.run"
-
-
-@pytest.fixture(scope="module")
-def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The lab's hosts in a file of their own: pins stand beside it, and hold for no other test."""
-    folder = tmp_path_factory.mktemp("pinned")
-    (folder / ".lab").symlink_to(state.FOLDER)
-    file = folder / "inventories" / "lab.py"
-    file.parent.mkdir()
-    shutil.copy(ROOT / "inventories/lab.py", file)
-    return file
 
 
 def test_a_pinned_host_runs_what_its_pins_say_and_is_told_what_has_moved_on(

@@ -1,19 +1,14 @@
 """Update: another tag of n8n works and is pinned; one whose check fails ends on the image and the rows of before."""
 
 import json
-import shutil
 import time
 from pathlib import Path
-
-import pytest
 
 from tasks.commands import update_note
 from tests.e2e.backed import Backed
 from tests.e2e.deployment import Run
 from tests.e2e.test_bad_image import publish
 from tests.e2e.test_restore import sql
-from tests.lab import state
-from tests.lab.smarteros import ROOT
 
 DRILL = "tasks.commands.drill.run"
 PROVEN = "grep -c 'restore_verified.*\"n8n' /var/lib/smarteros/metrics/*.prom | grep -v ':0'; true"
@@ -30,17 +25,6 @@ BREAKS = [
     "ENV N8N_ENDPOINT_WEBHOOK=elsewhere",
     f"ENTRYPOINT {json.dumps(['tini', '--', 'sh', '-c', BEGINS])}",
 ]
-
-
-@pytest.fixture(scope="module")
-def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The lab's hosts in a file of their own: what is updated stands beside it, and holds for no other test."""
-    folder = tmp_path_factory.mktemp("updated")
-    (folder / ".lab").symlink_to(state.FOLDER)
-    file = folder / "inventories" / "lab.py"
-    file.parent.mkdir()
-    shutil.copy(ROOT / "inventories/lab.py", file)
-    return file
 
 
 def updated(backed: Backed, inventory: Path, image: str) -> Run:
