@@ -33,6 +33,14 @@ class Twin:
         ]
         return sorted(item.name.removeprefix(f"smarteros-lab-{self.key}-") for item in found)
 
+    def restarting(self) -> list[str]:
+        """What of it comes back by itself."""
+        label = {"label": f"{network.LABEL}={self.key}"}
+        found = self.lab.client.containers.list(all=True, filters=label)
+        return [
+            item.name for item in found if item.attrs["HostConfig"]["RestartPolicy"]["Name"] not in ("", "no")
+        ]
+
     def started(self) -> str:
         """Since when its host is up."""
         return str(self.lab.host("lab-1").container().attrs["State"]["StartedAt"])
@@ -58,6 +66,7 @@ def test_two_checkouts_have_a_lab_of_one_name(twins: tuple[Twin, Twin], lab: Lab
     two.lab.up()
     assert (one.objects(), two.objects()) == (ALL, ALL)
     assert one.lab.host("lab-1").address != two.lab.host("lab-1").address
+    assert not one.restarting()  # with the next dockerd, beside whatever lab works then
     assert two.lab.host("lab-1").run(marker, check=False).returncode == 1
 
     # What one serves under an upstream name is not what the other gets.

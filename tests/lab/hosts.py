@@ -10,6 +10,7 @@ from struct import Struct
 
 from docker.client import DockerClient
 from docker.models.containers import Container
+from requests import RequestException
 
 from tests.lab import bare, network
 from tests.lab.state import State
@@ -98,13 +99,13 @@ class LabHost:
 
     def reboot(self) -> None:
         """`systemctl reboot`, and wait until the host is back."""
-        before = self._started()
         self.run("systemctl reboot", check=False)
-        deadline = time.monotonic() + REBOOT_SECONDS * 2
-        while self._started() == before:
-            if time.monotonic() > deadline:
-                raise HostError(f"{self.name} did not go down to reboot")
-            time.sleep(0.2)
+        container = self.container()
+        try:
+            container.wait(timeout=REBOOT_SECONDS * 2)
+        except RequestException as error:
+            raise HostError(f"{self.name} did not go down to reboot") from error
+        container.start()
         self.wait()
 
     def power_cut(self) -> None:
@@ -113,9 +114,6 @@ class LabHost:
         container.kill()
         container.start()
         self.wait()
-
-    def _started(self) -> str:
-        return str(self.container().attrs["State"]["StartedAt"])
 
 
 def converge(client: DockerClient, state: State, name: str, address: str, image: str) -> tuple[LabHost, bool]:

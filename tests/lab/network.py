@@ -102,9 +102,8 @@ def converge(client: DockerClient, lab: str, spec: Spec) -> Container:
 def make(client: DockerClient, lab: str, spec: Spec, labels: Mapping[str, str] | None = None) -> Container:
     """Create a container and put its files in, without starting it."""
     api, network = client.api, object_name(lab, "net")
-    host_config = api.create_host_config(
-        network_mode=network, restart_policy={"Name": "always"}, **spec.options
-    )
+    # No restart policy: a lab that was left behind would come back with each dockerd, and work beside the next one.
+    host_config = api.create_host_config(network_mode=network, **spec.options)
     host_config.update(spec.raw_options)
     endpoint = api.create_endpoint_config(ipv4_address=spec.address, aliases=[spec.name, *spec.aliases])
     created = api.create_container(
