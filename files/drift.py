@@ -94,7 +94,8 @@ def containers(_: dict) -> dict:
     for line in told("docker", "inspect", "--format", INSPECT, *ids) if ids else []:
         name, image, state, created, digest, config, oneoff = decoded(line)
         running = state["Status"] == "running"
-        if oneoff == "True":
+        # What stands in for one that is replaced is left there where a deploy was cut short (rolling.py); others are an operator's.
+        if oneoff == "True" and not name.endswith("-second"):
             continue
         when = created if running else state["FinishedAt"]
         found[name.lstrip("/")] = {

@@ -15,7 +15,7 @@ from tasks.connection.drafts import note
 from tasks.facts import DockerFact, DockerState, LinksFact
 from tasks.model.catalogue import Service
 from tasks.model.effects import Gone
-from tasks.model.objects import replacement
+from tasks.model.objects import replacement, second
 from tasks.model.start_order import in_order
 from tasks.operations import rotated
 from tasks.operations.described import links
@@ -59,11 +59,12 @@ _ONE_OFF = re.compile(r"-run-[0-9a-f]{12}$")
 
 def leftovers(enabled: Iterable[Service], docker: DockerState, links: Iterable[str]) -> tuple[Leftover, ...]:
     """What is on the host and not described, by service. Pure. An env file without our digest is not ours."""
+    enabled = tuple(enabled)
     declared = {service.name: {item.name for item in service.containers} for service in enabled}
-    # What replaces one that is gone is its service's rollout's.
+    # What replaces one that is gone, or stands in for one, is its service's rollout's.
     waiting = {
         replacement(name) for ours in declared.values() for name in ours if name not in docker.containers
-    }
+    } | {second(item.name) for service in enabled for item in service.containers if item.twice}
     stray = [
         item
         for item in docker.containers.values()

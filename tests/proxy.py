@@ -2,8 +2,8 @@
 
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -59,11 +59,15 @@ class _Validator(_Service):
 
 @dataclass
 class Proxy:
-    """A running Caddy: where its domains answer, where each loopback port of the catalogue does, what got through."""
+    """A running Caddy: where its domains answer, where each loopback port of the catalogue does, its folder for files that it looks
+    for, what got through to the service, and those that stand in for it and for the validator.
+    """
 
     port: int
     loopback: dict[int, int]
+    folder: Path
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    seconds: list[_Server] = field(default_factory=list)
 
     def ask(self, target: str, host: str = N8N, /, **how: Any) -> int:
         """The status of a GET whose target is sent as it is written. port, source: of the connection; else headers."""
@@ -84,8 +88,9 @@ class Proxy:
         return bool(self.seen)
 
 
-def _local(text: str, proxy: Proxy, service: int, validator: int) -> str:
+def _local(text: str, proxy: Proxy, ports: Iterable[int]) -> str:
     """The rendered Caddyfile without TLS and logs, with every end of a wire on this machine."""
+    service, validator, second, second_validator = ports
     text = re.sub(r"^\t(email|admin|grace_period) .*\n", "", text, flags=re.MULTILINE)
     text = text.replace("{\n", "{\n\tadmin off\n", 1).replace("127.0.0.1:2020", f"127.0.0.1:{free_port()}")
     text = re.sub(r"^\timport site .*\n", "", text, flags=re.MULTILINE)
@@ -94,27 +99,35 @@ def _local(text: str, proxy: Proxy, service: int, validator: int) -> str:
     )
     for wanted, given in proxy.loopback.items():
         text = text.replace(f"http://:{wanted} {{", f"http://:{given} {{")
-    text = re.sub(r"import to \S+ \d+ ", f"import to 127.0.0.1 {service} ", text)
-    text = text.replace("vault-auth-validator:8080", f"127.0.0.1:{validator}")
+    text = re.sub(r"import (to|rolls) \S+ \d+ ", rf"import \1 127.0.0.1 {service} ", text)
+    text = text.replace("vault-auth-validator:8080", f"127.0.0.1:{validator}").replace(
+        "root /tmp", f"root {proxy.folder}"
+    )
+    text = text.replace("{args[0]}-second:{args[1]}", f"127.0.0.1:{second}")
+    text = text.replace("vault-auth-validator-second:8080", f"127.0.0.1:{second_validator}")
     # A client of this machine can come from another of its addresses; in settings loopback is nobody's.
     return text.replace("198.51.100.7", "127.0.0.9")
 
 
 @contextmanager
 def running(folder: Path, **overrides: Any) -> Iterator[Proxy]:
-    """Caddy with the Caddyfile of these overrides, one service for all routes behind it, and a validator."""
+    """Caddy with the Caddyfile of these overrides, one service for all routes behind it, a validator, and one that stands in for each."""
     settings = stack(overrides=overrides)
     ports = [route.loopback for service in load(settings) for route in service.routes if route.loopback]
-    proxy = Proxy(free_port(), {port: free_port() for port in ports})
+    proxy = Proxy(free_port(), {port: free_port() for port in ports}, folder)
     text = render.tree(settings)["caddy/Caddyfile"]
-    with _Server(("127.0.0.1", 0), _Service) as service, _Server(("127.0.0.1", 0), _Validator) as validator:
-        service.seen, validator.seen = proxy.seen, []
-        for server in (service, validator):
+    with ExitStack() as opened:
+        kinds = (_Service, _Validator, _Service, _Validator)
+        servers = [opened.enter_context(_Server(("127.0.0.1", 0), kind)) for kind in kinds]
+        for server in servers:
+            server.seen = []
             Thread(target=server.serve_forever, daemon=True).start()
-        (folder / "Caddyfile").write_text(_local(text, proxy, service.server_port, validator.server_port))
+        servers[0].seen = proxy.seen
+        proxy.seconds += servers[2:]
+        (folder / "Caddyfile").write_text(_local(text, proxy, (server.server_port for server in servers)))
         try:
             with running_caddy(folder, proxy.port):
                 yield proxy
         finally:
-            service.shutdown()
-            validator.shutdown()
+            for server in servers:
+                server.shutdown()

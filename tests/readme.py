@@ -124,6 +124,17 @@ def rotations_table() -> str:
     return "\n".join(rows)
 
 
+def rollouts_table() -> str:
+    """How each service that visitors reach is replaced, and why so, as Markdown."""
+    rows = ["| Service | While it is replaced | Why |", "|---|---|---|"]
+    kinds = {"rolling": "a second one answers", "held": "visitors wait"}
+    for service in load(settings()):
+        routed = {route.container for route in service.routes}
+        reasons = [item.twice or item.once for item in service.containers if item.name in routed]
+        rows += [f"| {service.title} | {kinds[service.rollout]} | {reason} |" for reason in reasons]
+    return "\n".join(rows)
+
+
 _KINDS = {
     "files": "restic, within a minute of a change",
     "postgres": "pgBackRest every 30 s, `pg_dump` nightly",
@@ -158,6 +169,7 @@ def expected(text: str) -> str:
         "mails": mails_table,
         "rotations": rotations_table,
         "volumes": volumes_table,
+        "rollouts": rollouts_table,
         "rooms": drawing,
     }
     for name, made in parts.items():

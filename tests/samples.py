@@ -59,7 +59,6 @@ def container(name: str, **changes: Any) -> Container:
 HELPDESK = Service(
     name="helpdesk",
     title="Helpdesk",
-    rollout="rolling",
     needs=("postgres", "redis"),
     routes=(
         Route("crm", "helpdesk-web", 3000, loopback=3100, expect=(200, 302)),
@@ -87,6 +86,7 @@ HELPDESK = Service(
             volumes=(Volume("helpdesk_data", "/app/storage", backup="files"),),
             health=Health(("curl", "-f", "http://127.0.0.1:3000/"), seconds=120),
             size=Size(memory_mb=1024, cpus=1, disk_gb=2),
+            twice="it keeps all in the database",
             extra={"extra_hosts": ["mail:10.0.0.9"], "sysctls": {"net.core.somaxconn": "1024"}},
         ),
         container(

@@ -231,6 +231,8 @@ def test_jobs_and_one_off_containers_come_and_go_and_interfaces_too(box: Box) ->
     assert box.found() == ["container n8n: is gone"]
     box.container("backup-files", oneoff="True")
     assert box.found() == ["container n8n: is gone"]
+    box.container("n8n-second", oneoff="True")
+    assert box.found() == ["container n8n: is gone", "container n8n-second: is new"]
     box.container("n8n-files", state=done)
     box.run("note", WHAT)
     box.container()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -205,6 +206,22 @@ def test_without_a_proxy_that_holds_them_the_service_is_down() -> None:
         noticed(Start("n8n", "n8n", "started", "has ended: it is started"), ahead=Ahead(seconds={"n8n": 12}))
         == down
     )
+
+
+def test_where_a_second_one_stands_in_nobody_waits_and_where_memory_is_short_that_is_said() -> None:
+    rolls = replace(N8N, rolls=True)
+    assert noticed(rolls, ahead=Ahead(seconds={"n8n": 12})) == {
+        "n8n.smarterbot.cl": "rolls: nobody waits; WebSockets are closed after 20 s, twice, and open anew"
+    }
+    short = replace(
+        N8N,
+        short="a second one beside it would take 300 MB, and the host has 400 MB left, 256 of them for others",
+    )
+    assert noticed(short, ahead=Ahead(seconds={"n8n": 12})) == {
+        "n8n.smarterbot.cl": f"held about 12 s, as the last time: {short.short}"
+    }
+    # Memory comes and goes, and makes no other plan.
+    assert plan.differing([Step("s", (rolls,))], [Step("s", (short,))]) == []
 
 
 def test_what_nobody_is_routed_to_is_not_noticed() -> None:

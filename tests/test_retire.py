@@ -86,6 +86,15 @@ def test_what_is_to_replace_a_container_of_a_listed_service_is_no_leftover_until
     )
 
 
+def test_what_stands_in_for_a_container_of_a_listed_service_is_its_rollouts_and_goes_with_the_service() -> (
+    None
+):
+    second = WEB.replace("/helpdesk-web", "/helpdesk-web-second")
+    assert found([WEB, second], []) == ()
+    other = WEB.replace("/helpdesk-web", "/helpdesk-worker-second")
+    assert found([WEB, other], [])[0].containers == ("helpdesk-worker-second",)
+
+
 def test_what_an_operator_runs_by_hand_is_left_alone_until_its_service_goes() -> None:
     by_hand = WEB.replace("/helpdesk-web", "/helpdesk-helpdesk-web-run-0123456789ab")
     assert found([WEB, by_hand], []) == ()

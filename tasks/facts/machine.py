@@ -3,6 +3,7 @@
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
@@ -27,10 +28,8 @@ from tasks.facts.walls import walls
 class Machine:
     """The host itself: system, sizes, who listens on which port, which Docker is there, and what of ours.
 
-    units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active.
-    handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
-    apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left:
-    settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host.
+    available_mb: of its memory, what is left now. units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active. handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
+    apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left: settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host.
     """
 
     system: str = ""
@@ -39,6 +38,7 @@ class Machine:
     init: str = ""
     user: str = ""
     memory_mb: int = 0
+    available_mb: int = 0
     cpus: int = 0
     disk_free_mb: int = 0
     clock: int = 0
@@ -110,14 +110,11 @@ _APT = f'{HOLDERS} | while read -r pid; do echo "apt $(cat "/proc/$pid/comm" 2>/
 # as one (sed -u, fflush): blocks of a pipe end anywhere, and another's line would come in between.
 _MACHINE = r"""
 (. /etc/os-release; echo "system $ID"; echo "release $VERSION_ID")
-echo "architecture $(uname -m)"; echo "init $(cat /proc/1/comm)"; echo "user $(id -un)"
-awk '/^MemTotal:/ {print "memory_kb", $2}' /proc/meminfo
-echo "cpus $(nproc)"
-command -v git >/dev/null && echo "git yes"
-df -Pk /var/lib | awk 'NR == 2 {print "disk_kb", $4}'
+echo "architecture $(uname -m)"; echo "init $(cat /proc/1/comm)"; echo "user $(id -un)"; echo "cpus $(nproc)"
+awk '/^MemTotal:/ {print "memory_kb", $2} /^MemAvailable:/ {print "available_kb", $2}' /proc/meminfo
+command -v git >/dev/null && echo "git yes"; df -Pk /var/lib | awk 'NR == 2 {print "disk_kb", $4}'
 sed -u 's/^/docker_left /' /opt/smarteros/docker-left 2>/dev/null
-echo "clock $(date +%s)"
-[ -e /opt/smarteros/current ] && echo "deployed yes"
+echo "clock $(date +%s)"; [ -e /opt/smarteros/current ] && echo "deployed yes"
 find /etc/systemd/system -maxdepth 1 -name 'smarteros-*' -xtype f -exec sha256sum {} + -exec stat -c '%a %U:%G %n' {} + 2>/dev/null |
     awk '{sub(/\/.*\//, "")} NF == 2 {sum[$2] = $1} NF == 3 && $3 in sum {print "unit", $3, sum[$3], $1, $2; fflush()}'
 {
@@ -173,10 +170,12 @@ QUESTIONS = {
 }
 
 
-def _machine(values: dict[str, list[str]]) -> Machine:
-    def one(key: str, default: str = "") -> str:
-        return values.get(key, [default])[0]
+def _one(values: dict[str, list[str]], key: str, default: str = "") -> str:
+    return values.get(key, [default])[0]
 
+
+def _machine(values: dict[str, list[str]]) -> Machine:
+    one = partial(_one, values)
     return Machine(
         system=values["system"][0],
         release=one("release"),
@@ -184,6 +183,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         init=one("init"),
         user=one("user"),
         memory_mb=int(values["memory_kb"][0]) // 1024,
+        available_mb=int(one("available_kb", "0")) // 1024,
         cpus=int(values["cpus"][0]),
         disk_free_mb=int(values["disk_kb"][0]) // 1024,
         clock=int(values["clock"][0]),

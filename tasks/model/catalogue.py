@@ -111,7 +111,8 @@ class Container:
     reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
     as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
     its image exists for, in Docker's words; empty where it exists for all that hosts have. alone: it starts with its database
-    and its volumes, and asks nobody else, so that a drill can start it on copies of both.
+    and its volumes, and asks nobody else, so that a drill can start it on copies of both. Of one that visitors reach, either twice says why a
+    second one may run beside it for a moment (it rolls), or once why not (its visitors are held while it is replaced).
     """
 
     name: str
@@ -144,6 +145,8 @@ class Container:
     fork: str = ""
     joins: str = ""
     reloads: bool = False
+    twice: str = ""
+    once: str = ""
     replicas: int = 1
     architectures: tuple[str, ...] = ()
     alone: bool = False
@@ -180,7 +183,6 @@ class Service:
     containers: tuple[Container, ...]
     phase: Phase = "services"
     role: Role = "apps"
-    rollout: Rollout = "held"
     needs: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
     secrets: tuple[Secret, ...] = ()
@@ -199,6 +201,13 @@ class Service:
     def main(self) -> Container:
         """The container that overrides are about and that stands for the service: the first that is no job."""
         return next((item for item in self.containers if not item.job), self.containers[0])
+
+    @property
+    def rollout(self) -> Rollout:
+        """Rolling where a second one of each container that visitors reach may run beside it."""
+        routed = {route.container for route in self.routes}
+        found = [item for item in self.containers if item.name in routed]
+        return "rolling" if found and all(item.twice for item in found) else "held"
 
 
 Describe = Callable[[Stack], Service]

@@ -27,7 +27,8 @@ class EnvFile:
 @dataclass(frozen=True)
 class Start:
     """A container. how: ``made``, ``made anew``, ``started``, ``run`` (a job) or ``waited for``. held: visitors of its service wait
-    meanwhile. before, image: what it runs, and what it will run.
+    meanwhile. before, image: what it runs, and what it will run. rolls: a second one answers them meanwhile. short: it could, were there the
+    memory for it, in words. Both change from one moment to the next, and make no other plan.
     """
 
     service: str
@@ -37,6 +38,8 @@ class Start:
     held: bool = False
     image: str = ""
     before: str = ""
+    rolls: bool = field(default=False, compare=False)
+    short: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Names:
 
 
 def names(services: Iterable[Service], networks: Iterable[str] = ()) -> Names:
-    """A container that users reach has a second name while it replaces another (tasks/operations/rollout_shell.py)."""
+    """A container that users reach has other names while it replaces another (tasks/operations/rollout_shell.py)."""
     services = tuple(services)
     return Names(
         containers={name: service.name for service in services for name in _containers(service)},
@@ -61,11 +61,18 @@ def _containers(service: Service) -> Iterator[str]:
         yield item.name
         if item.name in routed:
             yield replacement(item.name)
+        if item.twice:
+            yield second(item.name)
 
 
 def replacement(name: str) -> str:
     """What a container is called while it replaces another, until it is well."""
     return f"{name}-next"
+
+
+def second(name: str) -> str:
+    """What the one is called that runs beside a container while that is replaced."""
+    return f"{name}-second"
 
 
 def mistakes(stack: Stack, every: Mapping[str, Describe]) -> Iterator[str]:

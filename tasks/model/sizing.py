@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tasks.model.catalogue import Container, Service, Size
+from tasks.model.catalogue import Service, Size
 
 # Times the services' sizes: limits, storage.
 PROFILES = {"minimum": (1.0, 0.25), "recommended": (1.5, 0.6), "production": (3.0, 1.3)}
@@ -36,13 +36,12 @@ def sized(profile: str, service: Service) -> Service:
 def demand(services: Iterable[Service]) -> Size:
     """What a host has to have for the services: MB of memory, cores for the largest container, GB of disk.
 
-    Memory is what they take at the same time, and the most of what a job, or a container that replaces another
-    while that still runs, takes beside them. A limit above what the host has would be none.
+    Memory is what they take at the same time, and the most of what a job, or a second one of a container that may run
+    twice, takes beside them. A limit above what the host has would be none.
     """
-    pairs = [(service, container) for service in services for container in service.containers]
-    containers = [container for _, container in pairs]
+    containers = [container for service in services for container in service.containers]
     lasting = sum(item.size.used * item.replicas for item in containers if not item.job)
-    passing = max((item.size.used for service, item in pairs if _passes(service, item)), default=0)
+    passing = max((item.size.used for item in containers if item.job or item.twice), default=0)
     images = {
         item.image: item.size.image_gb for item in sorted(containers, key=lambda item: item.size.image_gb)
     }
@@ -51,10 +50,6 @@ def demand(services: Iterable[Service]) -> Size:
         cpus=max(item.size.cpus for item in containers),
         disk_gb=sum(item.size.disk_gb for item in containers) + sum(images.values()) + _SYSTEM_DISK_GB,
     )
-
-
-def _passes(service: Service, container: Container) -> bool:
-    return container.job or service.rollout == "rolling"
 
 
 def wider(services: Iterable[Service], cpus: int) -> str:

@@ -9,6 +9,7 @@ from tasks.model.catalogue import Service, domains
 from tasks.model.effects import WAITED, DockerRestart, Effect, File, Gone, Lost, Start, Step
 from tasks.model.stack import Stack
 from tasks.operations import dns
+from tasks.operations.rolling import DRAIN
 from tasks.rendering.render import CURRENT
 
 CADDYFILE = f"{CURRENT}/caddy/Caddyfile"
@@ -88,8 +89,10 @@ def _replaced(start: Start, ahead: Ahead) -> tuple[str, int | None]:
         return "new: answers once it is healthy", None
     if start.how == WAITED:
         return "does not answer as it should now: it is waited for", None
+    if start.rolls:
+        return f"rolls: nobody waits; WebSockets are closed after {DRAIN} s, twice, and open anew", 0
     if start.held:
-        return f"held {took(seconds)}", seconds
+        return f"held {took(seconds)}{start.short and f': {start.short}'}", seconds
     return f"down until it is healthy, {took(seconds)}", seconds
 
 

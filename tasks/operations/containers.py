@@ -1,6 +1,6 @@
 """Containers: what runs is compared with what should run, by digest."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from shlex import quote
 from types import MappingProxyType
@@ -8,13 +8,13 @@ from types import MappingProxyType
 from pyinfra.api import StringCommand
 
 from tasks.connection.drafts import note
-from tasks.facts import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact
+from tasks.facts import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact, MachineFact
 from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
 from tasks.model.effects import WAITED, Effect, Lost, Start
-from tasks.model.objects import replacement
+from tasks.model.objects import replacement, second
 from tasks.model.words import stands
-from tasks.operations import adoption, door, jobs
+from tasks.operations import adoption, door, jobs, rolling
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services
@@ -48,7 +48,14 @@ def start(
     proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
     old = replaced(service, state.containers, digests, secrets, proxy)
     old = replace(old, moved=adoption.making_room(service), carried=adoption.carried(service))
-    note(*_starts(service, state, reasons, anew=anew, held=bool(old.holds)))
+    starts = list(_starts(service, state, reasons, anew=anew, held=bool(old.holds)))
+    if old.holds and old.secrets == secrets and _rolls(service, state, starts):
+        missing = rolling.short(service, known(MachineFact).available_mb)
+        old = replace(old, rolls=not missing)
+        starts = [_rolling(service, item, missing) for item in starts]
+        if missing and executing():
+            host().log(f"{service.name}: visitors are held: {missing}")
+    note(*starts)
     if paused := _paused(state, reasons):
         yield StringCommand(f"docker unpause {' '.join(paused)}")
     yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
@@ -70,13 +77,29 @@ def _reasons(
         for item in service.containers
         if item.name not in done
     }
-    return {name: _left(state, name) or reason for name, reason in found.items() if reason}
+    return {name: said for name, reason in found.items() if (said := _left(state, name, reason))}
 
 
-def _left(state: DockerState, name: str) -> str:
-    """What a run has left in the place of a container that does not exist."""
-    waits = name not in state.containers and replacement(name) in state.containers
-    return f"its replacement {replacement(name)} is not in its place yet" if waits else ""
+def _left(state: DockerState, name: str, reason: str) -> str:
+    """The reason, or what a run that was cut short has left in the container's place or beside it."""
+    if reason and name not in state.containers and replacement(name) in state.containers:
+        return f"its replacement {replacement(name)} is not in its place yet"
+    if not reason and second(name) in state.containers:
+        return f"{second(name)} still stands in for it: it goes"
+    return reason
+
+
+def _rolls(service: Service, state: DockerState, starts: Iterable[Effect]) -> bool:
+    """Whether one that visitors reach is made anew, and a second one may stand in for it."""
+    ends = {item.container for item in starts if isinstance(item, Start) and item.how == "made anew"}
+    return bool(ends & {*rolling.routed(service)}) and rolling.possible(service, state.containers)
+
+
+def _rolling(service: Service, item: Effect, missing: str) -> Effect:
+    """The same effect, with what its visitors notice."""
+    if not isinstance(item, Start) or item.container not in rolling.routed(service):
+        return item
+    return replace(item, rolls=not missing, short=missing)
 
 
 def _paused(state: DockerState, names: Collection[str]) -> list[str]:

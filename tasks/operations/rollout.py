@@ -1,7 +1,7 @@
 """Rollout: the shell that brings a service to its description, and back to what ran before when that fails.
 
 Requests wait meanwhile: Caddy holds them as long as its file of the service's name is there, and a container
-that replaces another is not found under its own name before it is healthy.
+that replaces another is not found under its own name before it is healthy. Where a second one may stand in for it, nobody waits (rolling.py).
 """
 
 import re
@@ -12,8 +12,8 @@ from shlex import quote
 from tasks.facts import ContainerState
 from tasks.facts.ahead import TIMES
 from tasks.model.catalogue import Container, Service
-from tasks.model.objects import replacement
-from tasks.operations import door, folders, images, room, rotated
+from tasks.model.objects import replacement, second
+from tasks.operations import door, folders, images, rolling, room, rotated
 from tasks.operations.files import PREVIOUS
 from tasks.operations.rollout_shell import UP, functions
 from tasks.rendering import render
@@ -31,7 +31,7 @@ class Replaced:
     requests, if it runs.
     moved: containers that are not ours → what they are called once ours has their name (room.py); None: nobody asked.
     fronts: it is the proxy, and runs.
-    carried: folder → the volume whose content has to come there first (folders.py).
+    carried: folder → the volume whose content has to come there first (folders.py). rolls: a second one stands in for each that users reach.
     """
 
     hidden: tuple[str, ...] = ()
@@ -42,6 +42,7 @@ class Replaced:
     moved: Mapping[str, str] | None = None
     fronts: bool = False
     carried: Mapping[str, str] = field(default_factory=dict)
+    rolls: bool = False
 
     @property
     def holds(self) -> str:
@@ -62,16 +63,16 @@ def replaced(
     proxy: str,
 ) -> Replaced:
     """What is replaced. There is a way back to what was well and described otherwise, or had other secrets."""
-    jobs = {item.name for item in service.containers if item.job}
-    here = [item for item in found.values() if item.service == service.name and item.name not in jobs]
+    routed = rolling.routed(service)
+    others = {item.name for item in service.containers if item.job} | set(map(second, routed))
+    here = [item for item in found.values() if item.service == service.name and item.name not in others]
     well = all((item.status, item.health) == ("running", "healthy") for item in here)
     told = {item.name for item in service.containers if item.env_file}
     had = next((item.secrets_digest for item in here if item.name in told), secrets)
     other = had != secrets or any(digests.get(item.name) != item.digest for item in here)
-    routed = dict.fromkeys(route.container for route in service.routes)
     names = {item.name for item in here}
     return Replaced(
-        hidden=tuple(name for name in routed if {name, replacement(name)} & names),
+        hidden=tuple(name for name in routed if {name, replacement(name), second(name)} & found.keys()),
         labels=tuple(item.digest for item in here) if well and other else (),
         secrets=had,
         running=tuple(sorted(names)),
@@ -96,6 +97,7 @@ def start_script(
     old = old or Replaced()
     lines = ["set -eu", *functions(service, host_name, old.hidden), *_ending(service, host_name, old)]
     lines += dict.fromkeys(images.wait(container) for container in service.containers)
+    lines += ["dismiss"] if _may_roll(service, old) else []
     lines += [*_volumes(service), *folders.made(service, old.carried), *room.made(old.moved or {})]
     for job, noting in jobs:
         run = f"{UP} --force-recreate --no-deps {quote(job.name)}"
@@ -104,21 +106,29 @@ def start_script(
             f"gate {quote(job.name)} {job.health.seconds} 'exited/*/0/*' 'exited/*' 'has not succeeded'"
         )
         lines += [noting] if noting else []
-    if old.running:
+    timed = old.running and not old.rolls
+    if timed:
         lines.append("begun=$(date +%s)")
     if old.holds:
         lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
     if old.fronts:
         lines.append(door.shut(service.main.stop_seconds + service.main.health.seconds))
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
+    if old.rolls:
+        lines.append(f"stand_in {file} {_words({name: gated[name] for name in rolling.routed(service)})}")
     lines.append(f"bring_up {file} {_words(gated)}{' --force-recreate' if recreate else ''}")
-    if old.running:
+    if timed:
         lines.append(
             f"mkdir -p {TIMES} && echo $(($(date +%s) - begun)) >{TIMES}/{quote(service.name)} || true"
         )
     lines += [rotated.settled(service)] if service.secrets else []
     lines += ["settled"] if old.moved is not None else []
     return "\n".join(lines)
+
+
+def _may_roll(service: Service, old: Replaced) -> bool:
+    """Whether there may be a second one, made now or left by a run that was cut short."""
+    return service.rollout == "rolling" and bool(old.hidden)
 
 
 def _volumes(service: Service) -> Iterator[str]:
@@ -148,6 +158,9 @@ def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
     if old.moved is not None:
         yield room.functions(service)
         steps.append("[ $code = 0 ] || put_back")
+    if _may_roll(service, old):
+        yield rolling.functions(rolling.routed(service), old.holds)
+        steps.append("dismiss")
     if old.holds:
         steps.append(f"{old.holds} rm -f {old.marks} 2>/dev/null || true")
     if old.fronts:

@@ -87,7 +87,7 @@ gate() {{
             echo {quote(where)} "$1 on {host_name} ${{5:-is not healthy after $2 s}} (${{state%/*}}); its last 50 log lines:" >&2
             ! state "$1-next" >/dev/null || set -- "$1-next"
             docker logs --tail 50 "$1" >&2 2>&1 || true
-            case $1 in {quote(main.name)} | {quote(main.name)}-next) ! squeezed "$1" || echo {quote(short)} >&2 ;; esac
+            case $1 in {quote(main.name)} | {quote(main.name)}-next | {quote(main.name)}-second) ! squeezed "$1" || echo {quote(short)} >&2 ;; esac
             return 1
         fi
         looks=$((looks + 1))

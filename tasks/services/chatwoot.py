@@ -61,7 +61,6 @@ def describe(stack: Stack) -> Service:
     return Service(
         name="chatwoot",
         title="Chatwoot CRM",
-        rollout="rolling",
         needs=("postgres", "redis"),
         routes=(route,),
         mails="agents' invitations, confirmations, password resets and answers of e-mail inboxes are lost",
@@ -123,6 +122,7 @@ def _container(name: str, command: str, environment: dict[str, str], stop: int) 
         size=_SIZES[name],
         stop_seconds=stop,
         job=name == "chatwoot-prepare",
+        twice="they share database, Redis and attachments; a job migrates" if name == "chatwoot" else "",
     )
 
 

@@ -90,6 +90,7 @@ def describe(stack: Stack) -> Service:
                 # image had 1.7 GB.
                 size=Size(memory_mb=1536, cpus=1, disk_gb=5, used_mb=861, least_mb=1024, image_gb=1.7),
                 stop_seconds=30,
+                once="it migrates its database at its start, and both would take the same deployments and schedules",
             ),
         ),
         admin=Admin(login=login, secret="ADMIN_PASSWORD", owned="SELECT FROM member WHERE role = 'owner'"),

@@ -97,6 +97,7 @@ def describe(stack: Stack) -> Service:
                 ),
                 stop_seconds=30,
                 alone=True,
+                once="it migrates its database at its start, under the one that runs",
             ),
         ),
         # Its internal user, which nobody can log in as, is there from the beginning.

@@ -94,6 +94,7 @@ def describe(stack: Stack) -> Service:
                 size=Size(memory_mb=1024, cpus=1, disk_gb=5, used_mb=650, image_gb=1.2),
                 stop_seconds=60,
                 alone=True,
+                once="a second main process would run each trigger and schedule once more",
             ),
             Container(
                 name="n8n-files",

@@ -103,7 +103,6 @@ def describe(stack: Stack) -> Service:
     return Service(
         name="odoo",
         title="Odoo ERP",
-        rollout="rolling",
         needs=("postgres",),
         routes=(route,),
         databases=(
@@ -149,6 +148,8 @@ def describe(stack: Stack) -> Service:
                 size=Size(memory_mb=2048, cpus=2, disk_gb=10, used_mb=300, share=0.2, image_gb=1.9),
                 stop_seconds=60,
                 alone=True,
+                # As several servers do behind a load balancer.
+                twice="they share database, files and sessions; one of them takes each scheduled action, whose row it locks",
             ),
         ),
         admin=admin,

@@ -29,10 +29,10 @@ from tests.openbao import free_port
 class _ByName(httpx.HTTPTransport):
     """Every name leads to one address; SNI, the certificate's check and the header Host keep the name."""
 
-    def __init__(self, address: str, **options: Any) -> None:
+    def __init__(self, address: str, kept: int = 0, **options: Any) -> None:
         self._address = address
-        # No connection is used twice: each request has a TLS handshake for its own name.
-        super().__init__(limits=httpx.Limits(max_keepalive_connections=0), **options)
+        # No connection is used twice, unless they are kept: each request has a TLS handshake for its own name.
+        super().__init__(limits=httpx.Limits(max_keepalive_connections=kept), **options)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """For httpx: the same request, to our address."""
@@ -51,9 +51,11 @@ def trust(deployment: Deployment) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(deployment.lab.acme_root()))
 
 
-def browser(deployment: Deployment, *, http2: bool = False) -> httpx.Client:
-    """A client for https://<domain>/… and http://<domain>/… of the host, that follows no redirect."""
-    transport = _ByName(deployment.host.address, verify=trust(deployment), http1=not http2, http2=http2)
+def browser(deployment: Deployment, *, http2: bool = False, kept: int = 0) -> httpx.Client:
+    """A client for https://<domain>/… and http://<domain>/… of the host, that follows no redirect. kept: so many of its connections,
+    for who asks one domain alone.
+    """
+    transport = _ByName(deployment.host.address, kept, verify=trust(deployment), http1=not http2, http2=http2)
     return httpx.Client(transport=transport, timeout=30, trust_env=False)
 
 

@@ -61,6 +61,7 @@ MACHINE = [
     "route 203.0.113.0/24 dev eth0 proto kernel scope link src 203.0.113.7 ",
     "resolver 203.0.113.1",
     "ssh 198.51.100.9",
+    "available_kb 2048000",
 ]
 
 
@@ -72,6 +73,7 @@ def test_a_machine_is_read() -> None:
         init="systemd",
         user="root",
         memory_mb=7929,
+        available_mb=2000,
         cpus=4,
         disk_free_mb=70132,
         clock=1795413600,

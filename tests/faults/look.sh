@@ -33,6 +33,8 @@ docker volume ls -q | grep -vxE '[0-9a-f]{64}' | while read -r name; do
     echo "volume$tab$name$tab$(docker volume inspect --format '{{.CreatedAt}}' "$name")"
 done
 docker exec caddy-proxy wget -q -O - http://127.0.0.1:2020/ | whole caddyfile loaded
+# Containers that a second one stands in for (tasks/operations/rolling.py).
+docker exec caddy-proxy ls /tmp | grep '^second-' | whole caddy stand-ins
 
 psql() { docker exec -i postgres psql -qAtX -F "$tab" -U postgres "$@"; }
 psql -d postgres <<'SQL'

@@ -179,6 +179,14 @@ def test_the_catalogue_says_what_backups_monitoring_placement_and_rollouts_need(
     assert [item.replicas for item in HELPDESK.containers] == [1, 1, 2]
 
 
+def test_each_container_that_visitors_reach_says_why_it_may_run_twice_or_why_not() -> None:
+    loaded = load(stack())
+    routed = {route.container for each in loaded for route in each.routes}
+    said = {item.name: (item.twice, item.once) for each in loaded for item in each.containers}
+    assert [name for name in sorted(routed) if len([*filter(None, said[name])]) != 1] == []
+    assert [name for name, reasons in said.items() if any(reasons) and name not in routed] == []
+
+
 def test_only_named_services_are_in_the_tenants_network() -> None:
     members = {item.name for each in load(stack()) for item in each.containers if TENANTS in item.networks}
     assert members == {"n8n", "odoo"}

@@ -95,7 +95,9 @@ def a_service(name: str, used_mb: int, **changes: Any) -> Service:
 def test_the_demand_is_what_all_take_and_the_most_of_what_runs_beside_them_for_a_while() -> None:
     held = [a_service("a", 100), a_service("b", 200)]
     assert sizing.demand([*held, a_service("c", 200)]).memory_mb == 400 + 500
-    assert sizing.demand([*held, a_service("c", 150, rollout="rolling")]).memory_mb == 400 + 450 + 150
+    once = a_service("c", 150)
+    rolling = replace(once, containers=(replace(once.main, twice="it keeps nothing"),))
+    assert sizing.demand([*held, rolling]).memory_mb == 400 + 450 + 150
     job = container("j", size=Size(500, 1, used_mb=400), job=True)
     assert (
         sizing.demand([replace(held[0], containers=(*held[0].containers, job)), held[1]]).memory_mb

@@ -166,7 +166,7 @@ swapped() {
     cp "$journal" "$keeping/kept/$service.$stamp" || unnoted
     for name in $hidden; do [ -z "$proxy" ] || docker exec "$proxy" touch "/tmp/replaced-$name" 2>/dev/null || true; done
     for name in $containers; do
-        for each in "$name" "$name-next"; do
+        for each in "$name" "$name-next" "$name-second"; do
             ! docker inspect --type container "$each" >/dev/null 2>&1 || docker stop "$each" >/dev/null || fail "$each cannot be stopped (see the lines above): the same command goes on"
         done
     done

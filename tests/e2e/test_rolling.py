@@ -1,0 +1,47 @@
+"""Rolling: a service is replaced under load, nobody waits, no request fails, and nothing of the second container stays."""
+
+import time
+
+from tests.e2e.deployment import Deployment
+from tests.e2e.load import RATE, under_load
+from tests.e2e.test_convergence import CHATWOOT, FILES, ids
+from tests.e2e.test_rollback import STACKS
+
+CRM = "crm.smarterbot.cl"
+LEFT = "docker ps -a --format '{{.Names}}' | grep -e -second -e -next; docker exec caddy-proxy ls /tmp"
+STOOD_IN = (
+    "docker events --since 5m --until 0s --filter container=chatwoot-second --filter event=create "
+    "--filter event=destroy --format '{{.Time}}'"
+)
+
+# Seconds that a machine with other tests on it takes by itself; whoever is held waits longer: until a container is stopped and has started.
+_OTHERS, _BUSY = 0.5, 2.5
+
+
+def test_a_service_that_rolls_is_replaced_without_anybody_waiting(deployed: Deployment) -> None:
+    before = ids(deployed)
+    with under_load(deployed, f"https://{CRM}/cable") as load:
+        time.sleep(8)
+        began = time.time()
+        run = deployed.converge(overrides={"chatwoot": {"memory_mb": 1100}})
+        seconds = time.time() - began
+    come, gone = map(float, deployed.sh(STOOD_IN).split()[-2:])
+    quiet, rolling = load.p99(until=began), load.p99(come, gone + 1)
+    here = load.p99(come, gone + 1, CRM)
+    print(
+        f"{len(load.answers)} requests; p99 {quiet * 1000:.0f} ms before, {rolling * 1000:.0f} ms in the {gone - come:.0f} s of it, "
+        f"{here * 1000:.0f} ms for its own visitors; their longest {load.longest(CRM):.2f} s; the WebSocket open again after {load.reopened} s"
+    )
+    assert run.changes == [FILES, CHATWOOT, STACKS]
+    assert set(load.came()) == {"200"}, load.came()
+    assert len(load.answers) > 0.9 * RATE * seconds
+    assert load.failed == []
+    assert len(load.reopened) == 2
+    assert max(load.reopened) < _BUSY
+    assert load.longest(CRM) < _BUSY
+    assert max(rolling, here) <= max(2 * quiet, _OTHERS)
+    assert deployed.sh(LEFT, check=False) == ""
+    after = ids(deployed)
+    assert after.keys() == before.keys()
+    assert before["chatwoot"] != after["chatwoot"]
+    deployed.converge()

@@ -1,0 +1,392 @@
+"""Rolling: who may, and the shell that has a second container stand in, with a docker that keeps containers and the proxy's files."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tasks.connection import drafts
+from tasks.facts import ContainerState
+from tasks.model.catalogue import Container, Health, Route, Service, Size
+from tasks.model.effects import Start
+from tasks.operations import containers, rolling
+from tasks.operations.rollout import Replaced, replaced, start_script
+from tests.facts.test_facts import MACHINE
+from tests.fake import fake, texts
+from tests.operations.test_rollout import GOOD, WELL, Box
+from tests.samples import container
+
+WEB = container("web", twice="it keeps nothing", size=Size(512, 1, used_mb=300))
+SITE = Service("site", "Site", (WEB,), routes=(Route("www", "web", 80),))
+RUNNING = ContainerState(
+    "web", "site", "d1", "", "running", "healthy", 0, "example/web:1.0", ("smarter-net",)
+)
+PROXY = replace(RUNNING, name="caddy-proxy", service="caddy")
+
+
+def of(*states: ContainerState) -> Replaced:
+    found = {item.name: item for item in (*states, PROXY)}
+    return replaced(SITE, found, {"web": "d9"}, "", "caddy-proxy")
+
+
+# Who may
+
+
+@pytest.mark.parametrize(
+    ("item", "may"),
+    [
+        (RUNNING, True),
+        (replace(RUNNING, health="unhealthy"), False),
+        (replace(RUNNING, status="exited"), False),
+        (None, False),
+    ],
+)
+def test_a_second_one_stands_in_for_one_that_serves(item: ContainerState | None, may: bool) -> None:
+    found = {"web": item} if item else {}
+    assert rolling.possible(SITE, found) == may
+    assert not rolling.possible(replace(SITE, containers=(replace(WEB, twice=""),)), found)
+
+
+def test_it_needs_what_the_program_takes_and_a_spare_beside_it() -> None:
+    assert rolling.short(SITE, 557) == ""
+    assert (
+        rolling.short(SITE, 556)
+        == "a second one beside it would take 300 MB, and the host has 556 MB left, 256 of them for others"
+    )
+
+
+def test_what_stands_in_is_none_of_what_is_replaced() -> None:
+    second = replace(RUNNING, name="web-second", digest="d9")
+    assert of(RUNNING, second) == Replaced(("web",), ("d1",), "", ("web",), "caddy-proxy")
+    assert of(second) == Replaced(("web",), (), "", (), "caddy-proxy")
+
+
+# What a run does
+
+
+def line(name: str = "web", digest: str = "d0", how: str = "running|healthy", secrets: str = "") -> str:
+    return f"c|/{name}|{'caddy' if name == 'caddy-proxy' else 'site'}|{digest}|{secrets}|{how}|0|example/web:1.0|smarter-net "
+
+
+CADDY = line("caddy-proxy")
+
+
+def started(
+    *lines: str, available_kb: int = 4096000, service: Service = SITE
+) -> tuple[list[Start], str, list[str]]:
+    """What is noted of containers, the script, and what is said."""
+    machine = [*MACHINE, f"available_kb {available_kb}"]
+    machine.remove("available_kb 2048000")
+    said: list[str] = []
+    with fake({"docker ps -aq": list(lines), "MemAvailable": machine}) as host:
+        with drafts.drafting() as steps:
+            containers.start(service, {"web": "d1"}, name="Services | Site")
+        vars(host)["log"] = said.append
+        script = "\n".join(texts(containers.start, service, {"web": "d1"}))
+    noted = [item for step in steps for item in step.effects if isinstance(item, Start)]
+    return noted, script, said
+
+
+STANDS_IN = "stand_in /root/dkcompose/site-deploy.yaml web=60"
+
+
+def test_what_visitors_reach_rolls_where_it_is_made_anew() -> None:
+    (start,), script, _ = started(line(), CADDY)
+    assert (start.how, start.rolls, start.short) == ("made anew", True, "")
+    assert STANDS_IN in script.splitlines()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (line(),),
+        (line(how="running|unhealthy"), CADDY),
+        (line(digest="d1", how="exited|"), CADDY),
+        (CADDY,),
+    ],
+    ids=["no proxy", "it serves nobody", "it is only started", "it is not there"],
+)
+def test_else_it_does_not(lines: tuple[str, ...]) -> None:
+    (start,), script, _ = started(*lines)
+    assert (start.rolls, start.short) == (False, "")
+    assert STANDS_IN not in script.splitlines()
+
+
+def test_one_that_may_not_run_twice_does_not() -> None:
+    held = replace(SITE, containers=(replace(WEB, twice="", once="it migrates at its start"),))
+    (start,), script, _ = started(line(), CADDY, service=held)
+    assert (start.held, start.rolls) == (True, False)
+    assert "dismiss" not in script
+
+
+def test_one_with_other_secrets_does_not_as_it_may_be_refused_everywhere_by_now() -> None:
+    told = replace(SITE, containers=(replace(WEB, env_file=True),))
+    (start,), script, _ = started(line(digest="d0", secrets="s1"), CADDY, "e|site|s2", service=told)
+    assert (start.held, start.rolls) == (True, False)
+    assert STANDS_IN not in script.splitlines()
+    (start,), _, _ = started(line(digest="d0", secrets="s1"), CADDY, "e|site|s1", service=told)
+    assert start.rolls
+
+
+def test_without_the_memory_its_visitors_are_held_and_both_plan_and_run_say_why() -> None:
+    (start,), script, said = started(line(), CADDY, available_kb=556 * 1024)
+    assert (start.held, start.rolls, start.short) == (True, False, rolling.short(SITE, 556))
+    assert STANDS_IN not in script.splitlines()
+    assert said[-1] == f"site: visitors are held: {start.short}"
+
+
+def test_what_stands_in_since_a_run_was_cut_short_is_something_to_do() -> None:
+    (start,), script, _ = started(line(digest="d1"), line("web-second", digest="d1"), CADDY)
+    assert (start.why, start.rolls) == ("web-second still stands in for it: it goes", False)
+    assert "dismiss" in script.splitlines()
+    assert STANDS_IN not in script.splitlines()
+
+
+# The shell
+
+# c/NAME: how a container is; p/: the proxy's files; busy: how many more times somebody is found at work. dark: calls at which nobody who
+# is well was asked. changed: the container is as described now. KILL: at which call the script ends.
+DOCKER = r"""#!/bin/sh
+. "${0%/*}/environment"
+cd "$BOX"
+for last; do :; done
+well() { grep -qs ^running/healthy "c/$1"; }
+well web || { well web-second && [ -e p/second-web ]; } || echo "$*" >>dark
+echo >>count
+[ "$(wc -l <count)" != "${KILL:-}" ] || { kill -9 "$(cat script)"; exit; }
+case "$*" in *"inspect "*) ;; *) echo "$* [$({ ls c; ls p; } | tr '\n' ' ')]" >>calls ;; esac
+case "$*" in
+"image inspect "* | "volume inspect "*) ;;
+"exec caddy-proxy touch "*) : >"p/${last##*/}" ;;
+"exec caddy-proxy rm -f "*) rm -f "p/${last##*/}" ;;
+"exec caddy-proxy wget "*"/reverse_proxy/upstreams")
+    n=$(cat busy 2>/dev/null || echo 0)
+    [ "$n" = 0 ] || echo $((n - 1)) >busy
+    [ "$n" = 0 ] || n=1
+    printf '[{"address":"web-seconds:80","num_requests":7,"fails":0},{"address":"web:80","num_requests":%s,"fails":0},{"address":"web-second:80","num_requests":%s,"fails":2},{"address":"web:81","num_requests":0,"fails":0}]' $n $n ;;
+"compose -f "*" run "*" --name web-second web") [ ! -e c/web-second ] || exit 1; echo "$SECOND" >c/web-second ;;
+"compose -f "*" up "*)
+    echo "$3" >file
+    case $3 in
+    *generations*) [ ! -e c/web ] || [ -e changed ] || exit 0; rm -f changed ;;
+    *) [ ! -e c/web ] || [ ! -e changed ] || exit 0; : >changed ;;
+    esac
+    echo created///0 >c/web ;;
+"compose -f "*" start")
+    case $(cat file) in *generations*) state=$BACK ;; *) state=$STATE ;; esac
+    for name in web web-next; do ! grep -qs created "c/$name" || echo "$state" >"c/$name"; done ;;
+"inspect --type container --format {{.State.OOMKilled}} {{.Id}} "*) echo "false 12ab" ;;
+"inspect --type container --format {{.State.Status}} web") cut -d/ -f1 c/web ;;
+"inspect --type container --format {{.State.Status}}/"*)
+    shift 5
+    for name; do [ ! -e "c/$name" ] || { cat "c/$name"; found=yes; }; done
+    [ "${found:-}" = yes ] ;;
+"logs --tail 50 "*) echo "log of $last" >&2 ;;
+"ps -a "* | "network "*) ;;
+"rename "*) mv "c/$2" "c/$3" ;;
+"stop "*) [ -e "c/$last" ] ;;
+"rm --force "*) rm "c/$last" ;;
+*) echo "unexpected: $*" >&2; exit 99 ;;
+esac
+"""
+STARTING = "running/starting/0/0"
+
+
+@dataclass(frozen=True)
+class House(Box):
+    """A host whose docker knows what runs."""
+
+    def there(self) -> list[str]:
+        """Containers and the proxy's files."""
+        return sorted(path.name for folder in ("c", "p") for path in (self.root / folder).iterdir())
+
+    def seen(self, words: str) -> list[str]:
+        """What was there at each call that has these words."""
+        return [line.rpartition(" [")[2].rstrip(" ]") for line in self.lines("calls") if words in line]
+
+    def order(self) -> list[str]:
+        """The calls that change something."""
+        kinds = {"run": "second", "up": "replaced", "stop": "stopped"}
+        found = []
+        for line in (text.rpartition(" [")[0] for text in self.lines("calls")):
+            words = line.split()
+            if words[:2] == ["exec", "caddy-proxy"] and words[2] != "wget":
+                found.append(f"{words[2]} {words[-1].rpartition('/')[2]}")
+            found += [kind for word, kind in kinds.items() if word in words[:1] or f" {word} -" in line]
+        return found
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """``web`` runs as the generation ``good`` describes it; the active one is bad."""
+    return furnished(tmp_path)
+
+
+def furnished(tmp_path: Path) -> House:
+    (tmp_path / "docker").write_text(DOCKER)
+    (tmp_path / "sleep").write_text('#!/bin/sh\necho >>"${0%/*}/slept"\n')
+    for name in ("docker", "sleep"):
+        (tmp_path / name).chmod(0o755)
+    for folder in ("c", "p"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "c/web").write_text(f"{WELL}\n")
+    for name in ("bad", "good"):
+        described = tmp_path / "opt/generations" / name / "dkcompose"
+        described.mkdir(parents=True)
+        (described / "site-deploy.yaml").write_text("services: {}\n" if name == "bad" else GOOD)
+    (tmp_path / "opt/current").symlink_to("generations/bad")
+    (tmp_path / "opt/generations/.previous").symlink_to("good")
+    return House(tmp_path)
+
+
+def script(old: Replaced, *, seconds: int = 0) -> str:
+    hasty: Container = replace(WEB, health=Health(("true",), seconds))
+    return start_script(replace(SITE, containers=(hasty,)), "host-1", old=old)
+
+
+def rolls(old: Replaced | None = None) -> str:
+    return script(replace(old or of(RUNNING), rolls=True))
+
+
+def test_a_second_one_is_healthy_before_the_first_is_touched_and_goes_when_that_is_well_again(
+    house: House,
+) -> None:
+    assert house.run(rolls(), SECOND=WELL) == (0, [])
+    assert house.order() == [
+        "touch replaced-web",
+        "second",
+        "touch second-web",
+        "replaced",
+        "rm second-web",
+        "stopped",
+        "rm replaced-web",
+    ]
+    assert house.seen(" up ") == ["web web-second replaced-web second-web"]
+    # Until the first one has its name again, the second one is asked.
+    assert house.seen("rename web-next web") == ["web-next web-second replaced-web second-web"]
+    assert house.there() == ["web"]
+    assert house.lines("dark") == []
+
+
+def found(house: House) -> list[str]:
+    """What a run is told of it."""
+    lines = [CADDY]
+    for name in ("web", "web-next", "web-second"):
+        if state := house.lines(f"c/{name}"):
+            status, health, *_ = state[0].split("/")
+            digest = "d1" if name != "web" or (house.root / "changed").exists() else "d0"
+            lines.append(line(name, digest, f"{status}|{health}"))
+    return lines
+
+
+def test_killed_at_any_call_the_next_run_ends_it_and_somebody_is_asked_all_the_time(tmp_path: Path) -> None:
+    number = 0
+    while True:
+        number += 1
+        (tmp_path / str(number)).mkdir()
+        house = furnished(tmp_path / str(number))
+        noting = f"echo $$ >{house.root}/script\n"
+        code, _ = house.run(noting + started(*found(house))[1], SECOND=WELL, KILL=str(number))
+        if code == 0:
+            break
+        assert code == -9
+        _, text, _ = started(*found(house))
+        assert house.run(text, SECOND=WELL)[0] == 0
+        # Caddy only waits longer for one that is gone, as long as the file of that name is there.
+        assert [name for name in house.there() if name != "replaced-web"] == ["web"], number
+        assert house.lines("dark") == [], number
+        assert (house.root / "changed").exists()
+        # The next one finds nothing to do.
+        assert started(*found(house))[1] == ""
+    assert number > 20
+
+
+def test_what_is_under_way_ends_before_either_is_stopped(house: House) -> None:
+    (house.root / "busy").write_text("9\n")
+    assert house.run(rolls(), SECOND=WELL)[0] == 0
+    calls = [line.split()[2] if line.startswith("exec") else line.split()[0] for line in house.lines("calls")]
+    assert calls.count("wget") == 9 + 1 + 1
+    before = house.lines("calls")[: next(n for n, line in enumerate(house.lines("calls")) if " up " in line)]
+    assert len([line for line in before if "wget" in line]) == 10
+    assert len(house.lines("slept")) == 11
+
+
+def test_a_websocket_that_stays_open_is_waited_for_no_longer_than_said(house: House) -> None:
+    (house.root / "busy").write_text("1000\n")
+    assert house.run(rolls(), SECOND=WELL)[0] == 0
+    assert len(house.lines("slept")) == 2 * rolling.DRAIN
+    assert house.there() == ["web"]
+
+
+def test_a_second_one_that_is_never_healthy_gets_no_visitor_and_the_first_runs_on(house: House) -> None:
+    code, said = house.run(rolls(), SECOND=STARTING)
+    assert (code, said[0]) == (
+        1,
+        "site: container web-second on host-1 has not become healthy (running/starting/0); its last 50 log lines:",
+    )
+    assert said[1] == "log of web-second"
+    assert said[-1] == "site on host-1 runs as before again, and the generation good is active"
+    assert "touch second-web" not in house.order()
+    assert not (house.root / "changed").exists()
+    assert house.there() == ["web"]
+    assert house.lines("dark") == []
+    assert (house.root / "opt/current").readlink() == Path("generations/good")
+
+
+def test_it_serves_until_what_ran_before_is_back_where_the_first_fails_after_all(house: House) -> None:
+    code, said = house.run(rolls(), STARTING, SECOND=WELL)
+    assert (code, said[-1]) == (1, "site on host-1 runs as before again, and the generation good is active")
+    assert house.seen(" up ")[1] == "web-second replaced-web second-web"
+    assert house.there() == ["web"]
+    assert house.lines("dark") == []
+
+
+def test_where_nothing_else_is_well_it_stays(house: House) -> None:
+    code, said = house.run(rolls().replace("=300", "=0"), STARTING, SECOND=WELL, BACK=STARTING)
+    assert (code, said[-1]) == (1, "site on host-1 cannot be brought back to what ran before")
+    assert {"web-second", "second-web"} <= set(house.there())
+
+
+def test_a_second_one_that_ends_is_not_waited_for(house: House) -> None:
+    code, said = house.run(started(*found(house))[1], SECOND="exited//1/0")
+    assert (code, said[0]) == (
+        1,
+        "site: container web-second on @fake/one has not become healthy (exited//1); its last 50 log lines:",
+    )
+    assert house.there() == ["web"]
+
+
+SECOND = replace(RUNNING, name="web-second")
+
+
+def test_what_a_run_that_was_cut_short_has_left_goes_first(house: House) -> None:
+    for path in ("c/web-second", "p/second-web"):
+        (house.root / path).write_text(f"{WELL}\n")
+    assert house.run(rolls(of(RUNNING, SECOND)), SECOND=WELL) == (0, [])
+    assert house.order()[:3] == ["rm second-web", "stopped", "touch replaced-web"]
+    assert house.there() == ["web"]
+
+
+@pytest.mark.parametrize("left", [WELL, "exited//0/0"])
+def test_it_goes_last_where_the_first_has_yet_to_come_back(house: House, left: str) -> None:
+    (house.root / "c/web").unlink()
+    for path in ("c/web-second", "p/second-web"):
+        (house.root / path).write_text(f"{left}\n")
+    assert house.run(script(of(SECOND)), SECOND=WELL) == (0, [])
+    assert house.order() == ["touch replaced-web", "replaced", "rm second-web", "stopped", "rm replaced-web"]
+    assert house.there() == ["web"]
+
+
+def test_only_how_long_visitors_were_held_is_noted(house: House) -> None:
+    noted = house.root / "replaced/site"
+    house.run(rolls(), SECOND=WELL)
+    assert not noted.exists()
+    house.run(script(of(RUNNING)), SECOND=WELL)
+    assert noted.exists()
+
+
+def test_without_the_proxy_what_is_left_goes_all_the_same(house: House) -> None:
+    (house.root / "c/web-second").write_text(f"{WELL}\n")
+    old = replaced(SITE, {"web": RUNNING, "web-second": SECOND}, {"web": "d9"}, "", "caddy-proxy")
+    assert house.run(script(old))[0] == 0
+    assert house.there() == ["web"]
