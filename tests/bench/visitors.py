@@ -18,6 +18,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from tasks.services import load
 from tests.e2e.clients import browser, n8n_owner, trust
 from tests.e2e.deployment import Deployment, Run
 from tests.e2e.test_bad_image import publish
@@ -123,27 +124,38 @@ class Visitors:
 
 @dataclass(frozen=True)
 class Change:
-    """One of them. touched: services whose visitors may have to wait, and whose WebSockets may end. code: how it ends."""
+    """One of them. touched: services whose visitors may have to wait, and whose WebSockets may end. code: how it ends. rolls: nobody
+    has to wait.
+    """
 
     name: str
     made: Callable[[], Run]
     touched: tuple[str, ...]
     code: int = 0
+    rolls: bool = False
 
 
 def changes(host: Deployment) -> Iterator[Change]:
     """In their order: what one leaves is what the next begins with."""
     yield Change("no-op", host.run, ())
+    rolling = {service.name for service in load(smarteros.settings()) if service.rollout == "rolling"}
     for service in SERVICES:
         changed = {service: {"environment": {"LATER": "yes"}}}
-        yield Change(f"setting of {service}", partial(host.run, overrides=changed), (service,))
+        yield Change(
+            f"setting of {service}",
+            partial(host.run, overrides=changed),
+            (service,),
+            rolls=service in rolling,
+        )
         host.converge()
     mcp = {"mcp-registry": {"image": LATER}}
-    yield Change("image of mcp-registry", partial(host.run, overrides=mcp), ("mcp-registry",))
-    yield Change("rollback of it", partial(host.run, deploy=ROLLBACK, overrides=mcp), ("mcp-registry",))
+    yield Change("image of mcp-registry", partial(host.run, overrides=mcp), ("mcp-registry",), rolls=True)
+    yield Change(
+        "rollback of it", partial(host.run, deploy=ROLLBACK, overrides=mcp), ("mcp-registry",), rolls=True
+    )
     host.converge()
     bad = {"mcp-registry": {"image": BAD, "health_seconds": 6}}
-    yield Change("bad image of it", partial(host.run, overrides=bad), ("mcp-registry",), code=1)
+    yield Change("bad image of it", partial(host.run, overrides=bad), ("mcp-registry",), code=1, rolls=True)
     host.converge()
     guard = {"mcp-registry": {"guard": True, "public": ["/v0/*"]}}
     yield Change("Caddyfile", partial(host.run, overrides=guard), ("mcp-registry",))
@@ -162,7 +174,9 @@ def changes(host: Deployment) -> Iterator[Change]:
 
 
 def main() -> int:
-    """Prints a line for each; with ``--check``, exit code 1 where a request failed or a WebSocket ended that was none of its business."""
+    """Prints a line for each; with ``--check``, exit code 1 where a request failed, a WebSocket ended that was none of its business, or
+    p99 was more than twice that before it while a service rolled.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lab", default="bench", help="a lab of this name, made unless it is there")
     parser.add_argument("--host", default="visited", help="its host, made and deployed unless it is there")
@@ -191,6 +205,7 @@ def main() -> int:
         assert run.code == change.code, run.output[-6000:]
         lost = set(noticed.lost) - set(change.touched)
         good = good and not noticed.failed and not lost
+        good = good and (not change.rolls or noticed.p99() <= 2 * before.p99())
         seconds, where = noticed.longest()
         print(
             f"{change.name}: {noticed.failed.total()} failed of {sum(map(len, noticed.times.values()))}, p99 {noticed.p99():.0f} ms, "
