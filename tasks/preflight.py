@@ -27,6 +27,7 @@ from tasks.operations import (
     adoption,
     apt,
     architecture,
+    backup_health,
     daemon,
     disk,
     dns,
@@ -97,10 +98,9 @@ def refusals(machine: Machine) -> list[str]:
     reasons += swap.problems(stack().swap_gb, machine)
     reasons += shared.refusals()
     reasons += survey.refusals()
-    reasons += takeover.refusals()
-    reasons += adoption.refusals()
+    reasons += [*takeover.refusals(), *adoption.refusals()]
     reasons += ssh.refusals()
-    reasons += recover.refusals()
+    reasons += [*recover.refusals(), *backup_health.cut_short(machine.cut)]
     reasons += kept.refusals(machine, {*survey.left_alone()})
     reasons += _networks(reasons)
     reasons += [*firewall.refusals(machine, stack()), *acts.refusals(stack().acknowledged, machine.acts)]

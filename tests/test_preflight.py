@@ -162,6 +162,15 @@ def test_what_an_update_leaves_to_a_person_is_asked_for_once(monkeypatch: pytest
     assert told == [f"acts {acts.newest()}"] * 2
 
 
+def test_nothing_is_made_where_a_restore_was_cut_short_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    now(monkeypatch)
+    cut = ["cut n8n undo", "cut odoo to 2026-11-26 19:59:49+00"]
+    with fake({"/etc/os-release": [*MACHINE[:9], "deployed yes", *cut]}):
+        undone, restored = preflight.refusals(known(MachineFact))
+    assert undone.endswith("`make restore-undo SERVICE=n8n` ends it")
+    assert "`make restore SERVICE=odoo TO='2026-11-26 19:59:49+00'` ends it" in restored
+
+
 def test_what_the_run_goes_on_with_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     now(monkeypatch)
     new = [line for line in MACHINE[:9] if not line.startswith("deployed")]

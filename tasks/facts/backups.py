@@ -56,8 +56,21 @@ class Backups:
     wrong: tuple[str, ...] = ()
 
 
+def _cut(further: str = "") -> str:
+    """Shell: ``cut`` lines. A restore that is at work has not been cut short."""
+    return f"""
+for note in {RESTORED}/*.journal; do
+    [ -f "$note" ] && ! systemctl is-active --quiet smarteros-restore.service{further} || continue
+    name=${{note##*/}}
+    grep -q '^from _before_' "$note" && echo "cut ${{name%.journal}} undo" || sed -n "s/^to /cut ${{name%.journal}} to /p" "$note"
+done
+""".strip()
+
+
+# Only those in whose middle nothing else may be made: databases and volumes are between two names.
+HALF_RESTORED = _cut(' && ! grep -q ^swapped "$note"')
 _TIMERS = "smarteros-backup-*.timer smarteros-heartbeat.timer smarteros-drill*.timer"
-# Prints ``metric``, ``failed``, ``prepared``, ``stopped`` and ``cut`` lines. A restore that is at work has not been cut short.
+# Prints ``metric``, ``failed``, ``prepared``, ``stopped`` and ``cut`` lines.
 PROGRESS = f"""
 cat {METRICS}/*.prom 2>/dev/null | sed 's/^/metric /'
 for note in {STATE}/failed/*; do [ ! -f "$note" ] || echo "failed ${{note##*/}} $(cat "$note")"; done
@@ -65,11 +78,7 @@ stat -c 'prepared %Y' {STATE}/prepared 2>/dev/null
 timers=$(cd /etc/systemd/system && ls {_TIMERS} 2>/dev/null)
 [ -z "$timers" ] || systemctl show --property=Id,ActiveState $timers |
     awk -F = '$1 == "Id" {{id = $2}} $1 == "ActiveState" {{state = $2}} id && state {{if (state != "active") print "stopped " id; id = state = ""}}'
-for note in {RESTORED}/*.journal; do
-    [ -f "$note" ] && ! systemctl is-active --quiet smarteros-restore.service || continue
-    name=${{note##*/}}
-    grep -q '^from _before_' "$note" && echo "cut ${{name%.journal}} undo" || sed -n "s/^to /cut ${{name%.journal}} to /p" "$note"
-done
+{_cut()}
 """.strip()
 
 _METRIC = re.compile(r"smarteros_(\w+?)(?:\{([^}]*)\})? ([\d.]+)")
@@ -93,8 +102,13 @@ def progress(values: Mapping[str, Sequence[str]]) -> Progress:
         prepared=float(values.get("prepared", ["0"])[0]),
         rpo=found.get("restore_rpo_seconds", {}).get("", 0),
         stopped=tuple(line.strip().removesuffix(".timer") for line in values.get("stopped", ())),
-        cut={name: how for name, _, how in (line.partition(" ") for line in values.get("cut", ()))},
+        cut=cut(values.get("cut", ())),
     )
+
+
+def cut(lines: Sequence[str]) -> dict[str, str]:
+    """Service → ``to TIME`` or ``undo``, of each restore that was cut short."""
+    return {name: how for name, _, how in (line.partition(" ") for line in lines)}
 
 
 class BackupsFact(FactBase[Backups]):

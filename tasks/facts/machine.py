@@ -8,7 +8,7 @@ from functools import partial
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import kept, listeners, unsealer
+from tasks.facts import backups, kept, listeners, unsealer
 from tasks.facts.access import QUESTION, Access, access
 from tasks.facts.behind import QUESTION as BEHIND
 from tasks.facts.behind import Behind, behind
@@ -29,7 +29,7 @@ class Machine:
     """The host itself: system, sizes, who listens on which port, which Docker is there, and what of ours.
 
     available_mb: of its memory, what is left now. units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active. handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
-    apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left: settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host.
+    apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left: settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. cut: service → ``to TIME`` or ``undo`` of a restore that was cut short in the middle. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host.
     """
 
     system: str = ""
@@ -70,6 +70,7 @@ class Machine:
     swap: Swap = field(default_factory=Swap)
     backup: str = ""
     rewound: str = ""
+    cut: Mapping[str, str] = field(default_factory=dict)
     behind: Behind = field(default_factory=Behind)
     acts: int | None = None
 
@@ -98,13 +99,10 @@ class MachineFact(FactBase[Machine]):
             raise FactProcessError(f"cannot read what the host says of itself: {error}") from None
 
 
-# Prints the processes that hold one of apt's locks.
 HOLDERS = (
     "stat -c %i /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock 2>/dev/null | "
     "awk 'NR == FNR {lock[$1]; next} {split($6, part, \":\")} part[3] in lock {print $5}' - /proc/locks | sort -u"
 )
-
-_APT = f'{HOLDERS} | while read -r pid; do echo "apt $(cat "/proc/$pid/comm" 2>/dev/null) ($pid)"; done &'
 
 # What takes long runs side by side (&): every docker command costs its program's start. So each line has to be written
 # as one (sed -u, fflush): blocks of a pipe end anywhere, and another's line would come in between.
@@ -154,7 +152,7 @@ wait
 true
 """.strip()
 
-# What is asked about → shell. The last waits for all the others.
+# What is asked about → shell; HOLDERS prints the processes that hold one of apt's locks. The last waits for all the others.
 QUESTIONS = {
     "unsealer": unsealer.QUESTION,
     "kept": kept.QUESTION,
@@ -165,7 +163,8 @@ QUESTIONS = {
     "behind": BEHIND,
     "swap": SWAP,
     "stores": STORES,
-    "apt": _APT,
+    "apt": f'{HOLDERS} | while read -r pid; do echo "apt $(cat "/proc/$pid/comm" 2>/dev/null) ($pid)"; done &',
+    "half restored": backups.HALF_RESTORED,
     "machine": _MACHINE,
 }
 
@@ -210,6 +209,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         unsealer=one("unsealer"),
         backup=one("backup"),
         rewound=one("rewound"),
+        cut=backups.cut(values.get("cut", ())),
         access=access(values, listening),
         before=kept.before(values),
         surroundings=surroundings(values),

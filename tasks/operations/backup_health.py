@@ -1,6 +1,6 @@
 """Backup health: what of the backup is not as it should be, with what to do; and how far back a restore can go. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import inf
 
@@ -45,7 +45,12 @@ def drilled(found: Progress) -> Iterator[str]:
             f"backup: a loss at the moment of the last drill would have been one of {found.rpo:.0f} s, and at most {_LOST_SECONDS} are "
             f"meant: `journalctl -u smarteros-heartbeat` says why the log left late; {target('drill')} measures it again"
         )
-    for service, how in sorted(found.cut.items()):
+    yield from cut_short(found.cut)
+
+
+def cut_short(found: Mapping[str, str]) -> Iterator[str]:
+    """What ends each restore that was cut short. found: service → ``to TIME`` or ``undo``."""
+    for service, how in sorted(found.items()):
         undone = target(f"restore-undo SERVICE={service}")
         if how == "undo":
             yield f"restore: the undoing of a restore of {service} was cut short, and it may be down: {undone} ends it"

@@ -120,6 +120,12 @@ def test_a_service_comes_back_as_it_was(backed: Backed, monkeypatch: pytest.Monk
     until("what is written after a restore is in the bucket", 60, lambda: reach(host) > wrote)
     again = backed.run()
     assert (again.code, again.changes) == (0, []), again.changes
+    # As one leaves it that is cut short in the middle, where a deploy would make anew what is between two names.
+    host.sh("echo 'to 2026-11-26 19:59:49+00' >/var/lib/smarteros/restore/n8n.journal")
+    refused = backed.run()
+    host.sh("rm /var/lib/smarteros/restore/n8n.journal")
+    assert (refused.code, refused.changes) == (1, [])
+    assert "a restore of n8n was cut short" in refused.output
     _it_is_undone(backed, monkeypatch)
 
 

@@ -1,7 +1,9 @@
 """What is in the bucket, from restic's and pgBackRest's own words, and how each part does."""
 
 import json
+import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,8 +11,10 @@ from hypothesis import strategies as st
 from pyinfra.api.exceptions import FactProcessError
 
 from tasks.facts import Backups, BackupsFact, StatusFact
-from tasks.facts.backups import Progress, Snapshot
+from tasks.facts.backups import HALF_RESTORED, Progress, Snapshot
+from tasks.facts.backups import PROGRESS as PROGRESS_SHELL
 from tasks.facts.spans import Span
+from tasks.services.backup import RESTORED
 
 # As restic 0.18.0 and pgBackRest 2.55.1 print them; what is not read is left out.
 SNAPSHOTS = [
@@ -111,6 +115,28 @@ def test_a_bucket_that_cannot_be_read_is_said() -> None:
 def test_status_has_it_too() -> None:
     assert StatusFact().process(["clock 1795757739", *NOTED]).backup == PROGRESS
     assert StatusFact().process(["clock 1"]).backup == Progress()
+
+
+def test_a_restore_is_cut_in_its_middle_until_it_is_swapped_and_while_none_is_at_work(tmp_path: Path) -> None:
+    (tmp_path / "n8n.journal").write_text("stamp 1\nfrom _before_20261126\nto 2026-11-26 19:00:00+00\n")
+    (tmp_path / "odoo.journal").write_text("stamp 1\nto 2026-11-26 19:59:49+00\nfrom _new\n")
+    (tmp_path / "chatwoot.journal").write_text("stamp 1\nto 2026-11-26 19:59:49+00\nfrom _new\nswapped\n")
+
+    def said(shell: str, *, at_work: bool) -> list[str]:
+        systemctl = f"systemctl() {{ {'true' if at_work else 'false'}; }}\n"
+        done = subprocess.run(
+            ["sh", "-c", systemctl + shell.replace(RESTORED, str(tmp_path))],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.splitlines()
+
+    half = ["cut n8n undo", "cut odoo to 2026-11-26 19:59:49+00"]
+    assert said(HALF_RESTORED, at_work=False) == half
+    assert said(HALF_RESTORED + "\ntrue", at_work=True) == []
+    shell = PROGRESS_SHELL + "\ntrue"
+    assert sorted(line for line in said(shell, at_work=False) if line.startswith("cut")) == [
+        "cut chatwoot to 2026-11-26 19:59:49+00", *half
+    ]  # fmt: skip
 
 
 @given(st.lists(st.text(), max_size=5))
