@@ -392,8 +392,13 @@ def test_behind_a_gap_a_full_backup_is_made_at_once(box: Box) -> None:
     # The full one begins behind it, whatever came after that: nothing newest needs what is missing.
     box.write("log", log("000000010000000000000004", *(f"00000001000000000000000{n}" for n in (6, 7, 8))))
     box.write("info", INFO)
+    box.write("sleep", f"#!/bin/sh\ntouch {box.root}/slept\n")
     done = box.run("check")
-    assert (done.returncode, bool(box.metric("backup_check"))) == (0, True)
+    assert (done.returncode, bool(box.metric("backup_check")), (box.root / "slept").exists()) == (
+        0,
+        True,
+        False,
+    )
     assert done.stderr.endswith(
         "before 000000010000000000000006: 1 segments are missing or damaged, behind which a full backup was made\n"
     )

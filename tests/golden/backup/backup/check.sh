@@ -72,8 +72,9 @@ case $wrong in
 esac
 # A segment that is not there is not missed by it.
 listed() { runs 14400 >"$state/.runs" && [ -s "$state/.runs" ]; }
+gaps() { awk -v from="$from" '$4 && ($1 "") > (from "") {found = 1} END {exit !found}' "$state/.runs"; }
 # Two segments leave side by side, and the later one may be there first.
-listed && { ! grep -q ' [1-9][0-9]*$' "$state/.runs" || { sleep 30; listed; }; } || wrong="$wrong log"
+listed && { ! gaps || { sleep 30; listed; }; } || wrong="$wrong log"
 {
     needed <"$state/damaged" | sed 's/^/damaged: /'
     awk -v from="$from" '$4 {
