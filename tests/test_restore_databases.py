@@ -56,6 +56,11 @@ compose*restored-postgres*)
     esac
     true
     ;;
+"volume inspect"*) echo "$top/volumes/${*: -1}/_data" ;;
+compose*restored-files*)
+    words=("$@")
+    mkdir -p "$top/var/lib/smarteros/restore/files${words[-2]}" && echo then >"$top/var/lib/smarteros/restore/files${words[-2]}/file"
+    ;;
 inspect*) false ;;
 esac
 """
@@ -69,21 +74,22 @@ class Host:
         for path, text in TREE.items():
             if path.startswith(("restore/", "backup/")):
                 ours = r"/opt/smarteros/current|/var/lib/smarteros|/run/smarteros-backup"
-                self._write(f"opt/smarteros/current/{path}", re.sub(ours, rf"{root}\g<0>", text))
-        self._write("opt/smarteros/current/backup/heartbeat.sh", "true\n")
-        self._write("var/lib/smarteros/metrics/wal.prom", "until 1795723300\n")
-        self._write("then", then)
-        self._write("now", now)
+                self.write(f"opt/smarteros/current/{path}", re.sub(ours, rf"{root}\g<0>", text))
+        self.write("opt/smarteros/current/backup/heartbeat.sh", "true\n")
+        self.write("var/lib/smarteros/metrics/wal.prom", "until 1795723300\n")
+        self.write("then", then)
+        self.write("now", now)
         for name, text in (("docker", DOCKER.replace("TOP", str(root))), ("systemctl", "#!/bin/sh\n")):
-            self._write(name, text).chmod(0o755)
+            self.write(name, text).chmod(0o755)
 
-    def _write(self, name: str, text: str) -> Path:
+    def write(self, name: str, text: str) -> Path:
+        """A file of it."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """restore.sh of n8n, as its unit starts it."""
         given = {
             "TARGET": "2026-11-26 19:59:49+00",
@@ -92,6 +98,7 @@ class Host:
             "BEFORE": "",
             "AFTER": "",
             "KEEP_FILES": "1",
+            **more,
         }
         return subprocess.run(
             ["bash", str(self.root / "opt/smarteros/current/restore/restore.sh"), "n8n", *words],
@@ -251,6 +258,41 @@ def test_what_is_replaced_is_noted_whole_or_nothing_stops(tmp_path: Path) -> Non
     assert host.run("n8n").returncode == 0
     assert (tmp_path / "renamed").exists()
     assert kept.read_text() == lines
+
+
+def test_each_step_stands_on_what_a_loss_of_power_leaves(tmp_path: Path) -> None:
+    host = Host(tmp_path, then="n8n n8n\n", now="n8n n8n\n")
+    restores, volume = tmp_path / "var/lib/smarteros/restore", tmp_path / "volumes/n8n_data"
+    for name in ("n8n_data", "n8n_files"):
+        (volume.with_name(name) / "_data").mkdir(parents=True)
+    (volume / "_data/file").write_text("now\n")
+    # How far it is, and what is on the disk from then on.
+    said = f"""#!/bin/bash
+far=prepared
+[ ! -e {restores}/n8n.journal ] || far=journalled
+[ ! -e {tmp_path}/renamed ] || far=renamed
+for each; do [ "$each" = -f ] || echo "$far ${{each#{tmp_path}/}}" >>{tmp_path}/synced; done
+"""
+    host.write("sync", said).chmod(0o755)
+    done = host.run("n8n", KEEP_FILES="", BEFORE="beef")
+    assert (done.returncode, done.stderr) == (0, "")
+    [kept] = [path.name for path in (restores / "kept").iterdir()]
+    synced = (tmp_path / "synced").read_text().replace("var/lib/smarteros/restore", "…").splitlines()
+    assert [line for line in synced if "n8n_files" not in line and "begun" not in line] == [
+        "prepared …/n8n.journal.next",
+        "prepared volumes/n8n_data/_data.restored",
+        "prepared …/n8n.journal.next",
+        "prepared …/n8n.journal.next",
+        "prepared …/n8n.report",
+        "prepared …/n8n.journal.new",
+        "journalled …",
+        f"journalled …/kept/{kept}",
+        "journalled …/kept",
+        "renamed volumes/n8n_data/",
+        "renamed …/n8n.journal",
+    ]
+    assert synced[0] == "prepared …/n8n.begun"
+    assert (volume / "_data/file").read_text() == "then\n"
 
 
 def test_a_line_that_cannot_be_noted_ends_it(tmp_path: Path) -> None:

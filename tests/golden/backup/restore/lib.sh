@@ -13,8 +13,9 @@ mkdir -p "$keeping/kept"
 say() { printf '%s\n' "$*"; }
 # note WORD...: for the operator, when all is done.
 note() { say "$*" >>"$report"; }
-# noted FILE WORD...: what a run that goes on later, or what clears up, has to know: without it nothing else is done. A full disk ends it.
-noted() { say "${@:2}" >>"$1" || fail "$1 cannot be written (see the line above; df -h $keeping): make room, then run again"; }
+# noted FILE WORD...: what a run that goes on later, or what clears up, has to know: without it nothing else is done. A full disk ends it, and it
+# outlasts a loss of power.
+noted() { say "${@:2}" >>"$1" && sync "$1" || fail "$1 cannot be written (see the line above; df -h $keeping): make room, then run again"; }
 # only WORDS: one at a time, a restore, a drill or what clears up.
 only() {
     exec 7>"$locks/restore"

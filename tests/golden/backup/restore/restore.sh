@@ -102,6 +102,8 @@ filed() {
             cp -a --no-clobber "$path/." "$path$staged.part/" 2>/dev/null || [ $? = 1 ]
         fi
         mv "$path$staged.part" "$path$staged"
+        # What is journalled is not fetched again: after a loss of power files that are still on their way to the disk would be empty.
+        sync -f "$path$staged" || fail "the files of $name cannot be written (see the line above): df -h $path"
         noted "$journal.next" "item $path"
         note "files of $name: $(find "$path$staged" -type f | wc -l)"
         if [ "$name" = "$proven_item" ]; then proofs "$path$staged"; fi
@@ -156,6 +158,7 @@ END
     fi
     cleared
     [ -s "$journal.next" ] || fail "the bucket has nothing of $service of $TARGET: choose another time (make backups)"
+    [ ! -e "$report" ] || sync "$report"
 }
 
 # What was prepared comes into the place of what runs, and each step sees whether it was done.
@@ -163,7 +166,7 @@ swapped() {
     stamp=$(sed -n 's/^stamp //p' "$journal")
     from=$(sed -n 's/^from //p' "$journal")
     before=_before_$stamp
-    cp "$journal" "$keeping/kept/$service.$stamp" || unnoted
+    cp "$journal" "$keeping/kept/$service.$stamp" && sync "$keeping/kept/$service.$stamp" "$keeping/kept" || unnoted
     for name in $hidden; do [ -z "$proxy" ] || docker exec "$proxy" touch "/tmp/replaced-$name" 2>/dev/null || true; done
     for name in $containers; do
         for each in "$name" "$name-next" "$name-second"; do
@@ -179,6 +182,7 @@ swapped() {
             [ ! -e "$path" ] || [ -e "$path.before_$stamp" ] || mv -T "$path" "$path.before_$stamp" || fail "$path cannot be put aside (see the lines above), and $service stands still meanwhile: the same command goes on"
             mv -T "$source" "$path" || fail "$source cannot be put in the place of $path (see the lines above), and $service stands still meanwhile: the same command goes on"
         fi
+        sync "${path%/*}/" || sync -f "$path" || fail "what has come into the place of $path cannot be written (see the line above), and $service stands still meanwhile: the same command goes on"
     done <"$journal"
     # They run again where what they have done is not in the database of that time.
     for name in $jobs; do gone "$name"; done
@@ -233,7 +237,7 @@ journalled() {
             say "from $1" &&
             say "source $2" &&
             cat
-    } >"$journal.new" && sync "$journal.new" && mv "$journal.new" "$journal" || unnoted
+    } >"$journal.new" && sync "$journal.new" && mv "$journal.new" "$journal" && sync "$keeping" || unnoted
 }
 # Half a list of what is replaced would bring half of it, and nothing would bring the rest back.
 unnoted() { fail "what is replaced cannot be noted below $keeping, so nothing is (see the lines above; df -h $keeping): make room, then run again"; }
