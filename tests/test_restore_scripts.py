@@ -222,6 +222,21 @@ def test_what_was_replaced_goes_after_a_week_and_not_before_and_what_never_came_
     assert [(state / "restore" / f"{name}.begun").exists() for name in ("odoo", "n8n")] == [False, True]
 
 
+def test_what_an_undo_that_was_cut_short_brings_back_stays_until_that_is_ended(tmp_path: Path) -> None:
+    restores, before = tmp_path / "lib" / "restore", tmp_path / "volume" / "_data.before_20261101_010101"
+    (restores / "kept").mkdir(parents=True)
+    before.mkdir(parents=True)
+    note, journal = restores / "kept" / "n8n.20261101_010101", restores / "n8n.journal"
+    note.write_text(f"at {time.time() - 8 * 86400:.0f}\nold n8n n8n\nitem {before.with_name('_data')}\n")
+    journal.write_text("from _before_20261101_010101\n")
+    assert run(tmp_path, "kept.sh").returncode == 0
+    assert (note.exists(), before.exists(), (tmp_path / "asked").exists()) == (True, True, False)
+    journal.write_text(f"{journal.read_text()}swapped\n")
+    assert run(tmp_path, "kept.sh").returncode == 0
+    assert (note.exists(), before.exists()) == (False, False)
+    assert (tmp_path / "asked").read_text().splitlines() == ["n8n_before_20261101_010101"]
+
+
 # The proof
 
 

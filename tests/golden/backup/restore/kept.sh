@@ -8,6 +8,10 @@ wrong= now=$(date +%s) until=0
 ! read -r _ until 2>/dev/null <"$metrics/wal.prom" || [ $((now - ${until%.*})) -lt 86400 ] || now=${until%.*}
 for note in "$keeping"/kept/*.*; do
     [ -e "$note" ] || continue
+    each=${note##*/}
+    journal=$keeping/${each%.*}.journal
+    # An undo that was cut short brings it back.
+    [ ! -e "$journal" ] || grep -q '^swapped' "$journal" || continue
     [ "$(sed -n 's/^at //p' "$note")" -lt $((now - 7 * 86400)) ] || continue
     before=_before_${note##*.}
     all=yes
@@ -24,7 +28,7 @@ END
     done <<END
 $(sed -n 's/^item //p' "$note")
 END
-    if [ -n "$all" ]; then rm -f "$note"; else wrong="$wrong ${note##*/}"; fi
+    if [ -n "$all" ]; then rm -f "$note"; else wrong="$wrong $each"; fi
 done
 for each in $names; do
     about "$each"
