@@ -53,7 +53,7 @@ def begun() -> Commands:
     if not known(RecoveringFact):
         to = quote(_choice().to)
         yield StringCommand(
-            f"mkdir -p {NOTES} && echo {to} >{NOTES}/.begin && mv {NOTES}/.begin {NOTES}/begin"
+            f"mkdir -p {NOTES} && echo {to} >{NOTES}/.begin && sync {NOTES}/.begin && mv {NOTES}/.begin {NOTES}/begin"
         )
 
 

@@ -79,7 +79,9 @@ def test_a_part_that_is_done_is_not_done_again_and_without_a_beginning_there_is_
         assert texts(recover.recovered, "files") == []
         [begins] = texts(recover.begun)
         notes = "/var/lib/smarteros/recover"
-        assert begins == f"mkdir -p {notes} && echo '' >{notes}/.begin && mv {notes}/.begin {notes}/begin"
+        # Empty after a loss of power it would be one to the newest.
+        written = f"echo '' >{notes}/.begin && sync {notes}/.begin"
+        assert begins == f"mkdir -p {notes} && {written} && mv {notes}/.begin {notes}/begin"
     with host("begin"):
         assert texts(recover.begun) == []
 

@@ -63,6 +63,18 @@ def test_redis_that_was_cut_short_is_restored_into_a_new_volume(tmp_path: Path) 
     assert sorted(path.name for path in notes.iterdir()) == ["redis", "redis.begun"]
 
 
+def test_a_part_is_noted_once_it_is_on_the_disk(tmp_path: Path) -> None:
+    notes = tmp_path / "var/lib/smarteros/recover"
+    (tmp_path / "sync").write_text(f'#!/bin/sh\necho "$* $(ls {notes} | tr "\\n" " ")" >>{tmp_path}/synced\n')
+    (tmp_path / "sync").chmod(0o755)
+    done = run(tmp_path, "redis", "beef")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "synced").read_text().splitlines() == [
+        " redis.begun ",
+        f"{notes} redis redis.begun ",
+    ]
+
+
 def test_what_is_at_its_end_brings_nothing_back_whichever_notes_are_left(tmp_path: Path) -> None:
     notes = tmp_path / "var/lib/smarteros/recover"
     notes.mkdir(parents=True)

@@ -25,8 +25,10 @@ anew() {
     # The containers that copy want it there.
     made "$part" "$2"
 }
+# What is noted is not fetched again: after a loss of power files that are still on their way to the disk would be empty.
 whole() {
-    touch "$noted/$part"
+    sync
+    touch "$noted/$part" && sync "$noted"
     say "recovered: $part"
 }
 if [ "$part" != end ]; then [ ! -e "$noted/$part" ] && [ ! -e "$noted/end" ] || exit 0; fi
