@@ -184,6 +184,12 @@ def test_what_is_half_dropped_is_in_no_list_and_altered_by_nobody() -> None:
 # What was kept
 
 
+def dropped(folder: Path) -> list[str]:
+    """The databases that Postgres was asked to drop."""
+    lines = (folder / "asked").read_text().splitlines()
+    return [line for line in lines if not line.startswith("rm ")]
+
+
 def test_what_was_replaced_goes_after_a_week_and_not_before_and_what_never_came_into_place_at_once(
     tmp_path: Path,
 ) -> None:
@@ -216,7 +222,7 @@ def test_what_was_replaced_goes_after_a_week_and_not_before_and_what_never_came_
         assert run(tmp_path, "kept.sh").returncode == 0
     assert sorted(path.name for path in volume.parent.iterdir()) == ["_data", "_data.before_20261126_010101"]
     assert [path.name for path in (state / "restore" / "kept").iterdir()] == ["odoo.20261126_010101"]
-    asked = (tmp_path / "asked").read_text().splitlines()
+    asked = dropped(tmp_path)
     assert asked == ["my odoo_new", "odoo_before_20261101_010101", "my odoo_before_20261101_010101"]
     assert [(tmp_path / name / "_data.restored").exists() for name in ("odoo", "n8n")] == [False, True]
     assert [(state / "restore" / f"{name}.begun").exists() for name in ("odoo", "n8n")] == [False, True]
@@ -230,11 +236,30 @@ def test_what_an_undo_that_was_cut_short_brings_back_stays_until_that_is_ended(t
     note.write_text(f"at {time.time() - 8 * 86400:.0f}\nold n8n n8n\nitem {before.with_name('_data')}\n")
     journal.write_text("from _before_20261101_010101\n")
     assert run(tmp_path, "kept.sh").returncode == 0
-    assert (note.exists(), before.exists(), (tmp_path / "asked").exists()) == (True, True, False)
+    assert (note.exists(), before.exists(), dropped(tmp_path)) == (True, True, [])
     journal.write_text(f"{journal.read_text()}swapped\n")
     assert run(tmp_path, "kept.sh").returncode == 0
     assert (note.exists(), before.exists()) == (False, False)
-    assert (tmp_path / "asked").read_text().splitlines() == ["n8n_before_20261101_010101"]
+    assert dropped(tmp_path) == ["n8n_before_20261101_010101"]
+
+
+@pytest.mark.parametrize("words", [["drill.sh", "light"], ["kept.sh"]])
+def test_what_a_drill_has_left_on_a_host_that_was_cut_off_is_gone_before_anything_else(
+    tmp_path: Path, words: list[str]
+) -> None:
+    copy = tmp_path / "lib" / "restore" / "postgres"
+    copy.mkdir(parents=True)
+    (tmp_path / "lib" / "backup").mkdir()
+    (tmp_path / "lib" / "backup" / "full").touch()
+    note = tmp_path / "lib" / "restore" / "kept" / "n8n.20261101_010101"
+    note.parent.mkdir()
+    note.write_text(f"at {time.time() - 8 * 86400:.0f}\nold n8n n8n\n")
+    run(tmp_path, *words)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert [line.startswith("rm ") for line in asked[:6]] == [True] * 5 + [False]
+    assert not copy.exists()
+    timer = restore_files.units(SETTINGS, "/current")["smarteros-backup-kept.timer"]
+    assert "OnBootSec=1min\n" in timer
 
 
 # The proof

@@ -37,8 +37,8 @@ PARTS = {
     Part(
         "kept",
         "what restores have replaced goes after 7 days",
-        "daily",
-        ("OnCalendar=05:40", "Persistent=yes", "RandomizedDelaySec=10min"),
+        "daily, and after a boot",
+        ("OnCalendar=05:40", "OnBootSec=1min", "Persistent=yes", "RandomizedDelaySec=10min"),
         limit=_HOUR,
         stale=3 * _DAY,
     ): "kept.sh",

@@ -1,8 +1,10 @@
 #!/bin/bash
-# What restores have replaced goes after 7 days: nobody has wanted it back. What one that was cut short had made ready goes at once.
+# What restores have replaced goes after 7 days: nobody has wanted it back. What one that was cut short had made ready goes at once, and
+# after a boot what only stood while a restore or a drill was at work, such as a copy of all databases.
 . /opt/smarteros/current/restore/lib.sh
 
 only 1800
+cleared
 wrong= now=$(date +%s) until=0
 # By a clock that is ahead a week is soon over, and while nothing of now leaves for the bucket, what was there is not thrown away.
 ! read -r _ until 2>/dev/null <"$metrics/wal.prom" || [ $((now - ${until%.*})) -lt 86400 ] || now=${until%.*}
