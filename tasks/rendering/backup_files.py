@@ -45,6 +45,8 @@ class Part:
 _OF_THEIR_OWN = ("heartbeat", "drill", "drill-full")
 _HOUR, _DAY = 3600, 86400
 _NIGHTLY = ("Persistent=yes", "RandomizedDelaySec=10min")
+# What was missed would be made up for as soon as Docker is there, and fail: Vault is sealed by then, and Postgres reads its log.
+_BOOTED = "OnBootSec=5min"
 PARTS = (
     Part(
         "heartbeat",
@@ -78,7 +80,7 @@ PARTS = (
         "vault",
         "a snapshot of Vault is copied away",
         "hourly",
-        ("OnCalendar=*:07", "Persistent=yes"),
+        ("OnCalendar=*:07", _BOOTED),
         limit=_HOUR,
         stale=3 * _HOUR,
         container="backup-vault",
@@ -88,7 +90,7 @@ PARTS = (
         "postgres",
         "Postgres' files are copied away",
         "every 6 hours",
-        ("OnCalendar=0/6:20", "Persistent=yes"),
+        ("OnCalendar=0/6:20", _BOOTED),
         limit=12 * _HOUR,
         stale=13 * _HOUR,
         needs="postgres",

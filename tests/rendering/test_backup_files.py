@@ -58,7 +58,8 @@ def test_what_is_not_listed_is_no_part() -> None:
             "smarteros-backup-files.timer",
             ["OnActiveSec=10s", "OnBootSec=1min", "OnUnitActiveSec=45s", "AccuracySec=1s"],
         ),
-        ("smarteros-backup-postgres.timer", ["OnCalendar=0/6:20", "Persistent=yes"]),
+        ("smarteros-backup-postgres.timer", ["OnCalendar=0/6:20", "OnBootSec=5min"]),
+        ("smarteros-backup-vault.timer", ["OnCalendar=*:07", "OnBootSec=5min"]),
     ],
 )
 def test_timers_start_them_in_time(name: str, lines: list[str]) -> None:
