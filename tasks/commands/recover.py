@@ -161,9 +161,14 @@ def _keep(folder: Path, files: dict[str, str]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    """Whole, or as it was: half of it would end each later run."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    partial = path.with_name(f"{path.name}.partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`make recover` at a real server: what is refused before a host is asked anything, and what this machine knows again."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -213,6 +214,24 @@ def test_keys_of_another_vault_are_left(
     assert "holds unseal keys of another Vault than the bucket's: move it away" in refused()
     assert path.read_text() == '{"keys": ["another"]}'
     assert not path.with_name("backup.json").exists()
+
+
+def test_what_it_keeps_is_whole_wherever_it_is_cut_short(
+    made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made.bucket
+    monkeypatch.setenv("FORCE", "1")
+    assert recover.prepared(ADDRESS)
+    path = home(tmp_path) / "fake/one/vault.json"
+    before = path.read_text()
+
+    def cut(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", cut)
+    with pytest.raises(KeyboardInterrupt):
+        recover.prepared(ADDRESS)
+    assert path.read_text() == before
 
 
 @pytest.mark.parametrize(
