@@ -258,6 +258,13 @@ def test_a_first_deploy_is_refused_before_it_changes_anything(tmp_path: Path, ma
             assert list(recovery.refusals()) == []
 
 
+def test_where_this_machine_has_no_git_no_commit_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert recovery.package() == {"version": "0.1.0", "commit": ""}
+
+
 def test_a_folder_that_cannot_be_sealed_is_said(tmp_path: Path, made: kit.Kit) -> None:
     with run(tmp_path, made):
         (state_dir.folder() / "x").write_bytes(b"\xff")

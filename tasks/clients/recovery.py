@@ -11,6 +11,7 @@ import json
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,12 +89,13 @@ def _text(path: str) -> str:
 
 
 def package() -> dict[str, str]:
-    """The version of this package, and its commit where it is a clone."""
+    """The version of this package, and its commit where it is a clone and this machine has git."""
     version = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]["version"]
-    asked = subprocess.run(
-        ["git", "-C", str(HOME), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return {"version": str(version), "commit": asked.stdout.strip()}
+    commit = ""
+    with suppress(FileNotFoundError):
+        asked = ["git", "-C", str(HOME), "rev-parse", "HEAD"]
+        commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return {"version": str(version), "commit": commit}
 
 
 def _images() -> dict[str, str]:
