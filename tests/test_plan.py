@@ -246,7 +246,7 @@ def test_a_database_that_is_replaced_is_noticed_by_those_that_need_it() -> None:
         (DockerRestart(("shop", "cron"), ("cron",)), "down while Docker restarts"),
         (
             Start("caddy", "caddy-proxy", "made anew", "its description has changed"),
-            "refused while caddy-proxy is made anew",
+            "held at the firewall while caddy-proxy is made anew",
         ),
     ],
 )

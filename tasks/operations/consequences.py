@@ -71,7 +71,10 @@ def _noticed(
     names = {item.name for each in chosen if each.phase == "proxy" for item in each.containers}
     if proxy := [began[name] for name in sorted(names & began.keys())]:
         seconds = ahead.seconds.get(proxy[0].service)
-        return f"refused while {proxy[0].container} is {proxy[0].how}, {took(seconds)}", seconds
+        return (
+            f"held at the firewall while {proxy[0].container} is {proxy[0].how}, {took(seconds)}; WebSockets are closed",
+            seconds,
+        )
     needed = set(service.needs)
     ends = [item for item in began.values() if item.service in needed and item.how in _ENDS]
     if ends:

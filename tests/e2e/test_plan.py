@@ -146,7 +146,7 @@ def test_what_it_names_is_what_the_deploy_then_does_and_looking_touches_nothing(
     }
     seen = {item["domain"]: item["notices"] for item in plan["visitors"] if item["notices"] != "nothing"}
     assert {name.partition(".")[0] for name in seen} == {"mcp", "api"}
-    assert all(text.startswith("held") for text in seen.values())
+    assert all(text.startswith("rolls: nobody waits") for text in seen.values())
 
     there, files = ids(deployed), contents(deployed)
     run = deployed.run(yes=False, **CHANGED)
@@ -185,7 +185,7 @@ def test_what_has_changed_while_somebody_read_is_said_and_nothing_is_done(deploy
         while not shown.endswith("anything else ends it: "):
             shown += (letter := run.stdout.read(1))
             assert letter, shown
-        assert "mcp.smarterbot.cl, mcp.smarterbot.store: held" in shown
+        assert "mcp.smarterbot.cl, mcp.smarterbot.store: rolls: nobody waits" in shown
         deployed.sh("docker stop vault-auth-validator")
         output, _ = run.communicate("\n", timeout=120)
     assert run.returncode == 1, output
