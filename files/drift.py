@@ -41,11 +41,23 @@ def said(*command: str) -> list:
 
 
 def told(*command: str) -> list:
-    """The same of a program without which nothing is known; once more where what it was asked for has just gone away."""
-    lines = said(*command) or said(*command)
-    if not lines:
-        sys.exit(f"{command[0]} does not answer, so what differs is not known")
-    return lines
+    """The same of a program without which nothing is known."""
+    return (
+        said(*command)
+        or said(*command)
+        or sys.exit(f"{command[0]} does not answer, so what differs is not known")
+    )
+
+
+def described() -> list:
+    """A line for each container of ours. Which there are is asked anew where one has gone since: copies for the bucket come and go."""
+    told("docker", "version", "--format", "{{.Server.Version}}")
+    for _ in range(10):
+        ids = said("docker", "ps", "-aq", "--filter", "label=smarteros.service")
+        lines = said("docker", "inspect", "--format", INSPECT, *ids) if ids else []
+        if lines or not ids:
+            return lines
+    sys.exit("docker does not say how its containers are, so what differs is not known")
 
 
 def stamp(seconds: float) -> str:
@@ -88,10 +100,8 @@ def add(found: dict, path: Path, name: Path) -> None:
 
 def containers(_: dict) -> dict:
     """Those that run for good: name → image, what compose made it from, whether it runs."""
-    told("docker", "version", "--format", "{{.Server.Version}}")
-    ids = said("docker", "ps", "-aq", "--filter", "label=smarteros.service")
     found = {}
-    for line in told("docker", "inspect", "--format", INSPECT, *ids) if ids else []:
+    for line in described():
         name, image, state, created, digest, config, oneoff = decoded(line)
         running = state["Status"] == "running"
         # What stands in for one that is replaced is left there where a deploy was cut short (rolling.py); others are an operator's.

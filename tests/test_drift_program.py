@@ -291,6 +291,18 @@ def test_the_daily_look_leaves_a_metric_keeps_since_when_and_tells_once(box: Box
     assert not new.exists()
 
 
+def test_a_container_that_goes_between_two_questions_is_none(box: Box) -> None:
+    """Copies for the bucket come and go: which there are is asked anew."""
+    docker = (
+        f"#!/bin/sh\necho >>{box.root}/asked\n[ $(wc -l <{box.root}/asked) -gt 9 ] || gone=gone\n"
+        f"case $1 in version) cat {box.root}/answers/version ;; ps) echo id $gone | tr ' ' '\\n' ;;\n"
+        f"*) cat {box.root}/answers/docker; case $* in *gone*) exit 1 ;; esac ;; esac\n"
+    )
+    box.run("note", WHAT)
+    box.write("bin/docker", docker).chmod(0o755)
+    assert box.found() == []
+
+
 def test_where_docker_does_not_answer_nothing_is_said_to_differ(box: Box) -> None:
     box.write("answers/version", "")
     done = subprocess.run(
