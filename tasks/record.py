@@ -14,6 +14,7 @@ from pyinfra import logger
 from tasks import drift, lock
 from tasks.clients import recovery
 from tasks.connection import login
+from tasks.model.targets import target
 from tasks.run import Commands, Refused, executing, host, operation, remember, services
 
 
@@ -69,7 +70,7 @@ def _answers() -> Iterator[tuple[str, str]]:
     why = f" ({'; '.join(others)})" if others else ""
     raise Refused(
         f"{host().name} is deployed, and what this run has made could not be noted there{why}, without which nothing goes back to it, and "
-        "nobody sees what differs from it later: is /opt full? Run again"
+        f"nobody sees what differs from it later: {target('deploy')} notes it, once /opt has room"
     )
 
 

@@ -76,7 +76,7 @@ def where() -> Path:
     named = os.environ.get("KIT", "")
     if not named:
         raise Refused(
-            f"say where the kit is: KIT=~/smarteros-kit.json, a file that you keep elsewhere, too ({target('bucket')} makes it there)"
+            f"say where the kit is: KIT=~/smarteros-kit.json, a file that you keep elsewhere, too (a first {target('bucket')} has made it)"
         )
     try:
         path = Path(named).expanduser().absolute()

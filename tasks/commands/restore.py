@@ -86,7 +86,8 @@ def restored(service: Service, time: datetime) -> Commands:
     moment = restoring.written(time)
     if found.unfinished and found.unfinished != moment:
         raise Refused(
-            f"a restore of {service.name} to {found.unfinished} was cut short: end that first, with TO='{found.unfinished}'"
+            f"a restore of {service.name} to {found.unfinished} was cut short: end that first: "
+            + target(f"restore SERVICE={service.name} TO='{found.unfinished}'")
         )
     keep_files = bool(os.environ.get("KEEP_FILES"))
     words: Sequence[str] = ()
@@ -130,10 +131,14 @@ def script(service: Service, words: Sequence[str], settings: dict[str, str] | No
     end = quote(
         f"--property=ExecStopPost=-/usr/bin/flock --nonblock /run/smarteros-backup/restore /bin/bash {DRILL} end"
     )
+    cut = quote(
+        f"{service.name}: this was cut short, and it may be down: the same command goes on where it was"
+    )
     return (
         f"systemctl stop {UNIT}.service 2>/dev/null; systemctl reset-failed {UNIT}.service 2>/dev/null\n"
-        f"exec systemd-run --quiet --wait --collect --pipe --unit={UNIT} {limits} {end} {given} "
-        f"/bin/bash {SCRIPT} {' '.join(map(quote, (service.name, *words)))} </dev/null"
+        f"systemd-run --quiet --wait --collect --pipe --unit={UNIT} {limits} {end} {given} "
+        f"/bin/bash {SCRIPT} {' '.join(map(quote, (service.name, *words)))} </dev/null && exit\n"
+        f"code=$?; [ ! -e {backup.RESTORED}/{service.name}.journal ] || echo {cut} >&2; exit $code"
     )
 
 

@@ -1,8 +1,10 @@
 """Restore, its undoing and the drill: what is refused before anything is done, and what the host is asked to do."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from tasks.facts.restorable import SCRIPT
 from tasks.operations.restoring import moment
 from tasks.rendering import render
 from tasks.run import Refused
+from tasks.services.backup import RESTORED
 from tests.facts.test_restorable import LINES
 from tests.fake import commands, fake, texts
 from tests.samples import stack
@@ -63,7 +66,10 @@ def test_one_that_was_cut_short_is_ended_and_no_other_is_begun() -> None:
     assert f"--setenv='TARGET={began}'" in command
     assert f"{SCRIPT} odoo </dev/null" in command
     refusal = refused(LINES)
-    assert refusal == f"a restore of odoo to {began} was cut short: end that first, with TO='{began}'"
+    assert (
+        refusal
+        == f"a restore of odoo to {began} was cut short: end that first: `make restore SERVICE=odoo TO='{began}'`"
+    )
 
 
 def refused(lines: list[str], to: str = TO) -> str:
@@ -126,7 +132,29 @@ def test_without_a_bucket_there_is_nothing_to_restore() -> None:
 def test_an_undo_asks_the_bucket_nothing() -> None:
     with host([]):
         [command] = texts(restore_undo.undone, restore.named("odoo"))
-    assert command.endswith(f"/bin/bash {SCRIPT} odoo --undo </dev/null")
+    assert f" /bin/bash {SCRIPT} odoo --undo </dev/null" in command
+
+
+@pytest.mark.parametrize(
+    ("code", "journal", "said"),
+    [
+        (137, True, "odoo: this was cut short, and it may be down: the same command goes on where it was\n"),
+        (1, False, ""),
+        (0, False, ""),
+    ],
+)
+def test_one_that_is_cut_short_says_what_ends_it(tmp_path: Path, code: int, journal: bool, said: str) -> None:
+    if journal:
+        (tmp_path / "odoo.journal").write_text("to then\n")
+    with host([]):
+        [command] = texts(restore_undo.undone, restore.named("odoo"))
+    programs = f"systemctl() {{ :; }}; started() {{ return {code}; }}\n"
+    shell = command.replace(RESTORED, str(tmp_path)).replace("systemd-run ", "started ")
+    done = subprocess.run(
+        ["sh", "-c", programs + shell],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, said)
     assert "--setenv" not in command
 
 
