@@ -12,6 +12,8 @@ from tasks.model.targets import target
 from tasks.model.words import ago, stands
 from tasks.operations import jobs
 
+_CUT = "its restore was cut short, and is ended first, as is said below"
+
 
 @dataclass(frozen=True)
 class Line:
@@ -37,6 +39,8 @@ def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:
             line = _line(service, container, standing, later)
             if service.phase == "vault" and not line.why:
                 line = _vault(line, found)
+            if line.why and service.name in found.backup.cut:
+                line = replace(line, todo=_CUT)
             yield line
 
 

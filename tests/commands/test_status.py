@@ -15,6 +15,7 @@ from pyinfra.api.exceptions import FactProcessError
 from tasks import backup
 from tasks.commands import status
 from tasks.facts import Outbound, Room, Standing, Status, StatusFact
+from tasks.facts.backups import Progress
 from tasks.facts.usage import Usage
 from tasks.model.words import ago
 from tasks.operations import container_health, host_health
@@ -62,6 +63,15 @@ def test_a_host_that_is_well_has_nothing_to_say() -> None:
         Line("botpress", "botpress", "healthy", "2 h"),
     ]
     assert list(host_health.machine_problems(found())) == []
+
+
+def test_where_a_restore_was_cut_short_no_deploy_is_named() -> None:
+    ended = {"vault": WELL, "postgres": Standing("exited"), "botpress": Standing("exited")}
+    cut = found(containers=ended, backup=Progress(cut={"botpress": "undo"}))
+    assert {line.service: line.todo for line in lines(cut) if line.why} == {
+        "postgres": "see `docker logs --tail 50 postgres`; `make deploy` starts it",
+        "botpress": "its restore was cut short, and is ended first, as is said below",
+    }
 
 
 def test_containers_without_a_way_out_are_named_with_what_the_host_itself_reaches() -> None:
