@@ -70,7 +70,7 @@ def _answers() -> Iterator[tuple[str, str]]:
     why = f" ({'; '.join(others)})" if others else ""
     raise Refused(
         f"{host().name} is deployed, and what this run has made could not be noted there{why}, without which nothing goes back to it, and "
-        f"nobody sees what differs from it later: {target('deploy')} notes it, once /opt has room"
+        f"nobody sees what differs from it later: {target('deploy')} notes it"
     )
 
 

@@ -134,11 +134,13 @@ def script(service: Service, words: Sequence[str], settings: dict[str, str] | No
     cut = quote(
         f"{service.name}: this was cut short, and it may be down: the same command goes on where it was"
     )
+    # What was cut short by the other of the two is not ended by this one, and says so itself.
+    begun = "_before_" if "--undo" in words else "_new"
     return (
         f"systemctl stop {UNIT}.service 2>/dev/null; systemctl reset-failed {UNIT}.service 2>/dev/null\n"
         f"systemd-run --quiet --wait --collect --pipe --unit={UNIT} {limits} {end} {given} "
         f"/bin/bash {SCRIPT} {' '.join(map(quote, (service.name, *words)))} </dev/null && exit\n"
-        f"code=$?; [ ! -e {backup.RESTORED}/{service.name}.journal ] || echo {cut} >&2; exit $code"
+        f"code=$?; ! grep -qs '^from {begun}' {backup.RESTORED}/{service.name}.journal || echo {cut} >&2; exit $code"
     )
 
 

@@ -133,29 +133,35 @@ def test_an_undo_asks_the_bucket_nothing() -> None:
     with host([]):
         [command] = texts(restore_undo.undone, restore.named("odoo"))
     assert f" /bin/bash {SCRIPT} odoo --undo </dev/null" in command
+    assert "--setenv" not in command
+
+
+CUT = "odoo: this was cut short, and it may be down: the same command goes on where it was\n"
 
 
 @pytest.mark.parametrize(
-    ("code", "journal", "said"),
+    ("words", "journal", "code", "said"),
     [
-        (137, True, "odoo: this was cut short, and it may be down: the same command goes on where it was\n"),
-        (1, False, ""),
-        (0, False, ""),
+        (("--undo",), "from _before_20261126_1", 255, CUT),
+        ((), "from _new", 255, CUT),
+        # It says itself what ends the other one.
+        (("--undo",), "from _new", 1, ""),
+        ((), "from _before_20261126_1", 1, ""),
+        ((), "", 1, ""),
+        ((), "", 0, ""),
     ],
 )
-def test_one_that_is_cut_short_says_what_ends_it(tmp_path: Path, code: int, journal: bool, said: str) -> None:
+def test_one_that_is_cut_short_says_what_ends_it(
+    tmp_path: Path, words: tuple[str, ...], journal: str, code: int, said: str
+) -> None:
     if journal:
-        (tmp_path / "odoo.journal").write_text("to then\n")
+        (tmp_path / "odoo.journal").write_text(f"to then\n{journal}\n")
     with host([]):
-        [command] = texts(restore_undo.undone, restore.named("odoo"))
+        command = restore.script(restore.named("odoo"), words)
     programs = f"systemctl() {{ :; }}; started() {{ return {code}; }}\n"
     shell = command.replace(RESTORED, str(tmp_path)).replace("systemd-run ", "started ")
-    done = subprocess.run(
-        ["sh", "-c", programs + shell],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = subprocess.run(["sh", "-c", programs + shell], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (code, said)
-    assert "--setenv" not in command
 
 
 def test_a_drill_is_of_one_service_or_of_all() -> None:
