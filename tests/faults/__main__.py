@@ -1,5 +1,5 @@
-"""`make test-faults`: every point of a first deploy and of an update, of a restore and its undoing, and of a recovery; one line
-for each, exit code 1 unless all is well.
+"""`make test-faults`: every point of a first deploy and of an update, of a rollback, `make update` and a rotation, of a restore and
+its undoing, and of a recovery; one line for each, exit code 1 unless all is well.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from tests.e2e import backed as backups
 from tests.e2e.deployment import Deployment
 from tests.faults import proof, recovery, state
+from tests.faults.commands import NAMES, Commands, told
 from tests.faults.course import Point, Step, counted, points, sample
 from tests.faults.proof import LIGHT, OTHER
 from tests.faults.restoring import Restoring
@@ -30,7 +31,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="of the delays")
     parser.add_argument("--points", type=int, help="so many of each, chosen by the seed; all without")
     parser.add_argument("--lab", default="faults", help="made unless it is up, and then removed at the end")
-    parser.add_argument("--only", choices=("deploy", "restore", "recover"), help="this part of it")
+    parser.add_argument("--only", choices=("deploy", *NAMES, "restore", "recover"), help="this part of it")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     lab = Lab(given.lab)
@@ -39,7 +40,10 @@ def main() -> int:
         chance, failures = Random(given.seed), 0
         if given.only in (None, "deploy"):
             failures += Faults(lab, chance, given.points).all()
-        if given.only != "deploy":
+        if given.only in (None, *NAMES):
+            with TemporaryDirectory() as folder:
+                failures += commanded(lab, chance, Path(folder), given)
+        if given.only in (None, "restore", "recover"):
             with TemporaryDirectory() as folder:
                 failures += Backups(lab, chance, Path(folder)).all(given.only)
         print(f"{failures} failures", flush=True)
@@ -47,6 +51,22 @@ def main() -> int:
     finally:
         if made:
             lab.down()
+
+
+def chosen(steps: list[Step], chance: Random, count: int | None) -> list[Point]:
+    """All points, or as many as were asked for."""
+    every = points(steps, chance)
+    return sample(every, chance, count) if count else every
+
+
+def commanded(lab: Lab, chance: Random, folder: Path, given: argparse.Namespace) -> int:
+    """How much did not hold of a rollback, an update and a rotation, on one host."""
+    smarteros.prepare(lab, ["clean"])
+    host = Deployment(lab, lab.host("clean"))
+    commands = Commands(host, folder, lambda steps: chosen(steps, chance, given.points))
+    failures = told(commands.all(given.only))
+    proof.remove(host)
+    return failures
 
 
 class Faults:
@@ -72,8 +92,7 @@ class Faults:
 
     def chosen(self, steps: list[Step]) -> list[Point]:
         """All points, or as many as were asked for."""
-        every = points(steps, self.chance)
-        return sample(every, self.chance, self.count) if self.count else every
+        return chosen(steps, self.chance, self.count)
 
     def first_deploy(self, chosen: list[Point], light: State) -> None:
         """One chain on a bare host."""

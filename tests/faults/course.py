@@ -6,9 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
-
-from tests.e2e.deployment import Deployment
+from typing import Any, Protocol
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BEGINS = re.compile(r"--> Starting operation: (.*?)\s*$")
@@ -74,10 +72,17 @@ class Followed:
         return ""
 
 
-def counted(deployment: Deployment, **settings: Any) -> list[Step]:
+class Program(Protocol):
+    """What can be followed: a deploy, or another command that runs operations."""
+
+    def under_way(self, **settings: Any) -> subprocess.Popen[str]:
+        """A run of it, its output to be read as it comes."""
+
+
+def counted(program: Program, **settings: Any) -> list[Step]:
     """A run that has to go through; its operations."""
     run, began, steps = Followed(), 0.0, []
-    with deployment.under_way(**settings) as process:
+    with program.under_way(**settings) as process:
         for line in _lines(process):
             moment = run.hear(line)
             if moment == BEFORE:
@@ -109,10 +114,10 @@ def sample(every: Iterable[Point], chance: Random, count: int) -> list[Point]:
     return sorted(chosen, key=every.index)
 
 
-def killed(deployment: Deployment, point: Point, **settings: Any) -> Followed:
+def killed(program: Program, point: Point, **settings: Any) -> Followed:
     """A run that is killed there. Only one that was faster than its delay may come to its end."""
     run = Followed()
-    with deployment.under_way(**settings) as process:
+    with program.under_way(**settings) as process:
         for line in _lines(process):
             moment = run.hear(line)
             here = len(run.begun) - 1 == point.step.number

@@ -1,0 +1,185 @@
+"""Commands of day two that are killed at any point: rollback, update and rotate. The same command again ends each."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.deployment import Deployment, outcomes
+from tests.e2e.test_bad_image import publish
+from tests.faults import state
+from tests.faults.course import Point, Step, counted, killed
+from tests.faults.proof import LIGHT, same
+from tests.faults.state import State
+from tests.lab import smarteros
+
+LATER: dict[str, Any] = {**LIGHT, "timezone": "Europe/Madrid"}
+IMAGES = ("metabase/metabase:v0.64.1.5", "metabase/metabase:v0.64.98")
+NAMES = ("rollback", "update", "rotate")
+ROTATE, ROLLBACK, GENERATIONS, DRIFT = (
+    f"tasks.commands.{name}.run" for name in ("rotate", "rollback", "generations", "drift")
+)
+
+
+class Whole(subprocess.Popen[str]):
+    """A program with all that it has started, which end together."""
+
+    def kill(self) -> None:
+        """With -9, as `Popen.kill` does."""
+        os.killpg(self.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """As an operator calls it. deploy: what pyinfra is given; or module: a program of ours that calls pyinfra itself. words: of its
+    environment.
+    """
+
+    host: Deployment
+    deploy: str = ""
+    module: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+    inventory: str = "inventories/lab.py"
+
+    def under_way(self, **settings: Any) -> subprocess.Popen[str]:
+        """A run that asks nothing, its output to be read as it comes."""
+        flags = [] if self.module else ["-y"]
+        argv = self.host.argv(*flags, inventory=self.inventory, deploy=self.deploy, **settings)
+        if self.module:
+            argv = [sys.executable, "-m", self.module, *argv[1:-1]]
+        return Whole(
+            argv,
+            cwd=smarteros.ROOT,
+            env={**os.environ, "SMARTEROS_LAB": self.host.lab.name, "PYTHONUNBUFFERED": "1", **self.words},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def ends(self, **settings: Any) -> str:
+        """A run that has to go through; what it printed."""
+        with self.under_way(**settings) as process:
+            said, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, said[-6000:]
+        return said
+
+
+class Commands:
+    """One host, and what came out. chosen: of a command's steps, the points where it is killed."""
+
+    def __init__(self, host: Deployment, folder: Path, chosen: Callable[[list[Step]], list[Point]]) -> None:
+        self.host, self.chosen = host, chosen
+        self.inventory = folder / "inventories" / "lab.py"
+        self.inventory.parent.mkdir(parents=True)
+        (folder / ".lab").symlink_to(smarteros.ROOT / ".lab")
+        shutil.copy(smarteros.ROOT / "inventories/lab.py", self.inventory)
+
+    def all(self, only: str | None) -> Iterator[tuple[str, Point, str]]:
+        """Command, point, and what did not hold after it; empty where all did. only: this command."""
+        courses = {"rollback": self.rollback, "update": self.update, "rotate": self.rotate}
+        for name, course in courses.items():
+            if only in (None, name):
+                yield from ((name, point, wrong) for point, wrong in course())
+
+    def rollback(self) -> Iterator[tuple[Point, str]]:
+        """There and back between two generations."""
+        self.host.converge(**LIGHT)
+        light = state.read(self.host)
+        self.host.converge(**LATER)
+        later = state.read(self.host)
+        steps = counted(self._back(), **LATER)
+        targets = cycle([later, light])
+        for point in self.chosen(steps):
+            yield point, wrong(partial(self.recovers, self._back(), point, next(targets), **LATER))
+        self.host.converge(**LIGHT)
+
+    def _back(self) -> Command:
+        """To the one before the last, by its number, as the first run says that it has to be ended."""
+        said = Command(self.host, GENERATIONS, words={"JSON": "1"}).ends(**LATER)
+        found = json.JSONDecoder().raw_decode(said, said.index('{\n  "version"'))[0]["hosts"]
+        number = found[self.host.host.name]["generations"][-2]["number"]
+        return Command(self.host, ROLLBACK, words={"TO": str(number)})
+
+    def update(self) -> Iterator[tuple[Point, str]]:
+        """There, and back by a deploy without the pin, each time."""
+        publish(self.host.lab, *IMAGES, ["LABEL later=yes"])
+        command = Command(
+            self.host,
+            module="tasks.commands.update",
+            words={
+                "SMARTEROS_SERVICE": "metabase",
+                "TO": IMAGES[1].partition(":")[2],
+                "YES": "1",
+                "BACKUP": "none",
+            },
+            inventory=str(self.inventory),
+        )
+        self._unpinned()
+        steps = counted(command, **LIGHT)
+        updated = state.read(self.host)
+        for point in self.chosen(steps):
+            self._unpinned()
+            yield point, wrong(partial(self.recovers, command, point, updated, **LIGHT))
+        self._unpinned()
+
+    def _unpinned(self) -> None:
+        for file in self.inventory.parent.glob("lab.*.json"):
+            file.unlink()
+        self.host.converge(**LIGHT)
+
+    def rotate(self) -> Iterator[tuple[Point, str]]:
+        """All secrets that a run can change."""
+        self.host.converge(**LIGHT)
+        command = Command(self.host, ROTATE, words={"SMARTEROS_SERVICE": "all"})
+        steps = counted(command, **LIGHT)
+        for point in self.chosen(steps):
+            before = state.read(self.host)
+            yield point, wrong(partial(self.recovers, command, point, before, rotated=True, **LIGHT))
+
+    def recovers(
+        self, command: Command, point: Point, clean: State, *, rotated: bool = False, **settings: Any
+    ) -> None:
+        """Killed there, the same command ends it: as a clean one, with all secrets that it does not change, and nothing else to do."""
+        killed(command, point, **settings)
+        command.ends(**settings)
+        found = state.read(self.host)
+        same(clean, found)
+        if not rotated:
+            assert (differing := state.differences(clean.own, found.own)) == [], "\n".join(differing)
+        again = command if command.deploy == ROLLBACK else replace(command, deploy="deploy.py", module="")
+        assert (changed := outcomes(again.ends(**settings))[0]) == {}, changed
+        replace(again, deploy=DRIFT).ends(**settings)
+
+
+def wrong(course: Callable[[], None]) -> str:
+    """What did not hold."""
+    try:
+        course()
+    except AssertionError as error:
+        return str(error) or "an assertion without words"
+    return ""
+
+
+def told(found: Iterator[tuple[str, Point, str]]) -> int:
+    """A line for each, as they come; how many did not hold."""
+    failures, began = 0, time.monotonic()
+    for name, point, said in found:
+        now = time.monotonic()
+        print(
+            f"FAIL  {name}, {point}\n{said}" if said else f"ok    {name}, {point}: {now - began:.0f} s",
+            flush=True,
+        )
+        failures, began = failures + bool(said), now
+    return failures
