@@ -29,11 +29,15 @@ def fake(responses: Responses, *, executing: bool = True, **changes: Any) -> Ite
 
 
 @contextmanager
-def several(*changes: Mapping[str, Any]) -> Iterator[Host]:
-    """The host ``@fake/0`` as the current one, beside others with these settings; none of them answers anything."""
-    entries = [(f"@fake/{number}", settings(**each)) for number, each in enumerate(changes)]
+def several(*changes: Mapping[str, Any], responses: Responses | None = None) -> Iterator[Host]:
+    """The host ``@fake/0`` as the current one, beside others with these settings; only it answers, with the given lines."""
+    data = [settings(**each) for each in changes]
+    entries = [(f"@fake/{number}", each) for number, each in enumerate(data)]
+    data[0] |= {"fake_responses": dict(responses or {}), "fake_delay": 0, "fake_delay_jitter": 0}
     state = State(Inventory((entries, {})), Config())
     host = state.inventory.get_host("@fake/0")
+    connector: Any = host.connector
+    connector._lookup_response = partial(_answer, connector._lookup_response)
     with ctx_state.use(state), ctx_host.use(host):
         yield host
 

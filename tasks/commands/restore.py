@@ -113,7 +113,7 @@ def as_described() -> None:
     if known(GenerationFact) != generation.name(tree()):
         raise Refused(
             f"{host().name} has other files than this machine would give it (another version, other settings): {target('deploy')} "
-            "first, or restore from where it was deployed last"
+            "first, or do this from where it was deployed last"
         )
 
 

@@ -13,12 +13,12 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
-from tasks import applications, backup, data, lock, proxy, record, secrets, vault, verify
+from tasks import applications, backup, data, lock, preflight, proxy, record, secrets, vault, verify
 from tasks.clients.vault_past import older
 from tasks.clients.vault_values import versioned, write
 from tasks.commands.chosen import chosen
 from tasks.commands.restore import as_described
-from tasks.connection.said import Said
+from tasks.connection.said import Said, once
 from tasks.model.catalogue import Service
 from tasks.model.made import generated
 from tasks.model.rotation import Place, Way, places
@@ -32,12 +32,17 @@ _BROUGHT: tuple[Way, ...] = ("deploy", "signs", "owner")
 
 
 def run() -> None:
-    """The command ``make rotate``."""
+    """The command ``make rotate``. What a deploy would refuse it refuses, too, and each host before anything is done on any."""
     try:
         found = named(os.environ.get(CHOICE, ""))
     except Refused as error:
         raise Said(str(error)) from None
+    try:
+        as_described()
+    except Refused as error:
+        raise Said(once(host().name, str(error))) from None
     lock.run()
+    preflight.run()
     vault.run()
     title = "all services" if len(found) > 1 else found[0].title
     renewed(found, name=f"Rotate | new values for {title} are written into Vault")

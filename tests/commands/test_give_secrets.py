@@ -128,9 +128,12 @@ def test_what_is_written_is_copied_away_afterwards(
     """A host that is lost before the hourly copy would come back with the values of before."""
     done: list[str] = []
     monkeypatch.setenv(rotate.CHOICE, rotate.ALL)
-    phases = ("lock", "vault", "secrets", "data", "applications", "proxy", "verify", "record")
+    phases = (
+        "lock", "preflight", "vault", "secrets", "data", "applications", "proxy", "verify", "record",
+    )  # fmt: skip
     for place in (
         written,
+        "tasks.commands.rotate.as_described",
         "tasks.commands.rotate.refused",
         "tasks.backup.copied",
         *(f"tasks.{one}.run" for one in phases),

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks import generation
+from tasks import generation, lock
 from tasks.commands import restore, rotate
+from tasks.connection import drafts
+from tasks.connection.said import Said
 from tasks.model.catalogue import Service
+from tasks.operations.described import tree
 from tasks.run import Refused, host, remember, services
-from tests.fake import commands, fake, texts
+from tests.facts.test_facts import MACHINE
+from tests.fake import commands, fake, several, texts
 
 Written = list[tuple[str, dict[str, str], int]]
 
@@ -96,6 +100,31 @@ def test_a_host_with_something_else_to_deploy_is_left_as_it_is(
         for step in commands(rotate.renewed, [one("n8n")]):
             step.function(host().state, host())
     assert "has other files than this machine would give it" in caplog.text
+
+
+def test_a_host_that_is_bare_ends_the_command_before_any_host_is_locked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(rotate.CHOICE, "n8n")
+    monkeypatch.setattr(lock, "run", lambda: pytest.fail("goes ahead"))
+    with several({}, {"zone": "other.cl"}), pytest.raises(Said) as refusal:
+        rotate.run()
+    assert str(refusal.value).startswith("@fake/0 has other files than this machine would give it")
+    assert str(refusal.value).count("@fake/0") == 1
+
+
+def test_hosts_that_a_deploy_would_refuse_together_are_left_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(rotate.CHOICE, "n8n")
+    monkeypatch.setattr("time.time", lambda: 1795413600.0)
+    with fake({}):
+        responses = {"/etc/os-release": MACHINE[:9], "basename": [generation.name(tree())]}
+    with several({}, {}, responses=responses), drafts.drafting() as steps:
+        with pytest.raises(Refused, match=r"domains: .* also deployed to the host @fake/1") as refusal:
+            rotate.run()
+        assert str(refusal.value).startswith("@fake/0 cannot take this deployment:")
+        assert steps == []
 
 
 def tried(*names: str, **older: list[str]) -> list[list[str]]:
