@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from tasks import data
 from tasks.operations import containers, first_run
 from tasks.operations.described import digests, mounted
 from tasks.run import services
@@ -17,6 +18,7 @@ def run() -> None:
                 digests(service),
                 mounted(service),
                 partial(coming, service),
+                partial(data.password, service),
                 name=f"Services | {service.title}",
             )
             if service.admin:

@@ -3,12 +3,15 @@
 A role's password is compared through the SCRAM verifier that Postgres stores (RFC 5802). We make the
 verifier here, with a salt derived from the digest key: the same password always gives the same one,
 so a difference is seen without the password ever reaching Postgres, its logs or a command line.
+
+A service that is made anew for its new secrets has its role's password changed by its own start, and not here: until then it needs
+the one of before.
 """
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -53,10 +56,7 @@ def databases() -> Commands:
     if secrets.to_come(*passwords) or not (executing() or _runs()):
         yield "true"  # planning on a host where no Postgres runs, or with passwords that are still to be made
         return
-    found = postgres.state().server
-    if not found:
-        raise Refused("Postgres runs but its own psql cannot log in; see `docker logs postgres`")
-    statements = list(_statements(owned, found))
+    statements = list(_statements(owned, _server(), _made_anew))
     if statements:
         yield StringCommand(
             "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d postgres",
@@ -64,20 +64,48 @@ def databases() -> Commands:
         )
 
 
+def password(service: Service) -> str:
+    """What psql is told so that its roles have Vault's passwords; empty where they have."""
+    roles = _server().get("roles") or {}
+    lines = [line for database in service.databases for line in _owner(service, database, roles)]
+    return "\n".join([*lines, "\\q"]) if lines else ""
+
+
+def _made_anew(service: Service) -> bool:
+    return service.phase == "services" and containers.stale(service, partial(coming, service))
+
+
+def _server() -> dict[str, Any]:
+    found = postgres.state().server
+    if not found:
+        raise Refused("Postgres runs but its own psql cannot log in; see `docker logs postgres`")
+    return found
+
+
 def _runs() -> bool:
     state = known(DockerFact).containers.get("postgres")
     return state is not None and state.status == "running"
 
 
-def _statements(owned: list[tuple[Service, Database]], found: dict[str, Any]) -> Iterator[str]:
+def _statements(
+    owned: list[tuple[Service, Database]],
+    found: dict[str, Any],
+    made_anew: Callable[[Service], bool] = lambda _: False,
+) -> Iterator[str]:
     roles = found.get("roles") or {}
     yield from _role(SUPERUSER, vault_values.values("postgres")["POSTGRES_PASSWORD"], roles, "")
     for service, database in owned:
-        password = vault_values.values(service.name)[database.secret]
-        flags = " NOSUPERUSER CREATEDB" if database.create_databases else " NOSUPERUSER NOCREATEDB"
-        yield from _role(database.name, password, roles, flags)
+        role = list(_owner(service, database, roles))
+        if role and not (database.name in roles and made_anew(service)):
+            yield from role
         yield from _database(database, found)
     yield from _closed([database for _, database in owned], found)
+
+
+def _owner(service: Service, database: Database, roles: dict[str, Any]) -> Iterator[str]:
+    given = vault_values.values(service.name)[database.secret]
+    flags = " NOSUPERUSER CREATEDB" if database.create_databases else " NOSUPERUSER NOCREATEDB"
+    return _role(database.name, given, roles, flags)
 
 
 def _role(name: str, password: str, roles: dict[str, Any], flags: str) -> Iterator[str]:

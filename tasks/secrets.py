@@ -127,18 +127,21 @@ def coming(service: Service) -> str:
     """The digest of its secrets that containers will have to show; empty where this is no plan or Vault tells nothing yet."""
     if not service.secrets or executing() or vault_access.out_of_reach():
         return ""
-    counted = (each for each in _made_of(service) if each != (service.name, _uncounted(service)))
+    uncounted = {(service.name, name) for name in _uncounted(service)}
+    counted = (each for each in _made_of(service) if each not in uncounted)
     return "to come" if to_come(*counted) else digest(service)
 
 
 def digest(service: Service) -> str:
-    """Tells whether a container was made from these secrets. It need not be made anew for what only its first admin is made with."""
-    return keyed_digest({name: value for name, value in _all(service).items() if name != _uncounted(service)})
+    """Tells whether a container was made from these secrets. It need not be made anew for what it reads at its very first start alone."""
+    uncounted = _uncounted(service)
+    return keyed_digest({name: value for name, value in _all(service).items() if name not in uncounted})
 
 
-def _uncounted(service: Service) -> str:
-    """The name of what only its first admin is made with."""
-    return service.admin.secret if service.admin and not service.admin.restored else ""
+def _uncounted(service: Service) -> set[str]:
+    """Names of what only its data or its first admin are made with."""
+    first = {service.admin.secret} if service.admin and not service.admin.restored else set()
+    return first | {each.name for each in service.secrets if each.initial}
 
 
 def _all(service: Service) -> dict[str, str]:

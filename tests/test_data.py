@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 from tasks import data
 from tasks.model.catalogue import Container, Database, Health, Service, Size
-from tasks.run import Refused, remember
-from tests.fake import fake
+from tasks.operations import containers
+from tasks.operations.described import digests, mounted
+from tasks.run import Refused, remember, services
+from tests.fake import commands, fake, stdin
 
 SECRETS = {
     "smarteros": {"DIGEST_KEY": "00" * 32},
@@ -120,6 +123,100 @@ def test_a_new_service_gets_a_role_a_database_and_nobody_else_into_it() -> None:
 def test_a_changed_password_is_set_and_nothing_else() -> None:
     changed = f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';"
     assert statements(found(role={"password": "other"})) == [changed]
+
+
+def test_the_role_of_a_service_that_is_made_anew_is_told_by_its_start() -> None:
+    container = Container("crm", "crm:1", Health(("true",)), Size(memory_mb=1, cpus=1))
+    service = Service("crm", "CRM", (container,), databases=(DATABASE,))
+    changed = f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';"
+    asked: list[str] = []
+
+    def told(state: dict[str, Any], *, anew: bool) -> list[str]:
+        def made(item: Service) -> bool:
+            asked.append(item.name)
+            return anew
+
+        return list(data._statements([(service, DATABASE)], state, made))
+
+    other = found(role={"password": "other"}, database={"public": True})
+    closed = 'REVOKE ALL ON DATABASE "crm" FROM PUBLIC;'
+    assert told(other, anew=True) == [closed]
+    assert told(other, anew=False) == [changed, closed]
+    assert asked == ["crm", "crm"]
+    assert told(found(), anew=True) == []
+    assert asked == ["crm", "crm"]
+    absent = found()
+    del absent["roles"]["crm"]
+    assert told(absent, anew=True) == ['CREATE ROLE "crm" LOGIN;', changed]
+
+
+HELD = {
+    **SECRETS,
+    "metabase": {"MB_DB_PASS": "new", "MB_ENCRYPTION_SECRET_KEY": "k", "ADMIN_PASSWORD": "a"},
+}
+
+
+def told(*docker: str, password: str, executing: bool = True) -> tuple[list[str], list[str]]:
+    """What a run with Metabase alone says to Postgres in the data phase, and with Metabase's start."""
+    verifier = hashlib.sha256(password.encode()).hexdigest()
+    state = found()
+    state["roles"]["metabase"] = {"password": verifier, "createdb": False, "super": False}
+    state["databases"] |= {"metabase": {"owner": "metabase", "public": False}, "crm": RIGHT_DATABASE}
+    server = {"roles": state["roles"], "databases": {}}
+    for name, each in state["databases"].items():
+        server["databases"][name] = {"guests": None, "done": None, **each}
+    answers = {
+        "docker ps -aq": ["e|metabase|s2", *docker],
+        "pg_authid": ["server|" + json.dumps(server), 'extensions|metabase|["citext"]'],
+    }
+    settings = {"services": ["postgres", "metabase"], "vault_address": "https://vault.example"}
+    with fake(answers, executing=executing, **settings):
+        for path, values in HELD.items():
+            remember(("secrets", path), partial(tuple, (values, 1)))
+        remember("vault", lambda: (None, float("inf")))
+        service = next(item for item in services() if item.name == "metabase")
+        first = commands(data.databases)
+        second = commands(
+            containers.start,
+            service,
+            digests(service),
+            mounted(service),
+            str,
+            partial(data.password, service),
+        )
+        said = [
+            [stdin(item) for item in each if "_stdin" in item.connector_arguments] for each in (first, second)
+        ]
+        return said[0], said[1]
+
+
+WITH = "c|/smarteros-metabase|metabase|d|{}|{}|0|metabase/metabase:v0.64.1.5|smarter-net "
+
+
+@pytest.mark.parametrize(
+    ("docker", "with_its_start"),
+    [
+        ((WITH.format("s1", "running|healthy"),), True),
+        ((WITH.format("s1", "exited|"),), True),
+        ((WITH.format("s2", "running|healthy"),), False),
+        ((), False),
+    ],
+    ids=["other secrets", "other secrets, stopped by a run that was cut short", "the same secrets", "absent"],
+)
+def test_a_run_tells_postgres_each_password_once(docker: tuple[str, ...], *, with_its_start: bool) -> None:
+    with fake({}):
+        remember(("secrets", "smarteros"), partial(tuple, (SECRETS["smarteros"], 1)))
+        right = data.verifier("metabase", "new")
+    alter = f"ALTER ROLE \"metabase\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{right}';\n\\q"
+    early, late = told(*docker, password="other")
+    assert (early, late) == (([], [alter]) if with_its_start else ([alter], []))
+    assert told(*docker, password=right) == ([], [])
+
+
+def test_a_start_does_not_go_on_where_postgres_cannot_be_told() -> None:
+    container = Container("crm", "crm:1", Health(("true",)), Size(memory_mb=1, cpus=1))
+    with pytest.raises(Refused, match="psql cannot log in"):
+        data.password(Service("crm", "CRM", (container,), databases=(DATABASE,)))
 
 
 def test_the_superusers_changed_password_is_set_and_its_rights_are_kept() -> None:

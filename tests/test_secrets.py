@@ -380,6 +380,17 @@ def test_a_secret_that_is_to_come_is_about_its_own_service_alone() -> None:
     assert after["n8n"] == "to come"
 
 
+def test_a_new_password_of_postgres_own_is_told_to_it_and_makes_no_container_anew() -> None:
+    with plan(HELD) as before:
+        pass
+    with plan({**HELD, "postgres": {"POSTGRES_PASSWORD": "new"}}) as after:
+        assert after == before
+        postgres = next(item for item in services() if item.name == "postgres")
+        assert 'POSTGRES_PASSWORD="new"' in secrets.env_text(postgres)
+    with plan({**HELD, "postgres": {"POSTGRES_PASSWORD": "p", "EXTRA": "x"}}) as after:
+        assert after["postgres"] != before["postgres"]
+
+
 def test_what_is_to_come_for_a_first_admin_alone_makes_no_container_anew() -> None:
     with plan(HELD) as before:
         pass

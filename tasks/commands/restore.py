@@ -13,7 +13,7 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
-from tasks import generation, lock, verify
+from tasks import data, generation, lock, verify
 from tasks.commands.chosen import chosen
 from tasks.connection.said import Said
 from tasks.facts.restorable import (
@@ -53,7 +53,8 @@ def run() -> None:
 def back(service: Service, *, undone: bool = False) -> None:
     """It runs on what has come into its place, answers, and what was found is said."""
     title = service.title
-    start = partial(containers.start, service, digests(service), mounted(service), partial(coming, service))
+    asked = (partial(coming, service), partial(data.password, service))
+    start = partial(containers.start, service, digests(service), mounted(service), *asked)
     start(name=f"Restore | {title} starts on it")
     verify.verified(name="Restore | every service answers by name over TLS")
     ended(service, undone=undone, name=f"Restore | {title} is back")

@@ -33,8 +33,8 @@ class Secret:
     token: ``length`` random letters and digits; password: the same with every class of character that sign-up
     forms ask for; hex: ``length`` hexadecimal digits; bcrypt: the bcrypt hash of the secret named ``of``; given: never
     made, a person writes it into Vault, at ``of`` (path#name) where several services share it.
-    lasting: what is lost when it changes, where that cannot be undone. signs: whether people's sessions end with it.
-    least, asks: how many characters its program takes at least, and a sign of each class that it asks for, of ``Aa1!``.
+    lasting: what is lost when it changes, where that cannot be undone. signs: whether people's sessions end with it. initial: a run tells
+    its program another one, and makes no container anew. least, asks: how many characters its program takes at least, and what of ``Aa1!``.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Secret:
     signs: bool = False
     least: int = 0
     asks: str = ""
+    initial: bool = False
 
 
 @dataclass(frozen=True)

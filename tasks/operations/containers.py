@@ -26,15 +26,17 @@ def start(
     digests: Mapping[str, str],
     files: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     coming: Callable[[], str] = str,
+    role: Callable[[], str] = str,
 ) -> Commands:
     """Brings the service's containers to their described state and waits until all are healthy.
 
     digests: container → digest of all it is made from. files: container → the files it has to see. coming: in a plan, the
-    digest of its secrets by then. Every change's reason is shown. One that is not healthy in its time fails the host, with
-    its last 50 log lines; what ran before is back then.
+    digest of its secrets by then. role: what psql is told of its database's role, asked where its secrets have changed. Every
+    change's reason is shown. One that is not healthy in its time fails the host, with its last 50 log lines; what ran before is
+    back then.
     """
     state = known(DockerFact)
-    secrets = coming() or state.env_digests.get(service.name, "")
+    secrets = _secrets(service, state, coming)
     reasons = _reasons(service, state, digests, secrets, files)
     if not reasons:
         return
@@ -56,9 +58,25 @@ def start(
         if missing and executing():
             host().log(f"{service.name}: visitors are held: {missing}")
     note(*starts)
+    statement = role() if executing() and stale(service, coming) else ""
+    old = replace(old, role=bool(statement))
+    script = start_script(service, host().name, todo, recreate=anew, old=old)
     if paused := _paused(state, reasons):
         yield StringCommand(f"docker unpause {' '.join(paused)}")
-    yield StringCommand(start_script(service, host().name, todo, recreate=anew, old=old))
+    yield StringCommand(script, _stdin=statement) if statement else StringCommand(script)
+
+
+def stale(service: Service, coming: Callable[[], str]) -> bool:
+    """Whether one of its containers has other secrets than it should, so that ``start`` makes it anew."""
+    state = known(DockerFact)
+    secrets = _secrets(service, state, coming)
+    told = [state.containers.get(item.name) for item in service.containers if item.env_file and not item.job]
+    return any(item and item.secrets_digest != secrets for item in told)
+
+
+def _secrets(service: Service, state: DockerState, coming: Callable[[], str]) -> str:
+    """The digest that its containers have to show."""
+    return coming() or state.env_digests.get(service.name, "")
 
 
 def _reasons(

@@ -13,7 +13,7 @@ from tasks.facts import ContainerState
 from tasks.facts.ahead import TIMES
 from tasks.model.catalogue import Container, Service
 from tasks.model.objects import replacement, second
-from tasks.operations import door, folders, images, rolling, room, rotated
+from tasks.operations import door, folders, images, role, rolling, room, rotated
 from tasks.operations.files import PREVIOUS
 from tasks.operations.rollout_shell import UP, functions
 from tasks.rendering import render
@@ -32,6 +32,7 @@ class Replaced:
     moved: containers that are not ours → what they are called once ours has their name (room.py); None: nobody asked.
     fronts: it is the proxy, and runs.
     carried: folder → the volume whose content has to come there first (folders.py). rolls: a second one stands in for each that users reach.
+    role: its database's role gets another password on the way (role.py).
     """
 
     hidden: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Replaced:
     fronts: bool = False
     carried: Mapping[str, str] = field(default_factory=dict)
     rolls: bool = False
+    role: bool = False
 
     @property
     def holds(self) -> str:
@@ -99,13 +101,9 @@ def start_script(
     lines += dict.fromkeys(images.wait(container) for container in service.containers)
     lines += ["dismiss"] if _may_roll(service, old) else []
     lines += [*_volumes(service), *folders.made(service, old.carried), *room.made(old.moved or {})]
-    for job, noting in jobs:
-        run = f"{UP} --force-recreate --no-deps {quote(job.name)}"
-        lines.append(f"compose {file} --profile job {run} 2>&1")
-        lines.append(
-            f"gate {quote(job.name)} {job.health.seconds} 'exited/*/0/*' 'exited/*' 'has not succeeded'"
-        )
-        lines += [noting] if noting else []
+    jobs = list(jobs)
+    lines += [role.TOLD] if old.role and jobs else []
+    lines += _jobs(file, jobs)
     timed = old.running and not old.rolls
     if timed:
         lines.append("begun=$(date +%s)")
@@ -113,6 +111,8 @@ def start_script(
         lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
     if old.fronts:
         lines.append(door.shut(service.main.stop_seconds + service.main.health.seconds))
+    if old.role and not jobs:
+        lines += filter(None, [role.stopped(service, old.running), role.TOLD])
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
     if old.rolls:
         lines.append(f"stand_in {file} {_words({name: gated[name] for name in rolling.routed(service)})}")
@@ -124,6 +124,15 @@ def start_script(
     lines += [rotated.settled(service)] if service.secrets else []
     lines += ["settled"] if old.moved is not None else []
     return "\n".join(lines)
+
+
+def _jobs(file: str, jobs: Iterable[tuple[Container, str]]) -> Iterator[str]:
+    for job, noting in jobs:
+        run = f"{UP} --force-recreate --no-deps {quote(job.name)}"
+        yield f"compose {file} --profile job {run} 2>&1"
+        yield f"gate {quote(job.name)} {job.health.seconds} 'exited/*/0/*' 'exited/*' 'has not succeeded'"
+        if noting:
+            yield noting
 
 
 def _may_roll(service: Service, old: Replaced) -> bool:
@@ -149,6 +158,8 @@ def _volumes(service: Service) -> Iterator[str]:
 def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
     """However the script ends, nobody is held any longer; what has failed is taken back before."""
     steps = []
+    if old.role:
+        yield role.FUNCTIONS
     if service.secrets:
         yield rotated.functions(service, host_name, old.secrets)
         steps.append("[ $code = 0 ] || name_changed")
@@ -186,6 +197,7 @@ def _way_back(service: Service, host_name: str, old: Replaced) -> str:
     )
     gated = _words({name.removesuffix(replacement("")): _BACK_SECONDS for name in old.running})
     restored = "secrets_back || true" if service.secrets else ""
+    restored += f"\n        {role.TOLD} || true" if old.role else ""
     where = f"{service.name} on {host_name}"
     return f"""
 back() {{

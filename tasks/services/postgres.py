@@ -36,7 +36,7 @@ def describe(stack: Stack) -> Service:
         phase="data",
         role="data",
         upstream=_UPSTREAM,
-        secrets=(Secret("POSTGRES_PASSWORD"), *(BUCKET_SECRETS if backup else ())),
+        secrets=(Secret("POSTGRES_PASSWORD", initial=True), *(BUCKET_SECRETS if backup else ())),
         containers=(
             Container(
                 name="postgres",

@@ -165,7 +165,8 @@ def changes(host: Deployment) -> Iterator[Change]:
     host.converge()
     for service in ("chatwoot", "n8n", "odoo", "metabase", "redis", "postgres"):
         rotated = {"SMARTEROS_SERVICE": service}
-        users = SERVICES if service in ("redis", "postgres") else (service,)
+        # A new password of Postgres' own touches nobody.
+        users = {"redis": SERVICES, "postgres": ()}.get(service, (service,))
         yield Change(
             f"rotation of {service}",
             partial(host.run, deploy=ROTATE, environment=rotated),

@@ -239,6 +239,36 @@ def test_a_plan_names_what_the_secrets_make_anew_before_their_file_is_there() ->
         assert len(texts(containers.start, SITE, {"web": "d1"}, coming=lambda: "s2")) == 1
 
 
+TOLD = Service("site", "Site", (container("web", env_file=True),))
+
+
+@pytest.mark.parametrize(
+    ("line", "env", "asked"),
+    [
+        (LINE, "e|site|s2", True),
+        (LINE.replace("healthy", "unhealthy"), "e|site|s1", False),
+        (LINE.replace("|d1|", "|d0|"), "e|site|s1", False),
+    ],
+    ids=["other secrets", "the same", "the same of another description"],
+)
+def test_a_roles_password_is_asked_for_where_containers_have_other_secrets(
+    line: str, env: str, *, asked: bool
+) -> None:
+    statement = "ALTER ROLE x;\n\\q"
+    with fake(docker(line, env)):
+        (told,) = commands(containers.start, TOLD, {"web": "d1"}, role=lambda: statement)
+        assert told.connector_arguments.get("_stdin") == (statement if asked else None)
+        assert ("role_told" in str(told)) is asked
+        assert "ALTER" not in str(told)
+        (right,) = commands(containers.start, TOLD, {"web": "d1"}, role=str)
+        assert ("role_told" in str(right), right.connector_arguments) == (False, {})
+    with fake(docker(line, env), executing=False):
+        (planned,) = commands(
+            containers.start, TOLD, {"web": "d1"}, role=lambda: pytest.fail("asked in a plan")
+        )
+        assert "role_told" not in str(planned)
+
+
 # Caddyfile
 
 

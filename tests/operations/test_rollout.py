@@ -111,6 +111,7 @@ for last; do :; done
 case "$*" in
 "image inspect "* | "volume inspect "*) ;;
 "exec caddy-proxy "*) shift 2; echo "$*" >>held ;;
+"exec -i postgres psql -qX "*) cat >>told; exit ${PSQL:-0} ;;
 "compose -f "*" --profile job up "*) ;;
 "compose -f "*" up "*) echo "$3" >file; [ "$3" != home/dkcompose/site-deploy.yaml ] || exit ${COMPOSE:-0} ;;
 "compose -f "*" start") ;;
@@ -145,8 +146,8 @@ class Box:
 
     root: Path
 
-    def run(self, script: str, state: str = WELL, **environ: str) -> tuple[int, list[str]]:
-        """Exit code and the lines that are said."""
+    def run(self, script: str, state: str = WELL, given: str = "", **environ: str) -> tuple[int, list[str]]:
+        """Exit code and the lines that are said. given: its standard input."""
         env = {
             "PATH": f"{self.root}:{os.environ['PATH']}",
             "BOX": str(self.root),
@@ -168,6 +169,7 @@ class Box:
                 .replace("/root/", "home/"),
             ],
             env={"COMPOSE_PROJECT_NAME": "shop", **env},
+            input=given,
             cwd=self.root,
             capture_output=True,
             text=True,
@@ -461,6 +463,76 @@ def test_secrets_that_did_not_run_are_not_gone_back_to(rotated_box: Box) -> None
 def test_with_secrets_that_are_well_the_old_ones_go(rotated_box: Box) -> None:
     assert rotated_box.run(script(KEPT, ROTATED)) == (0, [])
     assert sorted(path.name for path in (rotated_box.root / "vault").iterdir()) == ["site.env"]
+
+
+# A role's password
+
+TOLD = "ALTER ROLE \"site\" LOGIN PASSWORD 'SCRAM$x%s\\n';"
+CHANGED = replace(ROTATED, role=True)
+
+
+def course(box: Box) -> list[str]:
+    """What was called, as far as the order matters."""
+    short = {
+        "exec caddy-proxy touch": "held",
+        "exec caddy-proxy rm": "led on",
+        "stop": "stop",
+        "exec -i postgres": "told",
+        "compose": "compose",
+    }
+    lines = [line.replace(f"{SITE_FILE} ", "compose ") for line in box.lines("calls")]
+    return [
+        f"{word} {line.split()[-1]}"
+        for line in lines
+        for start, word in short.items()
+        if line.startswith(f"{start} ")
+    ]
+
+
+def test_who_has_the_password_of_before_stands_still_when_another_counts_and_visitors_are_held(
+    box: Box,
+) -> None:
+    assert box.run(script(KEPT, CHANGED), given=f"{TOLD}\n\\q") == (0, [])
+    assert course(box) == [
+        "held /tmp/replaced-web",
+        "stop web",
+        "told postgres",
+        "compose --quiet-pull",
+        "compose start",
+        "led on /tmp/replaced-web",
+    ]
+    assert box.lines("told") == [TOLD, "\\q"]
+    assert "SCRAM" not in "".join(box.lines("calls"))
+
+
+def test_where_a_job_needs_it_first_nobody_stands_still_for_that(box: Box) -> None:
+    job = container("prepare", env_file=True, job=True)
+    service = replace(KEPT, containers=(job, *KEPT.containers))
+    code, _ = box.run(script(service, CHANGED), "exited//1/0", given=TOLD)
+    assert code == 1
+    assert course(box)[:2] == ["told postgres", "compose prepare"]
+    assert box.called("stop") == []
+
+
+@pytest.mark.parametrize(("psql", "code"), [("0", 1), ("3", 3)], ids=["never healthy", "psql fails"])
+def test_what_goes_back_has_the_password_that_counts(rotated_box: Box, psql: str, code: int) -> None:
+    """Also where it was not told before: the file that it goes back to has the new one."""
+    ended, said = rotated_box.run(script(KEPT, CHANGED), STARTING, given=TOLD, PSQL=psql)
+    assert (ended, said[-1]) == (code, BACK.format("good"))
+    assert 'PASSWORD="q"' in (rotated_box.root / "vault/site.env").read_text()
+    assert course(rotated_box).count("told postgres") == 2
+    last, up = [line for line in rotated_box.called("compose", "exec") if " up " in line or "psql" in line][
+        -2:
+    ]
+    assert "psql" in last
+    assert "generations/good" in up
+    assert "SCRAM" not in "".join((*said, *rotated_box.lines("calls")))
+
+
+def test_without_another_password_nothing_is_read_and_nobody_is_told(box: Box) -> None:
+    assert "psql" not in script(KEPT, ROTATED)
+    assert box.run(script(KEPT, ROTATED)) == (0, [])
+    assert (box.called("stop"), box.lines("told")) == ([], [])
 
 
 def test_the_first_file_that_is_replaced_is_kept_and_only_where_its_secrets_count(tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+"""Role: a database role's new password reaches Postgres while the containers that have the one of before stand still.
+
+So nobody is refused: who runs has the password that counts, and who waits is held. Where a job needs it first, they run on for as long as that
+takes. The statement comes over the script's standard input, and is on no command line and in no output.
+"""
+
+from collections.abc import Iterable
+from shlex import quote
+
+from tasks.model.catalogue import Service
+from tasks.model.objects import replacement
+
+# Whatever else the script starts finds its standard input at its end. Terse: an error does not show the line that it is in.
+FUNCTIONS = r"""
+statement=$(cat)
+role_told() {
+    printf '%s\n' "$statement" | docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -v VERBOSITY=terse -U postgres -d postgres
+}
+""".strip()
+TOLD = "role_told"
+
+
+def stopped(service: Service, running: Iterable[str]) -> str:
+    """Shell: those of the running containers that know a password are stopped; one that is gone meanwhile is."""
+    told = {item.name for item in service.containers if item.env_file and not item.job}
+    names = [name for name in running if name.removesuffix(replacement("")) in told]
+    return f"docker stop {' '.join(map(quote, names))} >/dev/null 2>&1 || true" if names else ""
