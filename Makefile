@@ -89,7 +89,7 @@ give-secrets: $(VENV)/ready ## asks for the secrets that only you know, like the
 	@$(EXISTS)
 	@SMARTEROS_SECRET="$(WHICH)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.give_secrets.run
 
-rotate: $(VENV)/ready ## SERVICE=n8n, or SERVICE=all: its passwords get new values everywhere, and the old ones are proven refused
+rotate: $(VENV)/ready ## SERVICE=n8n, or all, or vault: its passwords (or keys) get new values everywhere, and the old ones are proven refused
 	@$(EXISTS)
 	@SMARTEROS_SERVICE="$(SERVICE)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.rotate.run
 

@@ -62,9 +62,9 @@ def out_of_the_way(*, new: bool) -> Commands:
 
 
 def _keys() -> str:
-    """As many keys as unseal Vault, one a line; empty when this machine has none."""
-    stored = kept()
-    return "\n".join(stored.keys[: stack().vault_threshold]) if stored else ""
+    """As many keys as unseal Vault, one a line, of either set while they are being changed; empty when this machine has none."""
+    stored, many = kept(), stack().vault_threshold
+    return "\n".join((*stored.keys[:many], *stored.other_keys[:many])) if stored else ""
 
 
 def digest(keys: str) -> str:

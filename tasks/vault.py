@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from pyinfra.api import StringCommand
 from tasks import boot, recover
 from tasks.clients import recovery, vault_kept, vault_session
 from tasks.clients import vault_answers as answers
+from tasks.clients.lazily import lazily
 from tasks.clients.vault_kept import Kept, keep, kept
 from tasks.clients.vault_session import foreseen
 from tasks.connection.drafts import note
@@ -32,6 +35,8 @@ from tasks.run import Commands, Refused, executing, host, known, operation, serv
 
 if TYPE_CHECKING:
     import hvac
+else:
+    hvac = lazily("hvac")
 
 
 def run() -> None:
@@ -145,13 +150,19 @@ def _initialise(client: hvac.Client) -> None:
     keep(Kept(keys=tuple(result["keys_base64"]), root_token=result["root_token"]))
 
 
+def _opened(client: hvac.Client, keys: Sequence[str]) -> bool:
+    """Whether these have unsealed it. The last of a set that does not fit is refused."""
+    with suppress(hvac.exceptions.InvalidRequest):
+        said = client.sys.submit_unseal_keys(list(keys))
+        return not shaped(answers.Seal, said)["sealed"]
+    return False
+
+
 def _unseal(client: hvac.Client) -> None:
     stored = kept()
     if not stored or not stored.keys:
         raise Refused(vault_session.lost_state())
     with foreseen("unsealing"):
-        said = client.sys.submit_unseal_keys(list(stored.keys[: stack().vault_threshold]))
-        status = shaped(answers.Seal, said)
-        if status["sealed"]:
+        if not any(_opened(client, keys) for keys in (stored.keys, stored.other_keys) if keys):
             raise Refused(f"Vault on {host().name} stays sealed: {vault_kept.state_file()} holds other keys")
     _health(client)

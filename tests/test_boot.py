@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_a_sealed_vault_is_unsealed_each_time_it_has_started_again(bao: OpenBao,
             bao.start()
             assert said(process) == "Vault was sealed and is unsealed\n"
             assert not sealed(bao)
+
+
+def test_of_two_sets_the_one_that_counts_unseals_it(bao: OpenBao, tmp_path: Path) -> None:
+    """As the host has while they are being changed."""
+    keys = keys_of(bao)
+    others = [b64encode(bytes([number]) * 33).decode() for number in (1, 2, 3)]
+    with unsealing(tmp_path, bao.port, [*others, *keys[:3]]) as process:
+        assert said(process) == "Vault was sealed and is unsealed\n"
+    bao.stop()
+    bao.start()
+    with unsealing(tmp_path, bao.port, [*keys[:3], *others]) as process:
+        assert said(process) == "Vault was sealed and is unsealed\n"
 
 
 def test_it_hands_no_key_to_a_vault_that_is_new(bao: OpenBao, tmp_path: Path) -> None:
@@ -323,6 +336,13 @@ def test_other_keys_or_another_threshold_bring_another_credential(tmp_path: Path
     assert stdin(operation(tmp_path, *WHOLE, vault_threshold=2)[0]) == two
     assert operation(tmp_path, "credentials yes", f"unsealer {digest(two)}", vault_threshold=2) == []
     assert stdin(operation(tmp_path, *WHOLE, keys=KEYS[1:])[0]) == "\n".join(KEYS[1:4])
+
+
+def test_while_keys_are_being_changed_the_host_has_both(tmp_path: Path) -> None:
+    with fake({"/etc/os-release": [*MACHINE, *WHOLE]}, state_dir=str(tmp_path / "state")):
+        keep(Kept(keys=KEYS, other_keys=KEYS[::-1]))
+        (command,) = commands(boot.unsealer)
+    assert stdin(command) == "\n".join((*KEYS[:3], *KEYS[:1:-1]))
 
 
 EXTERNAL = {"vault_address": "https://vault.example:8200", "services": ["postgres"]}

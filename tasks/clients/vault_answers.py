@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -86,6 +87,36 @@ class SecretId(TypedDict):
     data: _SecretIdText
 
 
+class Rekey(TypedDict):
+    """Whether new unseal keys are under way."""
+
+    started: bool
+
+
+class Nonce(TypedDict):
+    """What belongs to such a course is told by it."""
+
+    nonce: Annotated[str, Field(min_length=1)]
+
+
+class NewKeys(TypedDict):
+    """The answer to the last of the old ones."""
+
+    keys_base64: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
+class Confirmed(TypedDict):
+    """The answer to the last of the new ones."""
+
+    complete: bool
+
+
+class Accessors(TypedDict):
+    """Of an AppRole's secret ids."""
+
+    keys: list[str]
+
+
 def adapter() -> Any:
     """An adapter, since hvac's own takes any page with status 200 for an answer, and any redirection for success."""
 
@@ -98,6 +129,15 @@ def adapter() -> Any:
             return answer
 
     return Strict
+
+
+def entered(client: hvac.Client, role_id: str, *secret_ids: str) -> None:
+    """Logged in with the first that Vault takes. Raises what hvac does for the last."""
+    for secret_id in secret_ids[:-1]:
+        with suppress(hvac.exceptions.InvalidRequest):
+            client.auth.approle.login(role_id, secret_id)
+            return
+    client.auth.approle.login(role_id, secret_ids[-1])
 
 
 def absent(error: hvac.exceptions.InvalidPath) -> dict[str, Any]:

@@ -19,6 +19,10 @@ class Kept:
     role_id: str = ""
     secret_id: str = ""
     asked: bool = False  # it was told to initialise, and its answer has not arrived yet
+    # While a rotation is under way, and until a snapshot of Vault has what is new: the other ones, of which Vault takes
+    # these or those (tasks/operations/vault_keys.py).
+    other_keys: tuple[str, ...] = ()
+    other_secret_id: str = ""
 
 
 def state_file() -> Path:

@@ -81,7 +81,7 @@ def _login() -> hvac.Client:
                 found.token = token
                 found.auth.token.lookup_self()
             else:
-                found.auth.approle.login(*_approle())
+                answers.entered(found, *_approle())
         except (hvac.exceptions.Forbidden, hvac.exceptions.InvalidRequest) as error:
             raise Refused(_unknown(str(error).partition(", on ")[0])) from None
     return found
@@ -103,14 +103,15 @@ def _unknown(why: str) -> str:
     return f"{f'the Vault at {address}' if address else 'Vault'} refuses {what} ({shown(why)}): {todo}"
 
 
-def _approle() -> tuple[str, str]:
+def _approle() -> tuple[str, ...]:
+    """The role's id, and each secret id that may count."""
     role_id, secret_id = os.environ.get("VAULT_ROLE_ID"), os.environ.get("VAULT_SECRET_ID")
     if role_id and secret_id:
         return role_id, secret_id
     stored = None if stack().vault_address else kept()
     if not stored or not stored.role_id:
         raise Refused(_without_credential(stored))
-    return stored.role_id, stored.secret_id
+    return (stored.role_id, stored.secret_id, *filter(None, [stored.other_secret_id]))
 
 
 def _without_credential(stored: Kept | None) -> str:

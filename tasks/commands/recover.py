@@ -91,7 +91,7 @@ def prepared(address: str) -> dict[str, str]:
 
 
 def _state(store: bucket.Bucket, kit: Kit) -> dict[str, Any]:
-    """That of the host. One that was renamed has left another under its old name: of states with the same unseal keys the newest counts."""
+    """That of the host. One that was renamed has left another under its old name: of states of the same Vault the newest counts."""
     place = f"{store.place.bucket} at {store.place.endpoint}"
     with bucket.foreseen(store.place, f"reading the sealed state in {store.place.bucket}"):
         listed = store.call("list_objects_v2", Prefix="recovery/").get("Contents", [])
@@ -102,10 +102,10 @@ def _state(store: bucket.Bucket, kit: Kit) -> dict[str, Any]:
             f"the bucket {place} holds no sealed state of a host: it is not that of a host that was deployed with backups"
         )
     states = [recovery.decoded(kits.opened(kit.keys.private, box)) for box in boxes]
-    if len({tuple(_unseal_keys(state)) for state in states}) > 1:
+    if len({_vault(state["state_dir"].get("vault.json", "{}")) for state in states}) > 1:
         names = ", ".join(str(state["host"]) for state in states)
         raise Refused(
-            f"the bucket {place} holds sealed states of {len(states)} hosts with different unseal keys ({names}, the newest last): one "
+            f"the bucket {place} holds sealed states of {len(states)} hosts with different Vaults ({names}, the newest last): one "
             "bucket is one host's; delete recovery/<name>/state of those that are not it, whose versions stay, and run this again"
         )
     if len(states) > 1:
@@ -115,9 +115,10 @@ def _state(store: bucket.Bucket, kit: Kit) -> dict[str, Any]:
     return states[-1]
 
 
-def _unseal_keys(state: dict[str, Any]) -> list[str]:
-    found = json.loads(state["state_dir"].get("vault.json", "{}"))
-    return list(found.get("keys", []))
+def _vault(text: str) -> tuple[str, ...]:
+    """Which one it is that this is known of: keys change, the deployer's role stays, and comes with the first deploy."""
+    found = json.loads(text)
+    return tuple([found["role_id"]] if found.get("role_id") else found.get("keys", []))
 
 
 def _begun(note: Path, name: str, login: dict[str, Any]) -> bool:
@@ -148,11 +149,7 @@ def _keep(folder: Path, files: dict[str, str]) -> None:
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
             raise Refused(f"the sealed state names {name!r}, which is no file of a host")
-        if (
-            name == "vault.json"
-            and path.exists()
-            and json.loads(path.read_text()).get("keys") != json.loads(text).get("keys")
-        ):
+        if name == "vault.json" and path.exists() and _vault(path.read_text()) != _vault(text):
             raise Refused(
                 f"{path} holds unseal keys of another Vault than the bucket's: move it away, if it is of no use any more"
             )

@@ -16,6 +16,7 @@ from pyinfra.api import StringCommand
 from tasks import applications, backup, data, lock, preflight, proxy, record, secrets, vault, verify
 from tasks.clients.vault_past import older
 from tasks.clients.vault_values import versioned, write
+from tasks.commands import rotate_vault
 from tasks.commands.chosen import chosen
 from tasks.commands.restore import as_described
 from tasks.connection.said import Said, once
@@ -33,8 +34,12 @@ _BROUGHT: tuple[Way, ...] = ("deploy", "signs", "owner")
 
 def run() -> None:
     """The command ``make rotate``. What a deploy would refuse it refuses, too, and each host before anything is done on any."""
+    choice, found = os.environ.get(CHOICE, ""), list[Service]()
     try:
-        found = named(os.environ.get(CHOICE, ""))
+        if choice == rotate_vault.NAME:
+            rotate_vault.possible()
+        else:
+            found = [*named(choice)]
     except Refused as error:
         raise Said(str(error)) from None
     try:
@@ -44,6 +49,14 @@ def run() -> None:
     lock.run()
     preflight.run()
     vault.run()
+    if choice == rotate_vault.NAME:
+        rotate_vault.run()
+    else:
+        _all_of(found)
+    record.run()
+
+
+def _all_of(found: Sequence[Service]) -> None:
     title = "all services" if len(found) > 1 else found[0].title
     renewed(found, name=f"Rotate | new values for {title} are written into Vault")
     secrets.run()
@@ -53,7 +66,6 @@ def run() -> None:
     verify.run()
     backup.copied()
     refused(found, name=f"Rotate | what opened {title} before is refused")
-    record.run()
 
 
 def named(choice: str) -> Sequence[Service]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pyinfra.api.command import FunctionCommand
 
 from tasks.clients import vault_answers as answers
-from tasks.clients import vault_session
+from tasks.clients import vault_keys, vault_session
 from tasks.clients.lazily import lazily
 from tasks.clients.vault_kept import Kept, keep, kept
 from tasks.clients.vault_session import CHECKER, DEPLOYER, GUARD, GUARD_HOURS, MINUTE, foreseen
@@ -31,7 +31,8 @@ else:
     hvac = lazily("hvac")
 
 # What a later run has to do: read and fill secrets, keep policies and roles as described. No delete,
-# no mounts, no audit, no tokens; policies are limited to names of ours by their prefix.
+# no mounts, no audit, no tokens; policies are limited to names of ours by their prefix. What a rotation does: its own
+# secret ids, and new unseal keys, for which Vault wants those of before as well.
 _DEPLOYER_POLICY = """
 path "{mount}/data/*" {{ capabilities = ["create", "read", "update"] }}
 path "{mount}/metadata/*" {{ capabilities = ["list", "read"] }}
@@ -40,6 +41,10 @@ path "auth/approle/role" {{ capabilities = ["list"] }}
 path "auth/approle/role/+" {{ capabilities = ["create", "read", "update"] }}
 path "auth/approle/role/+/role-id" {{ capabilities = ["read"] }}
 path "auth/approle/role/+/secret-id" {{ capabilities = ["update"] }}
+path "auth/approle/role/{deployer}/secret-id" {{ capabilities = ["list", "update"] }}
+path "auth/approle/role/{deployer}/secret-id-accessor/destroy" {{ capabilities = ["update"] }}
+path "auth/approle/role/{deployer}/secret-id/lookup" {{ capabilities = ["update"] }}
+path "sys/{rekey}/*" {{ capabilities = ["create", "read", "update", "delete"] }}
 """
 # Its own secrets; and, since the default policy is not granted, what vault-auth-validator and a log-out need.
 _SERVICE_POLICY = """
@@ -113,7 +118,9 @@ def _wait_until_it_serves(client: hvac.Client) -> None:
 
 
 def _deployer_policy() -> str:
-    return _DEPLOYER_POLICY.format(mount=stack().vault_mount)
+    return _DEPLOYER_POLICY.format(
+        mount=stack().vault_mount, deployer=DEPLOYER, rekey=vault_keys.PATHS[stack().vault_engine]
+    )
 
 
 def _differences(client: hvac.Client) -> Iterator[FunctionCommand]:
@@ -129,7 +136,8 @@ def _differences(client: hvac.Client) -> Iterator[FunctionCommand]:
 
 
 def _described() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    """Each AppRole with its policy's name and text, and what the role itself says."""
+    """Each AppRole with its policy's name and text, and what the role itself says; the deployer's own is that of this version."""
+    yield DEPLOYER, DEPLOYER, _deployer_policy(), {"token_policies": [DEPLOYER], **_ROLE}
     for service in services():
         name = f"smarteros-{service.name}"
         yield service.name, name, _service_policy(service), {"token_policies": [name], **_ROLE}

@@ -166,15 +166,15 @@ def test_another_kit_opens_nothing(made: kit.Kit, tmp_path: Path, monkeypatch: p
     assert not home(tmp_path).exists()
 
 
-def another(made: kit.Kit, folder: Path, monkeypatch: pytest.MonkeyPatch, *keys: str) -> Bucket:
-    """The bucket, with a later state of a host of another name."""
+def another(made: kit.Kit, folder: Path, monkeypatch: pytest.MonkeyPatch, role: str) -> Bucket:
+    """The bucket, with a later state of a host of another name, whose unseal keys were changed since."""
     changes: dict[str, Any] = {
         "backup": {"endpoint": made.endpoint, "bucket": made.bucket, "root": made.root}
     }
     time.sleep(1.1)  # servers note seconds
     with fake({"docker ps": []}, state_dir=str(folder / "renamed"), timezone="Europe/Lisbon", **changes):
         kit.hold(kit.held_of(made))
-        vault_kept.keep(vault_kept.Kept(keys=keys, role_id="role", secret_id="secret"))
+        vault_kept.keep(vault_kept.Kept(keys=("new",), role_id=role, secret_id="secret"))
         monkeypatch.setattr(recovery, "place", lambda: "recovery/a-new-name/state")
         recovery.put()
     return Bucket(made.backup, *s3.HOST)
@@ -185,7 +185,7 @@ def test_a_host_that_was_renamed_comes_back_as_it_was_under_its_last_name(
 ) -> None:
     monkeypatch.setenv("FORCE", "1")
     monkeypatch.setattr(archive, "read", lambda *_: THERE)
-    another(made, tmp_path, monkeypatch, "one", "two")
+    another(made, tmp_path, monkeypatch, "role")
     assert recover.prepared(ADDRESS)
     note = json.loads((home(tmp_path) / "recovered.json").read_text())
     assert note["data"]["timezone"] == "Europe/Lisbon"
@@ -196,8 +196,8 @@ def test_a_bucket_that_is_not_one_hosts_is_refused(
     made: kit.Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE", "1")
-    store = another(made, tmp_path, monkeypatch, "three")
-    assert " holds sealed states of 2 hosts with different unseal keys" in refused()
+    store = another(made, tmp_path, monkeypatch, "another role")
+    assert " holds sealed states of 2 hosts with different Vaults" in refused()
     for name in ("lost", "a-new-name"):
         store.call("delete_object", Key=f"recovery/{name}/state")
     assert " holds no sealed state of a host" in refused()

@@ -56,7 +56,8 @@ def test_a_bare_host_is_deployed_with_backups(backed: Backed) -> None:
 
 
 def test_it_comes_back_elsewhere(backed: Backed, other: Deployment, tmp_path: Path) -> None:
-    """The last one of its host, which ends here."""
+    """The last one of its host, which ends here, with unseal keys that have changed since it was deployed."""
+    _rotated(backed)
     _works(backed.host)
     now = backed.run(NOW)
     assert now.code == 0, now.output[-3000:]
@@ -64,6 +65,21 @@ def test_it_comes_back_elsewhere(backed: Backed, other: Deployment, tmp_path: Pa
     assert "restic's repository (files, dumps, Vault) opens" in opened.output, opened.output[-3000:]
     assert "pgBackRest's archive (databases) opens" in opened.output, opened.output[-3000:]
     _hidden(backed, now, opened, *_comes_back(backed, other, tmp_path))
+
+
+def _rotated(backed: Backed) -> None:
+    """Vault's keys and the deployer's credential are others, and nothing else is."""
+    folder = backed.host.lab.state.folder / "state" / backed.host.host.name
+    before = json.loads((folder / "vault.json").read_text())
+    run = backed.run("tasks.commands.rotate.run", {"SMARTEROS_SERVICE": "vault"})
+    assert run.code == 0, run.output[-6000:]
+    after = json.loads((folder / "vault.json").read_text())
+    assert (after["role_id"], after["other_keys"], after["other_secret_id"]) == (before["role_id"], [], "")
+    assert not {*after["keys"], after["secret_id"]} & {*before["keys"], before["secret_id"]}
+    assert [key for key in (*before["keys"], before["secret_id"]) if key in run.output] == []
+    again = backed.run()
+    assert (again.code, again.changes) == (0, []), again.output[-6000:]
+    _hidden(backed, run, again)
 
 
 def _hidden(backed: Backed, *runs: Run) -> None:
