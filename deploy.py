@@ -16,6 +16,7 @@ from tasks import (
     lock,
     networks,
     notify,
+    outdated,
     plan,
     preflight,
     proxy,
@@ -53,5 +54,6 @@ backup.run()
 retire.run()
 recovery.run()
 verify.run()
+outdated.run()
 drift.run()
 record.run()

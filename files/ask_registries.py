@@ -236,20 +236,24 @@ def told(info: Any, wanted: Any, image: str) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
-    """A line for each image, in their order."""
-    wanted = json.loads(sys.argv[1])
-    try:
-        info = docker(wanted["socket"], "/info")
-    except Unknown as error:
-        sys.exit(str(error))
+def answers(wanted: Any) -> Iterator[dict[str, Any]]:
+    """What is said of each image, in their order. Raises Unknown where Docker does not answer."""
+    info = docker(wanted["socket"], "/info")
     # What Docker pulls through; a name and password of its own it does not tell.
     for name, key in (("http_proxy", "HttpProxy"), ("https_proxy", "HttpsProxy"), ("no_proxy", "NoProxy")):
         if info.get(key):
             os.environ[name] = info[key]
     with ThreadPoolExecutor(8) as pool:
-        for found in pool.map(lambda image: told(info, wanted, image), wanted["images"]):
+        yield from pool.map(lambda image: told(info, wanted, image), wanted["images"])
+
+
+def main() -> None:
+    """A line for each image."""
+    try:
+        for found in answers(json.loads(sys.argv[1])):
             print(json.dumps(found))
+    except Unknown as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import send_mail
 STATE = Path("/var/lib/smarteros/notify")
 SECONDS, MOST_SECONDS = 10, 20
 AGAIN, GIVEN_UP, MOST = 300, 86400, 50
-KINDS = {"ok": "success", "failed": "failure", "interrupted": "failure", "test": "info"}
+KINDS = {"ok": "success", "failed": "failure", "interrupted": "failure", "test": "info", "outdated": "info"}
 SIGNS = {"success": "white_check_mark", "failure": "rotating_light", "warning": "warning", "info": "wave"}
 
 

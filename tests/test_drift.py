@@ -59,8 +59,8 @@ def test_status_has_what_the_host_has_found_by_itself() -> None:
         "drift: file /etc/issue, user eve: not as the last deploy made them: `make drift` says what and since when, "
         "`make deploy` makes good what it can"
     )
-    assert host_summary.summary(found, [], [])["drift"] == "2 differences, looked for 2 h ago"
-    assert host_summary.summary(Status(), [], [])["drift"] == "not looked for yet"
+    assert host_summary.summary(found, [], [], [])["drift"] == "2 differences, looked for 2 h ago"
+    assert host_summary.summary(Status(), [], [], [])["drift"] == "not looked for yet"
 
 
 def test_what_no_program_of_ours_prints_is_refused() -> None:

@@ -151,6 +151,7 @@ def test_a_failed_deploy_is_told_to_everybody_in_the_words_of_each(box: Box) -> 
         ("deploy ok\n{}", "vps-1: deploy ok", "success"),
         ("drill failed drill-full\nodoo: 3 files differ", "vps-1: drill failed drill-full", "failure"),
         ("drift changed\n/root/Caddyfile", "vps-1: drift changed", "warning"),
+        ("images outdated\nredis:7.4.9-alpine: 7.4.12-alpine is there", "vps-1: images outdated", "info"),
         ("certificate ending\nn8n.example.com", "vps-1: certificate ending", "warning"),
         ("test ok\nhello", "vps-1: test ok", "success"),
         ("nonsense", "vps-1: nonsense", "warning"),

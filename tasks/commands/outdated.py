@@ -13,7 +13,7 @@ from pyinfra import logger
 from tasks.commands.pin import references
 from tasks.connection import exit_code
 from tasks.facts.registries import Registered, TagsFact
-from tasks.model import image_names, pins, tags
+from tasks.model import image_names, pins, tags, upstream
 from tasks.model.catalogue import Service, Upstream
 from tasks.model.targets import target
 from tasks.rendering.host_files import tools
@@ -67,7 +67,7 @@ def told() -> Commands:
             lines(
                 image,
                 found.get(image, Registered()),
-                upstream_of(image, upstreams),
+                upstream.of(image, upstreams),
                 pin_of(image, locked if image in locked or pins.whole(stack().pins) else None, own),
                 today(),
             )
@@ -85,12 +85,6 @@ def told() -> Commands:
 def today() -> date:
     """By this machine's clock."""
     return date.today()  # noqa: DTZ011  days are enough
-
-
-def upstream_of(image: str, upstreams: Iterable[Upstream]) -> Upstream | None:
-    """Whose program it has, from wherever it is pulled. Pure."""
-    name = image_names.parted(image)[0]
-    return next((item for item in upstreams if f"/{name}".endswith(f"/{item.image}")), None)
 
 
 def pin_of(image: str, locked: pins.Pins | None, own: pins.Pins) -> Pin:
@@ -143,7 +137,7 @@ def _notes(upstream: Upstream | None, tag: str) -> str:
     if upstream is None or found is None:
         return ""
     version = tag.removeprefix("v").partition("-")[0]
-    return f" ({upstream.notes.format(version=version, major=found.version.major)})"
+    return f" ({upstream.notes.format(version=version, major=found.version.release[0])})"
 
 
 def shown(reports: Mapping[str, list[Line]], users: Mapping[str, tuple[str, ...]]) -> Iterator[str]:

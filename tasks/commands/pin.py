@@ -14,9 +14,8 @@ from tasks.facts.registries import Registered, RegistriesFact
 from tasks.model import image_names, pins
 from tasks.model.image_names import short
 from tasks.model.targets import target
-from tasks.rendering.host_files import tools
+from tasks.rendering import outdated_files
 from tasks.run import Commands, Refused, executing, host, known, operation, stack
-from tasks.services import load
 
 # Image → digest and the host that was told so first, of this run.
 _told: dict[str, tuple[str, str]] = {}
@@ -51,17 +50,14 @@ def written() -> Commands:
 
 def references() -> dict[str, tuple[str, ...]]:
     """Image by tag, as it is run → the services that use it, of this host; and those of the operator's scripts."""
-    return _references(pins.moved(stack().pins))
-
-
-def _references(found: pins.Pins | None) -> dict[str, tuple[str, ...]]:
-    bare = stack().with_pins(found)
-    return pins.references((*load(bare), *tools(bare)))
+    return outdated_files.references(stack(), pins.moved(stack().pins))
 
 
 def _as_named(digests: Mapping[str, str]) -> dict[str, str]:
     """What runs → its digest, as the lock file has it: by the names that the settings have, with the tag where that is another."""
-    runs = {image: pins.led(pins.moved(stack().pins), image) for image in _references(None)}
+    runs = {
+        image: pins.led(pins.moved(stack().pins), image) for image in outdated_files.references(stack(), None)
+    }
     return {
         image: digests[run] if run == image else f"{image_names.parted(run)[1]}@{digests[run]}"
         for image, run in runs.items()
@@ -119,5 +115,5 @@ def _used() -> frozenset[str]:
     found: set[str] = set()
     for other in host().state.inventory:
         with context.ctx_host.use(other):
-            found |= _references(None).keys()
+            found |= outdated_files.references(stack(), None).keys()
     return frozenset(found)

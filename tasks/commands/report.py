@@ -15,9 +15,9 @@ from tasks.facts import Status
 from tasks.model.catalogue import Service, domains
 from tasks.model.stack import Stack
 from tasks.model.targets import target
-from tasks.operations import backup_health, container_health, host_health, host_summary
+from tasks.operations import backup_health, container_health, host_health, host_summary, outdated
 from tasks.operations.container_health import Line
-from tasks.rendering import backup_files, topology
+from tasks.rendering import backup_files, outdated_files, topology
 from tasks.run import services, stack
 
 VERSION = 1
@@ -35,6 +35,7 @@ class Report:
     lines: tuple[Line, ...]
     problems: tuple[str, ...]
     notices: tuple[str, ...]
+    images: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def made(found: Status, silence: str = "") -> Report:
     if found.docker:
         problems = _problems(found, lines, names)
     proofs = tuple(backup_lines.proven()) if stack().backup else ()
-    return Report(stack(), chosen, names, proofs, found, lines, tuple(problems), tuple(notices))
+    images = tuple(outdated_files.images(stack()))
+    return Report(stack(), chosen, names, proofs, found, lines, tuple(problems), tuple(notices), images)
 
 
 def _no_docker() -> str:
@@ -81,7 +83,7 @@ def _problems(found: Status, lines: tuple[Line, ...], names: tuple[str, ...]) ->
 
 def summary(found: Report) -> dict[str, str]:
     """What people ask of the host first: of what → the words."""
-    return host_summary.summary(found.status, found.names, found.proofs)
+    return host_summary.summary(found.status, found.names, found.proofs, found.images)
 
 
 def lines(found: Report) -> list[str]:
@@ -154,6 +156,7 @@ def _host(found: Report) -> dict[str, Any]:
         ],
         "containers": [_container(line, status) for line in found.lines],
         "certificates": [_certificate(name, status) for name in found.names],
+        "outdated": outdated.data(status.outdated, found.images, _time),
         "backup": _backup(found),
     }
 

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping
 
-from tasks.commands import outdated, restore
+from tasks.commands import restore
 from tasks.commands.backup_lines import proven
 from tasks.commands.chosen import chosen
 from tasks.facts import MachineFact
 from tasks.facts.registries import Registered, RegistriesFact, TagsFact
 from tasks.facts.restorable import RestorableFact
-from tasks.model import image_names, pins, tags
+from tasks.model import image_names, pins, tags, upstream
 from tasks.model.catalogue import Container, Service
 from tasks.model.targets import target
 from tasks.model.words import ago
@@ -44,10 +44,8 @@ def reference(name: str, to: str) -> str:
     runs = pins.led(pins.moved(stack().pins), name)
     repository, tag, _ = image_names.parted(runs)
     there = _there(TagsFact, runs) if not to else Registered()
-    upstream = outdated.upstream_of(
-        name, [each for item in (*services(), *tools(stack())) for each in item.upstream]
-    )
-    newer = tags.newer(tag, there.tags, upstream.line if upstream else 0)
+    whose = upstream.of(name, [each for item in (*services(), *tools(stack())) for each in item.upstream])
+    newer = tags.newer(tag, there.tags, whose.line if whose else 0)
     if not to and there.unlisted:
         raise Refused(
             f"{runs}: newer tags are not known, as its registry lists none ({there.unlisted}): name one, as TO={tag}"

@@ -25,7 +25,6 @@ _PACKAGES = (
     "hvac",
     "idna",
     "jinja2",
-    "packaging",
     "pydantic",
     "requests",
     "typing_extensions",

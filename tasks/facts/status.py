@@ -10,7 +10,7 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import backups, bridges, certificates, drift, last_run, rules, usage
+from tasks.facts import backups, bridges, certificates, drift, last_run, outdated, rules, usage
 from tasks.facts.access import FIREWALL, STANDS, TABLE
 from tasks.facts.certificates import Certificate
 from tasks.facts.docker import SILENT, DockerFact, DockerState
@@ -18,6 +18,7 @@ from tasks.facts.drift import Drift
 from tasks.facts.last_run import Course
 from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
+from tasks.facts.outdated import Outdated
 from tasks.facts.unsealer import NAME
 from tasks.facts.usage import Memory, Usage
 from tasks.rendering import notify_files
@@ -60,7 +61,7 @@ class Status:
     backup: how its parts do by clock, the host's.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
     certificates: domain → the one that Caddy has. course: generation, last deploy, pending reboot.
-    untold: channel of the setting ``notify`` → why it takes nothing. drift: what the host itself has found.
+    untold: channel of the setting ``notify`` → why it takes nothing. drift, outdated: what the host itself has found.
     """
 
     docker: bool = False
@@ -80,6 +81,7 @@ class Status:
     course: Course = field(default_factory=Course)
     untold: Mapping[str, str] = field(default_factory=dict)
     drift: Drift = field(default_factory=Drift)
+    outdated: Outdated = field(default_factory=Outdated)
 
 
 class StatusFact(FactBase[Status]):
@@ -123,6 +125,7 @@ class StatusFact(FactBase[Status]):
                 certificates=certificates.certificates(values),
                 course=last_run.course(values),
                 drift=drift.drift("".join(values.get("drift", ()))),
+                outdated=outdated.outdated("".join(values.get("outdated", ()))),
                 untold={
                     key: why for key, _, why in (line.partition(" ") for line in values.get("untold", ()))
                 },
@@ -185,6 +188,7 @@ fi
 {backups.PROGRESS}
 (cd {notify_files.STATE}/failed 2>/dev/null && for channel in *; do [ -e "$channel" ] && echo "untold $channel $(head -n 1 "$channel")"; done)
 sed 's/^/drift /' {drift.FOUND} 2>/dev/null; echo
+sed 's/^/outdated /' {outdated.FOUND} 2>/dev/null; echo
 {usage.MEMORY}
 {last_run.QUESTION}
 command -v docker >/dev/null || exit 0

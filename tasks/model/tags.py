@@ -2,18 +2,40 @@
 
 7.4.11-alpine has a version, 7.4.11, and a suffix whose words all have to be the same: 16.1 and 16.1-alpine are other
 builds. Numbers in the suffix (pg16, alpine3.22) name another line. Versions are compared as PEP 440 has them, which
-reads those of all images we have, and 16.0-20250909 as the build of that day.
+reads those of all images we have, and 16.0-20250909 as the build of that day. Hosts compare by this very file, with their
+own Python and nothing else (files/outdated.py).
 """
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-
-from packaging.version import InvalidVersion, Version
+from dataclasses import dataclass, field
 
 # From three numbers on a version is complete, and what has more is its patch; with fewer it may be a tag that moves.
 _COMPLETE = 3
-_NUMBER = re.compile(r"\d+(?:\.\d+)*")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_VERSION = re.compile(
+    r"(?P<release>[0-9]+(?:\.[0-9]+)*)"
+    r"(?:[-_.]?(?P<early>alpha|a|beta|b|preview|pre|c|rc)[-_.]?(?P<early_number>[0-9]+)?)?"
+    r"(?P<post>-(?P<build>[0-9]+)|[-_.]?(?:post|rev|r)[-_.]?(?P<post_number>[0-9]+)?)?"
+    r"(?P<dev>[-_.]?dev[-_.]?(?P<dev_number>[0-9]+)?)?",
+    re.IGNORECASE,
+)
+# A development's release comes before all of its early ones.
+_DEV, _FINAL = -1, 3
+_EARLY = {"alpha": 0, "a": 0, "beta": 1, "b": 1, "preview": 2, "pre": 2, "c": 2, "rc": 2}
+
+
+@dataclass(frozen=True, order=True)
+class Version:
+    """A version without epoch and local part, which no tag has. key: by what it is compared. early: whether it is no final one.
+
+    daily: whether it is a build of its release (post).
+    """
+
+    key: tuple[tuple[int, ...], tuple[int, ...]]
+    release: tuple[int, ...] = field(compare=False)
+    early: bool = field(compare=False)
+    daily: bool = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -29,17 +51,13 @@ class Tag:
     def like(self, other: "Tag") -> bool:
         """Whether both are of one scheme, so that one of them is the newer one."""
         sizes = {min(len(item.version.release), _COMPLETE) for item in (self, other)}
-        daily = {item.version.post is None for item in (self, other)}
+        daily = {item.version.daily for item in (self, other)}
         same = (self.prefix, self.suffix, len(self.numbers)) == (
             other.prefix,
             other.suffix,
             len(other.numbers),
         )
-        return (
-            same
-            and len(sizes) == len(daily) == 1
-            and self.version.is_prerelease >= other.version.is_prerelease
-        )
+        return same and len(sizes) == len(daily) == 1 and self.version.early >= other.version.early
 
     def line(self, numbers: int = 0) -> tuple[tuple[int, ...], tuple[Version, ...]]:
         """What stays the same within a line. numbers: as in Upstream.line."""
@@ -66,15 +84,37 @@ def parsed(text: str) -> Tag | None:
     prefix = text[: text.startswith("v")]
     head, dash, suffix = text.removeprefix("v").partition("-")
     for version, rest in ((text.removeprefix("v"), ""), (head, dash + suffix)):
-        if not re.match(r"\d", version):
-            return None
-        try:
-            found = Version(version)
-        except InvalidVersion:
-            continue
-        numbers = tuple(map(Version, _NUMBER.findall(rest)))
-        return Tag(text, prefix, found, _NUMBER.sub("#", rest), numbers)
+        if found := parsed_version(version):
+            numbers = tuple(filter(None, map(parsed_version, _NUMBER.findall(rest))))
+            return Tag(text, prefix, found, _NUMBER.sub("#", rest), numbers)
     return None
+
+
+def parsed_version(text: str) -> Version | None:
+    """The version; None for what is none."""
+    found = _VERSION.fullmatch(text)
+    if not found:
+        return None
+    release = tuple(map(int, found["release"].split(".")))
+    post = int(found["build"] or found["post_number"] or 0) if found["post"] else -1
+    stage, number = _FINAL, 0
+    if found["early"]:
+        stage, number = _EARLY[found["early"].lower()], int(found["early_number"] or 0)
+    elif found["dev"] and not found["post"]:
+        stage = _DEV
+    dev = (0, int(found["dev_number"] or 0)) if found["dev"] else (1, 0)
+    return Version(
+        (_short(release), (stage, number, post, *dev)),
+        release,
+        bool(found["early"] or found["dev"]),
+        bool(found["post"]),
+    )
+
+
+def _short(release: tuple[int, ...]) -> tuple[int, ...]:
+    """1.0 is 1."""
+    last = next((place for place in range(len(release), 0, -1) if release[place - 1]), 0)
+    return release[:last]
 
 
 def newer(ours: str, every: Iterable[str], numbers: int = 0) -> Newer:

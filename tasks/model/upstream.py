@@ -1,6 +1,9 @@
 """Upstream: what the catalogue knows of the programs in images beside what registries say: release notes, ends of life."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from tasks.model import image_names
 
 
 @dataclass(frozen=True)
@@ -27,3 +30,9 @@ class Upstream:
     notes: str
     line: int = 0
     ends: tuple[End, ...] = ()
+
+
+def of(image: str, upstreams: Iterable[Upstream]) -> Upstream | None:
+    """Whose program an image has, from wherever it is pulled."""
+    name = image_names.parted(image)[0]
+    return next((item for item in upstreams if f"/{name}".endswith(f"/{item.image}")), None)

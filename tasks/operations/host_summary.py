@@ -2,15 +2,18 @@
 restores. Pure.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from tasks.facts import Status
 from tasks.facts.last_run import Deploy
 from tasks.model.words import ago
+from tasks.operations import outdated
 
 
-def summary(found: Status, domains: Sequence[str], proofs: Iterable[str]) -> dict[str, str]:
-    """Of what → the words. proofs: ``service part`` of each that a drill has to bring back."""
+def summary(
+    found: Status, domains: Sequence[str], proofs: Iterable[str], images: Collection[str]
+) -> dict[str, str]:
+    """Of what → the words. proofs: ``service part`` of each that a drill has to bring back. images: those in use."""
     return {
         "generation": _generation(found),
         "last deploy": deploy(found.course.deploy, found.clock),
@@ -20,6 +23,7 @@ def summary(found: Status, domains: Sequence[str], proofs: Iterable[str]) -> dic
         ),
         "certificates": _certificates(found, domains),
         "drift": _drift(found),
+        "images": outdated.words(found.outdated, images, found.clock),
         "reboot": _reboot(found),
         "proven restore": _proven(found, sorted(proofs)),
     }

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import yaml
-from packaging.version import Version
 
 from tasks.facts.ahead import Ahead
 from tasks.model import image_names, sizing, tags
@@ -136,5 +135,6 @@ def _program(reference: str) -> str:
     return image_names.parted(reference)[0]
 
 
-def _two(found: Version) -> tuple[int, int]:
-    return found.major, found.minor
+def _two(found: tags.Version) -> tuple[int, int]:
+    major, minor = (*found.release, 0)[:2]
+    return major, minor

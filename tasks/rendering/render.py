@@ -16,7 +16,7 @@ import yaml
 from tasks.model import catalogue, public_paths
 from tasks.model.catalogue import Container, Route, Service
 from tasks.model.stack import Stack
-from tasks.rendering import backup_files, drift_files, host_files, notify_files, restore_files
+from tasks.rendering import backup_files, drift_files, host_files, notify_files, outdated_files, restore_files
 from tasks.rendering.templates import FOLDER, HOME, jinja
 from tasks.services import load
 
@@ -49,6 +49,7 @@ def tree(stack: Stack) -> Files:
         files
         | host_files.files(stack, services)
         | drift_files.files()
+        | outdated_files.files(stack)
         | notify_files.files(stack, services)
         | backup_files.files(stack, CURRENT, SERVICE_LABEL, bucket(stack))
         | restore_files.files(stack, services, CURRENT, SERVICE_LABEL)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tasks.commands import outdated
-from tasks.commands.outdated import Line, lines, pin_of, upstream_of
+from tasks.commands.outdated import Line, lines, pin_of
 from tasks.connection import exit_code
 from tasks.facts.registries import Registered
-from tasks.model import image_names, pins, tags
+from tasks.model import image_names, pins, tags, upstream
 from tasks.model.catalogue import End, Upstream
 from tasks.services import load
 from tests.fake import commands, fake
@@ -32,7 +32,7 @@ REDIS = Upstream("redis", "https://example.com/{version}?{major}", ends=ENDS)
 def said(image: str, found: Registered, locked: dict[str, str] | None = None, **changes: Any) -> list[Line]:
     upstreams = [Upstream("myredis", "no"), REDIS]
     pin = pin_of(image, locked, changes.get("own", {}))
-    return list(lines(image, found, upstream_of(image, upstreams), pin, changes.get("now", TODAY)))
+    return list(lines(image, found, upstream.of(image, upstreams), pin, changes.get("now", TODAY)))
 
 
 def test_newer_tags_have_the_notes_of_the_newest() -> None:

@@ -388,6 +388,7 @@ def test_a_run_on_a_host_that_is_well_ends_with_the_table(monkeypatch: pytest.Mo
         "disk: / 41 % used, 68 GB free",
         "certificates: no domain is served",
         "drift: not looked for yet",
+        "images: not asked about yet, the host does so weekly; `make outdated` does it now",
         "reboot: not due",
         "proven restore: no backup",
         backup.NOTHING,
@@ -397,7 +398,7 @@ def test_a_run_on_a_host_that_is_well_ends_with_the_table(monkeypatch: pytest.Mo
 
 def test_a_run_on_any_other_fails_with_all_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     shown, failed = said(monkeypatch, [*QUIET[:4], HOST[2], QUIET[5], 'vault {"sealed":true}'])
-    assert len(shown) == 13
+    assert len(shown) == 14
     assert failed == [
         (
             "is not well:\n"

@@ -144,13 +144,14 @@ def test_what_people_ask_first_is_said_in_a_line_each() -> None:
     course = Course("1a2b3c4d5e6f", NOW - 7300, DEPLOY, NOW - 3 * DAY, ("libc6",))
     state = found(certificates=ends, backup=proven, rooms=rooms, course=course)
     wanted = ["postgres database", "n8n files", "odoo files"]
-    assert host_summary.summary(state, [*NAMES, "n8n.smarterbot.cl"], wanted) == {
+    assert host_summary.summary(state, [*NAMES, "n8n.smarterbot.cl"], wanted, []) == {
         "generation": "1a2b3c4d5e6f, active for 2 h",
         "last deploy": "root@laptop, 2 h ago, ok, 1 change",
         "memory": "3.0 GB of 7.8 GB free, swap 1.9 GB of 2.0 GB",
         "disk": "/ 41 % used, 39 GB free; /var/lib 80 % used, 8.8 GB free",
         "certificates": "2 of 3 domains, the first ends in 6 days (api.smarterbot.cl)",
         "drift": "not looked for yet",
+        "images": "not asked about yet, the host does so weekly; `make outdated` does it now",
         "reboot": "due for 3 days (libc6)",
         "proven restore": "2 of 3 parts, the oldest 20 h ago (n8n files)",
     }
@@ -199,6 +200,7 @@ HOST: Mapping[str, Any] = {
     "certificates": [
         {"domain": name, "issuer": "Let's Encrypt", "ends": "2027-01-22T06:00:00Z"} for name in NAMES
     ],
+    "outdated": None,
     "backup": None,
 }
 
@@ -219,7 +221,8 @@ def test_the_object_has_the_documented_keys() -> None:
     assert containers[0] == CONTAINER
     assert [item["container"] for item in containers] == list(CONTAINERS)
     assert list(only.pop("summary")) == [
-        "generation", "last deploy", "memory", "disk", "certificates", "drift", "reboot", "proven restore",
+        "generation", "last deploy", "memory", "disk", "certificates", "drift", "images", "reboot",
+        "proven restore",
     ]  # fmt: skip
     assert only == HOST
 

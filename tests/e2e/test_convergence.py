@@ -19,6 +19,7 @@ METABASE, MCP = "Services | Metabase KPI", "Services | MCP Registry"
 DOKPLOY, VALIDATOR = "Services | Dokploy Panel", "Services | Vault Auth API"
 CADDY, CADDYFILE = "Proxy | Caddy", "Proxy | the Caddyfile is loaded"
 TIMER = "First logins | a timer removes them after 24 hours"
+OUTDATED = "Outdated | the host asks weekly which images are outdated"
 DRIFT = "Drift | the host looks daily for what differs"
 
 JOBS = ("chatwoot-prepare", "n8n-files", "odoo-init")
@@ -235,6 +236,7 @@ def test_all_managed_files_removed_at_once_come_back(deployed: Deployment) -> No
             MCP,
             DOKPLOY,
             TIMER,
+            OUTDATED,
             DRIFT,
         ],
         renewed=("vault", "postgres", "redis", "odoo", "mcp-registry-web", "dokploy"),

@@ -35,6 +35,7 @@ CHANGES = [
     "Proxy | Caddy",
     "First logins | a timer removes them after 24 hours",
     "First logins | /root/GENERATED-SECRETS-<date>.txt",
+    "Outdated | the host asks weekly which images are outdated",
     "Drift | the host looks daily for what differs",
 ]
 # Caddy starts with its Caddyfile: until it runs, the plan cannot know that there will be nothing to load.

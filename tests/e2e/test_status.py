@@ -107,6 +107,32 @@ def test_all_of_it_is_one_object_and_one_page_without_a_secret(deployed: Deploym
     assert [value for value in long if value in page or value in done.stdout or value in done.stderr] == []
 
 
+# By tag, those that are not built here; what an operator's scripts use is among them.
+PULLED = (
+    "docker inspect --format '{{.Config.Image}}' $(docker ps -aq --filter label=smarteros.service) | "
+    "grep -v '^smarteros/' | sort -u"
+)
+
+
+def test_the_host_asks_by_itself_which_images_are_outdated_and_is_well_all_the_same(
+    deployed: Deployment,
+) -> None:
+    assert deployed.sh("systemctl is-enabled smarteros-outdated.timer") == "enabled\n"
+    deployed.sh("systemctl start smarteros-outdated.service")
+    state = json.loads(deployed.sh("cat /var/lib/smarteros/outdated/found.json"))
+    images = state["images"]
+    assert {*deployed.sh(PULLED).split()} <= {*images}
+    (odoo,) = [name for name in images if name.startswith("odoo:16")]
+    assert images[odoo]["ended"]
+    assert [name for name, item in images.items() if "unknown" in item] == []
+    modes = "stat -c '%a %U' /var/lib/smarteros/outdated/found.json /var/lib/smarteros/metrics/outdated.prom"
+    assert deployed.sh(modes) == "600 root\n644 root\n"
+    run = status(deployed)
+    assert (run.code, run.changes, rows(run)) == (0, [], WELL), run.output
+    (line,) = [line for line in run.lines if line.startswith("images: ")]
+    assert re.search(rf"1 of {len(images)} past the end of support \({odoo}\), asked \d+ s ago: ", line)
+
+
 def test_finished_jobs_that_somebody_cleared_away_are_no_fault(deployed: Deployment) -> None:
     deployed.sh("docker container prune --force")
     run = status(deployed)

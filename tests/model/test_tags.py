@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import InvalidVersion
+from packaging.version import Version as Theirs
 
 from tasks.model import tags
 from tasks.model.tags import Newer
@@ -84,6 +86,12 @@ def test_what_is_newer(ours: str, every: list[str], numbers: int, found: Newer) 
     assert tags.newer(ours, every, numbers) == found
 
 
+def test_what_is_newer_is_a_tag_whatever_a_registry_lists() -> None:
+    listed = ["16.2.1\n", "16.2.1\x1b[2J", "v16.2.1", "٣", "16.2.٣", "16.2.1-٣", "16.2.1-alpine", " 16.2.1"]
+    assert tags.newer("16.2.0", listed) == Newer()
+    assert tags.newer("16.2.0-alpine3", ["16.2.1-alpine٣", "16.2.1-alpine3\n"]) == Newer()
+
+
 @pytest.mark.parametrize(
     ("text", "line", "of"),
     [
@@ -98,6 +106,37 @@ def test_what_is_newer(ours: str, every: list[str], numbers: int, found: Newer) 
 )
 def test_which_line_a_tag_is_of(text: str, line: str, of: bool) -> None:
     assert tags.is_of(text, line) is of
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [*"0129", ".", "-", "_", "a", "b", "c", "rc", "pre", "alpha", "post", "r", "dev", "rev", "Beta"]
+    ),
+    max_size=9,
+)
+VERSIONS = st.builds("".join, PIECES).filter(lambda text: text[:1].isdigit())
+
+
+@given(VERSIONS, VERSIONS)
+def test_versions_are_read_and_ordered_as_packaging_has_them(one: str, other: str) -> None:
+    """Which hosts have not."""
+    pairs = []
+    for text in (one, other):
+        found = tags.parsed_version(text)
+        try:
+            theirs = Theirs(text)
+        except InvalidVersion:
+            assert found is None
+            return
+        assert found is not None
+        assert (found.release, found.early, found.daily) == (
+            theirs.release,
+            theirs.is_prerelease,
+            theirs.post is not None,
+        )
+        pairs.append((found, theirs))
+    (mine, theirs), (my_other, their_other) = pairs
+    assert (mine < my_other, mine == my_other) == (theirs < their_other, theirs == their_other)
 
 
 TAGS = st.from_regex(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,15}", fullmatch=True)

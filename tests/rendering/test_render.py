@@ -52,10 +52,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+COPIED = ("build/", "drift/", "outdated/outdated.py", "outdated/ask_registries.py", "outdated/tags.py")
+
+
 def tree(variant: str) -> dict[str, str]:
-    """What is rendered, without the build contexts and the program that looks for drift, which are copies of ``files/``."""
+    """What is rendered, without the build contexts and the programs that the host has of ours, which are copies."""
     files = render.tree(stack(**VARIANTS[variant]))
-    return {path: text for path, text in files.items() if not path.startswith(("build/", "drift/"))}
+    return {path: text for path, text in files.items() if not path.startswith(COPIED)}
 
 
 def helpdesk(monkeypatch: pytest.MonkeyPatch) -> tuple[Stack, Service]:
