@@ -155,7 +155,7 @@ def listed(place: str, repository: str, known: dict[str, str]) -> Iterator[str]:
         answer, authorization = asked(url, repository, known, authorization)
         try:
             yield from json.loads(answer.read()).get("tags") or []
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError):
             raise Unknown(f"{bare(place)} lists no tags") from None
         following = re.search(r'<([^>]+)>;\s*rel="?next', answer.headers.get("Link") or "")
         if not following:

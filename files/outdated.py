@@ -24,6 +24,8 @@ METRICS = ROOT / "var/lib/smarteros/metrics"
 NOTIFY = ROOT / "var/lib/smarteros/notify"
 TOLD = ROOT / "etc/systemd/system/smarteros-notify.timer"
 PAUSE, TRIES = float(os.environ.get("OUTDATED_PAUSE", "60")), 30
+# As Docker has it.
+LONGEST = 128
 KINDS = ("newer", "moved", "ended", "unknown")
 
 
@@ -44,7 +46,8 @@ def judged(known: dict, said: dict, before: dict, today: str) -> dict:
     tag = said["image"].rpartition(":")[2]
     found = {kind: before[kind] for kind in ("newer", "moved") if kind in before}
     if "tags" in said:
-        newer = tags.newer(tag, said["tags"], known["line"]).same
+        listed = [each for each in said["tags"] if isinstance(each, str) and len(each) <= LONGEST]
+        newer = tags.newer(tag, listed, known["line"]).same
         found["newer"] = newer[0] if newer else ""
     if said.get("digest"):
         found["moved"] = said["digest"] if known["digest"] not in ("", said["digest"]) else ""

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,21 @@ def test_the_login_of_the_host_is_used(how: str, registry: Registry, tmp_path: P
     daemon = Daemon({image: DIGEST})
     assert told(tmp_path, daemon, image) == {image: Registered(DIGEST, tags=tuple(TAGS))}
     assert daemon.logins == {image: {"username": "ops", "password": "se:cret"}}
+
+
+class Odd(Registry):
+    """What it lists is no list."""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and JSON."""
+        return 200, {}, {"tags": len(handler.path)}
+
+
+def test_a_list_that_is_none_is_said(tmp_path: Path) -> None:
+    with serving(Odd({})) as address:
+        image = f"{address}/acme/crm:16.1-alpine"
+        found = told(tmp_path, Daemon({image: DIGEST}), image)
+    assert found == {image: Registered(DIGEST, unlisted=f"{address} lists no tags")}
 
 
 def test_a_registry_that_wants_a_login_we_have_not_is_said(registry: Registry, tmp_path: Path) -> None:

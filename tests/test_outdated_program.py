@@ -169,3 +169,10 @@ def test_a_file_that_was_cut_short_is_written_anew(box: Box) -> None:
     for text in ("", '{"asked": 1', "[]", "null"):
         (box.root / STATE).write_text(text)
         assert box.ask() == {image: {}}
+
+
+def test_what_a_registry_lists_beside_tags_is_left_out(box: Box) -> None:
+    image = box.image("16.2.0")
+    listed: list[Any] = [None, "9" * 5000]
+    box.registry.tags = {"acme/crm": listed}
+    assert box.ask() == {image: {}}
