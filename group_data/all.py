@@ -52,9 +52,9 @@ forks = {}
 # The contact of the account at the certificate authority, which warns of no expiry (Let's Encrypt ended that in June
 # 2025: `make verify` shows a certificate that was not renewed), and the login of the services' first admin.
 acme_email = None
-# Who is told of a deploy's end, a failed drill or backup, drift, a certificate that was not renewed: any of {"ntfy": True, "slack": True,
-# "webhook": True, "telegram": {"chat": -1001234567890}, "mail": {"to": ["ops@example.com"]}}. Addresses and the bot's token are in
-# Vault: `make give-secrets` asks for them.
+# Who is told of a deploy's end, a failed drill or backup, drift, a certificate that was not renewed, an outdated image: any of
+# {"ntfy": True, "slack": True, "webhook": True, "telegram": {"chat": -1001234567890}, "mail": {"to": ["ops@example.com"]}}. Addresses
+# and the bot's token are in Vault: `make give-secrets` asks for them.
 notify = None
 # Through which server the services send mail: {"host": "smtp.example.com", "user": "ops@example.com", "from":
 # "ops@example.com"}; security: "starttls" (port 587), "tls" (465), or "none" at a private address; "port" where it is
