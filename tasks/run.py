@@ -17,7 +17,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import State
 
-from tasks.connection import drafts, sessions
+from tasks.connection import drafts, login, sessions
 from tasks.connection.answer import NoAnswer
 from tasks.connection.memory import host as host  # noqa: PLC0414  what a run shares, too
 from tasks.connection.memory import recall as recall  # noqa: PLC0414
@@ -164,6 +164,9 @@ def operation(function: Callable[P, Commands]) -> Callable[..., OperationMeta]:
     @wraps(wrapped)
     def clean(*args: Any, **kwargs: Any) -> OperationMeta:
         stack()  # what is wrong with it is said here; from within an operation pyinfra shows a traceback
+        login.checked(
+            host()
+        )  # else pyinfra asks for sudo's password, on a terminal or not, for each of several commands
         if drafts.drafted():
             words = {key: value for key, value in kwargs.items() if key not in ("name", "_env")}
             return OperationMeta("", drafts.pulled(str(kwargs.get("name")), lambda: function(*args, **words)))

@@ -9,6 +9,7 @@ from pyinfra.api.host import Host
 
 from tasks.connection import line, trouble
 from tasks.connection.answer import NoAnswer, asked
+from tasks.connection.memory import remember
 from tasks.connection.said import Said
 
 # Not through pyinfra's own sudo, which would ask for a password at the terminal, once for each fact under way.
@@ -16,7 +17,11 @@ _PROBE = "command -v sudo >/dev/null || {{ fail not found; exit; }}\nsudo -H -n 
 
 
 def checked(target: Host) -> None:
-    """Nothing to ask where no sudo is wanted. Raises Said, with what to do."""
+    """Asked once in a run, and nothing where no sudo is wanted. Raises Said, with what to do."""
+    remember("login", lambda: _checked(target))
+
+
+def _checked(target: Host) -> None:
     arguments = line.arguments(target)
     if not arguments.get("_sudo"):
         return

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pyinfra.api import DeployError
 
+from tasks.commands import look, status
 from tasks.connection import line, login
 from tests.fake import fake
 
@@ -90,6 +91,18 @@ def refusal(answer: Any) -> str:
     with pytest.raises(DeployError) as error:
         asked({PROBE: answer}, _sudo=True)
     return str(error.value)
+
+
+def test_no_command_leaves_the_asking_to_pyinfra_and_each_asks_once() -> None:
+    no: Any = {"stdout": "smarteros-failed ", "stderr": "sudo: a password is required"}
+    for command in (look.run, status.run):
+        with fake({PROBE: no}, _sudo=True), pytest.raises(DeployError, match="without a password"):
+            command()
+        with fake({}, executing=False, _sudo=True) as host:
+            command()
+            command()
+            connector: Any = host.connector
+            assert len([each for each in connector.executed_commands if PROBE in each]) == 1
 
 
 def test_a_wrong_password_is_refused() -> None:
