@@ -115,8 +115,8 @@ def _vault() -> list[str]:
     with suppress(Refused):
         if ours := known(DockerFact).containers.get("vault"):
             running, image = ours.status == "running", ours.image
-    refused = list(vault_access.refusals(running=running, image=image)) or list(vault_values.refusals())
-    return refused or list(recovery.refusals())
+    access = vault_access.refusals(running=running, image=image, recovering=recover.wanted())
+    return [*access] or [*vault_values.refusals()] or [*recovery.refusals()]
 
 
 def _networks(reasons: list[str]) -> list[str]:

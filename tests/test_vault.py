@@ -331,6 +331,10 @@ def test_planning_on_a_bare_host_says_that_something_will_change(tmp_path: Path)
     with fake({}, executing=False, state_dir=str(tmp_path)):
         assert commands(vault.ready, service()) == ["true"]
         assert commands(vault_policies.configured) == ["true"]
+        # One that was set up anew, whose Docker has kept Vault's volume.
+        keep(Kept(keys=("a2V5",), role_id="role", secret_id="secret"))
+        assert commands(vault.ready, service()) == ["true"]
+        assert commands(vault_policies.configured) == ["true"]
 
 
 def test_what_is_kept_is_read_back_and_a_broken_file_is_refused(tmp_path: Path) -> None:

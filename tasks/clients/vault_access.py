@@ -8,12 +8,17 @@ from urllib.parse import urlsplit
 
 from tasks.clients import vault_session
 from tasks.clients.vault_kept import Kept, kept, state_file
-from tasks.run import Refused, executing, stack
+from tasks.facts import MachineFact
+from tasks.facts.leftovers import VaultGoneFact
+from tasks.model.targets import target
+from tasks.run import Refused, executing, host, known, stack
 from tasks.services.vault import ENGINES
 
 
-def refusals(*, running: bool, image: str = "") -> Iterator[str]:
-    """Why a run could not go on with Vault. running: whether the host has a Vault of ours that runs. image: of the one it has."""
+def refusals(*, running: bool, image: str = "", recovering: bool = False) -> Iterator[str]:
+    """Why a run could not go on with Vault. running: whether the host has a Vault of ours that runs. image: of the one it has.
+    recovering: whether this run brings its own.
+    """
     other = "" if stack().vault_address else _engine(image)
     if other and other != stack().vault_engine:
         yield (
@@ -23,11 +28,28 @@ def refusals(*, running: bool, image: str = "") -> Iterator[str]:
         return
     if stack().vault_address is None:
         yield from unfit(state_file().parent)
+        if not (running or recovering):
+            yield from _set_up_anew()
     if stack().vault_address or running:
         try:
             yield from _shut_out()
         except Refused as error:
             yield str(error)
+
+
+def _set_up_anew() -> Iterator[str]:
+    """Before the first change; a Vault that is empty later is refused by its phase."""
+    if kept() in (None, Kept(asked=True)) or known(MachineFact).deployed or not known(VaultGoneFact):
+        return
+    back = (
+        f"{target('recover')} brings all back from the bucket"
+        if stack().backup
+        else "restore its volume vault_data"
+    )
+    yield (
+        f"{host().name} has no Vault, but {state_file()} holds the keys of one: if it was set up anew, {back}, or move that file "
+        "away to begin with new secrets"
+    )
 
 
 def out_of_reach() -> bool:

@@ -1,4 +1,4 @@
-"""Leftovers: links of ours in root's folders, those of services that are no longer listed among them."""
+"""Leftovers: links of ours in root's folders, those of services that are no longer listed among them; whether a Vault has left data."""
 
 from pyinfra.api import FactBase
 
@@ -24,3 +24,25 @@ class LinksFact(FactBase[frozenset[str]]):
     def process(self, output: list[str]) -> frozenset[str]:
         """Lines → paths."""
         return frozenset(line for line in output if line)
+
+
+class VaultGoneFact(FactBase[bool]):
+    """Whether there is no volume of Vault's, where that can be told: a system that was set up anew may have kept Docker's."""
+
+    def command(self) -> str:
+        """Prints ``gone``."""
+        return (
+            "[ ! -e /var/lib/docker/volumes/vault_data ] || exit 0\n"
+            "command -v docker >/dev/null || { echo gone; exit; }\n"
+            "volumes=$(docker volume ls -q 2>/dev/null) || exit 0\n"
+            'echo "$volumes" | grep -qx vault_data || echo gone'
+        )
+
+    @staticmethod
+    def default() -> bool:
+        """Nothing is known to be gone."""
+        return False
+
+    def process(self, output: list[str]) -> bool:
+        """Whether it says so."""
+        return output == ["gone"]

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from pyinfra.api.command import FunctionCommand
 
+from tasks.clients import vault_access, vault_keys, vault_session
 from tasks.clients import vault_answers as answers
-from tasks.clients import vault_keys, vault_session
 from tasks.clients.lazily import lazily
 from tasks.clients.vault_kept import Kept, keep, kept
 from tasks.clients.vault_session import CHECKER, DEPLOYER, GUARD, GUARD_HOURS, MINUTE, foreseen
 from tasks.model.catalogue import Service
 from tasks.model.given import given
 from tasks.model.shapes import shaped
-from tasks.run import Commands, executing, operation, services, stack, step, together
+from tasks.run import Commands, operation, services, stack, step, together
 
 if TYPE_CHECKING:
     import hvac
@@ -67,10 +67,10 @@ _ROLE = {"token_ttl": 1200, "token_max_ttl": 3600, "token_no_default_policy": Tr
 @operation
 def configured() -> Commands:
     """The KV mount, audit, AppRole, one policy and role per service; with root once, as the deployer later."""
-    stored = kept()
-    if not executing() and not (stored and stored.role_id):
-        yield "true"  # planning before the first run
+    if vault_access.out_of_reach():
+        yield "true"  # planning on a host whose Vault cannot be asked yet
         return
+    stored = kept()
     if stored and not stored.role_id:
         yield step(_bootstrap)
     client = vault_session.deployer()

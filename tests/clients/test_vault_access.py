@@ -1,5 +1,6 @@
 """Keys and credentials of Vault's that are missing, or not taken, are said before the first change."""
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from tasks import vault
 from tasks.clients import vault_access, vault_session
 from tasks.clients.vault_kept import Kept, keep, kept, state_file
+from tasks.facts.leftovers import VaultGoneFact
 from tasks.operations import vault_policies
 from tasks.run import Refused
+from tests.facts.test_facts import MACHINE
 from tests.fake import fake
 from tests.openbao import OpenBao, free_port, new_openbao, running_openbao
 from tests.test_vault import RUNS, service
@@ -94,6 +97,57 @@ def test_a_folder_without_its_keys_is_refused(bao: OpenBao, tmp_path: Path, *, s
     assert line.startswith("Vault is initialised, but its keys are not on this machine: restore ")
     with fake(RUNS, **ours(tmp_path / "elsewhere")):
         assert list(vault_access.refusals(running=False)) == []
+
+
+@pytest.mark.parametrize("backup", [None, {"endpoint": "https://s3.acme.io", "bucket": "backups"}])
+def test_a_host_that_was_set_up_anew_is_refused_before_the_first_change(
+    tmp_path: Path, backup: dict[str, str] | None
+) -> None:
+    machine = [line for line in MACHINE[:9] if not line.startswith("deployed")]
+    bare = {"/etc/os-release": machine, "command -v docker": ["gone"]}
+
+    def said(responses: Any = bare, *, recovering: bool = False) -> list[str]:
+        with fake(responses, **ours(tmp_path), backup=backup):
+            return list(vault_access.refusals(running=False, recovering=recovering))
+
+    assert said() == []
+    for stored in (Kept(asked=True), Kept(keys=("a2V5",), role_id="role", secret_id="secret")):
+        with fake({}, **ours(tmp_path)):
+            keep(stored)
+            file = state_file()
+        back = "`make recover` brings all back from the bucket" if backup else "restore its volume vault_data"
+        why = f"@fake/one has no Vault, but {file} holds the keys of one: if it was set up anew, {back}, or move that file away to begin with new secrets"
+        assert said() == ([why] if stored.keys else [])
+        # Volumes that were kept; one that brings its own; one of which the phase of Vault says it.
+        assert said({**bare, "command -v docker": []}) == []
+        assert said(recovering=True) == []
+        assert said({**bare, "/etc/os-release": [*machine, "deployed yes"]}) == []
+
+
+def test_the_volume_is_looked_for_with_and_without_docker(tmp_path: Path) -> None:
+    docker, there = tmp_path / "docker", tmp_path / "volumes/vault_data"
+
+    def gone(says: str = "") -> bool:
+        if says:
+            docker.write_text(f"#!/bin/sh\n{says}\n")
+            docker.chmod(0o755)
+        command = VaultGoneFact().command().replace("/var/lib/docker/volumes", str(tmp_path / "volumes"))
+        done = subprocess.run(
+            ["/bin/sh", "-c", command.replace("grep", "/bin/grep")],
+            env={"PATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return VaultGoneFact().process(done.stdout.splitlines())
+
+    assert gone()
+    assert gone("echo n8n_data; echo my_vault_data")
+    assert not gone("echo n8n_data; echo vault_data")
+    assert not gone("exit 1")
+    docker.unlink()
+    there.mkdir(parents=True)
+    assert not gone()
 
 
 def test_a_credential_that_vault_does_not_know_is_refused(
