@@ -149,7 +149,7 @@ def warnings(machine: Machine) -> Iterator[str]:
         yield from mail.unsent(services(), stack())
         yield from images.remarks()
         yield from (f"host: {line}" for line in hardening.remarks(known(*hardening.question())))
-        yield from (dns.said(*item) for item in dns.elsewhere(dns.domains()).items())
+        yield from dns.remarks()
         yield from dns.hidden()
 
 

@@ -96,9 +96,10 @@ def verified() -> Commands:
 
 def _astray(answers: dict[str, Answer]) -> dict[str, Answer]:
     """Of those without a certificate the ones that can have none now, each with a warning; the others are worth waiting for."""
-    leads = dns.elsewhere(answer.domain for answer in answers.values() if answer.bare)
+    bare = [answer.domain for answer in answers.values() if answer.bare]
+    leads = dns.elsewhere(bare)
     for name, where in leads.items():
-        host().log_styled(dns.said(name, where), fg="yellow", log_func=logger.warning)
+        host().log_styled(dns.said(name, where, dns.wanted(bare)), fg="yellow", log_func=logger.warning)
     return {name: replace(answers[name], astray=True) for name in leads}
 
 

@@ -5,9 +5,8 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 
 from tasks import preflight
@@ -56,7 +55,7 @@ def look() -> Look:
     return Look(
         tuple(refused),
         stack().docker_source == "distribution" and any(DOCKER_COM in line for line in refused),
-        public(found.own if found else (), dns.address()),
+        dns.public(found.own if found else (), dns.address()),
         names,
         dns.elsewhere(names),
     )
@@ -64,16 +63,3 @@ def look() -> Look:
 
 # What the setting is that a refusal asks for.
 DOCKER_COM = 'set docker_source = "docker.com"'
-
-
-def public(own: Iterable[str], reached: str) -> str:
-    """The address for the domains: one of IPv4, since over IPv6 all visitors are one to the services (dns.hidden).
-
-    own: the host's. reached: where SSH has found it, which is another one behind NAT, or inside a VPN. Pure.
-    """
-    mine = [text for text in (reached, *sorted(own)) if text]
-    for version in (4, 6):
-        found = [text for text in mine if ip_address(text).version == version]
-        if there := [text for text in found if ip_address(text).is_global] or found:
-            return there[0]
-    return ""

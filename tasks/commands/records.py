@@ -5,12 +5,12 @@ from ipaddress import ip_address
 from typing import Any
 
 from tasks.commands.look import Look
+from tasks.operations import dns
 
 
 def records(look: Look, mail: Mapping[str, Any] | None) -> Iterator[str]:
     """A line for each record that is missing, the wrong one of now in a comment."""
     address = look.address or "ADDRESS"
-    kind = "AAAA" if ":" in address else "A"
     if look.elsewhere and not look.address:
         yield "; ADDRESS is what the world reaches this machine at: nobody here could say so"
     elif look.elsewhere and not ip_address(address).is_global:
@@ -18,7 +18,7 @@ def records(look: Look, mail: Mapping[str, Any] | None) -> Iterator[str]:
     width = max(map(len, look.elsewhere), default=0)
     for name, leads in look.elsewhere.items():
         now = "" if leads == "nowhere" else f"  ; {f'leads to {leads} now' if leads else 'nobody answers'}"
-        yield f"{name + '.':{width + 1}} 300 IN {kind} {address}{now}"
+        yield f"{name + '.':{width + 1}} 300 IN {dns.kind(address)} {address}{now}"
     if mail:
         yield from _mail(mail)
 

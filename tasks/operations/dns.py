@@ -1,6 +1,7 @@
 """Dns: domains that lead elsewhere. No certificate is to be had for them until their name leads to this host."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from tasks.facts.names import Names, NamesFact
@@ -74,13 +75,42 @@ def address() -> str:
     return str(client.get_transport().getpeername()[0]) if client else ""
 
 
-def said(name: str, leads: str) -> str:
-    """One line for the operator."""
+def remarks() -> Iterator[str]:
+    """A line for each domain that leads elsewhere."""
+    record = wanted(domains())
+    yield from (said(*item, record) for item in elsewhere(domains()).items())
+
+
+def wanted(names: Iterable[str]) -> str:
+    """The record that leads to the current host, as `` (A 203.0.113.7)``; empty where only others know what the world reaches it at."""
+    asked = tuple(names)
+    found = public(known(NamesFact, asked).own, address()) if asked else ""
+    return f" ({kind(found)} {found})" if found and ip_address(found).is_global else ""
+
+
+def kind(found: str) -> str:
+    """Of an address's record. Pure."""
+    return "AAAA" if ":" in found else "A"
+
+
+def public(own: Iterable[str], reached: str) -> str:
+    """The address for the domains: one of IPv4, since over IPv6 all visitors are one to the services (hidden).
+
+    own: the host's. reached: where SSH has found it, which is another one behind NAT, or inside a VPN. Pure.
+    """
+    mine = [text for text in (reached, *sorted(own)) if text]
+    for version in (4, 6):
+        found = [text for text in mine if ip_address(text).version == version]
+        if there := [text for text in found if ip_address(text).is_global] or found:
+            return there[0]
+    return ""
+
+
+def said(name: str, leads: str, record: str) -> str:
+    """One line for the operator. record: what ``wanted`` says."""
     if not leads:
         return (
             f"{name} could not be asked for: the host's resolver gives no answer (see `getent ahosts {name}`, "
             "/etc/resolv.conf there); it gets no certificate before it does"
         )
-    return (
-        f"{name} leads to {leads}, not to {host().name}: it gets its certificate once its DNS record is right"
-    )
+    return f"{name} leads to {leads}, not to {host().name}: it gets its certificate once its DNS record is right{record}"

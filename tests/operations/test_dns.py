@@ -4,6 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tasks.facts.names import Names, NamesFact
 from tasks.operations import dns
 from tests.fake import fake
@@ -76,10 +78,10 @@ def test_the_host_is_asked_about_every_domain_once_and_about_none_never() -> Non
         assert dns.elsewhere(["here.example.org", "there.example.org"]) == {
             "there.example.org": "198.51.100.1, 198.51.100.2"
         }
-        assert dns.said("a.cl", "nowhere") == (
-            f"a.cl leads to nowhere, not to {host.name}: it gets its certificate once its DNS record is right"
+        assert dns.said("a.cl", "nowhere", " (A 9.9.9.9)") == (
+            f"a.cl leads to nowhere, not to {host.name}: it gets its certificate once its DNS record is right (A 9.9.9.9)"
         )
-        assert dns.said("a.cl", "") == (
+        assert dns.said("a.cl", "", " (A 9.9.9.9)") == (
             "a.cl could not be asked for: the host's resolver gives no answer (see `getent ahosts a.cl`, "
             "/etc/resolv.conf there); it gets no certificate before it does"
         )
@@ -103,3 +105,29 @@ def test_names_that_lead_here_over_ipv6_are_said_with_what_that_means() -> None:
         assert list(dns.hidden()) == []
     with fake({"perl -MSocket": [*LINES, *mine]}, services=["vault"]):
         assert list(dns.hidden()) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "reached", "address"),
+    [
+        (("10.0.0.5", "9.9.9.9", "2001:4860::7"), "9.9.9.9", "9.9.9.9"),
+        (("10.0.0.5",), "9.9.9.9", "9.9.9.9"),  # behind NAT
+        (("9.9.9.9", "100.64.0.1"), "100.64.0.1", "9.9.9.9"),  # through a VPN
+        (("10.0.0.5",), "10.0.0.5", "10.0.0.5"),
+        (("9.9.9.9",), "2001:4860::7", "9.9.9.9"),
+        (("2001:4860::7",), "", "2001:4860::7"),
+        ((), "", ""),
+    ],
+)
+def test_the_address_is_what_the_world_reaches(own: tuple[str, ...], reached: str, address: str) -> None:
+    assert dns.public(own, reached) == address
+
+
+@pytest.mark.parametrize(
+    ("own", "record"),
+    [("9.9.9.9", " (A 9.9.9.9)"), ("2001:4860::7", " (AAAA 2001:4860::7)"), ("10.0.0.5", "")],
+)
+def test_the_record_to_write_is_said_unless_only_others_know_the_address(own: str, record: str) -> None:
+    with fake({"perl -MSocket": [f"own {own}"]}):
+        assert dns.wanted(["a.cl"]) == record
+        assert dns.wanted([]) == ""
