@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,9 +56,17 @@ def login(host: str) -> dict[str, Any]:
 
 def login_of(address: str) -> dict[str, Any]:
     """How pyinfra reaches it. Raises Refused."""
-    found = re.fullmatch(r"(?:([a-z_][a-z0-9_-]*)@)?([A-Za-z0-9.-]+)(?::(\d+))?", address)
-    if not found:
-        raise Refused(f"HOST={address!r}: say which VPS it is, as root@203.0.113.7")
+    if re.fullmatch(r"(?:[^@]*@)?\[?[0-9a-f:]*:[0-9a-f]*:[0-9a-f:]*(?:\]:\d+|\])?", address, re.IGNORECASE):
+        raise Refused(
+            f"HOST={address!r} is an address of IPv6: give its IPv4 address, or its name (containers reach the world over IPv4 alone)"
+        )
+    found = re.fullmatch(
+        r"(?:([A-Za-z_][\w.-]*)@)?([A-Za-z0-9][A-Za-z0-9.-]*)(?::(\d{1,5}))?", address, re.ASCII
+    )
+    if not found or int(found[3] or 22) not in range(1, 65536):
+        raise Refused(
+            f"HOST={address!r}: say which VPS it is, as root@203.0.113.7, or as admin@203.0.113.7:2222 where its port is another"
+        )
     login: dict[str, Any] = {"ssh_hostname": found[2], "ssh_user": found[1] or "root"}
     if found[3]:
         login["ssh_port"] = int(found[3])
@@ -71,7 +79,8 @@ def _bucket(words: Mapping[str, str]) -> dict[str, str]:
         raise Refused(
             f"BUCKET={words['BUCKET']!r}: say server and bucket in one, as https://s3.example.com/smarteros-backup"
         )
-    more = {"region": words.get("BUCKET_REGION", ""), "root": words.get("BUCKET_ROOT", "")}
+    root = os.path.expanduser(words.get("BUCKET_ROOT", ""))  # noqa: PTH111  a path that is not there is said later
+    more = {"region": words.get("BUCKET_REGION", ""), "root": root}
     return {"endpoint": found[1], "bucket": found[2], **{key: value for key, value in more.items() if value}}
 
 
@@ -86,6 +95,13 @@ def asked(variable: str, question: str) -> str:
     if answer is None:
         raise Refused(f"{variable} is missing, and nobody can be asked: {question}")
     return answer.strip()
+
+
+def right(ask: Callable[[str, str], str], variable: str, question: str, wrong: Callable[[str], str]) -> str:
+    """The answer, asked for again as long as there is something wrong with it, which is said; what was right before is not."""
+    while why := wrong(answer := ask(variable, question)):
+        say(why)
+    return answer
 
 
 def _line(prompt: str) -> str | None:

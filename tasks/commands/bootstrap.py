@@ -9,13 +9,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from tasks.commands import answers, described, look, records, trusting, written
+from tasks.commands import answers, described, leading, look, trusting, written
 from tasks.commands.answers import say
 from tasks.commands.described import Described
 from tasks.commands.look import Look
@@ -25,9 +24,11 @@ from tasks.rendering.templates import HOME
 from tasks.run import Refused
 
 _KIT = "~/smarteros-kit.json"
-_POLL = 10
-# Where a host takes none (tasks/connection/connecting.py).
-_KEYLESS = "it accepts none of the keys"
+# What a run says of a host that it does not come to (tasks/connection) → what helps here.
+_HINTS = {
+    "it accepts none of the keys": "ssh-copy-id brings one there. ",
+    "sudo does not let": "Here nobody gives a password: this and all targets after it want sudo without one. ",
+}
 
 
 def main() -> None:
@@ -52,11 +53,13 @@ class Bootstrap:
     def run(self) -> None:
         """The command. Raises Refused."""
         found = described.described(self.home, answers.given(os.environ), answers.asked)
+        # Answers that hold for any host come first: who ends it at the host's key is not asked for them again.
+        self._write(found, "group_data")
         if found.login:
             trusting.noted(found)
-        self._write(found)
+        self._write(found, "inventories")
         found, seen = self._looked(found)
-        self._led(found, seen)
+        leading.led(found, seen, self._look, self._again())
         kit = self._kit(found)
         self._do("the deploy", "deploy.py", yes=answers.silent())
         if kit:
@@ -67,8 +70,10 @@ class Bootstrap:
         for line in self._next(found, seen, kit):
             say(line)
 
-    def _write(self, found: Described) -> None:
+    def _write(self, found: Described, folder: str) -> None:
         for path, text in found.files.items():
+            if path.parent.name != folder:
+                continue
             short = path.relative_to(self.home)
             say(f"{short} is written" if written.keep(path, text) else f"{short} is as it has to be")
 
@@ -78,7 +83,7 @@ class Bootstrap:
         seen = self._look()
         if seen.docker_com:
             found = described.changed(self.home, self.name, found, docker_source="docker.com")
-            self._write(found)
+            self._write(found, "group_data")
             seen = self._look()
         if seen.refused:
             lines = "\n".join(f"    {line}" for line in seen.refused)
@@ -94,37 +99,12 @@ class Bootstrap:
             done = self._pyinfra("tasks.commands.look.run", yes=True, quiet=True, more={look.NOTE: str(note)})
             if done.returncode or not note.exists():
                 sys.stderr.write(done.stdout or "")
-                key = "ssh-copy-id brings one there. " if _KEYLESS in done.stdout else ""
+                hint = next((hint for said, hint in _HINTS.items() if said in done.stdout), "")
                 raise Refused(
-                    f"{self.file}: the host could not be looked at, as said above: mend that. {key}{self._again()} goes on"
+                    f"{self.file}: the host could not be looked at, as said above: mend that. {hint}{self._again()} goes on"
                 )
             found = json.loads(note.read_text())
         return Look(**{**found, "refused": tuple(found["refused"]), "domains": tuple(found["domains"])})
-
-    def _led(self, found: Described, seen: Look) -> None:
-        """The records that are missing, waited for where that is wanted. Raises Refused when they do not come."""
-        right = len(seen.domains) - len(seen.elsewhere)
-        say(f"{right} of {len(seen.domains)} domains lead to {found.host}" if seen.domains else "no domains")
-        lines = list(records.records(seen, found.settings.get("mail")))
-        if lines:
-            say(f"DNS, to paste into the zones' files{_ABOUT_6}:")
-            sys.stderr.write("".join(f"{line}\n" for line in lines))
-        if not seen.elsewhere:
-            return
-        minutes = _minutes()
-        deadline = time.monotonic() + minutes * 60
-        while seen.elsewhere and time.monotonic() < deadline:
-            time.sleep(_POLL)
-            before, seen = len(seen.elsewhere), self._look()
-            if len(seen.elsewhere) != before:
-                say(f"{len(seen.domains) - len(seen.elsewhere)} of {len(seen.domains)} domains lead there")
-        if minutes and seen.elsewhere:
-            raise Refused(
-                f"after {minutes:g} minutes {', '.join(seen.elsewhere)} did not lead to {found.host}: {self._again()} goes on "
-                "once they do; WAIT=0 goes on without"
-            )
-        if seen.elsewhere:
-            say("going on without: each domain gets its certificate once its record is right")
 
     def _kit(self, found: Described) -> str:
         """Where the kit is, empty without a bucket. Raises Refused."""
@@ -143,8 +123,11 @@ class Bootstrap:
         say("doing once what its users do")
         if self._pyinfra("tasks.commands.check.run", yes=True).returncode == 0:
             return
-        missing = self._look().elsewhere
-        why = f" These lead elsewhere, and have no certificate yet: {', '.join(missing)}." if missing else ""
+        seen = self._look()
+        why = ""
+        if seen.elsewhere:
+            leading.shown(found, seen)
+            why = f" These lead elsewhere, and have no certificate yet: {', '.join(seen.elsewhere)}."
         raise Refused(
             f"{found.host} is deployed, and does not do yet what its users want, as said above.{why} {self._target('check')} tries it "
             f"again, {self._target('status')} says how each service is"
@@ -161,11 +144,17 @@ class Bootstrap:
         yield f"first logins, once and within 24 hours: {show}"
         yield f"each password later: {self._target('secret NAME=…')} (NAME alone lists them)"
         state = found.settings.get("state_dir")
-        yield f"keep a copy of {state}: it has the keys that unseal Vault, and nobody can make them again"
+        where = "" if found.login else " on another machine"
+        yield f"keep a copy of {state}{where}: it has the keys that unseal Vault, and nobody can make them again"
         if kit:
             yield f"keep {kit} elsewhere, too, and on paper: it opens the backups. {self._target('backups')} lists them"
         else:
             yield f"backups: name a bucket, {self._again('BUCKET=https://s3.example.com/name')} (README, Backups)"
+        if not found.login:
+            yield (
+                "sshd is as it was, since nobody could prove from here that a login still works: once a key lets you in, let it take "
+                "no passwords (PasswordAuthentication no)"
+            )
         yield f"commit {self.file}, group_data/{self.name}.py" + (
             f" and inventories/{found.known_hosts.name}" if found.login else ""
         )
@@ -200,20 +189,6 @@ class Bootstrap:
 
     def _target(self, words: str) -> str:
         return target(words, self.file)
-
-
-_ABOUT_6 = " (no AAAA: the services would take all who come over IPv6 for one visitor)"
-
-
-def _minutes() -> float:
-    """How long the records are waited for. Raises Refused."""
-    text = os.environ.get("WAIT", "").strip()
-    if not text and not answers.silent():
-        text = answers.asked("WAIT", "Minutes to wait for them (Enter: go on without)")
-    try:
-        return max(float(text or 0), 0)
-    except ValueError:
-        raise Refused(f"WAIT={text!r}: say it in minutes, as WAIT=30") from None
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ Files that somebody has edited are right: they stay as they are, and an answer t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks.commands import written
+from tasks.commands import answers, written
 from tasks.commands.answers import LOCAL, Answers, login
 from tasks.model import settings as outside
 from tasks.model.stack import BadSettings
@@ -52,7 +53,9 @@ def changed(home: Path, name: str, found: Described, **settings: Any) -> Describ
 
 def _host(path: Path, given: Answers, ask: Ask) -> tuple[str, Mapping[str, Any], dict[Path, str]]:
     if written.standing(path) in ("absent", "example"):
-        host = given.host or ask("HOST", "Which VPS (root@203.0.113.7, or @local for this machine)")
+        host = given.host or answers.right(
+            ask, "HOST", "Which VPS (root@203.0.113.7, or @local for this machine)", _no_host
+        )
         told = login(host)
         return host, told, {path: written.inventory(given.name, told)}
     name, told = written.node(path)
@@ -62,6 +65,14 @@ def _host(path: Path, given: Answers, ask: Ask) -> tuple[str, Mapping[str, Any],
             f"(NAME=…); or remove inventories/{path.name}, if that one is gone for good"
         )
     return _said(name, told), told if name == LOCAL else {"ssh_hostname": name, **told}, {}
+
+
+def _no_host(host: str) -> str:
+    try:
+        login(host)
+    except Refused as error:
+        return str(error)
+    return ""
 
 
 def _named(host: str) -> tuple[str, Mapping[str, Any]]:
@@ -91,7 +102,8 @@ def _settings(path: Path, given: Answers, ask: Ask) -> tuple[Mapping[str, Any], 
     merged = {**({"zone": defaults["zone"]} if whose == "ours" else {}), **there, **given.settings}
     for key, variable, question in _NEEDED:
         if key not in merged:
-            merged[key] = ask(variable, question)
+            wrong = partial(_wrong, {**defaults, **merged}, key)
+            merged[key] = answers.right(ask, variable, question, wrong)
     merged.setdefault("mirror_zones", [])
     merged |= _meant({key: merged[key] for key in given.settings}, {**defaults, **merged}, defaults)
     if "backup" in given.settings:
@@ -106,6 +118,12 @@ _NEEDED = (
 )
 
 
+def _wrong(settings: Mapping[str, Any], key: str, answer: str) -> str:
+    """What is wrong with this one, whatever is with others."""
+    lines = mistakes({**settings, key: answer})
+    return "; ".join(line for line in lines if line.startswith(f"{key}: "))
+
+
 def _text(path: Path, settings: Mapping[str, Any]) -> str:
     defaults = written.assigned(path.with_name("all.py"))
     differ = {key: settings[key] for key in defaults if settings.get(key, defaults[key]) != defaults[key]}
@@ -114,11 +132,18 @@ def _text(path: Path, settings: Mapping[str, Any]) -> str:
 
 def checked(settings: Mapping[str, Any]) -> None:
     """Raises Refused with every mistake."""
+    if found := mistakes(settings):
+        lines = "\n".join(f"    {line}" for line in found)
+        raise Refused(f"these settings cannot be deployed:\n{lines}")
+
+
+def mistakes(settings: Mapping[str, Any]) -> Sequence[str]:
+    """Each, with its path."""
     try:
         outside.read(settings, every())
     except BadSettings as error:
-        lines = "\n".join(f"    {line}" for line in error.lines)
-        raise Refused(f"these settings cannot be deployed:\n{lines}") from None
+        return error.lines
+    return ()
 
 
 def _meant(

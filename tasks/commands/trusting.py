@@ -18,7 +18,9 @@ def noted(found: Described, command: str = "bootstrap") -> None:
     if there is None:
         _accepted(found.host, shown, command)
         found.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with found.known_hosts.open("a") as file:
+        with found.known_hosts.open("a+") as file:
+            file.seek(0)
+            file.write("" if file.read()[-1:] in ("", "\n") else "\n")
             file.write(shown.line)
         say(f"the key of {found.host} is in {found.known_hosts}", command)
     elif not there:
@@ -32,12 +34,16 @@ def _other(host: str, path: Path, shown: HostKey) -> str:
     )
 
 
+def _same(said: str, shown: HostKey) -> bool:
+    return said.removeprefix("SHA256:").rstrip("=") == shown.fingerprint.removeprefix("SHA256:")
+
+
 def _accepted(host: str, shown: HostKey, command: str) -> None:
     """Raises Refused unless somebody vouches for it."""
     mine = Path("~/.ssh/known_hosts").expanduser()
     said = os.environ.get("FINGERPRINT", "").strip()
     if said:
-        if said.removeprefix("SHA256:").rstrip("=") != shown.fingerprint.removeprefix("SHA256:"):
+        if not _same(said, shown):
             raise Refused(
                 f"{host} shows the key {shown.fingerprint}, and FINGERPRINT is {said}: it is not that host"
             )
@@ -52,10 +58,11 @@ def _accepted(host: str, shown: HostKey, command: str) -> None:
         say("nobody has compared it (YES=1): FINGERPRINT=SHA256:… would have", command)
         return
     answer = answers.asked(
-        "FINGERPRINT", "Is it the one that the provider shows (its console or log has it; yes goes on)"
+        "FINGERPRINT",
+        "Is it the one that the provider shows (its console or log has it; yes goes on, and so does the fingerprint itself)",
     )
-    if answer.lower() not in ("y", "yes"):
+    if answer.lower() not in ("y", "yes") and not _same(answer, shown):
         raise Refused(
-            f"the answer was {answer!r}, and nothing was done: on its console, ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub "
+            f"the answer was {answer!r}, and nothing was done there: on its console, ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub "
             "shows what it has to be"
         )

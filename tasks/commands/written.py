@@ -10,7 +10,6 @@ import re
 import runpy
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from types import ModuleType
 from typing import Any, Literal
 
@@ -88,22 +87,22 @@ def value(item: Any, width: int = _WIDTH) -> str:
 
 
 def keep(path: Path, text: str) -> bool:
-    """Whether it was another: written in one step, so that who is killed leaves no half of it."""
+    """Whether it was another: written in one step, so that who is killed leaves no half of it, and no more than one draft."""
     if path.exists() and path.read_text() == text:
         return False
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
-        draft.write(text)
-    Path(draft.name).chmod(0o644)
-    Path(draft.name).replace(path)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text)
+    draft.chmod(0o644)
+    draft.replace(path)
     return True
 
 
 def assigned(path: Path) -> dict[str, Any]:
-    """The settings in a file. Raises Refused."""
+    """The settings in a file, without what it imports. Raises Refused."""
     return {
         key: item
         for key, item in _run(path).items()
-        if not key.startswith("_") and not isinstance(item, ModuleType)
+        if not key.startswith("_") and not isinstance(item, ModuleType) and not callable(item)
     }
 
 

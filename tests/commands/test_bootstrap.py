@@ -14,7 +14,8 @@ from typing import Any
 import paramiko
 import pytest
 
-from tasks.commands import answers, look, records, trusting
+from tasks.commands import answers, records, trusting
+from tasks.commands import described as describing
 from tasks.commands.bootstrap import Bootstrap
 from tasks.commands.described import Described
 from tasks.commands.look import Look
@@ -108,6 +109,17 @@ def test_a_key_is_shown_then_noted_once(
     assert capsys.readouterr().err == ""
 
 
+def test_the_fingerprint_itself_is_an_answer_and_the_last_line_of_another_stays_whole(
+    sshd: Sshd, tmp_path: Path, typed: Callable[[str], None]
+) -> None:
+    shown, known = host_key.shown(sshd.login), tmp_path / "known"
+    other = replace(shown, name="203.0.113.9").line
+    known.write_text(other.rstrip("\n"))
+    typed(f"{shown.fingerprint}\n")
+    trusting.noted(described(sshd, known))
+    assert known.read_text() == other + shown.line
+
+
 def test_a_key_that_nobody_confirms_is_noted_nowhere(
     sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: Callable[[str], None]
 ) -> None:
@@ -189,22 +201,6 @@ def test_mail_has_its_records_where_it_is_set() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("own", "reached", "address"),
-    [
-        (("10.0.0.5", "9.9.9.9", "2001:4860::7"), "9.9.9.9", "9.9.9.9"),
-        (("10.0.0.5",), "9.9.9.9", "9.9.9.9"),  # behind NAT
-        (("9.9.9.9", "100.64.0.1"), "100.64.0.1", "9.9.9.9"),  # through a VPN
-        (("10.0.0.5",), "10.0.0.5", "10.0.0.5"),
-        (("9.9.9.9",), "2001:4860::7", "9.9.9.9"),
-        (("2001:4860::7",), "", "2001:4860::7"),
-        ((), "", ""),
-    ],
-)
-def test_the_address_is_what_the_world_reaches(own: tuple[str, ...], reached: str, address: str) -> None:
-    assert look.public(own, reached) == address
-
-
 PROGRAM = """#!/bin/sh
 echo "$* KIT=$KIT" >>{log}
 case $* in
@@ -270,7 +266,8 @@ def test_everything_is_called_in_its_order_and_the_end_says_what_is_next(
     assert "\ncrm.acme.io.  300 IN A 9.9.9.9\n" in said
     for line in (
         "first logins, once and within 24 hours: bash /root/generate-secrets.sh show",
-        f"keep a copy of {settings()['state_dir']}",
+        f"keep a copy of {settings()['state_dir']} on another machine: ",
+        "sshd is as it was, since nobody could prove from here that a login still works: ",
         "keep ~/kit.json elsewhere, too, and on paper",
         "from now on: `make status`, `make plan`, `make deploy`",
     ):
@@ -325,16 +322,59 @@ def test_a_step_that_fails_ends_it(
     assert len(machine.calls) == calls
 
 
-def test_a_host_that_takes_no_key_gets_one(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    says = "    [203.0.113.7] port 22: it accepts none of the keys that this machine offers for the user root"
-    with pytest.raises(Refused, match="ssh-copy-id brings one there"):
-        machine.run(monkeypatch, fails="look.run", SAYS=says, YES="1")
+def test_records_that_are_still_wrong_are_shown_once_more_behind_all_that_a_deploy_says(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fails, times in (("deploy.py", 1), ("check.run", 2)):
+        with pytest.raises(Refused):
+            machine.run(monkeypatch, fails=fails, YES="1")
+        assert capsys.readouterr().err.count("\ncrm.acme.io.  300 IN A 9.9.9.9\n") == times
+
+
+def test_who_ends_it_at_the_hosts_key_is_not_asked_for_the_rest_again(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, sshd: Sshd, typed: Callable[[str], None]
+) -> None:
+    typed("no\n")
+    with pytest.raises(Refused, match="the answer was 'no', and nothing was done there: "):
+        machine.run(monkeypatch, HOST=f"root@127.0.0.1:{sshd.login['ssh_port']}", MIRRORS="acme.net")
+    asked = []
+
+    def ask(variable: str, question: str) -> str:
+        asked.append(variable)
+        return "@local"
+
+    found = describing.described(machine.folder, answers.given({}), ask)
+    assert (asked, found.settings["zone"], found.settings["mirror_zones"]) == (
+        ["HOST"],
+        "acme.io",
+        ["acme.net"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("says", "hint"),
+    [
+        (
+            "it accepts none of the keys that this machine offers for the user root",
+            "ssh-copy-id brings one there",
+        ),
+        (
+            "sudo: sudo does not let admin work without a password (…): allow it",
+            "want sudo without one. `make boot",
+        ),
+    ],
+)
+def test_a_host_that_lets_nobody_in_is_said_with_the_way(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, says: str, hint: str
+) -> None:
+    with pytest.raises(Refused, match=hint):
+        machine.run(monkeypatch, fails="look.run", SAYS=f"    [203.0.113.7] {says}", YES="1")
 
 
 def test_records_are_waited_for_as_long_as_was_said(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.commands.bootstrap._POLL", 0.01)
+    monkeypatch.setattr("tasks.commands.leading._POLL", 0.01)
     with pytest.raises(
         Refused, match=r"minutes crm[.]acme[.]io, n8n[.]acme[.]io, kpi[.]acme[.]net did not lead to @local"
     ):
@@ -342,6 +382,14 @@ def test_records_are_waited_for_as_long_as_was_said(
     assert {call.split()[2] for call in machine.calls} == {"tasks.commands.look.run"}
     with pytest.raises(Refused, match="WAIT='soon': say it in minutes"):
         machine.run(monkeypatch, YES="1", WAIT="soon")
+
+
+def test_minutes_that_are_none_are_asked_for_again(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, typed: Callable[[str], None]
+) -> None:
+    typed("30m\n.\n\n")
+    assert machine.run(monkeypatch)[-1].startswith("-y inventories/prod.py tasks.commands.check.run")
+    assert os.read(0, 10) == b""
 
 
 def test_an_answer_is_one_line_and_the_rest_is_for_who_asks_next(typed: Callable[[str], None]) -> None:

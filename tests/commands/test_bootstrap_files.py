@@ -12,6 +12,7 @@ import pytest
 from tasks.commands import answers, described, written
 from tasks.commands.described import Described
 from tasks.run import Refused
+from tasks.services import every
 from tests.samples import ROOT
 
 GIVEN = {"HOST": "deploy@203.0.113.7:2222", "ZONE": "acme.io", "EMAIL": "ops@acme.io"}
@@ -211,6 +212,14 @@ def test_an_inventory_of_somebodys_own_stays_and_its_keys_are_where_ssh_has_them
     assert refused(home, NAME="mine").startswith("inventories/mine.py cannot be read ('[' was never closed")
 
 
+def test_settings_that_reckon_have_what_they_import_beside_them(home: Path) -> None:
+    (home / "group_data/trial.py").write_text(
+        f"import json\nfrom pathlib import Path\n\nacme_email = json.loads('\"ops@acme.io\"')\nstate_dir = str(Path({str(home)!r}))\n"
+    )
+    found = told(home, NAME="trial", HOST="@local", SERVICES=" ".join(set(every()) - {"backup"}))
+    assert (found.settings["acme_email"], found.settings["state_dir"]) == ("ops@acme.io", str(home))
+
+
 def test_an_example_that_was_edited_is_somebodys(home: Path) -> None:
     path = home / "group_data/prod.py"
     path.write_text(path.read_text().replace("ops@smarterbot.cl", "me@acme.io"))
@@ -245,12 +254,79 @@ def test_what_is_not_said_is_asked_for_once(home: Path) -> None:
     assert plain(home / "group_data/prod.py") == SETTINGS
 
 
+def test_a_wrong_answer_is_said_and_asked_for_again_and_no_right_one_is(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter(
+        [
+            "",
+            "ssh root@203.0.113.7",
+            "Jane.Doe@203.0.113.7",
+            "https://acme.io",
+            "acme.io",
+            "ops",
+            "ops@acme.io",
+        ]
+    )
+    asked: list[str] = []
+
+    def ask(variable: str, question: str) -> str:
+        asked.append(variable)
+        return next(typed)
+
+    # What is wrong with other answers has its time afterwards.
+    with pytest.raises(Refused, match="unknown service 'n8m'"):
+        told(home, ask, SERVICES="n8m")
+    assert asked == ["HOST", "HOST", "HOST", "ZONE", "ZONE", "EMAIL", "EMAIL"]
+    how = "say which VPS it is, as root@203.0.113.7, or as admin@203.0.113.7:2222 where its port is another"
+    assert capsys.readouterr().err.splitlines() == [
+        f"bootstrap: HOST='': {how}",
+        f"bootstrap: HOST='ssh root@203.0.113.7': {how}",
+        "bootstrap: zone: 'https://acme.io' is no domain name (did you mean 'acme.io'?)",
+        "bootstrap: acme_email: 'ops' is no e-mail address",
+    ]
+
+
+def test_a_run_that_is_killed_while_it_writes_leaves_nothing_beside_that_the_next_one_does_not_take(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def there() -> list[str]:
+        return [path.name for path in sorted(home.glob("*/*")) + sorted(home.glob("*/.*"))]
+
+    before = there()
+
+    def killed(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as inner:
+        inner.setattr(Path, "replace", killed)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                told(home, **GIVEN)
+    told(home, **GIVEN)
+    assert there() == before
+    assert plain(home / "group_data/prod.py") == SETTINGS
+
+
+def test_a_file_at_home_is_named_as_shells_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(ROOT / "tests/rendering"))
+    found = told(home, **GIVEN, BUCKET="https://s3.acme.io/backups", BUCKET_ROOT="~/authority.pem")
+    assert found.settings["backup"]["root"] == str(ROOT / "tests/rendering/authority.pem")
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "why"),
     [
         ("NAME", "all", "NAME='all' cannot name an inventory: small letters, digits and dashes, and none of"),
         ("NAME", "../x", "NAME='../x' cannot name an inventory"),
         ("HOST", "root@", "HOST='root@': say which VPS it is, as root@203.0.113.7"),
+        ("HOST", "root@203.0.113.7:99999", "or as admin@203.0.113.7:2222 where its port is another"),
+        (
+            "HOST",
+            "root@2001:db8::7",
+            "HOST='root@2001:db8::7' is an address of IPv6: give its IPv4 address, or",
+        ),
+        ("HOST", "admin@[2001:DB8::7]:2222", "is an address of IPv6: give its IPv4 address, or its name"),
         ("BUCKET", "backups", "BUCKET='backups': say server and bucket in one, as https://s3.example.com/"),
     ],
 )

@@ -264,7 +264,9 @@ def test_a_time_that_is_not_there_is_refused_with_what_is_and_nothing_is_kept(
 
 @pytest.mark.parametrize("address", ["", "root@", "a b", "root@a:b"])
 def test_what_names_no_host_is_refused(address: str) -> None:
-    assert refused(address).endswith("say which VPS it is, as root@203.0.113.7")
+    assert refused(address).endswith(
+        "say which VPS it is, as root@203.0.113.7, or as admin@203.0.113.7:2222 where its port is another"
+    )
 
 
 def test_whoever_is_not_root_is_made_root() -> None:
