@@ -10,6 +10,8 @@ _description = _folder / "lab.json"
 _lab = json.loads(_description.read_text()) if _description.exists() else {"images": "local"}
 
 acme_email = "ops@smarterbot.cl"
+# For an inventory that does not say it, as `make bootstrap` writes one.
+ssh_key = str(_folder / "ssh_key")
 trusted_root = str(_folder / "acme-root.pem")
 state_dir = str(_folder / "state")
 # Upstream's Caddy image does not know the lab's authority, which ours trusts like any public one.

@@ -102,6 +102,13 @@ def documented(sign: str) -> list[str]:
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith(f"{sign} ")]
 
 
+def _trial() -> list[str]:
+    """How `make bootstrap` is tried in a lab."""
+    commands = documented("$")
+    last = next(place for place, line in enumerate(commands) if line.startswith("make bootstrap NAME=trial"))
+    return commands[last - 3 : last + 1]
+
+
 def test_make_up_deploys_to_a_bare_host_and_ends_with_the_table(copy: Copy) -> None:
     output = copy.make("up")
     assert re.search(r"images: (local|upstream|.*registry.*)", output)
@@ -144,6 +151,8 @@ def test_every_command_of_the_readme_works(copy: Copy) -> None:
         "make update",
         "export AWS_",
         "eval",
+        # A lab of its own, which the last test here has.
+        *_trial(),
     )
     commands = [
         command
@@ -186,9 +195,26 @@ def _gets_a_bucket(doomed: Copy) -> None:
     assert said.endswith("nothing is deployed\n")
 
 
+def _is_bootstrapped(doomed: Copy) -> None:
+    """By the README's commands, as far as a lab goes whose images are not served: to what is asked about the DNS."""
+    named, up, copied, bootstrap = _trial()
+    assert named == f"export SMARTEROS_LAB={bootstrap.split('NAME=')[1].split()[0]}"
+    doomed.shell(up.removesuffix(" --smarteros"))
+    doomed.shell(copied)
+    known = state.State(doomed.lab).read()
+    assert known is not None
+    address = known.hosts["lab-1"]
+    said = doomed.shell(f"{bootstrap.replace('ADDRESS', address)} || echo refused", given="yes\n")
+    shown = doomed.shell("ssh-keygen -lf .lab/doomed/known_hosts").split()[1]
+    assert f"bootstrap: root@{address} shows the key {shown} (ssh-ed25519)" in said
+    assert f"\ncrm.smarterbot.cl.        300 IN A {address}" in said, said
+    assert "bootstrap: WAIT is missing, and nobody can be asked: " in said
+    assert said.endswith("refused\n")
+
+
 def test_make_down_removes_a_lab_and_no_other(copy: Copy, lab: Lab) -> None:
     doomed = replace(copy, lab="doomed")
-    doomed.shell(".venv/bin/python -m tests.lab up")
+    _is_bootstrapped(doomed)
     _gets_a_bucket(doomed)
     label = {"label": f"smarteros.lab={state.State('doomed').key}"}
     docker = lab.client
