@@ -109,12 +109,16 @@ def running_s3(folder: Path, *, iam: bool = False) -> Iterator[S3]:
 def _started(server: S3, *, iam: bool) -> None:
     """Once more where somebody else took one of its ports between the choice and the start."""
     for _ in range(_TRIES):
-        server.port = free_port()
-        others = [
-            f"-{part}={free_port()}"
+        parts = [
+            name
             for part in ("master.port", "volume.port", "filer.port", "s3.port")
-            for part in (part, f"{part}.grpc")
+            for name in (part, f"{part}.grpc")
         ]
+        ports: set[int] = set()
+        while len(ports) <= len(parts):  # each its own, which a free one is not by itself
+            ports.add(free_port())
+        server.port, *rest = ports
+        others = [f"-{part}={port}" for part, port in zip(parts, rest, strict=True)]
         command = [_weed(), *arguments(str(server.folder), "127.0.0.1", server.port, iam=iam), *others]
         with (server.folder / "weed.log").open("wb") as log:
             server.process = subprocess.Popen(
