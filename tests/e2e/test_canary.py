@@ -4,13 +4,13 @@ import secrets
 
 from tests.e2e.canary import LOUD, assert_hidden, every_secret, watched
 from tests.e2e.deployment import Deployment
-from tests.e2e.test_secrets import N8N, PANEL, RENDERED, ROLES, VALIDATOR, container_environment
+from tests.e2e.test_secrets import N8N, PANEL, RENDERED, VALIDATOR, container_environment
 from tests.e2e.vault_access import opened
 from tests.lab.lab import Lab
 
 ADMIN = "Services | Chatwoot CRM: its first admin"
 LOGINS = "First logins | /root/GENERATED-SECRETS-<date>.txt"
-CHANGES = [RENDERED, ROLES, ADMIN, N8N, PANEL, VALIDATOR, LOGINS]
+CHANGES = [RENDERED, ADMIN, N8N, PANEL, VALIDATOR, LOGINS]
 # What makes the next run write env files, make an admin and hand out the logins again.
 UNDO = (
     "rm -rf /vault/secrets /opt/smarteros/handed-out; docker rm -f vault-auth-validator;"
