@@ -16,6 +16,7 @@ import pytest
 from tasks.model.catalogue import Container, Health, Secret, Service, Size
 from tasks.operations import vault_policies
 from tasks.rendering import host_files
+from tests.fake import fake
 from tests.openbao import OpenBao, running_openbao
 from tests.samples import stack
 
@@ -62,7 +63,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     with running_openbao(tmp_path_factory.mktemp("openbao")) as server:
         server.mount()
         server.call("POST", "sys/auth/approle", {"type": "approle"})
-        policy = vault_policies._DEPLOYER_POLICY.format(mount="secret")
+        with fake({}, vault_mount="secret"):
+            policy = vault_policies._deployer_policy()
         server.call("PUT", "sys/policies/acl/deployer", {"policy": policy})
         role = {"token_policies": ["deployer"], **vault_policies._ROLE}
         server.call("POST", "auth/approle/role/deployer", role)
