@@ -43,15 +43,14 @@ def start(
     for name, reason in reasons.items():
         host().log(f"{name}: {reason}")
     anew = any(reason.startswith(_RECREATED) for reason in reasons.values())
-    jobs_due = (item for item in service.containers if item.job and item.name in reasons)
-    todo = [
-        (item, jobs.noting(service, item, jobs.note(item, digests[item.name], secrets))) for item in jobs_due
-    ]
+    due = [item for item in service.containers if item.job and item.name in reasons]
+    todo = [(item, jobs.noting(service, item, jobs.note(item, digests[item.name], secrets))) for item in due]
     proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
     old = replaced(service, state.containers, digests, secrets, proxy)
-    old = replace(old, moved=adoption.making_room(service), carried=adoption.carried(service))
+    late = {reasons[item.name] for item in due} == {_SECRETS} and bool(old.hidden)
+    old = replace(old, late=late, moved=adoption.making_room(service), carried=adoption.carried(service))
     starts = list(_starts(service, state, reasons, anew=anew, held=bool(old.holds)))
-    if old.holds and old.secrets == secrets and _rolls(service, state, starts):
+    if old.holds and (old.secrets == secrets or _alone(service)) and _rolls(service, state, starts):
         missing = rolling.short(service, known(MachineFact).available_mb)
         old = replace(old, rolls=not missing)
         starts = [_rolling(service, item, missing) for item in starts]
@@ -59,8 +58,7 @@ def start(
             host().log(f"{service.name}: visitors are held: {missing}")
     note(*starts)
     statement = role() if executing() and stale(service, coming) else ""
-    old = replace(old, role=bool(statement))
-    script = start_script(service, host().name, todo, recreate=anew, old=old)
+    script = start_script(service, host().name, todo, recreate=anew, old=replace(old, role=bool(statement)))
     if paused := _paused(state, reasons):
         yield StringCommand(f"docker unpause {' '.join(paused)}")
     yield StringCommand(script, _stdin=statement) if statement else StringCommand(script)
@@ -111,6 +109,11 @@ def _rolls(service: Service, state: DockerState, starts: Iterable[Effect]) -> bo
     """Whether one that visitors reach is made anew, and a second one may stand in for it."""
     ends = {item.container for item in starts if isinstance(item, Start) and item.how == "made anew"}
     return bool(ends & {*rolling.routed(service)}) and rolling.possible(service, state.containers)
+
+
+def _alone(service: Service) -> bool:
+    """Whether no database and no Redis may refuse it with the secrets of before, so that it serves on."""
+    return not service.databases and not service.redis
 
 
 def _rolling(service: Service, item: Effect, missing: str) -> Effect:
@@ -207,9 +210,7 @@ def caddyfile(container: str, digest: str, path: str) -> Commands:
     """Caddy has loaded the Caddyfile of this digest; else it is validated and loaded, without a restart."""
     loaded = known(LoadedCaddyfileFact, container)
     if loaded == UNKNOWN and executing():
-        raise Refused(
-            f"{container} runs no command, so what it has loaded is not known: see `docker logs {container}`"
-        )
+        raise Refused(f"{container} runs no command: see `docker logs {container}` for what it has loaded")
     if loaded != digest:
         caddy = f"docker exec -i {quote(container)} caddy"
         source = f"--config - --adapter caddyfile < {quote(path)}"

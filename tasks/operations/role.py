@@ -1,7 +1,6 @@
 """Role: a database role's new password reaches Postgres while the containers that have the one of before stand still.
 
-So nobody is refused: who runs has the password that counts, and who waits is held. Where a job needs it first, they run on for as long as that
-takes. The statement comes over the script's standard input, and is on no command line and in no output.
+So nobody is refused: who runs has the password that counts, and who waits is held. The statement comes over the script's standard input, and is on no command line and in no output.
 """
 
 from collections.abc import Iterable

@@ -32,7 +32,8 @@ class Replaced:
     moved: containers that are not ours → what they are called once ours has their name (room.py); None: nobody asked.
     fronts: it is the proxy, and runs.
     carried: folder → the volume whose content has to come there first (folders.py). rolls: a second one stands in for each that users reach.
-    role: its database's role gets another password on the way (role.py).
+    role: its database's role gets another password on the way (role.py). late: of its jobs only the secrets have changed, so that they
+    keep nobody waiting: they run once it serves again.
     """
 
     hidden: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Replaced:
     carried: Mapping[str, str] = field(default_factory=dict)
     rolls: bool = False
     role: bool = False
+    late: bool = False
 
     @property
     def holds(self) -> str:
@@ -55,6 +57,11 @@ class Replaced:
     def marks(self) -> str:
         """The files that make the proxy hold requests (templates/caddy)."""
         return " ".join(quote(f"/tmp/replaced-{name}") for name in self.hidden)
+
+    @property
+    def led_on(self) -> list[str]:
+        """Shell: nobody is held any longer."""
+        return [f"{self.holds} rm -f {self.marks} 2>/dev/null || true"] if self.holds else []
 
 
 def replaced(
@@ -101,9 +108,8 @@ def start_script(
     lines += dict.fromkeys(images.wait(container) for container in service.containers)
     lines += ["dismiss"] if _may_roll(service, old) else []
     lines += [*_volumes(service), *folders.made(service, old.carried), *room.made(old.moved or {})]
-    jobs = list(jobs)
-    lines += [role.TOLD] if old.role and jobs else []
-    lines += _jobs(file, jobs)
+    work = [*_jobs(file, jobs)]
+    lines += [] if old.role or old.late else work
     timed = old.running and not old.rolls
     if timed:
         lines.append("begun=$(date +%s)")
@@ -111,8 +117,8 @@ def start_script(
         lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
     if old.fronts:
         lines.append(door.shut(service.main.stop_seconds + service.main.health.seconds))
-    if old.role and not jobs:
-        lines += filter(None, [role.stopped(service, old.running), role.TOLD])
+    if old.role:
+        lines += [*filter(None, [role.stopped(service, old.running), role.TOLD]), *([] if old.late else work)]
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
     if old.rolls:
         lines.append(f"stand_in {file} {_words({name: gated[name] for name in rolling.routed(service)})}")
@@ -121,6 +127,8 @@ def start_script(
         lines.append(
             f"mkdir -p {TIMES} && echo $(($(date +%s) - begun)) >{TIMES}/{quote(service.name)} || true"
         )
+    if old.late:
+        lines += [*old.led_on, *work]
     lines += [rotated.settled(service)] if service.secrets else []
     lines += ["settled"] if old.moved is not None else []
     return "\n".join(lines)
@@ -142,15 +150,10 @@ def _may_roll(service: Service, old: Replaced) -> bool:
 
 def _volumes(service: Service) -> Iterator[str]:
     """Made by us, so that they are known as ours again, with the labels by which Compose knows them as its own."""
-    names = dict.fromkeys(
-        volume.name for item in service.containers for volume in item.volumes if not volume.reads
-    )
-    for name in map(quote, names):
-        labels = {
-            render.SERVICE_LABEL: service.name,
-            "com.docker.compose.project": service.name,
-            "com.docker.compose.volume": name,
-        }
+    volumes = (volume for item in service.containers for volume in item.volumes if not volume.reads)
+    for name in map(quote, dict.fromkeys(volume.name for volume in volumes)):
+        made = {"com.docker.compose.project": service.name, "com.docker.compose.volume": name}
+        labels = {render.SERVICE_LABEL: service.name, **made}
         create = " ".join(f"--label {key}={value}" for key, value in labels.items())
         yield f"docker volume inspect {name} >/dev/null 2>&1 || docker volume create {create} {name} >/dev/null"
 
@@ -172,8 +175,7 @@ def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
     if _may_roll(service, old):
         yield rolling.functions(rolling.routed(service), old.holds)
         steps.append("dismiss")
-    if old.holds:
-        steps.append(f"{old.holds} rm -f {old.marks} 2>/dev/null || true")
+    steps += old.led_on
     if old.fronts:
         steps.append(door.OPEN)
     if steps:

@@ -91,7 +91,7 @@ gate() {{
             return 1
         fi
         looks=$((looks + 1))
-        [ $looks -lt 10 ] && sleep 0.3 || sleep 1
+        [ $looks -lt 10 ] && sleep 0.3 || sleep 0.5
     done
 }}
 """.strip()

@@ -22,6 +22,9 @@ from tests.faults.state import State
 from tests.lab import smarteros
 from tests.lab.lab import Lab
 
+# Points of a command in a row, when all are tried: each whole check of the host takes as long as several of them.
+CHAINED = 12
+
 
 def main() -> int:
     """One host is deployed to without a fault, then updated there and back; another is killed from the start. One restores a
@@ -63,7 +66,9 @@ def commanded(lab: Lab, chance: Random, folder: Path, given: argparse.Namespace)
     """How much did not hold of a rollback, an update and a rotation, on one host."""
     smarteros.prepare(lab, ["clean"])
     host = Deployment(lab, lab.host("clean"))
-    commands = Commands(host, folder, lambda steps: chosen(steps, chance, given.points))
+    commands = Commands(
+        host, folder, lambda steps: chosen(steps, chance, given.points), 1 if given.points else CHAINED
+    )
     failures = told(commands.all(given.only))
     proof.remove(host)
     return failures

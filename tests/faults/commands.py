@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from tests.lab import smarteros
 
 LATER: dict[str, Any] = {**LIGHT, "timezone": "Europe/Madrid"}
 IMAGES = ("metabase/metabase:v0.64.1.5", "metabase/metabase:v0.64.98")
+# Points, in the order in which a command was killed at them, and what did not hold in the end.
+Came = tuple[list[Point], str]
 NAMES = ("rollback", "update", "rotate")
 ROTATE, ROLLBACK, GENERATIONS, DRIFT = (
     f"tasks.commands.{name}.run" for name in ("rotate", "rollback", "generations", "drift")
@@ -77,23 +78,27 @@ class Command:
 
 
 class Commands:
-    """One host, and what came out. chosen: of a command's steps, the points where it is killed."""
+    """One host, and what came out. chosen: of a command's steps, the points where it is killed. chained: so many of them one after
+    the other, each in the re-run after the one before it, and then it is let through.
+    """
 
-    def __init__(self, host: Deployment, folder: Path, chosen: Callable[[list[Step]], list[Point]]) -> None:
-        self.host, self.chosen = host, chosen
+    def __init__(
+        self, host: Deployment, folder: Path, chosen: Callable[[list[Step]], list[Point]], chained: int = 1
+    ) -> None:
+        self.host, self.chosen, self.chained = host, chosen, chained
         self.inventory = folder / "inventories" / "lab.py"
         self.inventory.parent.mkdir(parents=True)
         (folder / ".lab").symlink_to(smarteros.ROOT / ".lab")
         shutil.copy(smarteros.ROOT / "inventories/lab.py", self.inventory)
 
-    def all(self, only: str | None) -> Iterator[tuple[str, Point, str]]:
-        """Command, point, and what did not hold after it; empty where all did. only: this command."""
+    def all(self, only: str | None) -> Iterator[tuple[str, str, str]]:
+        """Command, its points, and what did not hold after them; empty where all did. only: this command."""
         courses = {"rollback": self.rollback, "update": self.update, "rotate": self.rotate}
         for name, course in courses.items():
             if only in (None, name):
-                yield from ((name, point, wrong) for point, wrong in course())
+                yield from ((name, " | ".join(map(str, points)), wrong) for points, wrong in course())
 
-    def rollback(self) -> Iterator[tuple[Point, str]]:
+    def rollback(self) -> Iterator[Came]:
         """There and back between two generations."""
         self.host.converge(**LIGHT)
         light = state.read(self.host)
@@ -101,8 +106,8 @@ class Commands:
         later = state.read(self.host)
         steps = counted(self._back(), **LATER)
         targets = cycle([later, light])
-        for point in self.chosen(steps):
-            yield point, wrong(partial(self.recovers, self._back(), point, next(targets), **LATER))
+        for left in self._left(steps):
+            yield self.recovers(self._back(), left, next(targets), **LATER)
         self.host.converge(**LIGHT)
 
     def _back(self) -> Command:
@@ -112,7 +117,7 @@ class Commands:
         number = found[self.host.host.name]["generations"][-2]["number"]
         return Command(self.host, ROLLBACK, words={"TO": str(number)})
 
-    def update(self) -> Iterator[tuple[Point, str]]:
+    def update(self) -> Iterator[Came]:
         """There, and back by a deploy without the pin, each time."""
         publish(self.host.lab, *IMAGES, ["LABEL later=yes"])
         command = Command(
@@ -129,9 +134,9 @@ class Commands:
         self._unpinned()
         steps = counted(command, **LIGHT)
         updated = state.read(self.host)
-        for point in self.chosen(steps):
+        for left in self._left(steps):
             self._unpinned()
-            yield point, wrong(partial(self.recovers, command, point, updated, **LIGHT))
+            yield self.recovers(command, left, updated, **LIGHT)
         self._unpinned()
 
     def _unpinned(self) -> None:
@@ -139,20 +144,40 @@ class Commands:
             file.unlink()
         self.host.converge(**LIGHT)
 
-    def rotate(self) -> Iterator[tuple[Point, str]]:
+    def rotate(self) -> Iterator[Came]:
         """All secrets that a run can change."""
         self.host.converge(**LIGHT)
         command = Command(self.host, ROTATE, words={"SMARTEROS_SERVICE": "all"})
         steps = counted(command, **LIGHT)
-        for point in self.chosen(steps):
+        for left in self._left(steps):
             before = state.read(self.host)
-            yield point, wrong(partial(self.recovers, command, point, before, rotated=True, **LIGHT))
+            yield self.recovers(command, left, before, rotated=True, **LIGHT)
+
+    def _left(self, steps: list[Step]) -> Iterator[list[Point]]:
+        """The points that are still to come, as long as there are some."""
+        left = self.chosen(steps)
+        while left:
+            yield left
 
     def recovers(
-        self, command: Command, point: Point, clean: State, *, rotated: bool = False, **settings: Any
-    ) -> None:
-        """Killed there, the same command ends it: as a clean one, with all secrets that it does not change, and nothing else to do."""
-        killed(command, point, **settings)
+        self, command: Command, left: list[Point], clean: State, *, rotated: bool = False, **settings: Any
+    ) -> Came:
+        """Takes points from those that are left. Killed there, the same command ends it: as a clean one, with all secrets that it does not
+        change, and nothing else to do.
+        """
+        points = [left.pop(0)]
+        try:
+            killed(command, points[0], **settings)
+            while (
+                left and len(points) < self.chained and killed(command, left[0], rerun=True, **settings).code
+            ):
+                points.append(left.pop(0))
+            self._ends(command, clean, rotated=rotated, **settings)
+        except AssertionError as error:
+            return points, str(error) or "an assertion without words"
+        return points, ""
+
+    def _ends(self, command: Command, clean: State, *, rotated: bool, **settings: Any) -> None:
         command.ends(**settings)
         found = state.read(self.host)
         same(clean, found)
@@ -163,22 +188,13 @@ class Commands:
         replace(again, deploy=DRIFT).ends(**settings)
 
 
-def wrong(course: Callable[[], None]) -> str:
-    """What did not hold."""
-    try:
-        course()
-    except AssertionError as error:
-        return str(error) or "an assertion without words"
-    return ""
-
-
-def told(found: Iterator[tuple[str, Point, str]]) -> int:
+def told(found: Iterator[tuple[str, str, str]]) -> int:
     """A line for each, as they come; how many did not hold."""
     failures, began = 0, time.monotonic()
-    for name, point, said in found:
+    for name, points, said in found:
         now = time.monotonic()
         print(
-            f"FAIL  {name}, {point}\n{said}" if said else f"ok    {name}, {point}: {now - began:.0f} s",
+            f"FAIL  {name}, {points}\n{said}" if said else f"ok    {name}, {points}: {now - began:.0f} s",
             flush=True,
         )
         failures, began = failures + bool(said), now

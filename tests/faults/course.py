@@ -114,13 +114,16 @@ def sample(every: Iterable[Point], chance: Random, count: int) -> list[Point]:
     return sorted(chosen, key=every.index)
 
 
-def killed(program: Program, point: Point, **settings: Any) -> Followed:
-    """A run that is killed there. Only one that was faster than its delay may come to its end."""
+def killed(program: Program, point: Point, *, rerun: bool = False, **settings: Any) -> Followed:
+    """A run that is killed there. Only one that was faster than its delay may come to its end, or that had nothing left to do there.
+
+    rerun: one of a command that was killed before, which may leave out operations: it is the name that counts.
+    """
     run = Followed()
     with program.under_way(**settings) as process:
         for line in _lines(process):
             moment = run.hear(line)
-            here = len(run.begun) - 1 == point.step.number
+            here = run.begun[-1:] == [point.step.name] if rerun else len(run.begun) - 1 == point.step.number
             if here and moment == (AFTER if point.moment == AFTER else BEFORE):
                 time.sleep(point.seconds)
                 process.kill()
@@ -128,10 +131,10 @@ def killed(program: Program, point: Point, **settings: Any) -> Followed:
         for line in _lines(process):
             run.hear(line)
         run.code = process.wait()
-    assert run.code == -9 or (run.code == 0 and point.moment == DURING), (
+    assert run.code == -9 or (run.code == 0 and (rerun or point.moment == DURING)), (
         f"ended with {run.code} before it could be killed {point}:\n{run.text}"
     )
-    assert run.begun[point.step.number] == point.step.name, run.begun
+    assert rerun or run.begun[point.step.number] == point.step.name, run.begun
     return run
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.connection import drafts
 from tasks.facts import ContainerState
-from tasks.model.catalogue import Container, Health, Route, Service, Size
+from tasks.model.catalogue import Container, Database, Health, Route, Service, Size
 from tasks.model.effects import Start
 from tasks.operations import containers, rolling
 from tasks.operations.rollout import Replaced, replaced, start_script
@@ -119,13 +119,22 @@ def test_one_that_may_not_run_twice_does_not() -> None:
     assert "dismiss" not in script
 
 
-def test_one_with_other_secrets_does_not_as_it_may_be_refused_everywhere_by_now() -> None:
-    told = replace(SITE, containers=(replace(WEB, env_file=True),))
+def test_one_with_other_secrets_does_not_as_its_database_may_refuse_it_by_now() -> None:
+    told = replace(
+        SITE, containers=(replace(WEB, env_file=True),), databases=(Database("site", secret="PASSWORD"),)
+    )
     (start,), script, _ = started(line(digest="d0", secrets="s1"), CADDY, "e|site|s2", service=told)
     assert (start.held, start.rolls) == (True, False)
     assert STANDS_IN not in script.splitlines()
     (start,), _, _ = started(line(digest="d0", secrets="s1"), CADDY, "e|site|s1", service=told)
     assert start.rolls
+
+
+def test_one_whose_secrets_are_nobody_elses_rolls_with_others() -> None:
+    told = replace(SITE, containers=(replace(WEB, env_file=True),))
+    (start,), script, _ = started(line(secrets="s1"), CADDY, "e|site|s2", service=told)
+    assert start.rolls
+    assert STANDS_IN in script.splitlines()
 
 
 def test_without_the_memory_its_visitors_are_held_and_both_plan_and_run_say_why() -> None:

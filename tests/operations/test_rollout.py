@@ -505,13 +505,32 @@ def test_who_has_the_password_of_before_stands_still_when_another_counts_and_vis
     assert "SCRAM" not in "".join(box.lines("calls"))
 
 
-def test_where_a_job_needs_it_first_nobody_stands_still_for_that(box: Box) -> None:
-    job = container("prepare", env_file=True, job=True)
-    service = replace(KEPT, containers=(job, *KEPT.containers))
-    code, _ = box.run(script(service, CHANGED), "exited//1/0", given=TOLD)
+PREPARED = replace(KEPT, containers=(container("prepare", env_file=True, job=True), *KEPT.containers))
+
+
+def test_a_job_that_comes_first_has_it_too_and_visitors_are_held_meanwhile(box: Box) -> None:
+    code, _ = box.run(script(PREPARED, CHANGED), "exited//1/0", given=TOLD)
     assert code == 1
-    assert course(box)[:2] == ["told postgres", "compose prepare"]
-    assert box.called("stop") == []
+    assert course(box)[:4] == [
+        "held /tmp/replaced-web",
+        "stop web",
+        "told postgres",
+        "compose prepare",
+    ]
+
+
+def test_a_job_of_which_only_the_secrets_have_changed_keeps_nobody_waiting(box: Box) -> None:
+    code, _ = box.run(script(PREPARED, replace(CHANGED, late=True)), given=TOLD)
+    assert code == 1  # the job is called healthy here, which is no end of one
+    assert course(box)[:7] == [
+        "held /tmp/replaced-web",
+        "stop web",
+        "told postgres",
+        "compose --quiet-pull",
+        "compose start",
+        "led on /tmp/replaced-web",
+        "compose prepare",
+    ]
 
 
 @pytest.mark.parametrize(("psql", "code"), [("0", 1), ("3", 3)], ids=["never healthy", "psql fails"])
