@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS srv_metadata (server_version text PRIMARY KEY, create
 CREATE TABLE IF NOT EXISTS srv_ghost_files (file_path text PRIMARY KEY, content text);
 CREATE TABLE IF NOT EXISTS strategy_default (id serial PRIMARY KEY, email text UNIQUE NOT NULL, password text NOT NULL,
   attributes jsonb DEFAULT '{}');
+ALTER TABLE strategy_default ADD COLUMN IF NOT EXISTS "tokenVersion" int NOT NULL DEFAULT 1;
 INSERT INTO srv_metadata (server_version) VALUES ('12.31.10') ON CONFLICT DO NOTHING;
 """
 # Five processes without a bot (bp, its web worker, Studio, Messaging, NLU); upstream's least for a server is 2048.
@@ -214,11 +215,22 @@ class Botpress:
         )
 
     def login(self, request: Request) -> Response:
-        """A token for a user; wrong credentials are 400, not 401."""
+        """A token for a user; wrong credentials are 400, not 401. A new password has no rules without options of the strategy's,
+        and ends the tokens of before unless it is asked not to (core/security/strategy-basic.ts).
+        """
         email, password = _credentials(request)
         rows = self.database.query("SELECT password FROM strategy_default WHERE email = %s", (email.lower(),))
         if not rows or not matches(password, rows[0]["password"]):
             raise Failure(400, {"statusCode": 400, "errorCode": "BP_0009", "message": "Invalid credentials"})
+        if new := str(request.fields().get("newPassword") or ""):
+            if new == password:
+                message = "Password doesn't match policy New password should not match old password"
+                raise Failure(400, {"statusCode": 400, "errorCode": "BP_0012", "message": message})
+            ends = int(request.fields().get("invalidateActiveSessions", True) is not False)
+            self.database.query(
+                'UPDATE strategy_default SET password = %s, "tokenVersion" = "tokenVersion" + %s WHERE email = %s',
+                (hashed(new), ends, email.lower()),
+            )
         return _success("Login successful", self._token(email.lower()))
 
     def ping(self, request: Request) -> Response:
@@ -246,7 +258,10 @@ class Botpress:
         }
 
     def _sign(self, email: str) -> str:
-        return hmac.new(self.secret.encode(), email.encode(), hashlib.sha256).hexdigest()
+        """Over the address and the version that its tokens have now."""
+        rows = self.database.query('SELECT "tokenVersion" FROM strategy_default WHERE email = %s', (email,))
+        version = rows[0]["tokenVersion"] if rows else "none"
+        return hmac.new(self.secret.encode(), f"{version} {email}".encode(), hashlib.sha256).hexdigest()
 
     def polling(self, _request: Request) -> Response:
         """Engine.IO's first answer without a WebSocket."""

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS users (id serial PRIMARY KEY, type text, name text NO
   encrypted_password text NOT NULL, confirmed_at timestamptz, pubsub_token text UNIQUE);
 CREATE TABLE IF NOT EXISTS account_users (account_id int REFERENCES accounts, user_id int REFERENCES users, role text);
 CREATE TABLE IF NOT EXISTS sessions_of_the_double (token text PRIMARY KEY, client text, user_id int REFERENCES users);
+ALTER TABLE sessions_of_the_double ADD COLUMN IF NOT EXISTS number bigserial;
 CREATE TABLE IF NOT EXISTS inboxes (id serial PRIMARY KEY, account_id int REFERENCES accounts, name text NOT NULL);
 CREATE TABLE IF NOT EXISTS contacts (id serial PRIMARY KEY, account_id int REFERENCES accounts, name text NOT NULL,
   inbox_id int REFERENCES inboxes ON DELETE CASCADE, source_id text UNIQUE);
@@ -96,16 +97,28 @@ class Accounts:
         """Whether anybody can log in."""
         return bool(self.database.query("SELECT 1 FROM users LIMIT 1"))
 
-    def log_in(self, email: str, password: str) -> tuple[Row, str, str] | None:
-        """The user and a session's token and client; only confirmed users get one."""
+    def log_in(self, email: str, password: str, *, session: bool = True) -> tuple[Row, str, str] | None:
+        """The user and a session's token and client, or none that lasts; only confirmed users get one."""
         user = self.find(email)
         if not user or not user["confirmed_at"] or not matches(password, user["encrypted_password"]):
             return None
         token, client = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
-        self.database.query(
-            "INSERT INTO sessions_of_the_double VALUES (%s, %s, %s)", (token, client, user["id"])
-        )
+        if session:
+            self.database.query(
+                "INSERT INTO sessions_of_the_double VALUES (%s, %s, %s)", (token, client, user["id"])
+            )
         return user, token, client
+
+    def change_password(self, user: int, password: str) -> None:
+        """A new one, which leaves the newest session alone."""
+        self.database.query(
+            "UPDATE users SET encrypted_password = %s WHERE id = %s", (hashed(password), user)
+        )
+        self.database.query(
+            "DELETE FROM sessions_of_the_double WHERE user_id = %s AND number < "
+            "(SELECT max(number) FROM sessions_of_the_double WHERE user_id = %s)",
+            (user, user),
+        )
 
     def accounts_of(self, user: int) -> list[Row]:
         """The accounts a user is in."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import SplitResult
 
-from double.chatwoot_accounts import Accounts, Invalid
+from double.chatwoot_accounts import Accounts, Invalid, password_problem
 from double.chatwoot_conversations import Conversations, listen
 from double.chatwoot_sidekiq import MAIL
 from double.contract import Environment, Refused
@@ -115,6 +115,24 @@ class Web:
         """The user of the session."""
         return as_json(_public(self.user(request)))
 
+    def change_profile(self, request: Request) -> Response:
+        """Of all that it may change the password alone. Other sessions end with the old one, but for the newest (devise_token_auth)."""
+        user, profile = self.user(request), request.fields().get("profile")
+        if not isinstance(profile, dict) or not profile:
+            raise Failure(422, {"error": "param is missing or the value is empty: profile"})
+        if password := str(profile.get("password") or ""):
+            if not self.accounts.log_in(
+                user["email"], str(profile.get("current_password") or ""), session=False
+            ):
+                raise Failure(422, {"error": "Invalid current password"})
+            problem = password_problem(password).removeprefix("Validation failed: ")
+            if profile.get("password_confirmation", password) != password:
+                problem = "Password confirmation doesn't match Password"
+            if problem:
+                raise Failure(422, {"message": problem, "attributes": ["password"]})
+            self.accounts.change_password(user["id"], password)
+        return as_json(_public(user))
+
     def user(self, request: Request) -> Row:
         """Whose session it is; a request without one fails."""
         user = self.accounts.user_of(
@@ -215,6 +233,7 @@ def site(accounts: Accounts, environment: Environment, frontend: SplitResult) ->
         "POST /auth/password": web.forgotten,
         "DELETE /auth/sign_out": web.sign_out,
         "GET /api/v1/profile": web.profile,
+        "PUT /api/v1/profile": web.change_profile,
         "POST /api/v1/accounts": web.sign_up,
         "GET /super_admin": lambda _request: redirect("/super_admin/sign_in"),
         "GET /super_admin/sign_in": lambda _request: page("SuperAdmin | Chatwoot"),

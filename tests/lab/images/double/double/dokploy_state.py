@@ -113,6 +113,16 @@ class State:
             "SELECT m.* FROM session s JOIN member m USING (user_id) WHERE s.token = %s", token
         )
 
+    def session_user(self, token: str) -> Row:
+        """Whose session it is; there is one."""
+        return self.database.query(
+            'SELECT u.* FROM session s JOIN "user" u ON u.id = s.user_id WHERE s.token = %s', (token,)
+        )[0]
+
+    def change_password(self, user: str, password: str) -> None:
+        """Another one from now on."""
+        self.database.query("UPDATE account SET password = %s WHERE user_id = %s", (hashed(password), user))
+
     def key_member(self, key: str) -> Row | None:
         """Whose API key it is; a key without an organization in its metadata, or one that has asked too often, is nobody's."""
         self.database.query(
