@@ -105,7 +105,7 @@ def mails_table() -> str:
 _WAYS = {
     "deploy": "`make give-secrets NAME=…`, deploy: the containers that read it are made anew",
     "signs": "the same, and everybody signs in again",
-    "first": "in the application; then `make give-secrets NAME=…` tells Vault, which `make check` needs",
+    "first": "`make rotate SERVICE=…`, which changes it in the application as well; or there by hand, and then `make give-secrets NAME=…` tells Vault",
     "owner": "`make give-secrets NAME=…`, deploy: the application takes it at each start, and forgets what was changed in it",
     "lasting": "never: it would cost",
 }

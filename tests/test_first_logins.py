@@ -16,7 +16,7 @@ import pytest
 from tasks import first_logins
 from tasks.facts import MachineFact
 from tasks.operations.units import units
-from tasks.run import remember
+from tasks.run import remember, services
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, stdin
 from tests.samples import ROOT
@@ -239,3 +239,43 @@ def test_the_unit_removes_first_logins_after_24_hours_and_nothing_else(tmp_path:
         "notes.txt",
     ]
     assert (tmp_path / "folder" / "GENERATED-SECRETS-2025-11-22.txt").exists()
+
+
+def test_what_nobody_has_read_gets_the_new_passwords_and_no_more_time(tmp_path: Path) -> None:
+    assert perform(tmp_path, handed()[0]) == 0
+    root = tmp_path / "root"
+    [file] = root.iterdir()
+    theirs = root / "GENERATED-SECRETS-2024-01-01.txt"
+    theirs.write_text("Chatwoot CRM\n  password  x\n")
+    began = time.time() - 3600
+    os.utime(file, (began, began))
+    new = "Aa1!new & \\1 \\n $HOME `id` '%s'"
+    with fake({}, services=SERVICES):
+        remember(("secrets", "chatwoot"), partial(tuple, ({"ADMIN_PASSWORD": new}, 2)))
+        chatwoot = next(item for item in services() if item.name == "chatwoot")
+        [command] = commands(first_logins.renewed, [chatwoot])
+    assert new not in str(command)
+    assert perform(tmp_path, command) == 0
+    assert file.read_text() == HEAD + CHATWOOT.replace("Aa1!chatwoot-password", new) + N8N
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert abs(file.stat().st_mtime - began) < 1
+    assert {path.name for path in root.iterdir()} == {file.name, theirs.name}
+    assert theirs.read_text() == "Chatwoot CRM\n  password  x\n"
+
+
+def test_where_all_were_read_nothing_is_written_again(tmp_path: Path) -> None:
+    with host():
+        chatwoot = next(item for item in services() if item.name == "chatwoot")
+        assert perform(tmp_path, commands(first_logins.renewed, [chatwoot])[0]) == 0
+    assert written(tmp_path) == {}
+
+
+def test_a_password_of_several_lines_is_left_out() -> None:
+    with fake({}, services=SERVICES):
+        remember(("secrets", "chatwoot"), partial(tuple, ({"ADMIN_PASSWORD": "a\nb"}, 2)))
+        assert (
+            commands(
+                first_logins.renewed, [item for item in services() if item.name in ("chatwoot", "redis")]
+            )
+            == []
+        )

@@ -21,7 +21,7 @@ from tasks.connection import tunnel
 from tasks.connection.web import Transport
 from tasks.model.shapes import masked
 from tasks.model.targets import target
-from tasks.model.visitor import Answer, Channel, Denied, Failed, OutOfReach, Over
+from tasks.model.visitor import Answer, Channel, Denied, Failed, OutOfReach, Over, TooSoon
 from tasks.run import host
 
 _PATIENCE = 60
@@ -78,12 +78,11 @@ class Browser:
         if over == "HTTP/3":
             return self._over_quic(domain or self.domains[0], path)
         options = {"json": json, "data": form, "headers": {**self._guard(), **(headers or {})}}
-        answer = self._sent(what, over, method, url, options)
-        for wait in _TOO_SOON:
+        for wait in (*_TOO_SOON, 0):
+            answer = self._sent(what, over, method, url, options)
             if answer.status != 429 or 429 in expect:
                 break
             time.sleep(wait)
-            answer = self._sent(what, over, method, url, options)
         if answer.status == 403 and self._place.direct:
             raise OutOfReach("allow_from does not let it in")
         if answer.status in denied:
@@ -91,7 +90,8 @@ class Browser:
         if expect and answer.status not in expect:
             wanted = " or ".join(map(str, expect))
             said = "check again in some minutes" if answer.status == 429 else self._masked(answer.text)
-            raise Failed(f"{what}: HTTP {answer.status}, expected {wanted}{': ' if said else ''}{said[:200]}")
+            failed = TooSoon if answer.status == 429 else Failed
+            raise failed(f"{what}: HTTP {answer.status}, expected {wanted}{': ' if said else ''}{said[:200]}")
         return answer
 
     def get(self, path: str, **options: Any) -> Answer:

@@ -190,7 +190,8 @@ def denied(service: Service, mount: str, why: str) -> str:
         return why
     where = f"{mount}/{service.name}#{admin.secret}"
     todo = admin.restored or (
-        f"if it was the password, {target(f'give-secrets NAME={service.name}#{admin.secret}')} tells Vault the new one"
+        f"if it was the password, {target(f'give-secrets NAME={service.name}#{admin.secret}')} tells Vault the new one; where a "
+        f"rotation was cut short, or a restore has brought an earlier one back, {target(f'rotate SERVICE={service.name}')} gives both another"
     )
     return (
         f"{admin.login} is not let in with the password in Vault ({where}): a person has changed it, or the login, or has "

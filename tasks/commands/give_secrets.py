@@ -63,13 +63,16 @@ def wanted(name: str) -> list[Place]:
 
 def _write(place: Place, full: dict[str, str], version: int) -> None:
     write(place.path, full, version)
-    then = _THEN.get(place.way, "the next deploy brings it to its services").format(service=place.service)
+    then = _THEN.get(place.way, "the next deploy brings it to its services").format(
+        service=place.service, rotate=target(f"rotate SERVICE={place.path}")
+    )
     host().log(f"{stack().vault_mount}/{place} is written; {then}")
 
 
 _THEN = {
     "first": (
-        "{service} itself is not told, since only its first admin is made with it: where you have not changed it there yet, do"
+        "{service} itself is not told, since only its first admin is made with it: where you have not changed it there yet, do, or let "
+        "{rotate} change both"
     ),
     "ours": "a deploy that registers something uses it, and makes one of its own where it does not work",
 }

@@ -1,5 +1,5 @@
-"""Rotate: new passwords for one service, or for all: in Vault, in Postgres and Redis, in the containers; and the old ones are proven
-refused. ``SERVICE=n8n pyinfra -y inventories/prod.py tasks.commands.rotate.run``, or SERVICE=all.
+"""Rotate: new passwords for one service, or for all: in Vault, in Postgres and Redis, in the containers, and the first admins' in the
+applications; and the old ones are proven refused. ``SERVICE=n8n pyinfra -y inventories/prod.py tasks.commands.rotate.run``, or SERVICE=all.
 
 Each service's containers are made anew as in a deploy, its visitors are held meanwhile, and others notice nothing. One that was cut short is
 run again: it gives new values once more, and every password of before that Vault still has is tried at the end.
@@ -13,10 +13,22 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
-from tasks import applications, backup, data, lock, preflight, proxy, record, secrets, vault, verify
+from tasks import (
+    applications,
+    backup,
+    data,
+    first_logins,
+    lock,
+    preflight,
+    proxy,
+    record,
+    secrets,
+    vault,
+    verify,
+)
 from tasks.clients.vault_past import older
 from tasks.clients.vault_values import versioned, write
-from tasks.commands import rotate_vault
+from tasks.commands import rotate_admins, rotate_vault
 from tasks.commands.chosen import chosen
 from tasks.commands.restore import as_described
 from tasks.connection.said import Said, once
@@ -28,8 +40,8 @@ from tasks.run import Commands, Refused, executing, host, operation, services, s
 
 CHOICE = "SMARTEROS_SERVICE"
 ALL = "all"
-# What a deploy brings to everybody who needs it.
-_BROUGHT: tuple[Way, ...] = ("deploy", "signs", "owner")
+# What a deploy brings to everybody who needs it, and what the application is told.
+_BROUGHT: tuple[Way, ...] = ("deploy", "signs", "owner", "first")
 
 
 def run() -> None:
@@ -66,6 +78,8 @@ def _all_of(found: Sequence[Service]) -> None:
     verify.run()
     backup.copied()
     refused(found, name=f"Rotate | what opened {title} before is refused")
+    rotate_admins.changed(found, name=f"Rotate | first admins have their new passwords: {title}")
+    first_logins.renewed(found, name="Rotate | first logins that nobody has read yet have the new passwords")
 
 
 def named(choice: str) -> Sequence[Service]:
@@ -95,27 +109,31 @@ def renewed(found: Sequence[Service]) -> Commands:
         yield "true"
         return
     as_described()
+    doors = rotate_admins.doors(found)
     for service, (present, version) in zip(
         found, together(*(partial(versioned, item.name) for item in found)), strict=True
     ):
-        new = [*brought(service)]
+        stays = {place: _stays(place, doors.get(service.name)) for place in _own(service)}
+        new = [place for place in brought(service) if not stays[place]]
         gone = {name for place in new for name in (place.name, *place.made)}
         kept = {name: value for name, value in present.items() if name not in gone}
         host().log(f"{service.title}: new are {', '.join(place.name for place in new)}")
-        for place in _own(service):
-            if why := _stays(place):
+        for place, why in stays.items():
+            if why:
                 host().log(f"{service.title}: {place} stays: {why}")
         yield step(
             partial(write, service.name, {**kept, **generated(secrets.wanted()[service.name], kept)}, version)
         )
 
 
-def _stays(place: Place) -> str:
+def _stays(place: Place, door: rotate_admins.Door | None) -> str:
     if place.lost:
         return f"it would cost {place.lost}"
-    if place.way == "first":
-        return f"it is changed in the application; then {target(f'give-secrets NAME={place}')} tells Vault"
-    return ""
+    if place.way != "first":
+        return ""
+    # One whose file says no way is told by a person.
+    todo = f"it is changed in the application; then {target(f'give-secrets NAME={place}')} tells Vault"
+    return door.stays if door else todo
 
 
 @operation

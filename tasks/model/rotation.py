@@ -7,8 +7,8 @@ from typing import Literal
 from tasks.model.catalogue import Secret, Service
 from tasks.model.given import place
 
-# deploy: the next one brings it. signs: that, and everybody signs in again. first: only the first admin is made with it.
-# owner: the service takes its admin from there at each start. lasting: never. ours: a run's own, no service's.
+# deploy: the next one brings it. signs: that, and everybody signs in again. first: only the first admin is made with it, and a
+# rotation tells the application a new one. owner: the service takes its admin from there at each start. lasting: never. ours: a run's own, no service's.
 Way = Literal["deploy", "signs", "first", "owner", "lasting", "ours"]
 
 

@@ -21,7 +21,8 @@ Over = Literal["plain", "HTTP/1.1", "HTTP/2", "HTTP/3"]
 class Admin:
     """The first login of a service that would else give itself to its first visitor.
 
-    restored: what brings back the password that is in Vault, where the service itself does that.
+    restored: what brings back the password that is in Vault, where the service itself does that. changes: where it does not,
+    how the admin signs in with a password (Denied where it is not taken) and, where there is a new one, gives themselves that.
     """
 
     login: str
@@ -30,6 +31,7 @@ class Admin:
         str  # SQL in the service's own database: has a row once somebody is its admin, whoever that is by now
     )
     restored: str = ""
+    changes: "Changes | None" = None
 
 
 class Failed(Exception):
@@ -38,6 +40,10 @@ class Failed(Exception):
 
 class Denied(Failed):
     """The service does not let its first admin in with the password that is in Vault."""
+
+
+class TooSoon(Failed):
+    """The service takes no more sign-ins for a while."""
 
 
 class Missing(Failed):
@@ -138,3 +144,5 @@ class Visitor(Protocol):
 
 
 Users = Callable[[Visitor], Iterator[str]]
+# With whom: the visitor, the password of now, and the new one; empty to sign in alone.
+Changes = Callable[[Visitor, str, str], None]

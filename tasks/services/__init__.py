@@ -9,8 +9,9 @@ from tasks.model.stack import Stack
 
 
 def every() -> dict[str, Describe]:
-    """Every service there is, by name: the files beside this one."""
-    modules = (import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    """Every service there is, by name: the files beside this one, but for what one of them has in a second file (_odoo_paths)."""
+    names = (found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
+    modules = (import_module(f"{__name__}.{name}") for name in names)
     return {module.__name__.rpartition(".")[2].replace("_", "-"): module.describe for module in modules}
 
 

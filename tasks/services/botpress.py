@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from secrets import token_hex
+from typing import Any
 
 from tasks.model.catalogue import (
     Admin,
@@ -56,6 +57,7 @@ def describe(stack: Stack) -> Service:
         login=(stack.acme_email or f"admin@{stack.zone}").lower(),
         secret="BP_ADMIN_PASSWORD",
         owned="SELECT FROM strategy_default",
+        changes=changes,
     )
     return Service(
         name="botpress",
@@ -124,8 +126,7 @@ def describe(stack: Stack) -> Service:
 def users(visitor: Visitor) -> Iterator[str]:
     """A bot of upstream's template: Studio is a process of its own, NLU another, which needs a language server."""
     yield "sign in"
-    login = {"email": visitor.login, "password": visitor.secret("BP_ADMIN_PASSWORD")}
-    signed = visitor.post("/api/v1/auth/login/basic/default", login, denied=(400, 401)).json()
+    signed = _signed_in(visitor, visitor.secret("BP_ADMIN_PASSWORD"))
     session = {"Authorization": f"Bearer {signed['payload']['jwt']}", "X-BP-Workspace": "default"}
     bots = "/api/v2/admin/workspace/bots"
     yield "remove what an earlier check has left"
@@ -159,6 +160,17 @@ def users(visitor: Visitor) -> Iterator[str]:
         if not said["responses"]:
             raise Failed("the bot says nothing")
         yield "remove it"
+
+
+def changes(visitor: Visitor, now: str, new: str) -> None:
+    """In the sign-in itself, which ends all sessions of before (core/security/strategy-basic.ts)."""
+    _signed_in(visitor, now, **({"newPassword": new} if new else {}))
+
+
+def _signed_in(visitor: Visitor, password: str, **more: str) -> Any:
+    """A wrong password is 400, as is one that has expired and one that was locked out."""
+    login = {"email": visitor.login, "password": password, **more}
+    return visitor.post("/api/v1/auth/login/basic/default", login, denied=(400, 401)).json()
 
 
 def _trained(visitor: Visitor, path: str, session: dict[str, str]) -> bool:

@@ -24,6 +24,7 @@ from tasks.model.catalogue import (
 from tasks.model.mail import password
 from tasks.model.stack import Stack
 from tasks.model.visitor import NAME, Visitor
+from tasks.model.words import apart
 
 # Active Record Encryption keeps these under its keys.
 _ENCRYPTED = "second factors and access tokens of channels"
@@ -33,22 +34,18 @@ _BLOBS = (
     "SELECT substr(key, 1, 2) || '/' || substr(key, 3, 2) || '/' || key, checksum FROM active_storage_blobs "
     "WHERE service_name = 'local'"
 )
-# The newest patch of 4.15 in public use, November 2026.
-IMAGE = "chatwoot/chatwoot:v4.15.1"
+IMAGE = "chatwoot/chatwoot:v4.15.1"  # the newest patch of 4.15 in public use, November 2026
+_UPSTREAM = (Upstream("chatwoot/chatwoot", "https://github.com/chatwoot/chatwoot/releases/tag/v{version}"),)
 _ADOPTED = "attachments are found there where the database knows them"
 _STORAGE = (Volume("chatwoot_storage", "/app/storage", backup="files", adopted=_ADOPTED),)
 _EXTENSIONS = ("pg_stat_statements", "pg_trgm", "pgcrypto", "vector")
-_TMPFS = ("/tmp", "/app/tmp", "/app/log")
 # What customers and their channels reach (config/routes.rb of v4.15): widget with API and WebSocket, help centre, surveys, webhooks, those of
 # inbound mail too (with a password or signature each), OAuth's way back, attachments, these pages' files. Not the agents' API, /app's.
-_PUBLIC = (
-    "/widget", "/api/v1/widget/*", "/public/api/*", "/cable", "/survey/*", "/hc/*", "/webhooks/*",
-    "/enterprise/webhooks/*", "/api/v1/integrations/webhooks", "/bot", "/twilio/*", "/twitter/callback",
-    "/microsoft/callback", "/google/callback", "/instagram/callback", "/tiktok/callback",
-    "/notion/callback", "/linear/callback", "/shopify/callback", "/rails/active_storage/*",
-    "/rails/action_mailbox/*", "/slack_uploads", "/.well-known/*", "/vite/*", "/packs/*", "/assets/*", "/audio/*",
-    "/brand-assets/*", "/favicon*",
-)  # fmt: skip
+_PUBLIC = apart(
+    "/widget /api/v1/widget/* /public/api/* /cable /survey/* /hc/* /webhooks/* /enterprise/webhooks/* /api/v1/integrations/webhooks /bot /twilio/*",
+    "/twitter/callback /microsoft/callback /google/callback /instagram/callback /tiktok/callback /notion/callback /linear/callback /shopify/callback",
+    "/rails/active_storage/* /rails/action_mailbox/* /slack_uploads /.well-known/* /vite/* /packs/* /assets/* /audio/* /brand-assets/* /favicon*",
+)
 
 
 def describe(stack: Stack) -> Service:
@@ -82,18 +79,15 @@ def describe(stack: Stack) -> Service:
             _container("chatwoot-sidekiq", "bundle exec sidekiq -C config/sidekiq.yml", environment, stop=60),
             _container("chatwoot-prepare", "bundle exec rails db:chatwoot_prepare", prepare, stop=30),
         ),
-        admin=Admin(login=environment["ADMIN_EMAIL"], secret="ADMIN_PASSWORD", owned="SELECT FROM users"),
+        admin=Admin(environment["ADMIN_EMAIL"], "ADMIN_PASSWORD", owned="SELECT FROM users", changes=changes),
         users=users,
-        upstream=(
-            Upstream("chatwoot/chatwoot", "https://github.com/chatwoot/chatwoot/releases/tag/v{version}"),
-        ),
+        upstream=_UPSTREAM,
         proof=Files(_BLOBS, root="chatwoot_storage", digest="md5-base64"),
     )
 
 
-# 300 to 350 MB each right after boot (chatwoot/chatwoot#13280); upstream's own unit gives sidekiq 1.2 GB without swap, which
-# takes up to 1.0 GB of it under load (deployment/chatwoot-worker.1.service), and here what is in its /tmp counts, too. None of it
-# was measured by us. Unpacked 2.3 GB, an estimate.
+# 300 to 350 MB each right after boot (chatwoot/chatwoot#13280); upstream's own unit gives sidekiq 1.2 GB without swap, which takes up to 1.0 GB of it
+# under load (deployment/chatwoot-worker.1.service), and here what is in its /tmp counts, too. None of it was measured by us. Unpacked 2.3 GB, an estimate.
 _SIZES = {
     "chatwoot": Size(memory_mb=1024, cpus=1, disk_gb=2, used_mb=450, least_mb=768, image_gb=2.3),
     "chatwoot-sidekiq": Size(memory_mb=1536, cpus=1, used_mb=600),
@@ -105,7 +99,6 @@ def _container(name: str, command: str, environment: dict[str, str], stop: int) 
     checks = {
         "chatwoot": ("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/health"),
         "chatwoot-sidekiq": ("pgrep", "-f", r"^sidekiq .* busy\]"),
-        "chatwoot-prepare": ("true",),
     }
     return Container(
         name=name,
@@ -116,9 +109,9 @@ def _container(name: str, command: str, environment: dict[str, str], stop: int) 
         environment=environment,
         env_file=True,
         volumes=_STORAGE,
-        tmpfs=_TMPFS,
+        tmpfs=("/tmp", "/app/tmp", "/app/log"),
         root="its image has no other user, and /app/storage is root's in it",
-        health=Health(checks[name], seconds=240),
+        health=Health(checks.get(name, ("true",)), seconds=240),
         size=_SIZES[name],
         stop_seconds=stop,
         job=name == "chatwoot-prepare",
@@ -171,11 +164,7 @@ def _mail(stack: Stack) -> dict[str, str]:
 def users(visitor: Visitor) -> Iterator[str]:
     """An inbox, a conversation in it, and a message that arrives at an open page: through sidekiq and Redis."""
     yield "sign in"
-    login = {"email": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
-    # 206: a second factor is asked for.
-    signed = visitor.post("/auth/sign_in", login, denied=(401, 206))
-    session = {name: signed.headers[name] for name in ("access-token", "client", "uid", "token-type")}
-    user = signed.json()["data"]
+    session, user = _signed_in(visitor, visitor.secret("ADMIN_PASSWORD"))
     account = f"/api/v1/accounts/{user['account_id']}"
     with visitor.leaving() as leaving:
         leaving.callback(visitor.delete, "/auth/sign_out", headers=session)
@@ -201,8 +190,27 @@ def users(visitor: Visitor) -> Iterator[str]:
             page.until(lambda heard: heard.get("type") == "confirm_subscription", "the subscription")
             message = {"content": token_hex(8), "message_type": "outgoing"}
             visitor.post(f"{account}/conversations/{conversation}/messages", message, headers=session)
-            page.until(lambda heard: _new(heard) == message["content"], "the message")
+            new = {"message.created", message["content"]}
+            page.until(lambda heard: all(f'"{word}"' in json.dumps(heard) for word in new), "the message")
         yield "remove them"
+
+
+def changes(visitor: Visitor, now: str, new: str) -> None:
+    """All other sessions end with the old password (devise_token_auth.rb), and access tokens stay."""
+    session, _ = _signed_in(visitor, now)
+    with visitor.leaving() as leaving:
+        leaving.callback(visitor.delete, "/auth/sign_out", headers=session)
+        if new:
+            profile = {"current_password": now, "password": new, "password_confirmation": new}
+            visitor.ask("PUT", "/api/v1/profile", json={"profile": profile}, headers=session)
+
+
+def _signed_in(visitor: Visitor, password: str) -> tuple[dict[str, str], Any]:
+    """The session's headers, and who it is. 206: a second factor is asked for."""
+    login = {"email": visitor.login, "password": password}
+    signed = visitor.post("/auth/sign_in", login, denied=(401, 206))
+    names = ("access-token", "client", "uid", "token-type")
+    return {name: signed.headers[name] for name in names}, signed.json()["data"]
 
 
 def _left(visitor: Visitor, account: str, session: dict[str, str]) -> Iterator[str]:
@@ -210,11 +218,3 @@ def _left(visitor: Visitor, account: str, session: dict[str, str]) -> Iterator[s
     for kind, listed in (("inboxes", ""), ("contacts", f"/search?q={quote(NAME)}")):
         found = visitor.get(f"{account}/{kind}{listed}", headers=session).json()["payload"]
         yield from (f"{account}/{kind}/{one['id']}" for one in found if one["name"] == NAME)
-
-
-def _new(heard: dict[str, Any]) -> str:
-    """The text of a new message, if that is what was heard."""
-    said = heard.get("message")
-    if not isinstance(said, dict) or said.get("event") != "message.created":
-        return ""
-    return str(said["data"].get("content"))

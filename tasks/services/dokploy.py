@@ -93,7 +93,12 @@ def describe(stack: Stack) -> Service:
                 once="it migrates its database at its start, and both would take the same deployments and schedules",
             ),
         ),
-        admin=Admin(login=login, secret="ADMIN_PASSWORD", owned="SELECT FROM member WHERE role = 'owner'"),
+        admin=Admin(
+            login=login,
+            secret="ADMIN_PASSWORD",
+            owned="SELECT FROM member WHERE role = 'owner'",
+            changes=changes,
+        ),
         users=users,
         upstream=(Upstream("dokploy/dokploy", "https://github.com/Dokploy/dokploy/releases/tag/v{version}"),),
     )
@@ -101,14 +106,10 @@ def describe(stack: Stack) -> Service:
 
 def users(visitor: Visitor) -> Iterator[str]:
     """As a page of each of its domains signs in; a request's Origin is what Dokploy looks at."""
-    login = {"email": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
     for domain in visitor.domains:
         page = {"Origin": f"https://{domain}"}
         yield f"sign in at {domain}"
-        sign_in = "/api/auth/sign-in/email"
-        signed = visitor.post(sign_in, login, domain=domain, headers=page, denied=(401,)).json()
-        if signed.get("twoFactorRedirect"):
-            raise Denied("a second factor is asked for")
+        _signed_in(visitor, visitor.secret("ADMIN_PASSWORD"), domain)
         with visitor.leaving() as leaving:
             leaving.callback(visitor.post, "/api/auth/sign-out", {}, domain=domain, headers=page)
             if domain == visitor.domains[0]:
@@ -116,6 +117,24 @@ def users(visitor: Visitor) -> Iterator[str]:
                 projects = visitor.get("/api/project.all", domain=domain).json()
                 if missing := sorted(set(visitor.services) - set(_listed(projects))):
                     raise Failed(f"the project smarteros does not list: {', '.join(missing)}")
+
+
+def changes(visitor: Visitor, now: str, new: str) -> None:
+    """All sessions of before end with the old password, and the API keys stay."""
+    page = {"Origin": f"https://{visitor.domains[0]}"}
+    _signed_in(visitor, now, visitor.domains[0])
+    with visitor.leaving() as leaving:
+        leaving.callback(visitor.post, "/api/auth/sign-out", {}, headers=page)
+        if new:
+            wanted = {"currentPassword": now, "newPassword": new, "revokeOtherSessions": True}
+            visitor.post("/api/auth/change-password", wanted, headers=page)
+
+
+def _signed_in(visitor: Visitor, password: str, domain: str) -> None:
+    login, page = {"email": visitor.login, "password": password}, {"Origin": f"https://{domain}"}
+    answer = visitor.post("/api/auth/sign-in/email", login, domain=domain, headers=page, denied=(401,))
+    if answer.json().get("twoFactorRedirect"):
+        raise Denied("a second factor is asked for")
 
 
 def _listed(projects: list[dict[str, Any]]) -> Iterator[str]:

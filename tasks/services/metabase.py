@@ -17,7 +17,7 @@ from tasks.model.catalogue import (
 )
 from tasks.model.mail import password
 from tasks.model.stack import Stack
-from tasks.model.visitor import NAME, Failed, Visitor
+from tasks.model.visitor import NAME, Denied, Failed, TooSoon, Visitor
 
 # Shares of the container's limit, whoever sets that, where -Xmx would be of the catalogue's alone; what is beside the heap was
 # seen to be 0.4 GB. uid 2000 is nobody in the image, so that its home would be /, which is read-only; what Truffle (charts in
@@ -105,6 +105,7 @@ def describe(stack: Stack) -> Service:
             login=stack.acme_email or f"admin@{stack.zone}",
             secret="ADMIN_PASSWORD",
             owned="SELECT FROM core_user WHERE is_superuser",
+            changes=changes,
         ),
         users=users,
         upstream=(
@@ -132,8 +133,7 @@ def _mail(stack: Stack) -> dict[str, str]:
 def users(visitor: Visitor) -> Iterator[str]:
     """A query of its own database, connected for that: who has connected none has no other, the examples are left out."""
     yield "sign in"
-    login = {"username": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
-    session = {"X-Metabase-Session": visitor.post("/api/session", login, denied=(401,)).json()["id"]}
+    session = _signed_in(visitor, visitor.secret("ADMIN_PASSWORD"))
     with visitor.leaving() as leaving:
         leaving.callback(visitor.delete, "/api/session", headers=session, expect=(204,))
         yield "remove what an earlier check has left"
@@ -155,3 +155,28 @@ def users(visitor: Visitor) -> Iterator[str]:
         if (rows := answer["data"]["rows"]) != [[42]]:
             raise Failed(f"6 * 7 is answered with {str(rows)[:200]}")
         yield "remove it"
+
+
+def changes(visitor: Visitor, now: str, new: str) -> None:
+    """It asks no admin for the password of now, which the sign-in has seen; sessions of before last until they expire."""
+    session = _signed_in(visitor, now)
+    with visitor.leaving() as leaving:
+        # Older ones end them all.
+        leaving.callback(visitor.delete, "/api/session", headers=session, expect=(204, 401, 404))
+        if new:
+            me = visitor.get("/api/user/current", headers=session).json()["id"]
+            wanted = {"password": new, "old_password": now}
+            made = visitor.ask("PUT", f"/api/user/{me}/password", json=wanted, headers=session).json()
+            another = {"X-Metabase-Session": made["session_id"]}
+            leaving.callback(visitor.delete, "/api/session", headers=another, expect=(204,))
+
+
+def _signed_in(visitor: Visitor, password: str) -> dict[str, str]:
+    """Who has tried too often is answered with 401 as well, and a second factor with 200 (session/api.clj)."""
+    login = {"username": visitor.login, "password": password}
+    answer = visitor.post("/api/session", login, expect=(200, 401))
+    if "Too many attempts" in answer.text:
+        raise TooSoon("POST /api/session: too many attempts")
+    if answer.status == 401 or "id" not in answer.json():
+        raise Denied(f"POST /api/session: HTTP {answer.status}")
+    return {"X-Metabase-Session": answer.json()["id"]}

@@ -22,8 +22,8 @@ from tasks.model.catalogue import (
 )  # fmt: skip
 from tasks.model.mail import password
 from tasks.model.stack import Stack
-from tasks.model.visitor import NAME, Denied, Failed, Missing, Visitor
-from tasks.model.words import apart
+from tasks.model.visitor import NAME, Denied, Failed, Missing, TooSoon, Visitor
+from tasks.services._odoo_paths import GUARDED, PUBLIC
 
 # The last that upstream built of 16.0 (docker-library's list; odoo/docker has dropped the line since).
 IMAGE = "odoo:16.0-20250909"
@@ -32,48 +32,6 @@ _VOLUMES = (
     # Sessions: a file for each visitor, at each visit; whoever is signed in signs in again.
     Volume("odoo_data", "/var/lib/odoo", backup="files", omits=("sessions",), adopted=_ADOPTED),
     Volume("odoo_extra", "/mnt/extra-addons", backup="files"),
-)
-
-
-# What customers, and programs of others, reach of the modules that Odoo comes with (16.0 and 19.0, all routes); each answers below a
-# language, too (addons/http_routing, case 9).
-_PUBLIC = apart(
-    # The first page, what robots read, what pages load.
-    "/ /robots.txt /sitemap* /google*.html /gmc.xml /.well-known/* /favicon.ico /logo /logo.png /*/static/* /web/assets/* /web/bundle/* /web/content/*",
-    "/web/image/* /web/binary/company_logo /web/sign/get_fonts/* /web/webclient/translations/* /report/barcode/* /web_editor/shape/*",
-    "/web_editor/image_shape/* /web_editor/font_to_img/* /html_editor/shape/* /html_editor/image_shape/* /mail/font_to_img/*",
-    "/web/login /web/login/totp /web/login_successful /web/signup /web/reset_password /web/session/logout /auth_oauth/signin /auth/passkey/start-auth",
-    "/website/action/* /website/country_infos/* /website/form/* /website/get_current_currency /website/google_maps_api_key /website/image/* /website/info",
-    "/website/lang/* /website/save_session_layout_mode /website/search/* /website/snippet/autocomplete /website/snippet/filter_templates",
-    "/website/snippet/filters /website/social/* /website/translations/* /pages/* /model/* /contactus* /aboutus /terms /privacy /cookie-policy /google_map",
-    # The portal, what is paid, the shop, what is ordered at a table.
-    "/my/* /portal/* /mail/chatter_init /mail/chatter_fetch /mail/chatter_post /mail/view /mail/unfollow /mail/avatar/* /rate/* /payment/*",
-    "/invoice/transaction/* /donation/* /website_payment/* /shop/* /coupon/* /autocomplete/* /sale/create_product_variant",
-    "/sale/get_combination_info_website /sale_product_configurator/optional_product_items_website",
-    "/sale_product_configurator/show_advanced_configurator_website /website_sale/* /website_sale_mrp/* /website_sale_delivery_mondialrelay/*",
-    "/website_sale_mondialrelay/* /pos/ticket/* /pos/pay/* /pos-self/* /pos-self-order/* /kiosk/payment/*",
-    # Events, blogs, forums, courses, surveys, jobs, groups, who is listed, what is shared.
-    "/event/* /events/* /event_sponsor/* /event_track/* /blog/* /forum/* /profile/* /slides/* /slides_survey/slide/get_certification_url /survey/* /s/*",
-    "/jobs/* /website_hr_recruitment/* /group/* /groups/* /customers/* /partners/* /members/* /cards/* /dashboard/* /website_mail/*",
-    "/website_twitter/get_favorites /jitsi/*",
-    "/r/* /mail/track/* /mail/mailing/* /mailing/* /unsubscribe_from_list /website_mass_mailing/* /sms/* /digest/*/unsubscribe* /calendar/join_videocall/*",
-    "/calendar/meeting/accept /calendar/meeting/decline /calendar/meeting/view /calendar/recurrence/*",
-    "/web/hook/* /pos_adyen/notification /pos_mollie/webhook /qfpay/notify /gelato/webhook /peppol/webhook/* /sms_twilio/status/*",
-    # The live chat, and meetings that guests are invited to.
-    "/websocket /websocket/on_closed /websocket/peek_notifications /websocket/update_bus_presence /longpolling/poll /bus/websocket_worker_bundle",
-    "/bus/has_missed_notifications /im_livechat/* /livechat/* /chatbot/* /chat/* /meet/* /discuss/channel/* /discuss/voice/* /mail/action /mail/data",
-    "/mail/attachment/* /mail/channel/* /mail/chat_history /mail/chat_post /mail/guest/update_name /mail/init_messaging /mail/link_preview/*",
-    "/mail/message/* /mail/rtc/*",
-)
-# What of that is staff's. The first eight take any word, also one that looks like a module's file.
-_GUARDED = apart(
-    "/doc/* /json/* /odoo/* /onboarding/* /report/static/* /scoped_app/* /stock/static/* /xmlrpc/* /chatbot/*/test /discuss/channel/sub_channel/delete",
-    "/discuss/channel/update_avatar /event/init_barcode_interface /im_livechat/conversation/* /im_livechat/session/* /jobs/add /mail/message/translate",
-    "/mail/rtc/channel/upgrade_connection /mailing/get_preview_assets /mailing/mobile/* /payment/*/oauth/* /payment/*/onboarding/* /r /r/*+ /shop/config/*",
-    "/shop/product/clear-images /shop/product/extra-images /shop/product/extra-media /shop/product/remove-image /shop/product/resequence-image",
-    "/slides/add_slide /slides/category/* /slides/channel/send_share_email /slides/channel/tag/* /slides/get_course_products /slides/prepare_preview",
-    "/slides/slide/archive /slides/slide/quiz/question_add_or_update /slides/slide/toggle_is_preview /slides/tag/search_read /survey/results/*",
-    "/survey/session/* /survey/test/* /survey/*/certification_preview /survey/*/get_certification_preview",
 )
 _END = End("16", "2025-09-30", "https://www.odoo.com/documentation/19.0/administration/standard_extended_support.html", "2026-11-27")  # fmt: skip
 _UPSTREAM = (Upstream("odoo", "https://www.odoo.com/odoo-{major}-release-notes", ends=(_END,)),)
@@ -89,8 +47,8 @@ def describe(stack: Stack) -> Service:
         check="/web/health",
         expect=(200, 303),
         paths={"/websocket": 8072, "/longpolling/*": 8072},
-        public=_PUBLIC,
-        guarded=_GUARDED,
+        public=PUBLIC,
+        guarded=GUARDED,
         languages=True,
         domain=stack.override("odoo").domain or "",
     )
@@ -99,6 +57,7 @@ def describe(stack: Stack) -> Service:
         login=stack.acme_email or f"admin@{stack.zone}",
         secret="ADMIN_PASSWORD",
         owned="SELECT FROM ir_config_parameter WHERE key = 'smarteros.first_admin'",
+        changes=changes,
     )
     return Service(
         name="odoo",
@@ -181,9 +140,7 @@ def _mail(stack: Stack) -> dict[str, str]:
 def users(visitor: Visitor) -> Iterator[str]:
     """A partner, and a report that every Odoo has, printed as PDF."""
     yield "sign in"
-    login = {"db": "odoo", "login": visitor.login, "password": visitor.secret("ADMIN_PASSWORD")}
-    if not _call(visitor, "/web/session/authenticate", **login)["uid"]:
-        raise Denied("no session")  # without an error: a second factor is asked for
+    _signed_in(visitor, visitor.secret("ADMIN_PASSWORD"))
     with visitor.leaving() as leaving:
         leaving.callback(_call, visitor, "/web/session/destroy")
         yield "remove what an earlier check has left"
@@ -205,6 +162,22 @@ def users(visitor: Visitor) -> Iterator[str]:
             raise Failed(f"the report is no PDF: {printed.text[:200]}")
 
 
+def changes(visitor: Visitor, now: str, new: str) -> None:
+    """All of its sessions end with the old password (res_users.py, _get_session_token_fields); API keys stay."""
+    _signed_in(visitor, now)
+    with visitor.leaving() as leaving:
+        leaving.callback(_call, visitor, "/web/session/destroy")
+        if new:
+            _method(visitor, "res.users", "change_password", now, new)
+            leaving.pop_all()
+
+
+def _signed_in(visitor: Visitor, password: str) -> None:
+    login = {"db": "odoo", "login": visitor.login, "password": password}
+    if not _call(visitor, "/web/session/authenticate", **login)["uid"]:
+        raise Denied("no session")  # without an error: a second factor is asked for
+
+
 def _method(visitor: Visitor, model: str, method: str, *args: Any) -> Any:
     return _call(visitor, "/web/dataset/call_kw", model=model, method=method, args=args, kwargs={})
 
@@ -216,4 +189,6 @@ def _call(visitor: Visitor, path: str, **params: Any) -> Any:
         return answer.get("result")  # None is left out
     error = answer["error"].get("data") or answer["error"]
     said = f"{path}: {str(error.get('message') or error.get('name'))[:200]}"
+    if "Too many login failures" in said:
+        raise TooSoon(said)
     raise Denied(said) if str(error.get("name")).endswith("AccessDenied") else Failed(said)

@@ -119,7 +119,8 @@ def test_an_admin_who_is_not_let_in_is_said_with_what_to_do() -> None:
     assert step.why == (
         "ops@smarterbot.cl is not let in with the password in Vault (secret/helpdesk#PASSWORD): a person has changed it, or "
         "the login, or has asked for a second factor: if it was the password, `make give-secrets "
-        "NAME=helpdesk#PASSWORD` tells Vault the new one (POST /login: HTTP 401)"
+        "NAME=helpdesk#PASSWORD` tells Vault the new one; where a rotation was cut short, or a restore has brought an earlier one back, "
+        "`make rotate SERVICE=helpdesk` gives both another (POST /login: HTTP 401)"
     )
     assert "`docker restart n8n` on the host" in check.denied(SERVICES["n8n"], "secret", "")
 

@@ -135,6 +135,8 @@ def test_what_is_written_is_copied_away_afterwards(
         written,
         "tasks.commands.rotate.as_described",
         "tasks.commands.rotate.refused",
+        "tasks.commands.rotate_admins.changed",
+        "tasks.first_logins.renewed",
         "tasks.backup.copied",
         *(f"tasks.{one}.run" for one in phases),
     ):

@@ -34,6 +34,7 @@ def test_what_only_its_owner_may_change_stays() -> None:
             "chatwoot#SECRET_KEY_BASE",
             "chatwoot#POSTGRES_PASSWORD",
             "chatwoot#REDIS_PASSWORD",
+            "chatwoot#ADMIN_PASSWORD",
         ]
 
 

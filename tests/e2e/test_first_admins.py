@@ -1,14 +1,16 @@
 """First admins: each service is its operator's before its domain answers, and what a person changes is kept."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from tasks.commands import rotate
 from tests.e2e.clients import browser, containers, secrets, until_healthy
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import Deployment, Run
+from tests.e2e.vault_access import Vault, opened
 
 LOGIN = "ops@smarterbot.cl"
 MALLORY = {"email": "mallory@example.com", "password": "Mallory-was-here-1"}
@@ -215,3 +217,73 @@ def change(deployment: Deployment, old: tuple[str, str], new: tuple[str, str]) -
             model="res.users", method="write", args=[[2], values], kwargs={},
         )  # fmt: skip
         assert answer.get("result") is True, answer
+
+
+ROTATE = "tasks.commands.rotate.run"
+
+
+@pytest.fixture
+def vault(deployed: Deployment) -> Iterator[Vault]:
+    with opened(deployed) as vault:
+        yield vault
+
+
+def rotated(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, name: str) -> Run:
+    """``make rotate`` of one service."""
+    monkeypatch.setenv(rotate.CHOICE, name)
+    run = deployment.run(deploy=ROTATE)
+    assert run.code == 0, run.output[-6000:]
+    return run
+
+
+@pytest.mark.parametrize(
+    "name", ["odoo", "dokploy"]
+)  # the real one, and one that takes three sign-ins in ten seconds
+def test_a_rotation_killed_before_the_application_is_told_is_ended_by_the_same_command(
+    deployed: Deployment, vault: Vault, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    field, (before, version) = PASSWORDS[name], vault.read(name)
+    monkeypatch.setenv(rotate.CHOICE, name)
+    with deployed.under_way(deploy=ROTATE) as begun:
+        assert begun.stdout
+        for line in begun.stdout:
+            if "Secrets | /vault/secrets" in line and vault.read(name)[1] > version:
+                begun.kill()
+                break
+    between, _ = vault.read(name)
+    assert between[field] != before[field]
+    assert enters(deployed, name, LOGIN, before[field])
+    run = rotated(deployed, monkeypatch, name)
+    after, _ = vault.read(name)
+    assert len({values[field] for values in (before, between, after)}) == 3
+    assert enters(deployed, name, LOGIN, after[field])
+    assert not enters(deployed, name, LOGIN, between[field])
+    assert not enters(deployed, name, LOGIN, before[field])
+    assert [
+        value for value in (*before.values(), *after.values()) if len(value) > 8 and value in run.output
+    ] == []
+    deployed.unchanged()
+
+
+def test_a_password_that_a_person_has_changed_stays_in_a_rotation_that_goes_on(
+    deployed: Deployment, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = "UPDATE core_user SET password = reverse(password) WHERE is_superuser"
+    before, _ = vault.read("metabase")
+    sql(deployed, "metabase", changed)
+    try:
+        run = rotated(deployed, monkeypatch, "metabase")
+    finally:
+        sql(deployed, "metabase", changed)
+    after, _ = vault.read("metabase")
+    assert (after["ADMIN_PASSWORD"], after["MB_DB_PASS"] != before["MB_DB_PASS"]) == (
+        before["ADMIN_PASSWORD"],
+        True,
+    )
+    assert (
+        "metabase#ADMIN_PASSWORD stays: ops@smarterbot.cl is let in with no password that Vault has or had"
+        in run.output
+    )
+    assert "`make give-secrets NAME=metabase#ADMIN_PASSWORD" in run.output
+    assert enters(deployed, "metabase", LOGIN, after["ADMIN_PASSWORD"])
+    deployed.unchanged()

@@ -12,6 +12,7 @@ from tasks.commands import rotate
 from tasks.model import envfile
 from tasks.model.rotation import places
 from tests.e2e.deployment import Deployment
+from tests.e2e.test_first_admins import LOGIN, PASSWORDS, enters
 from tests.e2e.vault_access import PRIVATE, SERVICES, Vault, env_file_modes, opened
 from tests.e2e.visitors import visiting
 
@@ -225,7 +226,10 @@ def test_all_passwords_get_new_values_and_the_old_ones_open_nothing(
     found = [(item, place) for item in SERVICES for place in places([item]).values()]
     for item, place in found:
         same = after[item.name][0].get(place.name) == before[item.name][0].get(place.name)
-        assert same == (place.way not in ("deploy", "signs", "owner")), place
+        assert same == (place.way == "lasting"), place
+    for name, field in PASSWORDS.items():
+        assert enters(deployed, name, LOGIN, after[name][0][field]), name
+        assert not enters(deployed, name, LOGIN, before[name][0][field]), name
     assert deployed.sh("sha256sum /vault/secrets/*.env") != kept
     secret = {value for values, _ in (*before.values(), *after.values()) for value in values.values()}
     assert [value for value in secret if len(value) > 8 and value in run.output] == []

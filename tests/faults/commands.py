@@ -13,8 +13,10 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from tests.e2e import clients
 from tests.e2e.deployment import Deployment, outcomes
 from tests.e2e.test_bad_image import publish
+from tests.e2e.test_first_admins import LOGIN, enters
 from tests.faults import state
 from tests.faults.course import Point, Step, counted, killed
 from tests.faults.proof import LIGHT, same
@@ -183,6 +185,10 @@ class Commands:
         same(clean, found)
         if not rotated:
             assert (differing := state.differences(clean.own, found.own)) == [], "\n".join(differing)
+        elif not enters(
+            self.host, "metabase", LOGIN, clients.secrets(self.host, "metabase")["ADMIN_PASSWORD"]
+        ):
+            raise AssertionError("Metabase's admin is not let in with the password in Vault")
         again = command if command.deploy == ROLLBACK else replace(command, deploy="deploy.py", module="")
         assert (changed := outcomes(again.ends(**settings))[0]) == {}, changed
         replace(again, deploy=DRIFT).ends(**settings)
