@@ -31,7 +31,7 @@ down: ## removes the lab that SMARTEROS_LAB names (default), and with the last o
 test: $(VENV)/ready ## lint, types, unit, golden files, and the lab end to end
 	@.ci/test $(BIN)
 
-test-faults: $(VENV)/ready ## outages, and deploys, commands of day two, a restore and a recovery killed at every point of theirs; takes hours
+test-faults: $(VENV)/ready ## outages, and bootstraps, deploys, commands of day two, a restore and a recovery killed at every point of theirs; takes hours
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile tests/faults
 	@$(BIN)/python -m tests.faults $(FAULTS)
 

@@ -3,6 +3,7 @@
 boto3 is heavy: whoever needs it loads this module lazily.
 """
 
+import atexit
 import base64
 import hashlib
 import os
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -114,10 +116,20 @@ def _trusted(root: str) -> str | None:
     """A file with the public authorities and that one, there until the process ends; None: the public ones are enough."""
     if not root:
         return None
-    number, path = tempfile.mkstemp(suffix=".pem")
-    with os.fdopen(number, "w") as file, open(where()) as public:  # noqa: PTH123  a path of certifi's
-        file.write(f"{public.read()}\n{root}\n")
+    number, path = _passing()
+    with os.fdopen(number, "w", closefd=False) as file:
+        file.write(f"{Path(where()).read_text()}\n{root}\n")
     return path
+
+
+def _passing() -> tuple[int, str]:
+    """A file that nobody has to remove; where the system has none without a name, one that goes with the process unless that is killed."""
+    if hasattr(os, "memfd_create"):
+        number = os.memfd_create("trusted")
+        return number, f"/proc/self/fd/{number}"
+    number, path = tempfile.mkstemp(suffix=".pem")
+    atexit.register(Path(path).unlink)
+    return number, path
 
 
 @contextmanager

@@ -46,6 +46,18 @@ def made(admin: Bucket) -> tuple[str, str]:
     return str(key["AccessKeyId"]), str(key["SecretAccessKey"])
 
 
+def there(admin: Bucket) -> tuple[str, ...]:
+    """The keys that the user has. Raises Refused as `made` does."""
+    try:
+        with reachable(admin.place):
+            found = _iam(admin).list_access_keys(UserName=user(admin.place.bucket))["AccessKeyMetadata"]
+    except ClientError as error:
+        if code(error) == "NoSuchEntity":
+            return ()
+        raise Refused(_by_hand(admin, code(error))) from None
+    return tuple(sorted(str(key["AccessKeyId"]) for key in found))
+
+
 def forget(admin: Bucket, access_key: str) -> None:
     """Takes back a key that nobody has got."""
     with foreseen(admin.place, f"deleting the key {access_key}"):

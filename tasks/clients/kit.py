@@ -6,10 +6,13 @@ not open it.
 """
 
 import base64
+import errno
 import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -159,13 +162,18 @@ def read(path: Path) -> Kit | None:
 
 
 def write(path: Path, kit: Kit) -> None:
-    """Once: never over another one. Raises Refused."""
+    """Once: never over another one, and whole or not at all. Raises Refused."""
+    with writing(path):
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        state_dir.store_text(path, json.dumps(asdict(kit), indent=2) + "\n")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raises Refused for what stands against it."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(json.dumps(asdict(kit), indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        yield
     except OSError as error:
         raise Refused(f"KIT={path} cannot be written: {error.strerror}") from None
 

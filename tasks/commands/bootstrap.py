@@ -4,11 +4,9 @@
 YES=1 asks nothing. Again it goes on where it was: files, host key, bucket and host are what they have to be, or become it.
 """
 
-import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,17 +92,15 @@ class Bootstrap:
         return found, seen
 
     def _look(self) -> Look:
-        with tempfile.TemporaryDirectory() as folder:
-            note = Path(folder) / "look.json"
-            done = self._pyinfra("tasks.commands.look.run", yes=True, quiet=True, more={look.NOTE: str(note)})
-            if done.returncode or not note.exists():
-                sys.stderr.write(done.stdout or "")
-                hint = next((hint for said, hint in _HINTS.items() if said in done.stdout), "")
-                raise Refused(
-                    f"{self.file}: the host could not be looked at, as said above: mend that. {hint}{self._again()} goes on"
-                )
-            found = json.loads(note.read_text())
-        return Look(**{**found, "refused": tuple(found["refused"]), "domains": tuple(found["domains"])})
+        done = self._pyinfra("tasks.commands.look.run", yes=True, quiet=True)
+        seen = look.read(done.stdout)
+        if done.returncode or seen is None:
+            sys.stderr.write(done.stdout)
+            hint = next((hint for said, hint in _HINTS.items() if said in done.stdout), "")
+            raise Refused(
+                f"{self.file}: the host could not be looked at, as said above: mend that. {hint}{self._again()} goes on"
+            )
+        return seen
 
     def _kit(self, found: Described) -> str:
         """Where the kit is, empty without a bucket. Raises Refused."""
@@ -173,15 +169,21 @@ class Bootstrap:
     ) -> subprocess.CompletedProcess[str]:
         """As an operator calls it. quiet: what it prints is for us."""
         program = str(Path(sys.executable).with_name("pyinfra"))
-        return subprocess.run(
-            [program, *(["-y"] if yes else []), self.file, deploy],
+        argv = [program, *(["-y"] if yes else []), self.file, deploy]
+        with subprocess.Popen(
+            argv,
             cwd=self.home,
             env={**os.environ, **more},
             stdout=subprocess.PIPE if quiet else None,
             stderr=subprocess.STDOUT if quiet else None,
             text=True,
-            check=False,
-        )
+        ) as child:
+            try:
+                said, _ = child.communicate()
+            except KeyboardInterrupt:  # which it has heard as well, and cleans up
+                child.communicate()
+                raise
+        return subprocess.CompletedProcess(argv, child.returncode, said)
 
     def _again(self, *words: str) -> str:
         name = [] if self.name == "prod" else [f"NAME={self.name}"]

@@ -8,14 +8,14 @@ BACKUP_SECRET_KEY. Again it says what is there, brings the bucket back to what i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyinfra import logger
 
 from tasks.clients import kit as kits
+from tasks.clients import kit_begun
 from tasks.clients.kit import Kit
 from tasks.clients.lazily import lazily
 from tasks.model.stack import Backup
@@ -51,6 +51,7 @@ def set_up() -> None:
     held = kits.held()
     if kit:
         of_that_bucket(path, kit, place)
+        kit_begun.ended(path)
     elif held:
         raise Refused(_has_one(path))
     admin = bucket.Bucket(place, *_operator())
@@ -143,30 +144,46 @@ def _given(names: tuple[str, str], purpose: str) -> tuple[str, str]:
 
 
 def _new(admin: bucket.Bucket, path: Path) -> Kit:
-    """The kit is written as soon as its key was found good: a key that nobody has is taken back."""
+    """The kit is written as soon as its key was found good: a key that nobody has is taken back, also that of a run that was killed."""
     if bucket_rules.backups(admin):
         raise Refused(
             f"backup.bucket: {admin.place.bucket} holds backups that another kit opens: name that kit's file, or another bucket"
         )
-    with _host_key(admin) as key:
-        _tried(admin, *key)
-        kit = kits.new(admin.place, *key)
+    given = any(os.environ.get(name) for name in _HOST)
+    kit = (
+        kits.new(admin.place, *_given(_HOST, "the host's key for the bucket"))
+        if given
+        else _made(admin, path)
+    )
+    try:
+        _tried(admin, kit.access_key, kit.secret_key)
         kits.write(path, kit)
+    except BaseException:
+        if not given:
+            bucket_key.forget(admin, kit.access_key)
+        raise
+    finally:
+        kit_begun.ended(path)
     return kit
 
 
-@contextmanager
-def _host_key(admin: bucket.Bucket) -> Iterator[tuple[str, str]]:
-    """The key that was given, or a new one, which goes again where it is of no use."""
-    if any(os.environ.get(name) for name in _HOST):
-        yield _given(_HOST, "the host's key for the bucket")
-        return
-    key = bucket_key.made(admin)
+def _made(admin: bucket.Bucket, path: Path) -> Kit:
+    """With a new key. What is asked for, and then the answer, is noted beside the kit's place: a run that was cut short goes on from there."""
+    there, found = bucket_key.there(admin), kit_begun.begun(path)
+    place = f"{admin.place.endpoint}/{admin.place.bucket}"
+    begun = found if found and found.place == place else kit_begun.Begun(place, there)
+    if begun.kit and begun.kit.access_key in there:
+        return begun.kit
+    kit_begun.begin(path, replace(begun, kit=None))
+    for key in set(there) - set(begun.before):
+        bucket_key.forget(admin, key)
     try:
-        yield key
-    except BaseException:
-        bucket_key.forget(admin, key[0])
+        kit = kits.new(admin.place, *bucket_key.made(admin))
+    except Refused:
+        kit_begun.ended(path)
         raise
+    kit_begun.begin(path, replace(begun, kit=kit))
+    return kit
 
 
 def _tried(admin: bucket.Bucket, access_key: str, secret_key: str) -> None:

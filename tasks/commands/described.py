@@ -99,7 +99,8 @@ def _settings(path: Path, given: Answers, ask: Ask) -> tuple[Mapping[str, Any], 
         _agrees(path, settings, _meant(given.settings, settings, defaults))
         return settings, {}
     # What is as all.py has it stands in no other file.
-    merged = {**({"zone": defaults["zone"]} if whose == "ours" else {}), **there, **given.settings}
+    known = {key: defaults[key] for key in ("zone", "mirror_zones")} if whose == "ours" else {}
+    merged = {**known, **there, **given.settings}
     for key, variable, question in _NEEDED:
         if key not in merged:
             wrong = partial(_wrong, {**defaults, **merged}, key)

@@ -1,13 +1,13 @@
 """Look: what a host is before its first deploy: what speaks against one, and where its domains lead. Read only.
 
-``SMARTEROS_LOOK=note.json pyinfra -y inventories/prod.py tasks.commands.look.run`` writes it there, for bootstrap.py.
+``pyinfra -y inventories/prod.py tasks.commands.look.run`` prints it as one line, for bootstrap.py.
 """
 
 import json
-import os
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from tasks import preflight
 from tasks.facts import MachineFact
@@ -15,7 +15,7 @@ from tasks.facts.names import NamesFact
 from tasks.operations import dns
 from tasks.run import Commands, executing, known, operation, stack
 
-NOTE = "SMARTEROS_LOOK"
+_LINE = "smarteros-look "
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,20 @@ def run() -> None:
 
 @operation
 def looked() -> Commands:
-    """Writes the note."""
+    """Prints the line."""
     if executing():
-        Path(os.environ[NOTE]).write_text(json.dumps(asdict(look())))
+        sys.stdout.write(f"\n{_LINE}{json.dumps(asdict(look()))}\n")
+        sys.stdout.flush()
     yield from ()
+
+
+def read(output: str) -> Look | None:
+    """What was seen, by what a run has printed; None where it has not come so far."""
+    line = re.search(f"^{_LINE}(.*)$", output, re.MULTILINE)
+    if not line:
+        return None
+    found = json.loads(line[1])
+    return Look(**{**found, "refused": tuple(found["refused"]), "domains": tuple(found["domains"])})
 
 
 def look() -> Look:

@@ -5,6 +5,7 @@ pyinfra prints some of it in its own words, in several lines, and lets the rest 
 
 import logging
 import socket
+from contextlib import suppress
 from typing import Any
 
 from paramiko import (
@@ -109,10 +110,25 @@ def _network(error: OSError, said: str) -> str:
     return f"the connection fails ({said}): run again"
 
 
+# Something is sent every 15 seconds, and a network that is gone noticed by its staying unanswered: late enough for
+# a host that shuts us out by mistake to have gone back to what it was.
+_KEEPALIVE = 15
+_UNANSWERED_MS = 150_000
+
+
+def watched(transport: Any) -> None:
+    """From now on a connection whose network is gone ends, also where nothing but an answer is waited for."""
+    transport.set_keepalive(_KEEPALIVE)
+    with suppress(AttributeError, OSError):  # another system, or a connection through a jump host
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MS)
+
+
 def _connect(connector: SSHConnector) -> None:
     """In the place of pyinfra's, around it. Raises ConnectError, which pyinfra prints as one line, and nothing else."""
     try:
         _pyinfras(connector)
+        if connector.client:
+            watched(connector.client.get_transport())
     except Exception as error:  # noqa: BLE001  what pyinfra does not foresee would be a traceback
         inner = error.__context__ if isinstance(error, ConnectError) else None
         cause = inner if isinstance(inner, Exception) else error

@@ -21,11 +21,6 @@ from pyinfra.connectors.util import extract_control_arguments, make_unix_command
 
 from tasks.connection import wire
 
-# Something is sent every 15 seconds, and a network that is gone noticed by its staying unanswered: late enough for
-# a host that shuts us out by mistake to have gone back to what it was.
-_KEEPALIVE = 15
-_UNANSWERED_MS = 150_000
-
 
 class Line:
     """The command at work. Raises OSError or SSHException when the connection gives no channel."""
@@ -88,9 +83,6 @@ def arguments(target: Host) -> Any:
 
 
 def _remote(transport: Any, words: str) -> Any:
-    transport.set_keepalive(_KEEPALIVE)
-    with suppress(AttributeError, OSError):  # another system, or a connection through a jump host
-        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MS)
     channel = transport.open_session(timeout=10)
     channel.set_combine_stderr(True)
     channel.exec_command(wire.wired(words))

@@ -2,9 +2,11 @@
 
 import socket
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,15 @@ from tests.openbao import free_port
 
 def place(server: s3.S3, **changes: Any) -> Backup:
     return Backup.model_validate({**server.setting, **changes})
+
+
+def test_whom_it_trusts_leaves_no_file_even_where_the_process_is_killed(
+    server: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    bucket._trusted.cache_clear()
+    Bucket(place(server, bucket="trusted"), *s3.ADMIN).call("create_bucket")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_object_comes_back_with_its_version(server: s3.S3) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from tasks.connection import host_key
 from tasks.connection.said import Said
 from tasks.run import Refused
 from tests.samples import ROOT, settings
+from tests.signals import heard
 
 
 @dataclass
@@ -204,7 +207,7 @@ def test_mail_has_its_records_where_it_is_set() -> None:
 PROGRAM = """#!/bin/sh
 echo "$* KIT=$KIT" >>{log}
 case $* in
-*look.run) echo "$SAYS"; cp {look} "$SMARTEROS_LOOK" ;;
+*look.run) echo "$SAYS"; cat {look} ;;
 esac
 case "$*" in
 *"$FAILS"*) exit 1 ;;
@@ -223,7 +226,7 @@ class Machine:
         """The calls. Raises Refused as the command does."""
         (self.folder / "bin").mkdir(exist_ok=True)
         note, log = self.folder / "look.json", self.folder / "log"
-        note.write_text(json.dumps(self.seen.__dict__))
+        note.write_text(f"smarteros-look {json.dumps(self.seen.__dict__)}\n")
         log.write_text("")
         program = self.folder / "bin/pyinfra"
         program.write_text(PROGRAM.format(log=log, look=note))
@@ -405,3 +408,40 @@ def test_nobody_is_asked_who_has_said_so(
     monkeypatch.setenv("YES", "1")
     with pytest.raises(Refused, match="HOST is missing, and nobody can be asked: Which VPS"):
         answers.asked("HOST", "Which VPS")
+
+
+# Takes a second to clean up what it was at.
+TIDY = """#!/bin/sh
+trap 'sleep 1; touch {folder}/cleaned; exit 0' INT
+touch {folder}/began
+while :; do sleep 0.1; done
+"""
+OF_OURS = """
+import sys
+from pathlib import Path
+from tasks.commands import bootstrap
+folder = Path(sys.argv[1])
+sys.executable, bootstrap.HOME = str(folder / "bin/python"), folder
+bootstrap.main()
+"""
+
+
+def test_ctrl_c_waits_for_what_pyinfra_cleans_up(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.run(monkeypatch, YES="1")
+    (machine.folder / "bin/pyinfra").write_text(TIDY.format(folder=machine.folder))
+    with heard():
+        process = subprocess.Popen(
+            [sys.executable, "-c", OF_OURS, machine.folder],
+            cwd=ROOT,
+            env={**os.environ, "HOST": "@local", "YES": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 20
+    while not (machine.folder / "began").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert said.splitlines()[-1] == "bootstrap: ended; the same command goes on where it was"
+    assert (process.returncode, (machine.folder / "cleaned").exists()) == (1, True)

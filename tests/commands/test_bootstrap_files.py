@@ -101,6 +101,15 @@ def test_it_writes_what_differs_and_nothing_else_in_the_place_of_the_examples(ho
     assert (name, data["ssh_known_hosts_file"]) == ("203.0.113.7", str(found.known_hosts))
 
 
+def test_an_answer_that_is_as_all_py_has_it_holds_for_the_next_run_that_says_nothing(home: Path) -> None:
+    """It stands in no other file."""
+    told(home, **GIVEN, MIRRORS="smarterbot.store")
+    before = files(home)
+    assert "mirror_zones" not in before["group_data/prod.py"]
+    assert told(home).settings["mirror_zones"] == ["smarterbot.store"]
+    assert files(home) == before
+
+
 def test_this_machine_needs_no_login(home: Path) -> None:
     found = told(home, HOST="@local", ZONE="acme.io", EMAIL="ops@acme.io", NAME="here")
     assert found.login == {}

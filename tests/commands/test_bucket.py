@@ -1,15 +1,18 @@
 """`make bucket` at a real server: the bucket, the host's key and the kit are made once, and a second run changes nothing."""
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tasks.clients import bucket_key, bucket_rules, kit
+from tasks.clients import bucket_key, bucket_rules, bucket_trial, kit
 from tasks.clients.bucket import Bucket
 from tasks.commands import bucket
 from tasks.model.stack import Backup
@@ -127,14 +130,66 @@ def test_a_key_is_given_where_the_server_makes_none(
     assert held(tmp_path)["access_key"] == s3.HOST[0]
 
 
+def keys_of(server: s3.S3, name: str) -> list[str]:
+    admin = Bucket(Backup.model_validate(place(server, name)), *s3.ADMIN)
+    return list(bucket_key.there(admin))
+
+
 def test_a_key_of_no_use_is_taken_back(iam: s3.S3, tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
+    with environment.context() as inner:
+        inner.setattr(bucket_trial, "_read_back", refuse)
+        with pytest.raises(Refused, match="it does not come back"):
+            run(tmp_path, place(iam, "third"))
+    assert keys_of(iam, "third") == []
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_nothing_is_made_where_no_kit_can_be_written(
+    iam: s3.S3, tmp_path: Path, environment: pytest.MonkeyPatch
+) -> None:
     environment.setenv("KIT", "/proc/kit.json")
     with pytest.raises(Refused, match=r"KIT=/proc/kit\.json cannot be written: "):
-        run(tmp_path, place(iam, "third"))
-    store = Bucket(Backup.model_validate(place(iam, "third")), *s3.ADMIN)
-    keys: Any = store.client("iam", store.place.endpoint)
-    assert keys.list_access_keys(UserName="smarteros-third")["AccessKeyMetadata"] == []
+        run(tmp_path, place(iam, "nowhere"))
+    assert keys_of(iam, "nowhere") == []
     assert not (tmp_path / "state").exists()
+
+
+def refuse(*_: object) -> None:
+    raise Refused("it does not come back")
+
+
+def killed(module: ModuleType, name: str, folder: Path, backup: dict[str, Any], *, after: bool) -> None:
+    """A run that ends there, before or after that call, as one that is killed."""
+    called = getattr(module, name)
+
+    def ends(*given: Any) -> None:
+        if after:
+            called(*given)
+        os._exit(9)
+
+    if (child := os.fork()) == 0:
+        setattr(module, name, ends)
+        with suppress(BaseException):
+            run(folder, backup)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    ("module", "name"), [(bucket_key, "made"), (bucket, "_tried"), (kit, "write"), (kit, "hold")]
+)
+def test_a_run_that_was_killed_leaves_no_key_that_nobody_has_and_the_next_one_ends_it(
+    iam: s3.S3, tmp_path: Path, module: ModuleType, name: str, after: bool
+) -> None:
+    backup = place(iam, f"killed-{name.strip('_')}-{after}".lower())
+    killed(module, name, tmp_path, backup, after=after)
+    run(tmp_path, backup)
+    made = kit.read(tmp_path / "kit.json")
+    assert made is not None
+    assert keys_of(iam, backup["bucket"]) == [made.access_key]
+    assert held(tmp_path) == asdict(kit.held_of(made))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kit.json", "state"]
 
 
 def test_what_is_missing_or_another_ones_is_refused(

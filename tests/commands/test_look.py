@@ -1,8 +1,6 @@
 """Look: what a bare host is said to be, and where its domains have to lead."""
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
@@ -20,17 +18,17 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1795413600.0)
 
 
-def test_a_bare_host_that_is_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(look.NOTE, str(tmp_path / "note"))
+def test_a_bare_host_that_is_fit(capsys: pytest.CaptureFixture[str]) -> None:
     with fake({"/etc/os-release": NEW, "perl -MSocket": NAMES}, services=SERVICES):
         assert commands(look.looked) == []
-    assert json.loads((tmp_path / "note").read_text()) == {
-        "refused": [],
-        "docker_com": False,
-        "address": "10.0.0.7",
-        "domains": ["api.smarterbot.cl", "api.smarterbot.store"],
-        "elsewhere": {"api.smarterbot.store": "10.0.0.9"},
-    }
+    assert look.read(
+        f"--> Starting operation: Look\n{capsys.readouterr().out}    [one] No changes\n"
+    ) == look.Look(
+        address="10.0.0.7",
+        domains=("api.smarterbot.cl", "api.smarterbot.store"),
+        elsewhere={"api.smarterbot.store": "10.0.0.9"},
+    )
+    assert look.read("[one] it accepts none of the keys\n") is None
 
 
 def test_one_that_is_not_and_one_that_needs_another_docker() -> None:

@@ -16,7 +16,7 @@ import paramiko
 import pytest
 from pyinfra.api.exceptions import PyinfraError
 
-from tasks.connection.connecting import why
+from tasks.connection.connecting import watched, why
 from tests.samples import ROOT
 
 
@@ -25,6 +25,17 @@ def test_a_machine_without_any_key_is_told_to_name_one() -> None:
         "this machine has no key to offer for the user ann: name one (ssh_key), or ssh-add it to an agent that runs here "
         "(ssh-add -l lists them)"
     )
+
+
+def test_a_connection_whose_network_is_gone_ends_also_while_an_answer_is_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        end = socket.create_connection(listening.getsockname())
+        transport = paramiko.Transport(end)
+        watched(transport)
+        assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 150_000
+        assert vars(transport.packetizer)["_Packetizer__keepalive_interval"] == 15
+        transport.close()
+        end.close()
 
 
 INVENTORY = """

@@ -1,15 +1,22 @@
 """Newcomer: `make bootstrap` as somebody runs it who has a clone of this repository, a key that the VPS takes, and nothing else."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
+import termios
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.deployment import Deployment, Run, outcomes
 from tests.e2e.test_local import working_copy
+from tests.faults.commands import Whole
 from tests.lab.lab import Lab
 from tests.lab.smarteros import ROOT
+
+BOOTSTRAP = (sys.executable, "-m", "tasks.commands.bootstrap")
+PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
 
 
 @dataclass
@@ -47,10 +54,17 @@ class Newcomer:
 
     def bootstrap(self, typed: str = "", **variables: str) -> Run:
         """One run, with these answers."""
+        return self._run(BOOTSTRAP, typed, variables)
+
+    def pyinfra(self, deploy: str, **variables: str) -> Run:
+        """One of the targets after it."""
+        return self._run((PYINFRA, "-y", "inventories/prod.py", deploy), "", variables)
+
+    def _run(self, argv: Sequence[str], typed: str, variables: Mapping[str, str]) -> Run:
         done = subprocess.run(
-            [sys.executable, "-m", "tasks.commands.bootstrap"],
+            argv,
             cwd=self.clone,
-            env={"PATH": "/usr/bin:/bin", "HOME": str(self.home), **variables},
+            env=self.environment(variables),
             input=typed,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -60,14 +74,34 @@ class Newcomer:
         )
         return Run(done.returncode, done.stdout, *outcomes(done.stdout))
 
-    def as_in_the_lab(self, host: Deployment) -> None:
-        """An editor after all: where there is no public authority, and no image of Vault's."""
+    def under_way(self, variables: Mapping[str, str], stdin: int = subprocess.DEVNULL) -> Whole:
+        """One run in a session of its own, its output to be read as it comes; for tests that end it. stdin: where a terminal, its own."""
+        terminal = None if stdin == subprocess.DEVNULL else lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        return Whole(
+            BOOTSTRAP,
+            cwd=self.clone,
+            env=self.environment({"PYTHONUNBUFFERED": "1", **variables}),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=terminal,
+        )
+
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Of what it runs."""
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.home), **variables}
+
+    def as_in_the_lab(self, host: Deployment, settings: Path | None = None) -> None:
+        """An editor after all: where there is no public authority, and no image of Vault's. settings: another file than its own."""
         lab = {"trusted_root": str(host.lab.acme_root()), "vault_engine": "openbao"}
         if host.lab.description.images == "upstream":
             lab["vault_engine"] = "vault"
             lab["acme_directory"] = "https://acme-v02.api.letsencrypt.org/directory"
             lab["acme_root"] = str(host.lab.state.authority)
-        with self.settings.open("a") as file:
+        with (settings or self.settings).open("a") as file:
             file.writelines(f"{key} = {value!r}\n" for key, value in lab.items())
 
     def hand_over(self, host: Deployment) -> None:

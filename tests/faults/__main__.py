@@ -1,5 +1,5 @@
-"""`make test-faults`: every point of a first deploy and of an update, of a rollback, `make update` and a rotation, of a restore and
-its undoing, and of a recovery; one line for each, exit code 1 unless all is well.
+"""`make test-faults`: every point of `make bootstrap`, of a first deploy and of an update, of a rollback, `make update` and a rotation,
+of a restore and its undoing, and of a recovery; one line for each, exit code 1 unless all is well.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from tests.e2e import backed as backups
 from tests.e2e.deployment import Deployment
 from tests.faults import proof, recovery, state
+from tests.faults.bootstrapping import Bootstrapping
 from tests.faults.commands import NAMES, Commands, told
 from tests.faults.course import Point, Step, counted, points, sample
 from tests.faults.proof import LIGHT, OTHER
@@ -34,13 +35,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="of the delays")
     parser.add_argument("--points", type=int, help="so many of each, chosen by the seed; all without")
     parser.add_argument("--lab", default="faults", help="made unless it is up, and then removed at the end")
-    parser.add_argument("--only", choices=("deploy", *NAMES, "restore", "recover"), help="this part of it")
+    parser.add_argument(
+        "--only", choices=("bootstrap", "deploy", *NAMES, "restore", "recover"), help="this part of it"
+    )
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     lab = Lab(given.lab)
     made = lab.state.read() is None
     try:
         chance, failures = Random(given.seed), 0
+        if given.only in (None, "bootstrap"):
+            with TemporaryDirectory() as folder:
+                failures += Bootstrapping(lab, Path(folder), chance, given.points).all()
         if given.only in (None, "deploy"):
             failures += Faults(lab, chance, given.points).all()
         if given.only in (None, *NAMES):

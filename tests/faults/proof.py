@@ -23,7 +23,7 @@ OTHER: dict[str, Any] = {
 
 # Has something to do again, although it came to its end: images that are still on their way, and a change of
 # firewall or sshd that the killed run could not prove.
-_AGAIN = {
+AGAIN = {
     "Generation | missing images start to arrive",
     "Firewall | an unproven change is taken back",
 }
@@ -40,7 +40,7 @@ def ascending(deployment: Deployment, points: Iterable[Point], **settings: Any) 
     secrets: dict[str, str] = {}
     for point in points:
         run = killed(deployment, point, **settings)
-        again = [name for name in run.changes if name in done - _AGAIN]
+        again = [name for name in run.changes if name in done - AGAIN]
         assert again == [], f"{point}: done before, and again: {again}\n{run.text}"
         done |= {run.begun[number] for number in run.ended}
         found = state.secrets(deployment)
