@@ -14,6 +14,7 @@ from tasks import (
     hooks,
     host,
     lock,
+    login_keys,
     networks,
     notify,
     outdated,
@@ -37,6 +38,7 @@ preflight.run()
 host.run()
 firewall.run()
 ssh.run()
+login_keys.run()
 docker.run()
 networks.run()
 generation.run()

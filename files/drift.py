@@ -171,8 +171,8 @@ def kernel(what: dict) -> dict:
     return found
 
 
-def users(_: dict) -> dict:
-    """Who can log in → number, shell, digest of the keys."""
+def users(what: dict) -> dict:
+    """Who can log in → number, shell, digest of the keys, unless these are a deploy's."""
     found = {}
     for line in (ROOT / "etc/passwd").read_text().splitlines():
         name, _, uid, gid, _, home, shell = (line.split(":") + [""] * 7)[:7]
@@ -184,7 +184,9 @@ def users(_: dict) -> dict:
             "account": f"{uid}:{gid} {shell}",
             "keys": hashlib.sha256(text).hexdigest() if text else "none",
         }
-        if text:
+        if name in what.get("keys", ()):
+            del found[name]["keys"]
+        elif text:
             found[name]["_since"] = keys.stat().st_ctime
     return found
 
@@ -246,6 +248,8 @@ def words(was: dict | None, is_: dict | None) -> str:
     if ("link" in was) != ("link" in is_):
         return f"{thing(is_)} instead of {thing(was)}"
     keys = [key for key in sorted(was.keys() | is_.keys()) if key[0] != "_" and was.get(key) != is_.get(key)]
+    # Whose keys are a deploy's from now on, or are no more, has no others by that.
+    keys = [key for key in keys if key != "keys" or (key in was and key in is_)]
     secret = ("content", "rules", "keys", "definition", "image")
     return ", ".join(
         f"other {key}" if key in secret else f"{key} {is_.get(key)} instead of {was.get(key)}" for key in keys

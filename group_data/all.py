@@ -109,6 +109,9 @@ guests = []
 
 # Who may log in over SSH, with a key only; empty: whoever has a key there, as before.
 login_users = []
+# By whose keys: {"root": ["ssh-ed25519 AAAA… ana@laptop", 'from="203.0.113.0/24" ssh-ed25519 AAAA… ci']}. For a user who is named here these
+# lines let in and no others; everybody else's keys stay as they are.
+login_keys = {}
 # Keeps what sshd's own files ask beside a key (AuthenticationMethods publickey,keyboard-interactive: a code by PAM). A run
 # itself logs in with a key alone: its user needs a Match block there that asks for nothing else.
 second_factor = False

@@ -4,6 +4,7 @@ Contents are kept as digests (files/drift.py).
 """
 
 from tasks import host as hardening
+from tasks import login_keys
 from tasks.facts.access import DROP_IN, FIREWALL, FIREWALL_UNIT, TABLE
 from tasks.facts.kept import DAEMON_JSON
 from tasks.operations import theirs
@@ -34,7 +35,7 @@ def run() -> None:
 
 def wanted() -> dict[str, list[str]]:
     """What the host is to look at: what deploys write, and what they install, start and set."""
-    texts = hardening.files()
+    texts, keys = hardening.files(), login_keys.files()
     return {
         "files": sorted(
             {
@@ -47,10 +48,12 @@ def wanted() -> dict[str, list[str]]:
                 DAEMON_JSON,
                 *texts,
                 *links(),
+                *(path for paths in keys.values() for path in paths),
             }
         ),
         "units": ["docker.service", FIREWALL_UNIT, *hardening.UNITS],
         "tables": [TABLE],
         "kernel": sorted(theirs.kernel(texts)),
+        "keys": sorted(keys),
         "packages": sorted({*PACKAGES, *hardening.MACHINE_PACKAGES, *_DOCKER}),
     }

@@ -3,23 +3,17 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
 
-import gevent
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import firewall, lock, recover, ssh, verify
+from tasks import firewall, lock, login_keys, questions, recover, ssh, verify
 from tasks import host as hardening
 from tasks.clients import recovery, vault_access, vault_session, vault_values
 from tasks.facts import (
     DockerFact,
-    LinksFact,
-    LoadedCaddyfileFact,
     Machine,
     MachineFact,
-    TakeoverFact,
-    TreeFact,
 )
 from tasks.model import acts, mail, sizing
 from tasks.model.catalogue import Service
@@ -35,21 +29,17 @@ from tasks.operations import (
     kept,
     networks,
     ports,
-    postgres,
     shared,
     survey,
     swap,
     takeover,
 )
-from tasks.operations.described import links
-from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import (
     Commands,
     Refused,
     host,
     known,
     operation,
-    read_ahead,
     remember,
     services,
     stack,
@@ -66,14 +56,14 @@ _MOST_SKEW = 30
 def run() -> None:
     """The phase."""
     if straight_on():
-        _ask()
+        questions.leave()
     checked(name="Preflight | system, sizes, ports, clock")
 
 
 @operation
 def checked() -> Commands:
     """Refuses with all reasons at once; starts a Docker of ours that is stopped, finishes an interrupted dpkg."""
-    _ask()
+    questions.leave()
     vault_session.warm()
     verify.trust()
     machine = known(MachineFact)
@@ -99,8 +89,12 @@ def refusals(machine: Machine) -> list[str]:
     reasons += shared.refusals()
     reasons += survey.refusals()
     reasons += [*takeover.refusals(), *adoption.refusals()]
-    reasons += ssh.refusals()
-    reasons += [*recover.refusals(), *backup_health.cut_short(machine.cut)]
+    reasons += [
+        *ssh.refusals(),
+        *login_keys.refusals(),
+        *recover.refusals(),
+        *backup_health.cut_short(machine.cut),
+    ]
     reasons += kept.refusals(machine, {*survey.left_alone()})
     reasons += _networks(reasons)
     reasons += [*firewall.refusals(machine, stack()), *acts.refusals(stack().acknowledged, machine.acts)]
@@ -151,31 +145,6 @@ def warnings(machine: Machine) -> Iterator[str]:
         yield from (f"host: {line}" for line in hardening.remarks(known(*hardening.question())))
         yield from dns.remarks()
         yield from dns.hidden()
-
-
-def _ask() -> None:
-    """The questions leave; files are rendered, and the rest of the deploy is loaded, while the host looks."""
-    for questions in (quiet_run, of_files):
-        read_ahead(*questions())
-        gevent.sleep(0.03)
-
-
-def quiet_run() -> list[tuple[Any, ...]]:
-    """The facts that a run with nothing to do needs, so that they are under way at once: the longest first."""
-    proxies = [service.main.name for service in services() if service.phase == "proxy"]
-    return [
-        (MachineFact,),
-        (DockerFact,),
-        postgres.question(),
-        *((LoadedCaddyfileFact, name) for name in proxies),
-        *([(TakeoverFact,)] if stack().takeover else []),
-        (LinksFact,),
-    ]
-
-
-def of_files() -> list[tuple[Any, ...]]:
-    """Those that are about what is rendered."""
-    return [(TreeFact, f"{CURRENT}/", tuple(links())), (TreeFact, SECRETS, (), "077")]
 
 
 def problems(

@@ -82,6 +82,8 @@ def read_ahead(*wanted: tuple[Any, ...]) -> None:
 def read_as_one(*wanted: tuple[Any, ...]) -> None:
     """The same of facts that are quickly found, one after the other in one remote command."""
     keys = [key for key in wanted if key not in _facts()]
+    if not keys:
+        return
     job = gevent.spawn(_read_all, host(), keys)
     for place, key in enumerate(keys):
         _facts()[key] = gevent.spawn(_part, job, place)

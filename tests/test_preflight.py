@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks import lock, preflight, run
+from tasks import lock, preflight, questions, run
 from tasks.facts import Machine, MachineFact
 from tasks.facts.listeners import Listener
 from tasks.model import acts, mail, sizing
@@ -212,14 +212,16 @@ def test_a_first_deploy_says_once_who_sends_no_mail() -> None:
 
 def test_files_are_rendered_while_the_host_looks_at_what_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
-    monkeypatch.setattr(
-        preflight, "read_ahead", lambda *wanted: asked.append([key[0].__name__ for key in wanted])
-    )
-    monkeypatch.setattr(preflight, "links", lambda: asked.append(["rendered"]) or {})  # type: ignore[func-returns-value]
+    for name in ("read_ahead", "read_as_one"):
+        monkeypatch.setattr(
+            questions, name, lambda *wanted: asked.append([key[0].__name__ for key in wanted])
+        )
+    monkeypatch.setattr(questions, "links", lambda: asked.append(["rendered"]) or {})  # type: ignore[func-returns-value]
     with fake({}):
-        preflight._ask()
+        questions.leave()
     assert asked == [
-        ["MachineFact", "DockerFact", "PostgresFact", "LoadedCaddyfileFact", "LinksFact"],
+        ["MachineFact", "DockerFact", "PostgresFact", "LoadedCaddyfileFact"],
+        ["LinksFact"],
         ["rendered"],
         ["TreeFact", "TreeFact"],
     ]

@@ -15,9 +15,9 @@ from pyinfra import logger
 from pyinfra.api.state import State
 
 from tasks import host as hardening
-from tasks import plan, preflight
+from tasks import plan, questions
 from tasks.connection import exit_code
-from tasks.facts import LinksFact, LoadedCaddyfileFact, TreeFact
+from tasks.facts import LoadedCaddyfileFact
 from tasks.model.targets import inventory
 from tasks.operations import plan_lines
 from tasks.run import Commands, Refused, executing, host, operation, read_ahead, read_as_one
@@ -53,14 +53,15 @@ def told() -> Commands:
 
 def _ask() -> None:
     """What is quickly found is asked for by one command, beside those that take long."""
-    wide = [key for key in (*preflight.quiet_run(), hardening.question()) if key[0] not in _QUICK]
+    wide = [key for key in (*questions.wide(), hardening.question()) if key[0] not in _QUICK]
     read_ahead(*wide)
     gevent.sleep(0.03)  # they leave; files are rendered meanwhile
-    quick = (key for key in (*preflight.of_files(), *preflight.quiet_run()) if key[0] in _QUICK)
-    read_as_one(*quick)
+    read_as_one(
+        *questions.of_files(), *questions.brief(), *(key for key in questions.wide() if key[0] in _QUICK)
+    )
 
 
-_QUICK = (LinksFact, LoadedCaddyfileFact, TreeFact)
+_QUICK = (LoadedCaddyfileFact,)
 
 
 def _note(made: dict[str, Any]) -> None:

@@ -84,6 +84,11 @@ def _all_of(found: Sequence[Service]) -> None:
 
 def named(choice: str) -> Sequence[Service]:
     """The services whose secrets are changed. Raises Refused."""
+    if choice == "ssh":
+        raise Refused(
+            f"SERVICE=ssh: people's keys are their own, and login_keys names them: add the new one there, {target('deploy')}, log in by it, "
+            "then take the old one out and deploy again, which proves it refused"
+        )
     there = [item for item in services() if any(brought(item))]
     if not choice:
         names = ", ".join(item.name for item in there)

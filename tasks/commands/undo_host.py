@@ -5,9 +5,9 @@ with ``-y`` it does not ask. sshd comes first and stays only if a new connection
 itself away (containers, volumes, secrets, packages) is named with its commands and stays; the next deploy brings all again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyinfra.api import StringCommand
@@ -21,7 +21,7 @@ from tasks.facts.kept import BEFORE, DAEMON_JSON, DOCKER_SOURCE, SHELL
 from tasks.facts.swap import FILE as SWAP
 from tasks.facts.unsealer import CREDENTIAL, NAME, PROGRAM, UNIT
 from tasks.host import MACHINE_PACKAGES
-from tasks.operations import armed, daemon, daemon_moves, daemon_ranges
+from tasks.operations import armed, daemon, daemon_moves, daemon_ranges, login_keys_change
 from tasks.operations.needed import PACKAGES
 from tasks.rendering.render import ROOT, SECRETS
 from tasks.rendering.templates import jinja
@@ -36,7 +36,7 @@ _STAYS = (CREDENTIAL, PROGRAM, UNIT, *DOCKER_SOURCE, *(f"{_UNITS}/{name}" for na
 @dataclass(frozen=True)
 class Undoing:
     """Paths. back: the files of before. gone: ours, where nothing was. modes: path, mode, owner. left: nobody knows what
-    was there. lost: somebody has removed what was kept.
+    was there. lost: somebody has removed what was kept. keys: files of users' keys → user, mode and owner of their folder.
     """
 
     back: tuple[str, ...] = ()
@@ -45,6 +45,7 @@ class Undoing:
     left: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     ranges: str = ""
+    keys: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
 
 
 def run() -> None:
@@ -66,7 +67,9 @@ def undone() -> Commands:
         if reasons := [*ssh.would_shut_out()]:
             raise Refused("\n".join(reasons))
         yield from armed.proven(ssh.taken_back())
-        what = undoing(known(BeforeFact), what.ranges)  # with the units that this has brought
+    if what.keys:
+        yield from armed.proven(login_keys_change.taken_back(what.keys, {*what.back}))
+    what = undoing(known(BeforeFact), what.ranges)  # with the units that this has brought
     yield StringCommand(script(what))
 
 
@@ -96,7 +99,12 @@ def undoing(index: Index, ranges: str = "") -> Undoing:
     ours = [path for path in (*index.new, *index.earlier) if path in index.new or "smarteros" in path]
     return Undoing(
         back=tuple(path for path in index.kept if path not in stays),
-        gone=tuple(path for path in ours if path.startswith(("/etc/", "/usr/")) and path not in stays),
+        gone=tuple(
+            path
+            for path in ours
+            if (path.startswith(("/etc/", "/usr/")) or path in index.logins) and path not in stays
+        ),
+        keys={path: how for path, how in index.logins.items() if path in index.kept + index.new},
         modes=index.modes,
         left=tuple(path for path in index.earlier if path not in ours and path.startswith("/etc/")),
         lost=index.lost,
@@ -161,8 +169,8 @@ def script(what: Undoing) -> str:
             state=ARMED,
             note=NOTE,
             swap=SWAP,
-            back=what.back,
-            gone=what.gone,
+            back=[path for path in what.back if path not in what.keys],
+            gone=[path for path in what.gone if path not in what.keys],
             modes=what.modes,
             **names,
         )

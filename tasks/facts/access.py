@@ -79,6 +79,15 @@ EFFECTIVE = _effective(f"{SAYS} 2>/dev/null")
 # Within the question sshd has been asked already.
 _SAID = "printf '%s\\n' \"$all\""
 
+# Shell: $way is how the run has come, as SSH_CONNECTION has it. sudo keeps this from what it starts, and not from itself.
+CAME = """
+way=$SSH_CONNECTION pid=$$
+while [ -z "$way" ] && [ "${pid:-0}" -gt 1 ]; do
+    pid=$(sed -n 's/^PPid:[[:blank:]]*//p' /proc/$pid/status)
+    way=$(tr '\\0' '\\n' 2>/dev/null </proc/$pid/environ | sed -n 's/^SSH_CONNECTION=//p')
+done
+""".strip()
+
 QUESTION = f"""
 [ -d {ARMED}/armed ] || [ -d {ARMED}/undoing ] && echo "armed yes"
 # Another table's default route (ip rule) leads into the world, too, unless it is a tunnel's.
@@ -91,12 +100,7 @@ for family in 4 6; do ip -$family route show default table all 2>/dev/null; done
         esac
     done | sort -u
 ip -o addr 2>/dev/null | sed -un 's/^[0-9]*: *\\([^ ]*\\) *inet6* \\([^ /]*\\).*/own_address \\2 \\1/p'
-# sudo keeps this from what it starts, and not from itself.
-way=$SSH_CONNECTION pid=$$
-while [ -z "$way" ] && [ "${{pid:-0}}" -gt 1 ]; do
-    pid=$(sed -n 's/^PPid:[[:blank:]]*//p' /proc/$pid/status)
-    way=$(tr '\\0' '\\n' 2>/dev/null </proc/$pid/environ | sed -n 's/^SSH_CONNECTION=//p')
-done
+{CAME}
 echo "way $way"
 [ -f {FIREWALL} ] && sed -n 's/.*tcp dport \\([0-9]*\\) accept comment "{WAY}"$/way_noted \\1/p' {FIREWALL}
 for file in {FIREWALL} {DROP_IN}; do

@@ -1,7 +1,8 @@
 """Before: what ``files/keep.sh`` has noted of the host as it was before us, for who undoes it."""
 
 from base64 import b64decode
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
@@ -15,7 +16,7 @@ from tasks.facts.kept import BEFORE, DAEMON_JSON
 class Index:
     """Paths, by what was there: a file that is kept, nothing, a file of an earlier release; path, mode and owner.
 
-    lost: kept once, and no longer there.
+    lost: kept once, and no longer there. logins: files of users' keys → the user, mode and owner of their folder, ``-`` for none.
     """
 
     kept: tuple[str, ...] = ()
@@ -23,6 +24,7 @@ class Index:
     earlier: tuple[str, ...] = ()
     modes: tuple[tuple[str, str, str], ...] = ()
     lost: tuple[str, ...] = ()
+    logins: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
 
 
 class BeforeFact(FactBase[Index]):
@@ -46,12 +48,14 @@ true
     def process(self, output: list[str]) -> Index:
         """Lines → Index. Raises FactProcessError for a line that is none of ours."""
         found: dict[str, list[str]] = {}
-        modes = []
+        modes, logins = [], {}
         for line in filter(None, output):
             kind, _, path = line.partition(" ")
             words = path.split(" ", 2)
             if kind == "mode" and len(words) == 3:
                 modes.append((words[2], words[0], words[1]))
+            elif kind == "login" and len(more := path.split(" ", 3)) == 4:
+                logins[more[3]] = (more[0], more[1], more[2])
             elif kind in ("kept", "new", "earlier", "lost") and path.startswith("/"):
                 found.setdefault(kind, []).append(path)
             else:
@@ -63,6 +67,7 @@ true
             earlier=tuple(found.get("earlier", ())),
             modes=tuple(modes),
             lost=lost,
+            logins=logins,
         )
 
 

@@ -22,6 +22,20 @@ _KNOWN = (
     *("permitopen", "allowtcpforwarding", *_SOURCES, *_OTHERS),
 )
 
+# awk: a path as AuthorizedKeysFile has it, for a user; its name, number and home are set.
+FILLED = r"""
+            function filled(path,    out, at) {
+                while (at = index(path, "%")) {
+                    letter = substr(path, at + 1, 1)
+                    out = out substr(path, 1, at - 1)
+                    out = out (letter == "h" ? home : letter == "u" ? name : letter == "U" ? number : letter)
+                    path = substr(path, at + 2)
+                }
+                out = out path
+                return out ~ /^\// ? out : home "/" out
+            }
+""".strip()
+
 # A line with a command of its own lets its key do that alone; cloud images have one for root that only says who to log in
 # as. A certificate's own line lets nobody in unless it is an authority's.
 QUESTION = rf"""
@@ -44,16 +58,7 @@ awk -F: 'NR == FNR {{ if ($2 ~ /^[^!*]/) has[$1]; next }}
 allowgroups '* | *'
 denygroups '*) echo "ssh_groups $name $(id -Gn "$name")" ;; esac
         printf '%s\n' "$says" | awk -v name="$name" -v number="$number" -v home="$home" -v rest="$has $shell" '
-            function filled(path,    out, at) {{
-                while (at = index(path, "%")) {{
-                    letter = substr(path, at + 1, 1)
-                    out = out substr(path, 1, at - 1)
-                    out = out (letter == "h" ? home : letter == "u" ? name : letter == "U" ? number : letter)
-                    path = substr(path, at + 2)
-                }}
-                out = out path
-                return out ~ /^\// ? out : home "/" out
-            }}
+            {FILLED}
             function look(path,    line) {{
                 while ((getline line <path) > 0) {{
                     if (line ~ /^[ \t]*(#|$)/ || line !~ /AAAA/) continue

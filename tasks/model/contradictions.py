@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from tasks.model.authorities import uncertified
+from tasks.model.login_key_types import unlisted
 from tasks.model.mail_types import unsendable
 from tasks.model.notify_types import untellable
 from tasks.model.words import suggestion
@@ -28,6 +29,7 @@ def contradictions(settings: Mapping[str, Any], names: tuple[str, ...]) -> Itera
     yield from _zones(settings)
     yield from unsendable(settings.get("mail"))
     yield from untellable(settings.get("notify"), settings.get("mail"))
+    yield from unlisted(settings.get("login_keys"), strings(settings.get("login_users")))
     if "caddy" in services:
         if settings.get("acme_email") is None:
             yield f"acme_email: is required: {_ADDRESS}"

@@ -10,6 +10,7 @@ from tasks.model.adopt_types import Adopted
 from tasks.model.backup_types import Bucket, Endpoint, Region, parts
 from tasks.model.domain_types import Address, Directory, Domain, Email
 from tasks.model.image_types import PATH, Image, Repository, Revision
+from tasks.model.login_key_types import LoginKeys
 from tasks.model.mail_types import PORTS, Login, MailHost
 from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
 from tasks.model.network_types import Interface, Network, Peer, Pools, Visitor
@@ -178,6 +179,7 @@ class Stack(_Settings):
     open_ports: Annotated[tuple[OpenPort, ...], Listed] = ()
     guests: Annotated[tuple[Peer, ...], Listed] = ()
     login_users: Annotated[tuple[User, ...], Listed] = ()
+    login_keys: LoginKeys = {}
     jump_to: Annotated[tuple[Target, ...], Listed] = ()
     second_factor: Annotated[bool, Field(strict=True)] = False
     strict_ssh: Annotated[bool, Field(strict=True)] = False

@@ -8,7 +8,7 @@ renames it first has it, so that neither can undo what the other has done.
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 from typing import Any
 
@@ -52,7 +52,8 @@ def settled() -> Commands:
 class Change:
     """files: path → text, written before ``make`` runs. undo: shell that makes the old files count again, run beside
     ``undoing``; it must wait for no other unit. others: paths that ``make`` changes, too. snapshot: shell that keeps
-    more of the old state, run in the folder that becomes ``undoing``. proven: shell for when it stands.
+    more of the old state, run in the folder that becomes ``undoing``. proven: shell for when it stands. beside: name → text of
+    what ``make`` finds in the folder ``armed``.
     """
 
     what: str
@@ -62,6 +63,7 @@ class Change:
     others: tuple[str, ...] = ()
     snapshot: str = ":"
     proven: str = ""
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def proven(change: Change) -> Commands:
@@ -73,6 +75,7 @@ def proven(change: Change) -> Commands:
         f"{ARMED}/revert": (HOME / "files" / "revert.sh").read_text(),
         f"{ARMED}/next/what": f"{change.what}\n",
         f"{ARMED}/next/then": f"{change.undo}\n",
+        **{f"{ARMED}/next/{name}": text for name, text in change.beside.items()},
     }
     upload = {path.lstrip("/"): text for path, text in {**own, **change.files}.items()}
     yield StringCommand(_script(change, own, seconds), _stdin=archive(upload, mode="644"))

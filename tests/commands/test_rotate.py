@@ -47,6 +47,10 @@ def test_what_only_its_owner_may_change_stays() -> None:
             "caddy",
             "SERVICE=caddy: nothing of that name has secrets that a run can change: there are postgres, redis, ",
         ),
+        (
+            "ssh",
+            "SERVICE=ssh: people's keys are their own, and login_keys names them: add the new one there, ",
+        ),
     ],
 )
 def test_a_choice_that_names_none_is_told_which_there_are(choice: str, said: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import applications, preflight
+from tasks import applications, questions
 from tasks.operations import containers, first_run, postgres
 from tasks.rendering import host_files
 from tasks.services import load
@@ -297,4 +297,4 @@ def test_a_service_gets_its_admin_once_it_is_healthy_and_before_the_next_starts(
 
 def test_a_run_with_nothing_to_do_has_asked_before_it_comes_to_the_services() -> None:
     with fake({}):
-        assert postgres.question() in preflight.quiet_run()
+        assert postgres.question() in questions.wide()
