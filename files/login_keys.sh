@@ -30,8 +30,10 @@ held() {
     stat -c '%a %U:%G' -- "${1%/*}" >"$2.folder" 2>/dev/null || : >"$2.folder"
 }
 
-# again USER PATH COPY [MODE OWNER]: as it was; without a copy there was nothing. The latter two are its folder's.
+# again USER PATH COPY [MODE OWNER]: as it was; without a copy there was nothing. The latter two are its folder's. Of a user who
+# is gone there is nothing to bring back.
 again() {
+    id -u "$1" >/dev/null 2>&1 || return 0
     if [ -e "$3" ]; then
         written "$1" "$2" "$(stat -c %a "$3")" <"$3"
         touch -h -r "$3" -- "$2"

@@ -314,3 +314,16 @@ def test_where_docker_does_not_answer_nothing_is_said_to_differ(box: Box) -> Non
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "docker does not answer, so what differs is not known\n"
+
+
+def test_keys_that_are_a_deploys_are_a_file_of_ours_and_no_users(box: Box) -> None:
+    """Also in the run that they become ours in, and in the one after which they are not."""
+    keys = "root/.ssh/authorized_keys"
+    box.write(keys, "new\n", 0o600)
+    ours = {**WHAT, "files": [*WHAT["files"], f"/{keys}"], "keys": ["root"]}
+    assert (box.run("note", ours), box.found()) == ("", [])
+    box.write(keys, "by hand\n", 0o600)
+    assert box.found() == [f"file /{keys}: other content"]
+    assert (box.run("note", WHAT), box.found()) == ("", [])
+    box.write(keys, "again\n", 0o600)
+    assert box.found() == ["user root: other keys"]

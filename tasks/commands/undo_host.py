@@ -137,7 +137,15 @@ def said(what: Undoing) -> Iterator[str]:
             f"stays: {DAEMON_JSON}: without the ranges in it Docker could take that of {what.ranges}; what stood there before, if "
             f"anything, comes beside it as {DAEMON_JSON}.before-smarteros"
         )
+    yield from _keys(what.keys)
     yield from staying()
+
+
+def _keys(paths: Iterable[str]) -> Iterator[str]:
+    if named := ", ".join(paths):
+        yield (
+            f"keys let in as before login_keys named any, those that were taken out since among them: look into {BEFORE}/files first: {named}"
+        )
 
 
 def staying() -> Iterator[str]:

@@ -158,6 +158,25 @@ def test_sshd_comes_first_and_stays_only_if_a_new_connection_comes_in() -> None:
         assert len(commands(undo_host.undone)) == 1
 
 
+def test_users_keys_come_back_with_their_users_own_rights_and_only_if_a_new_connection_comes_in() -> None:
+    path, other = "/home/ana/.ssh/authorized_keys", "/home/bo/.ssh/authorized_keys"
+    index = [f"login ana 750 ana:ana {path}", f"kept {path}", f"login bo - - {other}", f"new {other}"]
+    what = undo_host.undoing(BeforeFact().process(index))
+    assert (what.back, what.gone) == ((path,), (other,))
+    with fake({"uname -m": MACHINE, "/before/index": index}):
+        change, proof, disarm, rest = commands(undo_host.undone)
+        (line,) = [text for text in undo_host.said(what) if text.startswith("keys let in as before")]
+    assert line.endswith(f": look into /var/lib/smarteros/before/files first: {path}, {other}")
+    assert (
+        f"again ana {path} /var/lib/smarteros/before/files{path} 750 ana:ana\nagain bo {other} /nonexistent\n"
+        in str(change)
+    )
+    assert (type(proof).__name__, "mv -T armed proven" in str(disarm)) == ("FunctionCommand", True)
+    assert [text for text in (f"back {path}", f"rm -f {path}", f"rm -f {other}") if text in str(rest)] == []
+    # What was begun, and not kept any more, is nobody's.
+    assert undo_host.undoing(BeforeFact().process(index[:1])).keys == {}
+
+
 # ── for real, below a folder ──
 
 

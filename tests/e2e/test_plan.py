@@ -47,6 +47,7 @@ CHECKS = [
     "Preflight | system, sizes, ports, clock",
     "Host | swap, where memory is small",
     "Firewall | an unproven change is taken back",
+    "SSH | whose keys let in",
     "Docker | its rules in the host's firewall",
     "Generation | a restore point before new versions start",
     "Notify | nobody is told",

@@ -152,6 +152,12 @@ def test_undo_host_brings_what_was_there_before_the_first_change(host: Sandbox) 
     assert (state(host), note(host)) == (BEFORE, None)
 
 
+def test_of_a_user_who_is_gone_nothing_comes_back(host: Sandbox) -> None:
+    done = made(host, change_=taken_back({KEYS: ("nobody-of-this-name", "750", "root:root")}, []))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert state(host) == BEFORE
+
+
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root can be somebody else")
 def test_a_user_who_leads_a_folder_elsewhere_leads_nobody_there(host: Sandbox) -> None:
     """The rights are the user's own: what only root may write stays."""
