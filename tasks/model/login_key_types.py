@@ -36,7 +36,7 @@ def _distinct(lines: tuple[str, ...]) -> tuple[str, ...]:
 
 def _table(value: Any) -> Any:
     if isinstance(value, Mapping) and any(
-        not isinstance(name, str) or len(name) > 99 or PRIVATE.search(name) for name in value
+        not isinstance(name, str) or len(name) > 40 or PRIVATE.search(name) for name in value
     ):
         raise ValueError('names keys where users have to stand: {"root": ["ssh-ed25519 AAAA… ana@laptop"]}')
     return value
@@ -53,5 +53,5 @@ def unlisted(login_keys: Any, login_users: Iterable[str]) -> Iterator[str]:
     """Who has keys, and may not log in. Must hold on data of any type."""
     users = [*login_users]
     for name in login_keys if isinstance(login_keys, Mapping) and users else ():
-        if isinstance(name, str) and len(name) <= 99 and name not in users:
+        if isinstance(name, str) and len(name) <= 40 and name not in users:
             yield f"login_keys.{name}: is not in login_users, so that no key lets them in: add the name there, or take it out here"

@@ -97,7 +97,8 @@ def test_what_is_no_key_of_anybodys_is_refused_and_nothing_of_it_is_repeated(giv
 
 def test_keys_are_of_users_who_may_log_in() -> None:
     table = 'login_keys: names keys where users have to stand: {"root": ["ssh-ed25519 AAAA… ana@laptop"]}'
-    assert refusals(login_keys={PRIVATE: ["root"]}) == [table]
+    for name in (PRIVATE, PRIVATE[:40], KEY):
+        assert refusals(login_keys={name: ["root"]}) == [table]
     assert refusals(login_keys=[KEY]) == ["login_keys: has to be a table like {…: …}, and is a list"]
     assert refusals(login_keys={"root": [KEY]}, login_users=["deploy"]) == [
         "login_keys.root: is not in login_users, so that no key lets them in: add the name there, or take it out here"
