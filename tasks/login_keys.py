@@ -13,9 +13,9 @@ from tasks.connection.drafts import note
 from tasks.connection.login import user as logged_in
 from tasks.facts import MachineFact
 from tasks.facts.keys_gone import KeysGoneFact
-from tasks.facts.login_keys import UNPROVEN, LoginKeys, LoginKeysFact
+from tasks.facts.login_keys import UNPROVEN, LoginKeys
 from tasks.model.login_keys import Key, keys
-from tasks.operations import armed, own_key
+from tasks.operations import armed, own_key, questions
 from tasks.operations import login_keys as judged
 from tasks.operations.login_keys_change import change
 from tasks.run import Commands, Refused, host, known, operation, stack, step
@@ -26,26 +26,20 @@ def run() -> None:
     let_in(name="SSH | whose keys let in")
 
 
-def question() -> list[tuple[Any, ...]]:
-    """What has to be known of the host: nothing where the setting names nobody, or nobody could prove a login."""
-    users = tuple(sorted(stack().login_keys))
-    return [(LoginKeysFact, users)] if users and _client() is not None else []
-
-
 def _client() -> Any:
     return getattr(host().connector, "client", None)
 
 
 def found() -> LoginKeys:
     """Of whom the setting names; nothing where there is nothing to ask."""
-    asked = question()
+    asked = questions.keys()
     return known(*asked[0]) if asked else LoginKeys()
 
 
 def refusals() -> Iterator[str]:
     """Why these keys cannot be the ones, or would not let this run in again."""
     users = stack().login_keys
-    machine = known(MachineFact) if question() else None
+    machine = known(MachineFact) if questions.keys() else None
     if machine is None or not machine.access.sshd:
         return
     there = found()
@@ -68,10 +62,10 @@ def let_in() -> Commands:
     """The files of keys are what the setting says, and what is gone from them is refused. Raises Refused."""
     if not stack().login_keys:
         return
-    if not question() or not known(MachineFact).access.sshd:
+    if not questions.keys() or not known(MachineFact).access.sshd:
         why = "this run has not come over SSH, so that nobody could prove that a login still works"
         host().log(
-            f"login_keys: {'keys are left as they are: ' + why if not question() else 'no sshd on this host'}"
+            f"login_keys: {'keys are left as they are: ' + why if not questions.keys() else 'no sshd on this host'}"
         )
         return
     there = found()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import firewall, lock, login_keys, questions, recover, ssh, verify
+from tasks import firewall, lock, login_keys, recover, ssh, verify
 from tasks import host as hardening
 from tasks.clients import recovery, vault_access, vault_session, vault_values
 from tasks.facts import (
@@ -29,6 +29,7 @@ from tasks.operations import (
     kept,
     networks,
     ports,
+    questions,
     shared,
     survey,
     swap,

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tasks import drift, login_keys, questions
+from tasks import drift, login_keys
 from tasks.facts.login_keys import LoginKeysFact
 from tasks.model.login_keys import key, text
+from tasks.operations import questions
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake
 from tests.model.test_login_keys import KEY, line
@@ -66,7 +67,7 @@ def host(
 
 def test_nothing_is_asked_or_touched_where_nobody_is_named() -> None:
     with host(KEY):
-        assert (commands(login_keys.let_in), [*login_keys.refusals()], login_keys.question()) == ([], [], [])
+        assert (commands(login_keys.let_in), [*login_keys.refusals()], questions.keys()) == ([], [], [])
         assert LoginKeysFact not in [item[0] for item in questions.brief()]
     with host(KEY, KEY):
         assert (LoginKeysFact, ("root",)) in questions.brief()

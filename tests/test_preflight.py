@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tasks import lock, preflight, questions, run
+from tasks import lock, preflight, run
 from tasks.facts import Machine, MachineFact
 from tasks.facts.listeners import Listener
 from tasks.model import acts, mail, sizing
-from tasks.operations import apt, daemon
+from tasks.operations import apt, daemon, questions
 from tasks.run import Refused, known, services
 from tasks.services import load
 from tests.facts.test_facts import MACHINE

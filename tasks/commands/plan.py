@@ -15,11 +15,11 @@ from pyinfra import logger
 from pyinfra.api.state import State
 
 from tasks import host as hardening
-from tasks import plan, questions
+from tasks import plan
 from tasks.connection import exit_code
 from tasks.facts import LoadedCaddyfileFact
 from tasks.model.targets import inventory
-from tasks.operations import plan_lines
+from tasks.operations import plan_lines, questions
 from tasks.run import Commands, Refused, executing, host, operation, read_ahead, read_as_one
 
 SOMETHING = 2

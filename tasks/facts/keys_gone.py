@@ -79,7 +79,7 @@ class KeysGoneFact(FactBase[tuple[Gone, ...]]):
         """Lines → one for each key. Raises FactProcessError for what no host prints."""
         try:
             return tuple(_gone([*filter(None, output)]))
-        except ValueError as error:
+        except (ValueError, IndexError) as error:
             raise FactProcessError(f"cannot read which keys still let in: {error}") from None
 
 

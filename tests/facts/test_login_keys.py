@@ -159,7 +159,7 @@ def test_sshd_is_asked_and_open_sessions_and_other_files_are_named(
     assert base64.b64encode(found.blob).decode() in KEY
 
 
-@pytest.mark.parametrize("lines", [["opens 0 x"], ["lost 0 x", "asked 1"], ["opens x y", "asked 1"]])
+@pytest.mark.parametrize("lines", [[], ["opens 0 x"], ["lost 0 x", "asked 1"], ["opens x y", "asked 1"]])
 def test_an_answer_that_is_cut_is_none(lines: list[str]) -> None:
     with pytest.raises(FactProcessError, match=r"^cannot read which keys still let in: "):
         KeysGoneFact().process(lines)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import applications, questions
-from tasks.operations import containers, first_run, postgres
+from tasks import applications
+from tasks.operations import containers, first_run, postgres, questions
 from tasks.rendering import host_files
 from tasks.services import load
 from tests.fake import commands, fake, texts

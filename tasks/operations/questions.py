@@ -4,12 +4,12 @@ from typing import Any
 
 import gevent
 
-from tasks import login_keys
 from tasks.facts import DockerFact, LinksFact, LoadedCaddyfileFact, MachineFact, TakeoverFact, TreeFact
+from tasks.facts.login_keys import LoginKeysFact
 from tasks.operations import postgres
 from tasks.operations.described import links
 from tasks.rendering.render import CURRENT, SECRETS
-from tasks.run import read_ahead, read_as_one, services, stack
+from tasks.run import host, read_ahead, read_as_one, services, stack
 
 
 def leave() -> None:
@@ -35,7 +35,13 @@ def wide() -> list[tuple[Any, ...]]:
 
 def brief() -> list[tuple[Any, ...]]:
     """What is found at once, by one command."""
-    return [(LinksFact,), *login_keys.question()]
+    return [(LinksFact,), *keys()]
+
+
+def keys() -> list[tuple[Any, ...]]:
+    """About whom login_keys names: nothing where it names nobody, or nobody could prove a login."""
+    users = tuple(sorted(stack().login_keys))
+    return [(LoginKeysFact, users)] if users and getattr(host().connector, "client", None) is not None else []
 
 
 def of_files() -> list[tuple[Any, ...]]:
