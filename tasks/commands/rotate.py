@@ -120,15 +120,16 @@ def renewed(found: Sequence[Service]) -> Commands:
     ):
         stays = {place: _stays(place, doors.get(service.name)) for place in _own(service)}
         new = [place for place in brought(service) if not stays[place]]
+        if back := rotate_admins.back(service, present, doors.get(service.name)):
+            yield step(partial(write, service.name, back, version))
         gone = {name for place in new for name in (place.name, *place.made)}
         kept = {name: value for name, value in present.items() if name not in gone}
         host().log(f"{service.title}: new are {', '.join(place.name for place in new)}")
         for place, why in stays.items():
             if why:
                 host().log(f"{service.title}: {place} stays: {why}")
-        yield step(
-            partial(write, service.name, {**kept, **generated(secrets.wanted()[service.name], kept)}, version)
-        )
+        full = {**kept, **generated(secrets.wanted()[service.name], kept)}
+        yield step(partial(write, service.name, full, version + bool(back)))
 
 
 def _stays(place: Place, door: rotate_admins.Door | None) -> str:

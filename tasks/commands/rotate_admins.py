@@ -5,7 +5,7 @@ rotation that was cut short and after a restore. None does where a person has ch
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -40,6 +40,15 @@ def doors(found: Iterable[Service]) -> dict[str, Door]:
     asked = [(service, *way) for service in found for way in _ways(service)]
     tried = remember("doors", lambda: together(*(partial(_door, *one) for one in asked)))
     return dict(zip((service.name for service, *_ in asked), tried, strict=True))
+
+
+def back(service: Service, present: Mapping[str, str], door: Door | None) -> dict[str, str]:
+    """What Vault gets first where an earlier password opens the application: the secrets with that one, or it would be forgotten
+    after ten that were cut short. Empty where it is the present one, or none is known. Pure.
+    """
+    if service.admin is None or door is None or door.opens in ("", present.get(service.admin.secret)):
+        return {}
+    return {**present, service.admin.secret: door.opens}
 
 
 def _ways(service: Service) -> Iterator[tuple[Admin, Changes]]:
