@@ -55,6 +55,8 @@ def run(folder: Path) -> tuple[int, str, list[str]]:
 def made(folder: Path, *, armed: bool) -> None:
     for name in ("top", "below/tasks"):
         (folder / name).mkdir(parents=True)
+    # A package: else the one that is installed would come before it.
+    (folder / "below/tasks/__init__.py").touch()
     (folder / "below/tasks/ours.py").write_text(OURS)
     (folder / "program.py").write_text(PROGRAM)
     (folder / "top/below").write_text(str(folder / "below"))
