@@ -137,6 +137,30 @@ def test_one_whose_secrets_are_nobody_elses_rolls_with_others() -> None:
     assert STANDS_IN in script.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("digest", "late"), [("d1", True), ("d0", False)], ids=["only secrets", "its description, too"]
+)
+def test_a_job_comes_behind_the_start_where_only_its_secrets_are_others(digest: str, *, late: bool) -> None:
+    job = container("prepare", env_file=True, job=True)
+    told = replace(
+        SITE,
+        containers=(job, replace(WEB, env_file=True)),
+        databases=(Database("site", secret="PASSWORD"),),
+    )
+    ended = f"c|/prepare|site|{digest}|s1|exited||0|{job.image}|smarter-net "
+    with fake(
+        {
+            "docker ps -aq": [ended, line(digest="d1", secrets="s1"), CADDY, "e|site|s2"],
+            "MemAvailable": MACHINE,
+        }
+    ):
+        script = "\n".join(texts(containers.start, told, {"prepare": "d1", "web": "d1"}))
+    lines = script.splitlines()
+    runs = next(number for number, text in enumerate(lines) if "--profile job" in text)
+    starts = next(number for number, text in enumerate(lines) if text.startswith("bring_up "))
+    assert (runs > starts) is late
+
+
 def test_without_the_memory_its_visitors_are_held_and_both_plan_and_run_say_why() -> None:
     (start,), script, said = started(line(), CADDY, available_kb=556 * 1024)
     assert (start.held, start.rolls, start.short) == (True, False, rolling.short(SITE, 556))
