@@ -1,6 +1,5 @@
 """Preflight: refuses, with the reason and what to do, a host that the chosen services cannot live on."""
 
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -85,7 +84,7 @@ def checked() -> Commands:
 def refusals(machine: Machine) -> list[str]:
     """Each reason against the host, in its surroundings; Vault and the bucket aside."""
     held = takeover.accepted() | adoption.accepted()
-    reasons = list(problems(machine, services(), time.time(), held, survey.images()))
+    reasons = list(problems(machine, services(), held, survey.images()))
     reasons += swap.problems(stack().swap_gb, machine)
     reasons += shared.refusals()
     reasons += survey.refusals()
@@ -151,7 +150,6 @@ def warnings(machine: Machine) -> Iterator[str]:
 def problems(
     machine: Machine,
     chosen: tuple[Service, ...],
-    now: float,
     accepted: frozenset[str] = frozenset(),
     images: str = "",
 ) -> Iterator[str]:
@@ -160,9 +158,8 @@ def problems(
     yield from architecture.problems(machine.architecture, chosen)
     yield from _sizes(machine, chosen, images)
     yield from ports.taken(machine, chosen, frozenset(every()), accepted)
-    skew = round(machine.clock - now)
-    if abs(skew) > _MOST_SKEW:
-        yield f"clock: {abs(skew)} s {'ahead' if skew > 0 else 'behind'}: set it (timedatectl set-ntp true)"
+    if abs(machine.skew) > _MOST_SKEW:
+        yield f"clock: {abs(machine.skew)} s {'ahead' if machine.skew > 0 else 'behind'}: set it (timedatectl set-ntp true)"
 
 
 def _system(machine: Machine) -> Iterator[str]:

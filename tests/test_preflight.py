@@ -25,7 +25,6 @@ GOOD = Machine(
     memory_mb=7929,
     cpus=4,
     disk_free_mb=70132,
-    clock=1000,
 )
 SERVICES = load(stack())
 NEED = sizing.demand(SERVICES).memory_mb
@@ -35,7 +34,7 @@ LARGER = ": choose fewer services, a smaller profile, or take a larger host"
 
 
 def problems(**changes: Any) -> list[str]:
-    return list(preflight.problems(replace(GOOD, **changes), SERVICES, 1000.4))
+    return list(preflight.problems(replace(GOOD, **changes), SERVICES))
 
 
 @pytest.mark.parametrize(
@@ -78,9 +77,9 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
         {"disk_free_mb": 2047, "deployed": True},
         [f"disk: 2047 MB free below /var/lib, and 2048 MB are needed{LARGER}"],
     ),
-    ({"clock": 1060}, ["clock: 60 s ahead: set it (timedatectl set-ntp true)"]),
-    ({"clock": 900}, ["clock: 100 s behind: set it (timedatectl set-ntp true)"]),
-    ({"clock": 1030}, []),
+    ({"skew": 60}, ["clock: 60 s ahead: set it (timedatectl set-ntp true)"]),
+    ({"skew": -100}, ["clock: 100 s behind: set it (timedatectl set-ntp true)"]),
+    ({"skew": -30}, []),
     (
         {"listeners": (Listener("tcp", "0.0.0.0", 80, "nginx", 911, "nginx.service"),)},
         [
@@ -96,7 +95,7 @@ def test_each_reason_is_one_line(changes: dict[str, Any], lines: list[str]) -> N
 
 
 def test_the_needs_are_the_chosen_services() -> None:
-    few = list(preflight.problems(replace(GOOD, memory_mb=500), (HELPDESK,), 1000))
+    few = list(preflight.problems(replace(GOOD, memory_mb=500), (HELPDESK,)))
     assert few == [f"memory: 500 MB, and the chosen services need {1024 + 2 * 128 + 1024 + 400} MB{LARGER}"]
 
 

@@ -57,7 +57,8 @@ if [ ! -e {CURRENT} ]; then
         port=${{port%/brport}} name=${{port#/sys/class/net/}} name=${{name%/brport}}
         [ -e "$port/brport" ] && [ ! -e "/proc/net/vlan/$name" ] || continue
         [ -e "$port/tun_flags" ] || [ "$(cat "$port/iflink")" != "$(cat "$port/ifindex")" ] || continue
-        echo "bridged $(basename "$(readlink -f "$port/master")") $name"
+        # It may have gone since: a container that ends takes its port along.
+        master=$(readlink "$port/master") && echo "bridged ${{master##*/}} $name"
     done
     for name in iptables ip6tables; do
         [ "$(cat /proc/sys/net/bridge/bridge-nf-call-$name 2>/dev/null)" = 0 ] || echo "bridges_filtered yes"

@@ -1,18 +1,20 @@
 """The machine: system, sizes, who listens on which port, which Docker is there."""
 
+import time
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import backups, kept, listeners, unsealer
+from tasks.facts import backups, holders, kept, listeners, unsealer
 from tasks.facts.access import QUESTION, Access, access
 from tasks.facts.behind import QUESTION as BEHIND
 from tasks.facts.behind import Behind, behind
 from tasks.facts.listeners import Listener, Published
+from tasks.facts.skew import skew
 from tasks.facts.started import STARTED
 from tasks.facts.stores import QUESTION as STORES
 from tasks.facts.stores import Store, stores
@@ -29,7 +31,7 @@ class Machine:
     """The host itself: system, sizes, who listens on which port, which Docker is there, and what of ours.
 
     available_mb: of its memory, what is left now. units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active. handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
-    apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left: settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. cut: service → ``to TIME`` or ``undo`` of a restore that was cut short in the middle. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host.
+    apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left: settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. cut: service → ``to TIME`` or ``undo`` of a restore that was cut short in the middle. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host. skew: seconds that its clock is ahead at least; negative: behind.
     """
 
     system: str = ""
@@ -41,7 +43,7 @@ class Machine:
     available_mb: int = 0
     cpus: int = 0
     disk_free_mb: int = 0
-    clock: int = 0
+    skew: int = 0
     deployed: bool = False
     listeners: tuple[Listener, ...] = ()
     published: tuple[Published, ...] = ()
@@ -78,6 +80,9 @@ class Machine:
 class MachineFact(FactBase[Machine]):
     """Machine, for preflight and the docker phase."""
 
+    def __init__(self) -> None:
+        self.sent = time.time()
+
     def command(self) -> str:
         """Prints ``key value`` lines; a key may come several times."""
         return "\n".join((STARTED, *QUESTIONS.values()))
@@ -94,15 +99,10 @@ class MachineFact(FactBase[Machine]):
             key, _, value = line.partition(" ")
             values.setdefault(key, []).append(value.strip())
         try:
-            return _machine(values)
+            return replace(_machine(values), skew=skew(int(values["clock"][0]), self.sent, time.time()))
         except (ValueError, KeyError, IndexError) as error:
             raise FactProcessError(f"cannot read what the host says of itself: {error}") from None
 
-
-HOLDERS = (
-    "stat -c %i /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock 2>/dev/null | "
-    "awk 'NR == FNR {lock[$1]; next} {split($6, part, \":\")} part[3] in lock {print $5}' - /proc/locks | sort -u"
-)
 
 # What takes long runs side by side (&): every docker command costs its program's start. So each line has to be written
 # as one (sed -u, fflush): blocks of a pipe end anywhere, and another's line would come in between.
@@ -152,7 +152,7 @@ wait
 true
 """.strip()
 
-# What is asked about → shell; HOLDERS prints the processes that hold one of apt's locks. The last waits for all the others.
+# What is asked about → shell. The last waits for all the others.
 QUESTIONS = {
     "unsealer": unsealer.QUESTION,
     "kept": kept.QUESTION,
@@ -163,7 +163,7 @@ QUESTIONS = {
     "behind": BEHIND,
     "swap": SWAP,
     "stores": STORES,
-    "apt": f'{HOLDERS} | while read -r pid; do echo "apt $(cat "/proc/$pid/comm" 2>/dev/null) ($pid)"; done &',
+    "apt": holders.QUESTION,
     "half restored": backups.HALF_RESTORED,
     "machine": _MACHINE,
 }
@@ -185,7 +185,6 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         available_mb=int(one("available_kb", "0")) // 1024,
         cpus=int(values["cpus"][0]),
         disk_free_mb=int(values["disk_kb"][0]) // 1024,
-        clock=int(values["clock"][0]),
         deployed="deployed" in values,
         listeners=(listening := listeners.listeners(values)),
         published=listeners.published(values),

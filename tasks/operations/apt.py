@@ -6,7 +6,7 @@ what is needed can be had without them.
 
 from collections.abc import Iterable
 
-from tasks.facts.machine import HOLDERS
+from tasks.facts.holders import HOLDERS
 from tasks.facts.packages import PINNING
 
 PATIENCE = 600

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from docker.models.containers import Container
 
-from tasks.facts.machine import HOLDERS
+from tasks.facts.holders import HOLDERS
 from tasks.operations import apt
 from tests.e2e.clients import browser
 from tests.e2e.deployment import Deployment

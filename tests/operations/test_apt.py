@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.facts.machine import HOLDERS
+from tasks.facts.holders import HOLDERS
 from tasks.operations import apt
 
 LISTS = "/var/lib/apt/lists/lock"

@@ -85,18 +85,17 @@ def test_preflight_lets_go_the_ports_of_exactly_that_container() -> None:
         memory_mb=100_000,
         cpus=64,
         disk_free_mb=10**7,
-        clock=1000,
         published=(
             Published("nginx", "", "tcp", "0.0.0.0", 80, 80),
             Published("traefik", "", "tcp", "0.0.0.0", 443, 443),
         ),
     )
     chosen = load(samples.stack(services=["vault", "caddy"]))
-    assert list(preflight.problems(machine, chosen, 1000, frozenset(["traefik"]))) == [
+    assert list(preflight.problems(machine, chosen, frozenset(["traefik"]))) == [
         'port 80: taken by the container nginx: stop it (docker stop nginx), or set takeover = "nginx" to have it replaced'
     ]
     both = frozenset(["traefik", "nginx"])
-    assert list(preflight.problems(machine, chosen, 1000, both)) == []
+    assert list(preflight.problems(machine, chosen, both)) == []
 
 
 def test_the_setting_names_a_part_of_a_container() -> None:
