@@ -39,6 +39,12 @@ class Run:
         """Names of the operations that changed something, on any host."""
         return [name for names in self.changed.values() for name in names]
 
+    def unchanged(self) -> None:
+        """It has ended well and changed nothing; else what changed, and what the run said of that, is the failure's text."""
+        _, *parts = self.output.split("--> Starting operation: ")
+        told = [part[:2000] for part in parts if part.startswith(tuple(self.changes))]
+        assert (self.code, self.changes) == (0, []), "\n".join([*self.changes, *told]) or self.output[-6000:]
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -111,7 +117,7 @@ class Deployment:
 
     def unchanged(self, **settings: Any) -> None:
         """A run that has to find nothing to do."""
-        assert self.converge(**settings).changes == []
+        self.converge(**settings).unchanged()
 
     def sh(self, command: str, *, check: bool = True, timeout: float = 120) -> str:
         """Standard output of a shell command on the host."""

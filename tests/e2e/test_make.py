@@ -177,7 +177,7 @@ def test_every_command_of_the_readme_on_the_host_works_and_changes_nothing(copy:
     for command in documented("#"):
         copy.shell(f".venv/bin/pyinfra -y {host} exec -- {command}")
     output = copy.make("deploy", f"INVENTORY={host}", given="\n")
-    assert re.search(r"Grand total\s+(\d+)\s+-\s+-\s+\1", output)
+    assert re.search(r"Grand total\s+(\d+)\s+-\s+-\s+\1", output), output
 
 
 def _gets_a_bucket(doomed: Copy) -> None:

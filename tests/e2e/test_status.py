@@ -94,7 +94,7 @@ def test_all_of_it_is_one_object_and_one_page_without_a_secret(deployed: Deploym
     }
     assert host["memory"]["total_mb"] > host["memory"]["available_mb"] > 0
     page = (tmp_path / "a.html").read_text()
-    assert (drawn.code, drawn.changes) == (0, []), drawn.output
+    drawn.unchanged()
     assert "All is well" in page
     assert all(name in page for name in (*DOMAINS, *SERVICES, host["generation"]["name"], "linux-image-9"))
     secrets = {
