@@ -31,8 +31,8 @@ from tests.e2e.deployment import Deployment  # noqa: E402  only now are its asse
 from tests.lab import smarteros, state  # noqa: E402
 from tests.lab.lab import Lab  # noqa: E402
 
-# The first two are the first deploys of two workers' hosts: what comes after finds them deployed. The other two workers have
-# hosts with backups, which wait more than they compute.
+# The first two are the first deploys of two workers' hosts: what comes after finds them deployed. The third worker has a
+# host with backups, which waits more than it computes.
 LONGEST = (
     "test_canary.py",
     "test_make.py",

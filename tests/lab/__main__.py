@@ -1,4 +1,4 @@
-"""`python -m tests.lab up|down|status|publish|bucket`: throwaway bare hosts on this machine."""
+"""`python -m tests.lab up|down|status|publish|layers|bucket`: throwaway bare hosts on this machine."""
 
 from __future__ import annotations
 
@@ -69,6 +69,8 @@ def done(given: argparse.Namespace, lab: Lab) -> None:
                 say(f"still up: lab {name}; to remove it: SMARTEROS_LAB={name} make down")
         case "publish":
             lab.publish(given.images)
+        case "layers":
+            smarteros.unpack(say)
         case "bucket":
             bucket(lab)
         case "status":
@@ -91,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument("--purge", action="store_true", help="the caches that labs share as well")
     publish = commands.add_parser("publish", help="serve images under their upstream names")
     publish.add_argument("images", nargs="+", metavar="REFERENCE", help="e.g. redis:7.4.11-alpine")
+    commands.add_parser("layers", help="unpack our deployment's images once, for all hosts made from then on")
     commands.add_parser("status", help="what is up")
     commands.add_parser("bucket", help="an S3 server for backups; prints what a shell has to be told of it")
     for command in commands.choices.values():

@@ -21,6 +21,8 @@ VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
 # What a host can be: with nothing but its system, or with the distribution's Docker and none of our settings.
 SYSTEMS = {"debian13": "host", "debian12": "host-debian12", "docker": "host-docker"}
+# Those whose Docker can have the layers that are kept (layers.py): it has the same version and store.
+ALIKE = ("debian13", "docker")
 
 # Almost --privileged, which asks for all capabilities and fails where the machine itself lacks SYS_RESOURCE. The
 # same everywhere, so that what was tested on one machine holds on the next.
@@ -46,8 +48,7 @@ def image(client: DockerClient, system: str, authority: Authority, progress: Pro
 def create(client: DockerClient, state: State, name: str, address: str, image: str) -> Container:
     """Make the container of a host, with an SSH key of its own, without starting it."""
     resolver = addresses.resolver(address)
-    for volume in volume_names(state.key, name):
-        client.volumes.create(volume, labels={LABEL: state.key, HOST_LABEL: name})
+    volumes(client, state.key, name)
     private, public = _ssh_host_key()
     state.trust(address, public)
     files = {
@@ -65,6 +66,14 @@ def create(client: DockerClient, state: State, name: str, address: str, image: s
 
 def volume_names(lab: str, host: str) -> list[str]:
     return [network.object_name(lab, f"{host}-{part}") for part in VOLUMES]
+
+
+def volumes(client: DockerClient, lab: str, host: str) -> dict[str, str]:
+    """What a host stores things in, made unless it is there: part → volume."""
+    names = dict(zip(VOLUMES, volume_names(lab, host), strict=True))
+    for volume in names.values():
+        client.volumes.create(volume, labels={LABEL: lab, HOST_LABEL: host})
+    return names
 
 
 def _ssh_host_key() -> tuple[str, str]:

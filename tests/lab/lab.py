@@ -16,6 +16,7 @@ from tests.lab import (
     bare,
     cache,
     hosts,
+    layers,
     machine,
     mailbox,
     neighbours,
@@ -111,6 +112,8 @@ class Lab:
             services.docker_com(self.client, self.state.key, known, self.authority, self.progress)
         address = known.hosts.get(name) or addresses.free_address(known.subnet, set(known.hosts.values()))
         self.state.write(known.with_host(name, address))
+        if system in bare.ALIKE:
+            layers.fill(self.client, bare.volumes(self.client, self.state.key, name)["docker"])
         host, new = hosts.converge(self.client, self.state, name, address, image)
         self.progress(f"{name} is {'a new host' if new else 'up'} at {address}")
         return host
@@ -130,9 +133,9 @@ class Lab:
             self.remove_host(name)
         return self.add_host(name)
 
-    def publish(self, references: Iterable[str]) -> None:
-        """Have the registry serve these upstream images; pointless but harmless where upstream is in reach."""
-        publish(self.state.key, references, self.authority, self.progress)
+    def publish(self, references: Iterable[str]) -> list[str]:
+        """Have the registry serve these upstream images; pointless but harmless where upstream is in reach. Their ids."""
+        return publish(self.state.key, references, self.authority, self.progress)
 
     def point(self, domains: Iterable[str], host: LabHost | str) -> None:
         """Let the ACME server find these domains at a host. To be called again after restart_acme()."""

@@ -130,25 +130,26 @@ class Registry:
         return urllib.request.urlopen(request, timeout=30)
 
 
-def publish(lab: str, references: Iterable[str], authority: Authority, progress: Progress = print) -> None:
-    """Build what is missing, push what the registry does not have; two at a time."""
+def publish(
+    lab: str, references: Iterable[str], authority: Authority, progress: Progress = print
+) -> list[str]:
+    """Build what is missing, push what the registry does not have; two at a time. The images' ids."""
     with ThreadPoolExecutor(WORKERS) as pool:
         jobs = [
             pool.submit(_publish, lab, reference, authority, progress)
             for reference in dict.fromkeys(references)
         ]
-        for job in jobs:
-            job.result()
+        return [job.result() for job in jobs]
 
 
-def _publish(lab: str, reference: str, authority: Authority, progress: Progress) -> None:
+def _publish(lab: str, reference: str, authority: Authority, progress: Progress) -> str:
     place = target(lab, reference)
     client = machine.docker(progress)
     recipe = images.recipe_for(reference)
     tag = images.ensure(client, recipe, progress, stage_files(authority))
-    image, registry = client.images.get(tag).id, Registry(client, lab)
+    image, registry = str(client.images.get(tag).id), Registry(client, lab)
     if registry.holds(image, place):
-        return
+        return image
     # All labs of the machine share what they have in common.
     shared = Target(*tag.split(":"))
     if not registry.holds(image, shared):
@@ -156,6 +157,7 @@ def _publish(lab: str, reference: str, authority: Authority, progress: Progress)
         registry.push(tag, shared)
         progress(f"pushed {reference} in {time.monotonic() - started:.0f} s")
     registry.link(shared, place)
+    return image
 
 
 def stage_files(authority: Authority) -> dict[str, bytes]:

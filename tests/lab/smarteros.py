@@ -1,5 +1,6 @@
 """What the lab must have for a deployment of ours: the catalogue's images, its domains, the ACME root."""
 
+import hashlib
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from tasks.model import catalogue
 from tasks.model import settings as outside
 from tasks.model.stack import Stack
 from tasks.services import every, load
+from tests.lab import bare, layers
+from tests.lab.daemon import Progress
 from tests.lab.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,3 +56,21 @@ def prepare(lab: Lab, hosts: Sequence[str], system: str = "debian13") -> None:
     lab.up(hosts, images(), system)
     lab.point(domains(), hosts[0])
     lab.acme_root()
+
+
+def unpack(progress: Progress = print) -> None:
+    """What Docker unpacks of the images is there for the hosts that labs of this machine make from now on (layers.py)."""
+    lab, name = Lab("layers", progress), "layers"
+    lab.up([])
+    try:
+        if lab.description.images != "local":
+            return
+        found = hashlib.sha256("\n".join(lab.publish(images())).encode()).hexdigest()
+        if layers.kept(lab.client) == found:
+            return
+        host = lab.add_host(name, "docker")
+        host.run(f"printf '%s\\n' {' '.join(images())} | xargs -n 1 -P 2 docker pull --quiet")
+        if not layers.keep(lab.client, bare.volumes(lab.client, lab.state.key, name)["docker"], found):
+            progress("each host unpacks its images itself: the folders of Docker's volumes are not in reach")
+    finally:
+        lab.down()
