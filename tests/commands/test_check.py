@@ -66,6 +66,32 @@ def test_a_step_that_fails_is_the_last_and_what_was_made_is_removed() -> None:
     assert left == ["removed"]
 
 
+class Proxied(Nobody):
+    """Everything comes through a Caddy that packs what is long, or nothing."""
+
+    def __init__(self, body: bytes, packed: str = "") -> None:
+        self.body, self.packed = body, packed
+
+    def get(self, path: str, *, domain: str, over: str = "HTTP/1.1", **_: Any) -> Answer:
+        """As Caddy answers."""
+        headers = {"location": f"https://{domain}{path}"} if over == "plain" else {}
+        return Answer(200, self.body, headers | {"content-encoding": self.packed}, over)
+
+
+@pytest.mark.parametrize(
+    ("body", "packed", "why"),
+    [
+        (b"a" * 512, "gzip", ""),
+        (b"a" * 512, "", "no page comes with gzip"),
+        (b"a" * 511, "", ""),  # of a few services none may be longer
+    ],
+)
+def test_pages_are_packed_where_there_are_long_ones(body: bytes, packed: str, why: str) -> None:
+    visitor: Any = Proxied(body, packed)
+    last = [*check.taken(SERVICES["caddy"], visitor)][-1]
+    assert (last.name, last.why) == ("get a page compressed", why)
+
+
 def test_a_clean_up_that_fails_hides_nothing() -> None:
     def gone() -> None:
         try:
