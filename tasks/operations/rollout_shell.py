@@ -101,7 +101,8 @@ def _bring_up(hidden: Iterable[str]) -> str:
     """The function ``bring_up``: compose file, ``container=seconds …``, an option for compose.
 
     A hidden container has no name that the proxy knows: before it starts it is renamed, and loses the aliases that
-    compose gives it in the proxy's network. Its name is what it gets back.
+    compose gives it in the proxy's network. Its name is what it gets back. Somebody waits for it meanwhile, so it starts
+    before Compose, which takes half a second to find out what else has to.
     """
     names = " ".join(map(quote, hidden))
     gates = 'for item in $2; do gate "${item%=*}" "${item##*=}" || return; done'
@@ -116,7 +117,8 @@ bring_up() {{
 hide() {{
     [ "$(docker inspect --type container --format '{{{{.State.Status}}}}' "$1")" = created ] || return 0
     docker rename "$1" "$1-next" || return 1
-    docker network disconnect {CORE} "$1-next" && docker network connect {CORE} "$1-next"
+    docker network disconnect {CORE} "$1-next" && docker network connect {CORE} "$1-next" &&
+        docker start "$1-next" >/dev/null 2>&1
 }}
 bring_up() {{
     for item in {names}; do docker rm --force "$item-next" >/dev/null 2>&1 || true; done

@@ -114,7 +114,7 @@ case "$*" in
 "exec -i postgres psql -qX "*) cat >>told; exit ${PSQL:-0} ;;
 "compose -f "*" --profile job up "*) ;;
 "compose -f "*" up "*) echo "$3" >file; [ "$3" != home/dkcompose/site-deploy.yaml ] || exit ${COMPOSE:-0} ;;
-"compose -f "*" start") ;;
+"compose -f "*" start" | "start web-next") ;;
 "inspect --type container --format {{.State.OOMKilled}} {{.Id}} "*) echo "${KILLED:-false} 12ab" ;;
 "inspect --type container --format {{.State.Status}} web") echo created ;;
 "inspect --type container --format {{.State.Status}}/"*)
@@ -331,13 +331,14 @@ def test_a_failed_job_shows_its_log_and_nothing_is_brought_up(box: Box) -> None:
 
 def test_who_replaces_a_container_has_no_name_before_it_is_healthy_and_visitors_wait(box: Box) -> None:
     assert box.run(script(old=of(*BOTH))) == (0, [])
-    calls = box.called("exec", "compose", "rename", "network")
+    calls = box.called("exec", "compose", "rename", "network", "start")
     assert [call.split()[0] + " " + call.split()[-1] for call in calls] == [
         "exec /tmp/replaced-web",
         "compose --quiet-pull",
         "rename web-next",
         "network web-next",
         "network web-next",
+        "start web-next",
         "compose start",
         "rename web",
         "exec /tmp/replaced-web",
