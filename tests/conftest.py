@@ -18,6 +18,7 @@ pytest.register_assert_rewrite(
     "tests.e2e.clients",
     "tests.e2e.deployment",
     "tests.e2e.vault_access",
+    "tests.e2e.well",
     "tests.faults.proof",
     "tests.faults.recovery",
     "tests.faults.restoring",
@@ -28,6 +29,7 @@ pytest.register_assert_rewrite(
 from tests.e2e import backed as backups  # noqa: E402
 from tests.e2e.backed import Backed  # noqa: E402
 from tests.e2e.deployment import Deployment  # noqa: E402  only now are its assertions rewritten
+from tests.e2e.well import not_well, wait_for  # noqa: E402
 from tests.lab import smarteros, state  # noqa: E402
 from tests.lab.lab import Lab  # noqa: E402
 
@@ -75,6 +77,10 @@ BACKED = {
 _GROUPS = {file: group for group, files in BACKED.items() for file in files}
 
 
+# A host that was shut down is well again after at most so many seconds, on a machine with much else to do.
+BOOT_SECONDS = 240
+
+
 class ByHost(LoadFileScheduling):  # type: ignore[misc]
     """As ``--dist loadfile``, with files that share a host on one worker. (xdist's own groups do nothing with pytest 9.2.)"""
 
@@ -99,6 +105,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+# The lab of this worker, once it is up.
+_LAB = pytest.StashKey[Lab]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A host that idles takes a tenth of a machine: ``lab-1`` is off while tests have the one with backups, which they do for long and
+    but once; then that is.
+    """
+    if lab := item.config.stash.get(_LAB, None):
+        uses = {"backed", "deployed"} & set(getattr(item, "fixturenames", ()))
+        for name, off in (("lab-1", "backed" in uses), ("backed", "backed" not in uses)):
+            if off and name in lab.description.hosts and lab.host(name).container().status == "running":
+                lab.host(name).off()
+        if "deployed" in uses and lab.host("lab-1").container().status != "running":
+            lab.host("lab-1").on()
+            _until_well(Deployment(lab, lab.host("lab-1")))
+
+
+def _until_well(host: Deployment) -> None:
+    if host.host.run("command -v docker", check=False).returncode == 0:
+        wait_for(lambda: not_well(host), {}, BOOT_SECONDS)
+
+
 @pytest.fixture(scope="module")
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The lab's hosts in a file of their own: pins stand beside it, and hold for no other test."""
@@ -117,12 +147,15 @@ def lab_name(worker_id: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def lab(lab_name: str) -> Iterator[Lab]:
+def lab(lab_name: str, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The lab of this worker, with the one host that `make up` makes, bare or not."""
     lab = Lab(lab_name)
     smarteros.prepare(lab, ["lab-1"])
-    yield lab
-    if "SMARTEROS_TEST_LAB" not in os.environ:
+    if "SMARTEROS_TEST_LAB" in os.environ:
+        yield lab
+    else:
+        request.config.stash[_LAB] = lab
+        yield lab
         lab.down()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.deployment import Deployment
 from tests.e2e.newcomer import Newcomer
-from tests.e2e.test_reboot import not_well, wait_for
+from tests.e2e.well import not_well, wait_for
 from tests.hosts.conditions import Condition, check
 from tests.lab import smarteros
 from tests.lab.lab import Lab

@@ -16,12 +16,10 @@ from tests.e2e.test_reboot import (
     PSQL,
     UNIT,
     comes_back,
-    not_well,
-    sealed,
-    wait_for,
 )
 from tests.e2e.test_status import status
 from tests.e2e.vault_access import kept
+from tests.e2e.well import not_well, sealed, wait_for
 
 ONLY_VAULT: dict[str, Any] = {"services": ["vault"]}
 

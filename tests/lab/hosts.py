@@ -99,13 +99,20 @@ class LabHost:
 
     def reboot(self) -> None:
         """`systemctl reboot`, and wait until the host is back."""
-        self.run("systemctl reboot", check=False)
-        container = self.container()
+        self.off("reboot")
+        self.on()
+
+    def off(self, how: str = "poweroff") -> None:
+        """Shut down; nothing of it runs until `on`."""
+        self.run(f"systemctl {how}", check=False)
         try:
-            container.wait(timeout=REBOOT_SECONDS * 2)
+            self.container().wait(timeout=REBOOT_SECONDS * 2)
         except RequestException as error:
-            raise HostError(f"{self.name} did not go down to reboot") from error
-        container.start()
+            raise HostError(f"{self.name} did not go down to {how}") from error
+
+    def on(self) -> None:
+        """Boot, and wait until sshd answers."""
+        self.container().start()
         self.wait()
 
     def power_cut(self) -> None:
