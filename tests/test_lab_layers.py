@@ -96,7 +96,17 @@ def test_those_of_other_images_take_the_place_of_what_was_kept(client: Any, tmp_
     (tmp_path / "used/overlay2/layer1/diff/more").touch()
     layers.keep(client, "used", "others")
     assert layers.kept(client) == "others"
-    assert files(tmp_path / layers.VOLUME) == KEPT | {"overlay2/layer1/diff/more"}
+    assert files(tmp_path / layers.VOLUME) == KEPT | {"images", "overlay2/layer1/diff/more"}
+
+
+def test_half_of_them_is_none(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "used/overlay2/layer1/link").unlink()
+    with pytest.raises(subprocess.CalledProcessError):
+        layers.keep(client, "used", "these")
+    assert layers.kept(client) == ""
+    (tmp_path / "used/overlay2/layer1/link").write_text("SHORT")
+    assert layers.keep(client, "used", "these")
+    assert files(tmp_path / layers.VOLUME) == KEPT | {"images"}
 
 
 def test_where_nothing_is_kept_a_host_is_as_it_was(client: Any, tmp_path: Path) -> None:

@@ -48,7 +48,6 @@ def image(client: DockerClient, system: str, authority: Authority, progress: Pro
 def create(client: DockerClient, state: State, name: str, address: str, image: str) -> Container:
     """Make the container of a host, with an SSH key of its own, without starting it."""
     resolver = addresses.resolver(address)
-    volumes(client, state.key, name)
     private, public = _ssh_host_key()
     state.trust(address, public)
     files = {
@@ -58,19 +57,15 @@ def create(client: DockerClient, state: State, name: str, address: str, image: s
     }
     command = ["/bin/sh", "-c", BOOT.read_text(), "boot", resolver]
     process = {"hostname": name, "environment": ENVIRONMENT, "command": command}
-    mounts = zip(volume_names(state.key, name), VOLUMES.values(), strict=True)
-    options = {**OPTIONS, "binds": [f"{volume}:{path}" for volume, path in mounts]}
+    binds = [f"{volume}:{VOLUMES[part]}" for part, volume in volumes(client, state.key, name).items()]
+    options = {**OPTIONS, "binds": binds}
     spec = Spec(name, image, address, files=files, process=process, options=options, raw_options=RAW_OPTIONS)
     return network.make(client, state.key, spec, {HOST_LABEL: name})
 
 
-def volume_names(lab: str, host: str) -> list[str]:
-    return [network.object_name(lab, f"{host}-{part}") for part in VOLUMES]
-
-
 def volumes(client: DockerClient, lab: str, host: str) -> dict[str, str]:
     """What a host stores things in, made unless it is there: part → volume."""
-    names = dict(zip(VOLUMES, volume_names(lab, host), strict=True))
+    names = {part: network.object_name(lab, f"{host}-{part}") for part in VOLUMES}
     for volume in names.values():
         client.volumes.create(volume, labels={LABEL: lab, HOST_LABEL: host})
     return names

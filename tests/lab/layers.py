@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from docker.client import DockerClient
@@ -17,8 +18,8 @@ from docker.errors import NotFound
 from tests.lab import network
 
 VOLUME = "smarteros-lab-layers"
-# Of which images it has them.
-_IMAGES = "smarteros.lab.layers"
+# The last that comes there: of which images it has them.
+_IMAGES = "images"
 
 # FROM TO, each a Docker's folder. Of containers, which have layers of their own, it takes none.
 _KEEP = """
@@ -28,44 +29,43 @@ cp -a image/overlay2/distribution "$2/image/overlay2"
 cp -a image/overlay2/layerdb/sha256 "$2/image/overlay2/layerdb"
 for file in image/overlay2/layerdb/sha256/*/cache-id; do
     id=$(cat "$file")
+    link=$(cat "overlay2/$id/link")
     cp -al "overlay2/$id" "$2/overlay2/$id"
-    ln -s "../$id/diff" "$2/overlay2/l/$(cat "overlay2/$id/link")"
+    ln -s "../$id/diff" "$2/overlay2/l/$link"
 done
 """
+# What has no entry in the second folder is nothing that Docker knows of: half a copy does no harm.
 _FILL = """
 set -eu
-cp -a "$1/image" "$2"
 cp -al "$1/overlay2" "$2"
+cp -a "$1/image" "$2"
 """
 
 
 def kept(client: DockerClient) -> str:
-    """Of which images there are layers, as ``keep`` was told; empty for none."""
+    """Of which images there are layers, as ``keep`` was told; empty for none, or where they are out of reach."""
     try:
-        return str(client.volumes.get(VOLUME).attrs["Labels"][_IMAGES])
-    except NotFound:
+        return (_folder(client, VOLUME) / _IMAGES).read_text()
+    except (NotFound, OSError):
         return ""
 
 
 def keep(client: DockerClient, volume: str, images: str) -> bool:
     """Those that the Docker in this volume has, in place of what was kept before; whether that can be done here."""
-    if not _reached(client, volume):
+    if os.geteuid() != 0 or not _folder(client, volume).is_dir():
         return False
-    if kept(client):
+    with suppress(NotFound):
         client.volumes.get(VOLUME).remove()
-    client.volumes.create(VOLUME, labels={network.LABEL: network.CACHE, _IMAGES: images})
+    client.volumes.create(VOLUME, labels={network.LABEL: network.CACHE})
     _shell(_KEEP, _folder(client, volume), _folder(client, VOLUME))
+    (_folder(client, VOLUME) / _IMAGES).write_text(images)
     return True
 
 
 def fill(client: DockerClient, volume: str) -> None:
     """A new host's volume has them, where there are any."""
-    if kept(client) and _reached(client, VOLUME) and not any(_folder(client, volume).iterdir()):
+    if kept(client) and not any(_folder(client, volume).iterdir()):
         _shell(_FILL, _folder(client, VOLUME), _folder(client, volume))
-
-
-def _reached(client: DockerClient, volume: str) -> bool:
-    return os.geteuid() == 0 and _folder(client, volume).is_dir()
 
 
 def _folder(client: DockerClient, volume: str) -> Path:
