@@ -34,7 +34,7 @@ for file in image/overlay2/layerdb/sha256/*/cache-id; do
     ln -s "../$id/diff" "$2/overlay2/l/$link"
 done
 """
-# What has no entry in the second folder is nothing that Docker knows of: half a copy does no harm.
+# Docker knows of what "image" names, which comes last: half a copy does no harm.
 _FILL = """
 set -eu
 cp -al "$1/overlay2" "$2"
