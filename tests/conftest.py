@@ -78,7 +78,7 @@ _GROUPS = {file: group for group, files in BACKED.items() for file in files}
 
 
 # A host that was shut down is well again after at most so many seconds, on a machine with much else to do.
-BOOT_SECONDS = 240
+BOOT_SECONDS = 600
 
 
 class ByHost(LoadFileScheduling):  # type: ignore[misc]

@@ -176,7 +176,7 @@ def _comes_back_once_more(operator: Operator, host: Deployment) -> list[Run]:
     print(f"and once more after {time.monotonic() - began:.0f} s, killed {len(script.killed)} times")
     assert sql(host, "SELECT array_agg(n) FROM mine") == "{1,2,4}"
     # n8n ran on while it had no database; on a slow machine that is long enough to be called unhealthy, until it is asked again.
-    wait_for(lambda: not_well(host), {}, 180)
+    wait_for(lambda: not_well(host), {}, 600)
     again = operator.pyinfra("deploy.py")
     again.unchanged()
     # The heartbeat has missed the server that this test removed, and says so until its next one.

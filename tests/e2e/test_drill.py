@@ -99,7 +99,7 @@ def added(host: Deployment, bucket: Bucket, part: str) -> set[str]:
 
 def settled(host: Deployment) -> None:
     """Nothing is at work, nor the backup that is made behind damage."""
-    until("no unit is at work", 180, lambda: host.sh(AT_WORK) == "")
+    until("no unit is at work", 600, lambda: host.sh(AT_WORK) == "")
 
 
 def segments(bucket: Bucket) -> list[str]:
@@ -152,7 +152,7 @@ def test_a_full_drill_brings_all_back_and_says_how_long_it_took(backed: Backed, 
     assert found
     assert float(found[1]) <= 60
     # What is copied away for the bucket comes and goes beside it.
-    until("nothing is left", 60, lambda: host.sh(THERE) == before)
+    until("nothing is left", 300, lambda: host.sh(THERE) == before)
     assert 'smarteros_backup_last_success_timestamp_seconds{part="drill-full"}' in metrics
     status = backed.run(STATUS)
     assert status.code == 0, status.output[-4000:]
@@ -246,16 +246,16 @@ def test_what_is_killed_leaves_nothing(backed: Backed, unit: str, killed: str) -
     host.sh(
         "systemctl stop 'smarteros-backup-*.timer' smarteros-heartbeat.timer; rm -f /var/lib/smarteros/backup/*.since"
     )
-    until("what timers have started is done", 120, lambda: host.sh(AT_WORK) == "")
+    until("what timers have started is done", 600, lambda: host.sh(AT_WORK) == "")
     try:
         before = host.sh(THERE)
         host.sh(f"systemctl start --no-block {name}")
-        until("it has begun", 120, lambda: host.sh(THERE) != before)
+        until("it has begun", 300, lambda: host.sh(THERE) != before)
         host.sh(killed.format(name))
-        until("nothing is left", 60, lambda: host.sh(THERE) == before)
-        until("its folders are gone", 60, lambda: host.sh(FOLDERS) == "")
+        until("nothing is left", 300, lambda: host.sh(THERE) == before)
+        until("its folders are gone", 300, lambda: host.sh(FOLDERS) == "")
         # A start meanwhile would be that of the one that is at its end.
-        until("it has ended", 60, lambda: host.sh(AT_WORK) == "")
+        until("it has ended", 300, lambda: host.sh(AT_WORK) == "")
         # The next one goes on, whatever lock was left.
         assert started(host, unit)
     finally:

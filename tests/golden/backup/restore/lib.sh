@@ -164,7 +164,7 @@ about() {
         items='volume n8n_data /state/n8n_data
 volume n8n_files /state/n8n_files'
         owned='SELECT FROM "user" WHERE email IS NOT NULL AND password IS NOT NULL'
-        app=n8n app_mb=650 app_seconds=180
+        app=n8n app_mb=650 app_seconds=300
         ;;
     odoo)
         roles=odoo several=odoo extensions='odoo:pg_trgm odoo:unaccent'
