@@ -104,7 +104,7 @@ def _statements(
 
 def _owner(service: Service, database: Database, roles: dict[str, Any]) -> Iterator[str]:
     given = vault_values.values(service.name)[database.secret]
-    flags = " NOSUPERUSER CREATEDB" if database.create_databases else " NOSUPERUSER NOCREATEDB"
+    flags = f" NOSUPERUSER {'' if database.create_databases else 'NO'}CREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
     return _role(database.name, given, roles, flags)
 
 
@@ -113,8 +113,11 @@ def _role(name: str, password: str, roles: dict[str, Any], flags: str) -> Iterat
     have = roles.get(name, {})
     if not have:
         yield f'CREATE ROLE "{name}" LOGIN;'
-    wrong_flags = flags and (have.get("super"), have.get("createdb")) != (False, "NOCREATEDB" not in flags)
-    if wrong_flags or have.get("password") != hashlib.sha256(stored.encode()).hexdigest():
+    rights = (have.get("super"), have.get("createdb"), have.get("more"))
+    wrong_flags = flags and rights != (False, "NOCREATEDB" not in flags, False)
+    if have.get("shut"):
+        yield f"ALTER ROLE \"{name}\" CONNECTION LIMIT -1 VALID UNTIL 'infinity';"
+    if wrong_flags or have.get("shut") or have.get("password") != hashlib.sha256(stored.encode()).hexdigest():
         yield f"ALTER ROLE \"{name}\"{flags} LOGIN PASSWORD '{stored}';"
 
 
@@ -127,8 +130,11 @@ def _database(database: Database, found: dict[str, Any]) -> Iterator[str]:
         yield f'ALTER DATABASE "{name}" OWNER TO "{name}";'
     if have is None or have["public"]:
         yield f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC;'
+    shut = have is not None and have["shut"]
+    if shut:
+        yield f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true CONNECTION LIMIT -1;'
     extensions = found.get("extensions") or {}
-    if have is not None and database.extensions and name not in extensions:
+    if have is not None and not shut and database.extensions and name not in extensions:
         raise Refused(f"the database {name} does not say which extensions it has: see `docker logs postgres`")
     missing = sorted(set(database.extensions) - set(extensions.get(name) or ()))
     if missing:

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -32,8 +33,14 @@ SUPERUSER = (
     "SCRAM-SHA-256$4096:MyzyRuEff1YdpmjTWtNwKg=="
     "$uI4948NOVD0PS66L1o+MkpyikbYoxfZ+r3nlqubwLRY=:nNbiESLHQ1zCFEcwbSNadVHDcToMP+ebBC653HzORo8="
 )
-RIGHT_ROLE = {"password": hashlib.sha256(CRM.encode()).hexdigest(), "createdb": False, "super": False}
-RIGHT_DATABASE = {"owner": "crm", "public": False}
+RIGHT_ROLE = {
+    "password": hashlib.sha256(CRM.encode()).hexdigest(),
+    "createdb": False,
+    "super": False,
+    "more": False,
+    "shut": False,
+}
+RIGHT_DATABASE = {"owner": "crm", "public": False, "shut": False}
 
 
 @pytest.fixture(autouse=True)
@@ -50,11 +57,17 @@ def found(
     extensions: list[str] | None = None,
 ) -> dict[str, Any]:
     """What Postgres says when all is as it should be, but for these differences."""
-    superuser = {"password": hashlib.sha256(SUPERUSER.encode()).hexdigest(), "createdb": True, "super": True}
+    superuser = {
+        "password": hashlib.sha256(SUPERUSER.encode()).hexdigest(),
+        "createdb": True,
+        "super": True,
+        "more": True,
+        "shut": False,
+    }
     return {
         "roles": {"postgres": superuser, "crm": RIGHT_ROLE | (role or {})},
         "databases": {
-            "postgres": {"owner": "postgres", "public": False, "guests": ["crm"]},
+            "postgres": {"owner": "postgres", "public": False, "shut": False, "guests": ["crm"]},
             "crm": RIGHT_DATABASE | (database or {}),
         },
         "extensions": {"crm": extensions},
@@ -114,21 +127,21 @@ def test_a_new_service_gets_a_role_a_database_and_nobody_else_into_it() -> None:
     del state["roles"]["crm"], state["databases"]["crm"]
     assert statements(state) == [
         'CREATE ROLE "crm" LOGIN;',
-        f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';",
+        f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN PASSWORD '{CRM}';",
         'CREATE DATABASE "crm" OWNER "crm" ENCODING \'UTF8\' TEMPLATE template0;',
         'REVOKE ALL ON DATABASE "crm" FROM PUBLIC;',
     ]
 
 
 def test_a_changed_password_is_set_and_nothing_else() -> None:
-    changed = f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';"
+    changed = f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN PASSWORD '{CRM}';"
     assert statements(found(role={"password": "other"})) == [changed]
 
 
 def test_the_role_of_a_service_that_is_made_anew_is_told_by_its_start() -> None:
     container = Container("crm", "crm:1", Health(("true",)), Size(memory_mb=1, cpus=1))
     service = Service("crm", "CRM", (container,), databases=(DATABASE,))
-    changed = f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';"
+    changed = f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN PASSWORD '{CRM}';"
     asked: list[str] = []
 
     def told(state: dict[str, Any], *, anew: bool) -> list[str]:
@@ -160,8 +173,17 @@ def told(*docker: str, password: str, executing: bool = True) -> tuple[list[str]
     """What a run with Metabase alone says to Postgres in the data phase, and with Metabase's start."""
     verifier = hashlib.sha256(password.encode()).hexdigest()
     state = found()
-    state["roles"]["metabase"] = {"password": verifier, "createdb": False, "super": False}
-    state["databases"] |= {"metabase": {"owner": "metabase", "public": False}, "crm": RIGHT_DATABASE}
+    state["roles"]["metabase"] = {
+        "password": verifier,
+        "createdb": False,
+        "super": False,
+        "more": False,
+        "shut": False,
+    }
+    state["databases"] |= {
+        "metabase": {"owner": "metabase", "public": False, "shut": False},
+        "crm": RIGHT_DATABASE,
+    }
     server = {"roles": state["roles"], "databases": {}}
     for name, each in state["databases"].items():
         server["databases"][name] = {"guests": None, "done": None, **each}
@@ -207,7 +229,7 @@ def test_a_run_tells_postgres_each_password_once(docker: tuple[str, ...], *, wit
     with fake({}):
         remember(("secrets", "smarteros"), partial(tuple, (SECRETS["smarteros"], 1)))
         right = data.verifier("metabase", "new")
-    alter = f"ALTER ROLE \"metabase\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{right}';\n\\q"
+    alter = f"ALTER ROLE \"metabase\" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN PASSWORD '{right}';\n\\q"
     early, late = told(*docker, password="other")
     assert (early, late) == (([], [alter]) if with_its_start else ([alter], []))
     assert told(*docker, password=right) == ([], [])
@@ -225,17 +247,17 @@ def test_the_superusers_changed_password_is_set_and_its_rights_are_kept() -> Non
     assert statements(state) == [f"ALTER ROLE \"postgres\" LOGIN PASSWORD '{SUPERUSER}';"]
 
 
-@pytest.mark.parametrize("right", ["super", "createdb"])
+@pytest.mark.parametrize("right", ["super", "createdb", "more"])
 def test_a_right_too_many_is_taken_away(right: str) -> None:
     assert statements(found(role={right: True})) == [
-        f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB LOGIN PASSWORD '{CRM}';"
+        f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN PASSWORD '{CRM}';"
     ]
 
 
 def test_nobody_is_let_into_a_database_that_is_not_theirs() -> None:
     state = found()
-    state["databases"]["template1"] = {"owner": "postgres", "public": True, "guests": None}
-    state["databases"]["tenant"] = {"owner": "crm", "public": True, "guests": None}
+    state["databases"]["template1"] = {"owner": "postgres", "public": True, "shut": False, "guests": None}
+    state["databases"]["tenant"] = {"owner": "crm", "public": True, "shut": False, "guests": None}
     assert statements(state) == [
         'REVOKE ALL ON DATABASE "template1" FROM PUBLIC;',
         'REVOKE ALL ON DATABASE "tenant" FROM PUBLIC;',
@@ -252,9 +274,26 @@ def test_who_makes_databases_is_let_into_the_servers_own() -> None:
 def test_a_role_that_makes_databases_of_its_own_may() -> None:
     tenants = Database("crm", secret="DB_PASSWORD", create_databases=True)
     assert statements(found(), tenants) == [
-        f"ALTER ROLE \"crm\" NOSUPERUSER CREATEDB LOGIN PASSWORD '{CRM}';"
+        f"ALTER ROLE \"crm\" NOSUPERUSER CREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN PASSWORD '{CRM}';"
     ]
     assert statements(found(role={"createdb": True}), tenants) == []
+
+
+def test_a_role_and_a_database_that_let_nobody_in_are_opened_again() -> None:
+    """As maintenance leaves them: NOLOGIN, VALID UNTIL a time that is over, ALLOW_CONNECTIONS false, CONNECTION LIMIT 0."""
+    assert statements(found(role={"shut": True})) == [
+        "ALTER ROLE \"crm\" CONNECTION LIMIT -1 VALID UNTIL 'infinity';",
+        f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN PASSWORD '{CRM}';",
+    ]
+    state = found(database={"shut": True})
+    del state["extensions"]["crm"]
+    assert statements(state) == ['ALTER DATABASE "crm" ALLOW_CONNECTIONS true CONNECTION LIMIT -1;']
+    assert statements(state, replace(DATABASE, extensions=("vector",))) == [
+        'ALTER DATABASE "crm" ALLOW_CONNECTIONS true CONNECTION LIMIT -1;',
+        '\\connect "crm"',
+        'CREATE EXTENSION IF NOT EXISTS "vector";',
+        '\\connect "postgres"',
+    ]
 
 
 def test_a_database_of_somebody_else_is_given_back() -> None:

@@ -37,9 +37,17 @@ POSTGRES = [
     "server|"
     + json.dumps(
         {
-            "roles": {"n8n": {"password": "x", "createdb": False, "super": False}},
+            "roles": {
+                "n8n": {"password": "x", "createdb": False, "super": False, "more": False, "shut": False}
+            },
             "databases": {
-                "n8n": {"owner": "n8n", "public": False, "guests": ["odoo"], "done": {"smarteros.x": "d s"}}
+                "n8n": {
+                    "owner": "n8n",
+                    "public": False,
+                    "shut": False,
+                    "guests": ["odoo"],
+                    "done": {"smarteros.x": "d s"},
+                }
             },
         }
     ),
@@ -312,7 +320,7 @@ def test_a_database_that_a_service_named_ends_no_quoting() -> None:
     name = 'x"; ALTER ROLE odoo SUPERUSER; --'
     server = {
         "roles": {},
-        "databases": {name: {"owner": "odoo", "public": True, "guests": None, "done": None}},
+        "databases": {name: {"owner": "odoo", "public": True, "shut": False, "guests": None, "done": None}},
     }
     with fake({ASKED[PostgresFact]: [f"server|{json.dumps(server)}"]}):
         (command,) = applied()["databases"]()

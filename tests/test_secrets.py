@@ -229,18 +229,21 @@ def test_what_may_never_change_comes_back_from_an_earlier_version(
     """As `vault kv put` leaves it, which writes what it is told and nothing else."""
     chosen = {**external, "services": ["postgres", "n8n"]}
     with fake({}, **chosen) as host:
-        assert all([perform(host, step) for step in planned()])
+        assert all(perform(host, step) for step in planned())
     before = stored(bao, "n8n")
     assert caplog.text == ""
     for value in ("one", "two"):
         bao.call("POST", "secret/data/n8n", {"data": {"SMTP_PASSWORD": value}})
     with fake({}, **chosen) as host:
-        assert all([perform(host, step) for step in planned()])
+        assert all(perform(host, step) for step in planned())
     after = stored(bao, "n8n")
     assert (after["N8N_ENCRYPTION_KEY"], after["SMTP_PASSWORD"]) == (before["N8N_ENCRYPTION_KEY"], "two")
     assert after.keys() == {*before, "SMTP_PASSWORD"}
     assert after["DB_POSTGRESDB_PASSWORD"] != before["DB_POSTGRESDB_PASSWORD"]
-    assert "secret/n8n#N8N_ENCRYPTION_KEY is not in Vault any more; its last value, which an earlier" in caplog.text
+    assert (
+        "secret/n8n#N8N_ENCRYPTION_KEY is not in Vault any more; its last value, which an earlier"
+        in caplog.text
+    )
     assert before["N8N_ENCRYPTION_KEY"] not in caplog.text
 
 

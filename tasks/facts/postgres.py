@@ -22,11 +22,14 @@ class _Role(TypedDict):
     password: str
     createdb: bool
     super: bool
+    more: bool
+    shut: bool
 
 
 class _Database(TypedDict):
     owner: str
     public: bool
+    shut: bool
     guests: list[str] | None
     done: dict[str, str] | None
 
@@ -40,8 +43,9 @@ class _Server(TypedDict):
 class PostgresState:
     """What one Postgres says; server is empty while there is none that runs.
 
-    server: {"roles": {name: {"password": sha256 of the stored verifier, "createdb": bool, "super": bool}},
-             "databases": {name: {"owner": role, "public": may everybody connect, "guests": [role that was let in by name],
+    server: {"roles": {name: {"password": sha256 of the stored verifier, "createdb": bool, "super": bool,
+                                "more": has it another right beyond its own, "shut": may it not sign in}},
+             "databases": {name: {"owner": role, "public": may everybody connect, "shut": may nobody, "guests": [role that was let in by name],
                                  "done": {noted_as(job): what it was made of}}},
              "extensions": {database: [name]}}
     asked: the databases that have answered. owned: services that have an admin; one without tables yet has none.
@@ -129,14 +133,16 @@ _QUERY = """
 SELECT 'server', json_build_object(
   'roles', (SELECT json_object_agg(rolname, json_build_object(
       'password', encode(sha256(convert_to(coalesce(rolpassword, ''), 'UTF8')), 'hex'),
-      'createdb', rolcreatedb, 'super', rolsuper)) FROM pg_authid WHERE rolname !~ '^pg_'),
+      'createdb', rolcreatedb, 'super', rolsuper, 'more', rolcreaterole OR rolreplication OR rolbypassrls,
+      'shut', NOT rolcanlogin OR rolconnlimit = 0 OR coalesce(rolvaliduntil < now(), false))) FROM pg_authid WHERE rolname !~ '^pg_'),
   'databases', (SELECT json_object_agg(datname, json_build_object(
       'owner', pg_get_userbyid(datdba),
       'public', has_database_privilege('public', oid, 'CONNECT'),
+      'shut', NOT datallowconn OR datconnlimit = 0,
       'guests', (SELECT json_agg(pg_get_userbyid(grantee)) FROM aclexplode(datacl)
                  WHERE privilege_type = 'CONNECT' AND grantee NOT IN (0, datdba)),
       'done', (SELECT json_object_agg(split_part(setting, '=', 1), split_part(setting, '=', 2))
                FROM pg_db_role_setting, unnest(setconfig) setting
                WHERE setdatabase = pg_database.oid AND setrole = 0 AND starts_with(setting, 'smarteros.'))
-      )) FROM pg_database WHERE datallowconn));
+      )) FROM pg_database WHERE datallowconn OR NOT datistemplate));
 """.strip()

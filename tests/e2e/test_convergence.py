@@ -11,6 +11,7 @@ FIREWALL = "Firewall | our table, loaded at boot"
 FILES = "Generation | rendered files and their links"
 VAULT, UNSEAL = "Vault | Vault runs and answers", "Vault | initialised and unsealed"
 BOOT = "Boot | Vault is unsealed after a boot and a restart of its container"
+ROLES = "Data | roles, databases and extensions"
 ENV_FILES = "Secrets | /vault/secrets/<service>.env"
 POSTGRES, REDIS = "Data | PostgreSQL", "Data | Redis"
 CHATWOOT, BOTPRESS = "Services | Chatwoot CRM", "Services | Botpress Bot"
@@ -99,6 +100,22 @@ def test_a_database_networks_and_another_caddyfile_are_put_right(deployed: Deplo
         [NETWORKS, POSTGRES, N8N, ODOO, DOKPLOY, CADDYFILE],
         renewed=("postgres", "n8n", "odoo", "dokploy"),
     )
+
+
+# As maintenance may leave them.
+SHUT = """
+docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres <<'SQL'
+ALTER DATABASE chatwoot ALLOW_CONNECTIONS false;
+ALTER DATABASE odoo CONNECTION LIMIT 0;
+ALTER ROLE chatwoot NOLOGIN;
+ALTER ROLE odoo VALID UNTIL '2020-01-01';
+ALTER ROLE n8n CONNECTION LIMIT 0 CREATEROLE;
+SQL
+"""
+
+
+def test_roles_and_databases_that_let_nobody_in_are_opened_again(deployed: Deployment) -> None:
+    repaired(deployed, SHUT, [ROLES])
 
 
 # What the jobs have done is no longer known.

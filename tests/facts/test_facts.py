@@ -276,7 +276,7 @@ def test_a_cut_line_of_a_tree_is_an_error(line: str) -> None:
 
 def test_what_postgres_says_is_read() -> None:
     lines = [
-        'server|{"roles": {"n8n": {"password": "x", "createdb": false, "super": false}}, "databases": {}}',
+        'server|{"roles": {"n8n": {"password": "x", "createdb": false, "super": false, "more": false, "shut": false}}, "databases": {}}',
         'extensions|crm|["plpgsql", "vector"]',
         "owned|crm",
         "asked|crm",
@@ -284,7 +284,7 @@ def test_what_postgres_says_is_read() -> None:
         'dokploy|{"keys": [], "host": "a|b"}',
     ]
     server = {
-        "roles": {"n8n": {"password": "x", "createdb": False, "super": False}},
+        "roles": {"n8n": {"password": "x", "createdb": False, "super": False, "more": False, "shut": False}},
         "databases": {},
         "extensions": {"crm": ["plpgsql", "vector"]},
     }

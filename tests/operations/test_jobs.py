@@ -29,7 +29,7 @@ def run(
 ) -> list[str]:
     """The commands of a run on a host where Docker and Postgres say this."""
     done = {"smarteros.helpdesk_prepare": note} if note else None
-    database = {"owner": "helpdesk", "public": False, "guests": None, "done": done}
+    database = {"owner": "helpdesk", "public": False, "shut": False, "guests": None, "done": done}
     server = "server|" + json.dumps({"roles": {}, "databases": {"helpdesk": database}})
     answers = {"docker ps -aq": ["e|helpdesk|s1", *docker], "pg_authid": [server] if postgres else []}
     with fake(answers):
