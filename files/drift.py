@@ -268,15 +268,20 @@ def gone(kind: str, name: str, is_: dict | None) -> float:
 
 
 def records() -> list:
-    """Folders of the generations that are recorded, the newest first."""
-    found = [path for path in RECORDS.glob("*") if path.name.isdigit()]
+    """Folders of the generations that are recorded (record.sh), the newest first."""
+    found = [path for path in RECORDS.glob("*") if path.name.isdigit() and holds(path / "tree")]
     return sorted(found, key=lambda path: -int(path.name))
 
 
 def kept(record: Path) -> dict | None:
     """What was noted there."""
     path = record / "state"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text()) if holds(path) else None
+
+
+def holds(path: Path) -> bool:
+    """A power cut may leave a file empty."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def report() -> dict:

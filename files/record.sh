@@ -11,6 +11,14 @@ kept=5
 # hashed: the files that are active.
 hashed() { (cd "$opt/current/" && find . -type f -exec sha256sum {} + | sed 's|  \./|  |' | LC_ALL=C sort -k 2); }
 
+# numbered: the records, oldest first. A copy that somebody has put beside one is none, nor what a power cut has left empty.
+numbered() {
+    local number
+    ls "$records" 2>/dev/null | grep -xE '[0-9]+' | sort -n | while read -r number; do
+        [ ! -s "$records/$number/made" ] || [ ! -s "$records/$number/time" ] || [ ! -s "$records/$number/tree" ] || echo "$number"
+    done
+}
+
 # schemas DATABASE...: whatever changes a table or a column changes the digest.
 schemas() {
     local name
@@ -27,7 +35,7 @@ record() {
     local tree last point= of= new=$records/.new
     tree=$(readlink "$opt/current") || return
     mkdir -p "$records" && chmod 700 "$records" && rm -rf "$new" "$records/.old" && mkdir "$new" || return
-    last=$(ls "$records" | sort -n | tail -n 1)
+    last=$(numbered | tail -n 1)
     printf '%s\n' "${tree##*/}" >"$new/tree" && hashed >"$new/files" || return
     if [ "$last" ] && cmp -s "$new/files" "$records/$last/files"; then
         mv -f "$new/tree" "$records/$last/tree" && rm -rf "$new" || return
@@ -38,7 +46,7 @@ record() {
         [ "$of" != "${tree##*/}" ] || echo "$point" >"$new/point"
         schemas $(echo "${1%% *}" | tr , ' ') >"$new/schemas"
         last=$((last + 1))
-        mv -T "$new" "$records/$last" || return
+        rm -rf "${records:?}/$last" && sync "$new"/* && mv -T "$new" "$records/$last" || return
     fi
     rm -f "$records/.point"
     dropped
@@ -67,7 +75,7 @@ imaged() {
 # dropped: records that are too old are gone, as a whole or not at all; which images they had is kept for a while.
 dropped() {
     local old
-    ls "$records" | sort -n | head -n -"$kept" | while read -r old; do
+    numbered | head -n -"$kept" | while read -r old; do
         cat "$records/$old/images" >>"$records/.left" && mv -T "$records/$old" "$records/.old" && rm -rf "$records/.old"
     done
 }

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -119,6 +120,24 @@ def test_the_same_files_are_no_other_generation_and_their_newest_copy_counts(hos
     host.activate("d1+", "n8n:1")
     assert host.record() == ["noted 1"]
     assert [item.tree for item in host.found().all] == ["d1+"]
+
+
+@pytest.mark.parametrize("part", ["made", "time", "tree"])
+def test_a_copy_beside_them_and_what_a_power_cut_has_emptied_are_no_records(host: Host, part: str) -> None:
+    host.activate("d1", "n8n:1")
+    host.record()
+    host.activate("d2", "n8n:2")
+    host.record()
+    shutil.copytree(host.opt / "records" / "2", host.opt / "records" / "2.bak")
+    (host.opt / "records" / "2" / part).write_text("")
+    assert [item.number for item in host.found().all] == [1]
+    assert host.record() == ["noted 2"]
+    assert [(item.number, item.tree) for item in host.found().all] == [(1, "d1"), (2, "d2")]
+    for number in range(3, 8):
+        host.activate(f"d{number}", "n8n:2")
+        assert host.record()[-1] == f"noted {number}"
+    assert [item.number for item in host.found().all] == [3, 4, 5, 6, 7]
+    assert (host.opt / "records" / "2.bak").exists()
 
 
 def test_five_are_kept_and_images_that_came_by_us_go_where_no_record_and_no_container_has_them(

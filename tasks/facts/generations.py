@@ -27,7 +27,7 @@ class GenerationsFact(FactBase[Generations]):
         return f"""
 {SHELL}
 [ -d {RECORDS} ] || exit 0
-for number in $(ls {RECORDS} | sort -n); do
+for number in $(numbered); do
     folder={RECORDS}/$number
     echo "record $number $(cat $folder/time) $(cat $folder/tree)"
     [ ! -d {ROOT}/generations/"$(cat $folder/tree)" ] || echo whole
