@@ -148,7 +148,7 @@ generations: $(VENV)/ready ## what each deploy has made, by whom, and what diffe
 	@$(EXISTS)
 	@JSON="$(JSON)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.generations.run
 
-rollback: $(VENV)/ready ## TO=7: files, images and settings of that generation, without TO of the one before; DATA=yes: databases as well
+rollback: $(VENV)/ready ## TO=7: files, images and settings of that generation, without TO of the one before; shows the plan, asks (YES=1 does not); DATA=yes: databases as well
 	@$(EXISTS)
 	@TO="$(TO)" DATA="$(DATA)" $(BIN)/pyinfra $(INVENTORY) tasks.commands.rollback.run
 

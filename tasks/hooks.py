@@ -102,7 +102,14 @@ def _called(name: str, told: Mapping[str, Any]) -> str:
     """Why it has failed, empty where it has not or is not there. What it prints is seen as it comes."""
     path = folder() / name
     if not path.exists():
-        return ""
+        dangling = (each for each in (path.parent, path) if each.is_symlink() and not each.exists())
+        return next(
+            (
+                f"{each} leads to {each.readlink()}, which is not there: mend it, or take it away"
+                for each in dangling
+            ),
+            "",
+        )
     if not os.access(path, os.X_OK):
         return f"{path} cannot be executed: `chmod +x {path}`, or take it away"
     logger.info(f"--> {path}")

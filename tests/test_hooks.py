@@ -146,6 +146,16 @@ def test_one_that_cannot_be_executed_is_said_with_what_to_do(place: Place) -> No
     assert f"{path} cannot be executed: `chmod +x {path}`, or take it away" in output
 
 
+def test_a_link_that_leads_nowhere_is_no_absent_hook(place: Place) -> None:
+    """As a moved checkout leaves it."""
+    hook = place.root / "hooks/before-deploy"
+    hook.parent.mkdir(exist_ok=True)
+    hook.symlink_to("/gone/before-deploy")
+    code, output = place.run("-y")
+    assert code == 1
+    assert f"{hook} leads to /gone/before-deploy, which is not there: mend it, or take it away" in output
+
+
 def test_a_deploy_that_failed_is_told_and_a_failing_hook_after_it_fails_nothing(place: Place) -> None:
     place.hook("after-deploy", f"{keeping(place, 'after')}; exit 4")
     code, output = place.run("-y", command="false")

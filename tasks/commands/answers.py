@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tasks.connection import confirm
 from tasks.run import Refused
 
 LOCAL = "@local"
@@ -84,14 +85,9 @@ def _bucket(words: Mapping[str, str]) -> dict[str, str]:
     return {"endpoint": found[1], "bucket": found[2], **{key: value for key, value in more.items() if value}}
 
 
-def silent() -> bool:
-    """Whether nobody is to be asked anything (YES=1)."""
-    return os.environ.get("YES", "").strip() not in ("", "0", "no")
-
-
 def asked(variable: str, question: str) -> str:
     """The answer. Raises Refused where nobody can give it."""
-    answer = None if silent() else _line(f"{question}: ")
+    answer = None if confirm.beforehand() else _line(f"{question}: ")
     if answer is None:
         raise Refused(f"{variable} is missing, and nobody can be asked: {question}")
     return answer.strip()

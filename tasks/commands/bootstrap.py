@@ -16,6 +16,7 @@ from tasks.commands import answers, described, leading, look, trusting, written
 from tasks.commands.answers import say
 from tasks.commands.described import Described
 from tasks.commands.look import Look
+from tasks.connection import confirm
 from tasks.connection.said import Said
 from tasks.model.targets import target
 from tasks.rendering.templates import HOME
@@ -59,7 +60,7 @@ class Bootstrap:
         found, seen = self._looked(found)
         leading.led(found, seen, self._look, self._again())
         kit = self._kit(found)
-        self._do("the deploy", "deploy.py", yes=answers.silent())
+        self._do("the deploy", "deploy.py", yes=confirm.beforehand())
         if kit:
             self._do(
                 "the proof that the kit opens the backups", "tasks.commands.kit_check.run", more={"KIT": kit}

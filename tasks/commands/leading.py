@@ -10,6 +10,7 @@ from tasks.commands import answers, records
 from tasks.commands.answers import say
 from tasks.commands.described import Described
 from tasks.commands.look import Look
+from tasks.connection import confirm
 from tasks.run import Refused
 
 _POLL = 10
@@ -50,7 +51,7 @@ def shown(found: Described, seen: Look) -> None:
 def _minutes() -> float:
     """How long the records are waited for. Raises Refused."""
     text = os.environ.get("WAIT", "").strip()
-    if not text and not answers.silent():
+    if not text and not confirm.beforehand():
         question = "Minutes to wait for them (Enter: go on without)"
         text = answers.right(answers.asked, "WAIT", question, _no_minutes)
     if wrong := _no_minutes(text):

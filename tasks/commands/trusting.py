@@ -6,7 +6,7 @@ from pathlib import Path
 from tasks.commands import answers
 from tasks.commands.answers import say
 from tasks.commands.described import Described
-from tasks.connection import host_key
+from tasks.connection import confirm, host_key
 from tasks.connection.host_key import HostKey
 from tasks.run import Refused
 
@@ -54,7 +54,7 @@ def _accepted(host: str, shown: HostKey, command: str) -> None:
             raise Refused(_other(host, mine, shown))
         return
     say(f"{host} shows the key {shown.fingerprint} ({shown.key.get_name()})", command)
-    if answers.silent():
+    if confirm.beforehand():
         say("nobody has compared it (YES=1): FINGERPRINT=SHA256:… would have", command)
         return
     answer = answers.asked(

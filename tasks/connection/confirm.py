@@ -34,7 +34,12 @@ def _wanted(argv: Sequence[str]) -> str:
 
 def lay(command_line: Any) -> None:
     """From now on pyinfra's command line (pyinfra_cli.cli) asks so."""
-    command_line._do_confirm = asking(sys.argv, input, given=os.environ.get("YES") == "1")  # noqa: SLF001  it has no other place for it
+    command_line._do_confirm = asking(sys.argv, input, given=beforehand())  # noqa: SLF001  it has no other place for it
+
+
+def beforehand() -> bool:
+    """Whether the yes was said beforehand (YES=1), so that nobody is to be asked."""
+    return os.environ.get("YES", "").strip() not in ("", "0", "no")
 
 
 def asking(argv: Sequence[str], ask: Callable[[], str], *, given: bool = False) -> Callable[[str], bool]:
