@@ -8,6 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -402,7 +403,7 @@ def test_how_long_a_host_takes_to_answer_is_no_matter_of_its_clock(clock: int, s
 
 def test_a_machine_that_is_off_says_by_how_much_since_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter((1795413563.0, 1795413601.0, 1795413700.0, 1795413701.0))
-    monkeypatch.setattr("time.time", lambda: next(times))
+    monkeypatch.setattr("tasks.facts.machine.time", SimpleNamespace(time=lambda: next(times)))
     assert MachineFact().process(MACHINE).skew == 0
     assert MachineFact().process(MACHINE).skew == -99
 
