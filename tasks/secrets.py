@@ -67,7 +67,7 @@ def filled() -> Commands:
         raise Refused(vault_values.to_be_given(lost))
     found = together(*(partial(versioned, path) for path in wanted()))
     for (path, declared), (present, version) in zip(wanted().items(), found, strict=True):
-        kept = _of_before(path, declared, present)
+        kept = of_before(path, declared, present)
         try:
             missing = {**kept, **generated(declared, {**present, **kept})}
         except envfile.Impossible as error:
@@ -76,7 +76,7 @@ def filled() -> Commands:
             yield step(partial(vault_values.write, path, {**present, **missing}, version))
 
 
-def _of_before(path: str, declared: tuple[Secret, ...], present: Mapping[str, str]) -> dict[str, str]:
+def of_before(path: str, declared: tuple[Secret, ...], present: Mapping[str, str]) -> dict[str, str]:
     """What may never change and is not there (`vault kv put` leaves out what it is not told), as an earlier version has it."""
     gone = {each.name: each.lasting for each in declared if each.lasting and each.name not in present}
     if not gone or not versioned(path)[1]:

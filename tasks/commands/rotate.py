@@ -128,7 +128,9 @@ def renewed(found: Sequence[Service]) -> Commands:
         for place, why in stays.items():
             if why:
                 host().log(f"{service.title}: {place} stays: {why}")
-        full = {**kept, **generated(secrets.wanted()[service.name], kept)}
+        wanted = secrets.wanted()[service.name]
+        kept |= secrets.of_before(service.name, wanted, present)
+        full = {**kept, **generated(wanted, kept)}
         yield step(partial(write, service.name, full, version + bool(back)))
 
 

@@ -95,6 +95,27 @@ def test_one_write_changes_what_a_run_brings_and_what_is_made_of_it_alone(
     assert [value for value in after.values() if value in caplog.text] == []
 
 
+def test_what_may_never_change_and_is_gone_comes_back_with_what_is_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: Written = []
+    monkeypatch.setattr(restore, "known", lambda _: generation.name({}))
+    monkeypatch.setattr(restore, "tree", dict)
+    monkeypatch.setattr("tasks.clients.vault_session.write", lambda *given: written.append(given))
+    monkeypatch.setattr(
+        "tasks.clients.vault_past.older", lambda path: {"N8N_ENCRYPTION_KEY": [f"{path}'s", "older"]}
+    )
+    with fake({}):
+        before = held("n8n")
+        del before["N8N_ENCRYPTION_KEY"]
+        remember(("secrets", "n8n"), partial(tuple, (before, 7)))
+        for step in commands(rotate.renewed, [one("n8n")]):
+            step.function(host().state, host())
+    [(_, after, _)] = written
+    assert after["N8N_ENCRYPTION_KEY"] == "n8n's"
+    assert after["DB_POSTGRESDB_PASSWORD"] != before["DB_POSTGRESDB_PASSWORD"]
+
+
 def test_a_host_with_something_else_to_deploy_is_left_as_it_is(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

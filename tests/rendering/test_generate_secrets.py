@@ -181,6 +181,24 @@ def test_only_what_is_missing_is_added_and_everything_else_stays_as_it_is(double
     assert double.read("db") == ({"ROOT": "by hand"}, 1)
 
 
+def test_what_may_never_change_and_is_gone_is_left_to_a_deploy(double: HostDouble) -> None:
+    """Which looks for it in what Vault had before; at the very first there is none."""
+    secrets = (Secret("KEY", lasting="what it closes"), Secret("WORD"))
+    asked = replace(double, services=(replace(DB, secrets=secrets),))
+    assert (
+        asked.run().stdout
+        == "secret/db: generated KEY WORD\nThe next deploy brings them to their services.\n"
+    )
+    asked.write("db", {"OTHER": "by hand"})
+    run = asked.run()
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == (
+        "secret/db: KEY is left to the next deploy, which looks for it in what Vault had before\n"
+        "secret/db: generated WORD\nThe next deploy brings them to their services.\n"
+    )
+    assert sorted(asked.read("db")[0]) == ["OTHER", "WORD"]
+
+
 def test_what_only_a_person_knows_is_not_made_and_its_absence_is_said(double: HostDouble) -> None:
     asked = replace(double, services=(DB, POST))
     run = asked.run()

@@ -69,7 +69,7 @@ section() {
     printf '%s\n' "$answer" | awk -v first="    \"$1\": {" '/^    [^ ]/ {inside = $0 == first; next} inside'
 }
 
-# fill SERVICE: standard input declares its secrets, a line each: name, kind, length, of.
+# fill SERVICE: standard input declares its secrets, a line each: name, kind, length, of, and whether it may never change.
 fill() {
     version=0 present='' made='' names=''
     if answer=$(vault read -format=json "$mount/data/$1" </dev/null 2>&1); then
@@ -81,10 +81,15 @@ fill() {
     else
         case $answer in *'No value found'*) ;; *) fail "reading $mount/$1: $answer" ;; esac
     fi
-    while read -r name kind length of; do
+    while read -r name kind length of lasting; do
         case "
 $present" in *"
       \"$name\": "*) continue ;; esac
+        if [ "$lasting" ] && [ "$version" != 0 ]; then
+            echo "$mount/$1: $name is left to the next deploy, which looks for it in what Vault had before"
+            filled=yes
+            continue
+        fi
         value=$(generated "$1" "$kind" "$length" "$of") || exit 1
         [ "$(printf %s "$value" | wc -c)" -ge "$length" ] || fail "$mount/$1#$name: this host gives no random characters"
         made="$made${made:+,}\"$name\":\"$value\""
@@ -151,47 +156,47 @@ esac
 answering
 logged_in
 fill postgres <<'END'
-POSTGRES_PASSWORD token 40 
+POSTGRES_PASSWORD token 40 -
 END
 fill redis <<'END'
-REDIS_PASSWORD token 40 
+REDIS_PASSWORD token 40 -
 END
 fill chatwoot <<'END'
-SECRET_KEY_BASE token 64 
-POSTGRES_PASSWORD token 40 
-REDIS_PASSWORD token 40 
-ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY token 32 
-ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY token 32 
-ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT token 32 
-ADMIN_PASSWORD password 24 
+SECRET_KEY_BASE token 64 -
+POSTGRES_PASSWORD token 40 -
+REDIS_PASSWORD token 40 -
+ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY token 32 - lasting
+ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY token 32 - lasting
+ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT token 32 - lasting
+ADMIN_PASSWORD password 24 -
 END
 fill botpress <<'END'
-DATABASE_PASSWORD token 40 
-APP_SECRET token 48 
-BP_ADMIN_PASSWORD password 24 
+DATABASE_PASSWORD token 40 -
+APP_SECRET token 48 -
+BP_ADMIN_PASSWORD password 24 -
 END
 fill n8n <<'END'
-N8N_ENCRYPTION_KEY token 48 
-DB_POSTGRESDB_PASSWORD token 40 
-N8N_OWNER_PASSWORD token 24 
+N8N_ENCRYPTION_KEY token 48 - lasting
+DB_POSTGRESDB_PASSWORD token 40 -
+N8N_OWNER_PASSWORD token 24 -
 N8N_INSTANCE_OWNER_PASSWORD_HASH bcrypt 40 N8N_OWNER_PASSWORD
 END
 fill odoo <<'END'
-PGPASSWORD token 40 
-ADMIN_PASSWORD password 24 
+PGPASSWORD token 40 -
+ADMIN_PASSWORD password 24 -
 END
 fill metabase <<'END'
-MB_DB_PASS token 40 
-MB_ENCRYPTION_SECRET_KEY token 48 
-ADMIN_PASSWORD password 24 
+MB_DB_PASS token 40 -
+MB_ENCRYPTION_SECRET_KEY token 48 - lasting
+ADMIN_PASSWORD password 24 -
 END
 fill dokploy <<'END'
-DATABASE_PASSWORD token 40 
-BETTER_AUTH_SECRET token 48 
-ADMIN_PASSWORD password 24 
+DATABASE_PASSWORD token 40 -
+BETTER_AUTH_SECRET token 48 - lasting
+ADMIN_PASSWORD password 24 -
 END
 fill vault-auth-validator <<'END'
-SESSION_KEY hex 64 
+SESSION_KEY hex 64 -
 END
 fill backup <<'END'
 END
