@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 _YES = ("", "y", "yes")
-_DESTRUCTIVE = ("tasks.commands.undo_host.run",)
+_DESTRUCTIVE = ("tasks.commands.undo_host.run", "tasks.commands.bucket_rewind.run")
 
 
 def meant(answer: str | None, argv: Sequence[str]) -> str:

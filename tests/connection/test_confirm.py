@@ -33,6 +33,15 @@ def test_what_takes_away_wants_the_whole_word(answer: str) -> None:
     assert meant("yes", UNDO) == ""
 
 
+def test_what_the_makefile_says_to_ask_for_the_word_does() -> None:
+    """make credentials asks by itself (tasks/commands/credentials.py)."""
+    lines = (ROOT / "Makefile").read_text().split("\n\n")
+    asking_targets = [text for text in lines if "asks for the word yes" in text and " -y " not in text]
+    assert len(asking_targets) == 2
+    for text in asking_targets:
+        assert meant("", (".venv/bin/pyinfra", "inventories/prod.py", text.split()[-1])) != ""
+
+
 def test_who_cannot_be_asked_is_told_the_command() -> None:
     assert meant(None, DEPLOY) == (
         "nobody answered (no terminal, as in cron or CI), and nothing was done: "
