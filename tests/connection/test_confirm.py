@@ -34,7 +34,7 @@ def test_what_takes_away_wants_the_whole_word(answer: str) -> None:
 
 
 def test_what_the_makefile_says_to_ask_for_the_word_does() -> None:
-    """make credentials asks by itself (tasks/commands/credentials.py)."""
+    """But credentials, which asks by itself."""
     lines = (ROOT / "Makefile").read_text().split("\n\n")
     asking_targets = [text for text in lines if "asks for the word yes" in text and " -y " not in text]
     assert len(asking_targets) == 2
