@@ -80,6 +80,7 @@ def stage(
         monkeypatch.setattr(rotate_admins, "Browser", Nobody)
         monkeypatch.setattr(rotate_admins, "trust", lambda: None)
         monkeypatch.setattr(rotate_admins, "older", vault.older)
+        monkeypatch.setattr("tasks.clients.vault_past.older", vault.older)
         monkeypatch.setattr("tasks.commands.rotate_admins.time.sleep", lambda _: None)
         monkeypatch.setattr(rotate, "write", vault.write)
         monkeypatch.setattr(restore, "known", lambda _: generation.name({}))
