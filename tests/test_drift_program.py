@@ -158,6 +158,13 @@ def test_after_a_run_that_was_killed_before_its_note_nothing_is_known_until_the_
     assert box.look()["number"] == 8
 
 
+def test_a_record_and_a_note_that_a_power_cut_has_emptied_are_none(box: Box) -> None:
+    box.write("opt/smarteros/records/8/tree", "")
+    assert box.look()["number"] == 7
+    box.write("opt/smarteros/records/7/state", "")
+    assert box.look()["noted"] is None
+
+
 def test_a_release_that_noted_less_kinds_misses_none_of_them(box: Box) -> None:
     note = box.root / "opt/smarteros/records/7/state"
     kept = json.loads(note.read_text())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.connection.confirm import asking, meant
+from tasks.connection.confirm import asking, beforehand, meant
 from tests.samples import ROOT
 
 DEPLOY = (".venv/bin/pyinfra", "inventories/prod.py", "deploy.py")
@@ -40,6 +40,16 @@ def test_what_the_makefile_says_to_ask_for_the_word_does() -> None:
     assert len(asking_targets) == 2
     for text in asking_targets:
         assert meant("", (".venv/bin/pyinfra", "inventories/prod.py", text.split()[-1])) != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "given"), [("1", True), ("yes", True), ("", False), ("0", False), ("no", False)]
+)
+def test_a_yes_beforehand_is_the_same_in_every_target(
+    monkeypatch: pytest.MonkeyPatch, text: str, *, given: bool
+) -> None:
+    monkeypatch.setenv("YES", text)
+    assert beforehand() is given
 
 
 def test_who_cannot_be_asked_is_told_the_command() -> None:
