@@ -237,3 +237,9 @@ def test_all_passwords_get_new_values_and_the_old_ones_open_nothing(
     # What a rotation has made is how it is meant to be.
     assert deployed.run(deploy="tasks.commands.drift.run").code == 0
     deployed.unchanged()
+    # Compose by hand knows no password that counts at the first start alone: it sees another env file.
+    told = running(deployed)
+    for item in SERVICES:
+        deployed.sh(f"docker compose -f /root/dkcompose/{item.name}-deploy.yaml up -d 2>&1", timeout=300)
+    assert [name for name, made in running(deployed).items() if told.get(name) != made] == ["postgres"]
+    deployed.unchanged()
