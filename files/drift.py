@@ -27,8 +27,11 @@ LOCK = ROOT / "run/smarteros/lock"
 NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false", "/bin/sync")
 INSPECT = (
     '{{json .Name}} {{json .Image}} {{json .State}} {{json .Created}} {{json (index .Config.Labels "smarteros.digest")}} '
-    '{{json (index .Config.Labels "com.docker.compose.config-hash")}} {{json (index .Config.Labels "com.docker.compose.oneoff")}}'
+    '{{json (index .Config.Labels "com.docker.compose.config-hash")}} {{json (index .Config.Labels "com.docker.compose.oneoff")}} '
+    "{{with .HostConfig}}{{json .RestartPolicy.Name}} {{json .Memory}} {{json .NanoCpus}} {{json .PidsLimit}}{{end}}"
 )
+# What ``docker update`` changes, by the words for it.
+LIMITS = ("restart", "bytes of memory", "billionths of a core", "processes")
 
 
 def said(*command: str) -> list:
@@ -102,7 +105,7 @@ def containers(_: dict) -> dict:
     """Those that run for good: name → image, what compose made it from, whether it runs."""
     found = {}
     for line in described():
-        name, image, state, created, digest, config, oneoff = decoded(line)
+        name, image, state, created, digest, config, oneoff, *limits = decoded(line)
         running = state["Status"] == "running"
         # What stands in for one that is replaced is left there where a deploy was cut short (rolling.py); others are an operator's.
         if oneoff == "True" and not name.endswith("-second"):
@@ -112,10 +115,16 @@ def containers(_: dict) -> dict:
             "image": image,
             "definition": f"{digest} {config}",
             "state": state["Status"],
+            **dict(zip(LIMITS, limits, strict=False)),
             "_done": state["Status"] == "exited" and state["ExitCode"] == 0,
             "_since": seconds(when),
         }
     return found
+
+
+def volumes(_: dict) -> dict:
+    """Those that we made. One that is new is no drift."""
+    return {name: {} for name in told("docker", "volume", "ls", "-q", "--filter", "label=smarteros.service")}
 
 
 def decoded(line: str) -> list:
@@ -203,6 +212,7 @@ def packages(what: dict) -> dict:
 KINDS = {
     "file": files,
     "container": containers,
+    "volume": volumes,
     "unit": units,
     "firewall": rules,
     "kernel": kernel,
@@ -234,9 +244,13 @@ def differences(made: dict, there: dict) -> list:
 
 
 def passing(kind: str, was: dict | None, is_: dict | None) -> bool:
-    """Jobs that have ended come and go, and so do containers' interfaces, with settings of their own."""
+    """Jobs that have ended come and go, and so do containers' interfaces, with settings of their own; a volume may come."""
     ended = all(item is None or item.get("_done") for item in (was, is_))
-    return (kind == "container" and ended) or (kind == "kernel" and None in (was, is_))
+    return (
+        (kind == "container" and ended)
+        or (kind == "volume" and was is None)
+        or (kind == "kernel" and None in (was, is_))
+    )
 
 
 def words(was: dict | None, is_: dict | None) -> str:
@@ -247,9 +261,8 @@ def words(was: dict | None, is_: dict | None) -> str:
         return "is gone"
     if ("link" in was) != ("link" in is_):
         return f"{thing(is_)} instead of {thing(was)}"
-    keys = [key for key in sorted(was.keys() | is_.keys()) if key[0] != "_" and was.get(key) != is_.get(key)]
-    # Whose keys are a deploy's from now on, or are no more, has no others by that.
-    keys = [key for key in keys if key != "keys" or (key in was and key in is_)]
+    # Whose keys are a deploy's from now on, or are no more, has no others by that; a release of before looked at less.
+    keys = [key for key in sorted(was.keys() & is_.keys()) if key[0] != "_" and was[key] != is_[key]]
     secret = ("content", "rules", "keys", "definition", "image")
     return ", ".join(
         f"other {key}" if key in secret else f"{key} {is_.get(key)} instead of {was.get(key)}" for key in keys

@@ -3,7 +3,8 @@
 #   point (the second to which databases come back, of before its images started, where there is one),
 #   files (SHA-256, path), images (reference, number), schemas (database, digest of what its tables are). No secret: env files are
 #   no part of it, Vault has their values. state: the whole host as its newest deploy left it (files/drift.py).
-# Beside them, a line for each image: .brought (those that came by us, tasks/operations/images.py), .left (of records that are gone).
+# Beside them, a line for each image: .brought (those that came by us, tasks/operations/images.py), .left (of records that are gone);
+# and .volumes, a line for each that there is after the newest deploy: one that has gone by the next one is lost (tasks/operations/lost.py).
 opt=/opt/smarteros
 records=$opt/records
 kept=5
@@ -51,8 +52,18 @@ record() {
     rm -f "$records/.point"
     dropped
     pruned
+    holding
     stated "$2" || return
     say noted "$last"
+}
+
+# holding: of the volumes that the active compose files name, those that there are. Not known is as before.
+holding() {
+    local there
+    there=$(docker volume ls --quiet) || return 0
+    sed -n 's/^    name: //p' "$opt"/current/dkcompose/*-deploy.yaml | tr -d "\"'" | LC_ALL=C sort -u |
+        { grep -xF "${there:--}" || true; } >"$records/.volumes.new"
+    cmp -s "$records/.volumes.new" "$records/.volumes" || mv -f "$records/.volumes.new" "$records/.volumes"
 }
 
 # stated "WHAT": how the host is by now, where that is not noted yet; what no deploy makes good is said.

@@ -98,6 +98,7 @@ def _statements(
         role = list(_owner(service, database, roles))
         if role and not (database.name in roles and made_anew(service)):
             yield from role
+        yield from _alone(database.name, roles)
         yield from _database(database, found)
     yield from _closed([database for _, database in owned], found)
 
@@ -119,6 +120,13 @@ def _role(name: str, password: str, roles: dict[str, Any], flags: str) -> Iterat
         yield f"ALTER ROLE \"{name}\" CONNECTION LIMIT -1 VALID UNTIL 'infinity';"
     if wrong_flags or have.get("shut") or have.get("password") != hashlib.sha256(stored.encode()).hexdigest():
         yield f"ALTER ROLE \"{name}\"{flags} LOGIN PASSWORD '{stored}';"
+
+
+def _alone(name: str, roles: dict[str, Any]) -> Iterator[str]:
+    """It has no other role's rights: pg_execute_server_program, say, runs what it likes as the server."""
+    for role, grantor in roles.get(name, {}).get("member") or ():
+        of, by = (each.replace('"', '""') for each in (role, grantor))
+        yield f'REVOKE "{of}" FROM "{name}" GRANTED BY "{by}" CASCADE;'
 
 
 def _database(database: Database, found: dict[str, Any]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from tasks import generation
 from tasks.connection import login
 from tasks.connection.memory import remembered
 from tasks.model.catalogue import domains
-from tasks.model.targets import inventory
+from tasks.model.targets import command, inventory
 from tasks.operations import plan_lines
 from tasks.operations.described import tree
 from tasks.operations.plan_lines import Plan
@@ -83,6 +83,7 @@ def _plan(state: State, event: str) -> dict[str, Any]:
     return {
         "version": 1,
         "event": event,
+        "command": command(sys.argv),
         "inventory": inventory(sys.argv),
         "operator": login.operator(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

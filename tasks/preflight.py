@@ -26,6 +26,7 @@ from tasks.operations import (
     dns,
     images,
     kept,
+    lost,
     networks,
     ports,
     questions,
@@ -86,7 +87,7 @@ def refusals(machine: Machine) -> list[str]:
     held = takeover.accepted() | adoption.accepted()
     reasons = list(problems(machine, services(), held, survey.images()))
     reasons += swap.problems(stack().swap_gb, machine)
-    reasons += shared.refusals()
+    reasons += [*shared.refusals(), *([] if recover.wanted() else lost.refusals())]
     reasons += survey.refusals()
     reasons += [*takeover.refusals(), *adoption.refusals()]
     reasons += [

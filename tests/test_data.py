@@ -39,6 +39,7 @@ RIGHT_ROLE = {
     "super": False,
     "more": False,
     "shut": False,
+    "member": None,
 }
 RIGHT_DATABASE = {"owner": "crm", "public": False, "shut": False}
 
@@ -63,6 +64,7 @@ def found(
         "super": True,
         "more": True,
         "shut": False,
+        "member": None,
     }
     return {
         "roles": {"postgres": superuser, "crm": RIGHT_ROLE | (role or {})},
@@ -179,6 +181,7 @@ def told(*docker: str, password: str, executing: bool = True) -> tuple[list[str]
         "super": False,
         "more": False,
         "shut": False,
+        "member": None,
     }
     state["databases"] |= {
         "metabase": {"owner": "metabase", "public": False, "shut": False},
@@ -251,6 +254,14 @@ def test_the_superusers_changed_password_is_set_and_its_rights_are_kept() -> Non
 def test_a_right_too_many_is_taken_away(right: str) -> None:
     assert statements(found(role={right: True})) == [
         f"ALTER ROLE \"crm\" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN PASSWORD '{CRM}';"
+    ]
+
+
+def test_what_it_has_of_other_roles_is_taken_away() -> None:
+    state = found(role={"member": [["pg_monitor", "postgres"], ['o"dd', "eve"]]})
+    assert statements(state) == [
+        'REVOKE "pg_monitor" FROM "crm" GRANTED BY "postgres" CASCADE;',
+        'REVOKE "o""dd" FROM "crm" GRANTED BY "eve" CASCADE;',
     ]
 
 

@@ -52,6 +52,7 @@ class Box:
             "digest": "d1",
             "config": "c1",
             "oneoff": "False",
+            "limits": ("unless-stopped", 1 << 30, 10**9, 512),
             **changes,
         }
         line = " ".join(
@@ -64,6 +65,7 @@ class Box:
                 values["digest"],
                 values["config"],
                 values["oneoff"],
+                *values["limits"],
             )
         )
         self.write("answers/docker", line)
@@ -95,7 +97,7 @@ def box(tmp_path: Path) -> Box:
     box = Box(tmp_path)
     box.write(
         "bin/docker",
-        f"#!/bin/sh\ncase $1 in version) cat {tmp_path}/answers/version ;; ps) [ ! -s {tmp_path}/answers/docker ] || echo id ;; *) cat {tmp_path}/answers/docker ;; esac\n",
+        f"#!/bin/sh\ncase $1 in version) cat {tmp_path}/answers/version ;; volume) cat {tmp_path}/answers/volumes ;; ps) [ ! -s {tmp_path}/answers/docker ] || echo id ;; *) cat {tmp_path}/answers/docker ;; esac\n",
         0o755,
     )
     box.write("bin/nft", f"#!/bin/sh\ncat {tmp_path}/answers/nft\n", 0o755)
@@ -103,6 +105,7 @@ def box(tmp_path: Path) -> Box:
     box.write("bin/dpkg-query", f"#!/bin/sh\ncat {tmp_path}/answers/dpkg\n", 0o755)
     box.container()
     box.write("answers/version", "28\n")
+    box.write("answers/volumes", "n8n_data\n")
     box.write("answers/nft", "table inet smarter_fw {\n}\n")
     box.write("answers/systemctl", "Id=docker.service\nActiveState=active\nUnitFileState=enabled\n")
     box.write("answers/dpkg", "cron installed\nfail2ban installed\nelse installed\n")
@@ -204,12 +207,20 @@ def linked(path: Path) -> None:
         (lambda box: box.container(image="sha256:bb"), "container n8n: other image"),
         (lambda box: box.container(config="c2"), "container n8n: other definition"),
         (
+            lambda box: box.container(limits=("no", 1 << 29, 10**9, None)),
+            (
+                "container n8n: bytes of memory 536870912 instead of 1073741824, processes None instead of 512, "
+                "restart no instead of unless-stopped"
+            ),
+        ),
+        (
             lambda box: box.container(
                 state={"Status": "exited", "ExitCode": 137, "FinishedAt": "2026-11-28T01:02:03.4Z"}
             ),
             "container n8n: state exited instead of running",
         ),
         (lambda box: box.write("answers/docker", ""), "container n8n: is gone"),
+        (lambda box: box.write("answers/volumes", "restic_cache\n"), "volume n8n_data: is gone"),
         (lambda box: box.write("answers/nft", "table inet smarter_fw {\n}\nmore\n"), "firewall inet smarter_fw: other rules"),
         (
             lambda box: box.write("answers/systemctl", "Id=docker.service\nActiveState=active\nUnitFileState=disabled\n"),
@@ -302,7 +313,7 @@ def test_a_container_that_goes_between_two_questions_is_none(box: Box) -> None:
     """Copies for the bucket come and go: which there are is asked anew."""
     docker = (
         f"#!/bin/sh\necho >>{box.root}/asked\n[ $(wc -l <{box.root}/asked) -gt 9 ] || gone=gone\n"
-        f"case $1 in version) cat {box.root}/answers/version ;; ps) echo id $gone | tr ' ' '\\n' ;;\n"
+        f"case $1 in version) cat {box.root}/answers/version ;; volume) cat {box.root}/answers/volumes ;; ps) echo id $gone | tr ' ' '\\n' ;;\n"
         f"*) cat {box.root}/answers/docker; case $* in *gone*) exit 1 ;; esac ;; esac\n"
     )
     box.run("note", WHAT)

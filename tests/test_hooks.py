@@ -81,9 +81,10 @@ def test_both_are_told_what_the_run_is_about_and_the_second_how_it_went(place: P
     code, output = place.run("-y", command=f"echo done >>{place.root}/work")
     assert (code, "a word of the hook" in output) == (0, True), output
     (before,), (after,) = place.got("before"), place.got("after")
-    assert (before["version"], before["event"], before["inventory"]) == (
+    assert (before["version"], before["event"], before["command"], before["inventory"]) == (
         1,
         "before-deploy",
+        "deploy",
         str(place.root / "acme.py"),
     )
     found = before["hosts"]["@local"]  # type: ignore[index]

@@ -38,7 +38,14 @@ POSTGRES = [
     + json.dumps(
         {
             "roles": {
-                "n8n": {"password": "x", "createdb": False, "super": False, "more": False, "shut": False}
+                "n8n": {
+                    "password": "x",
+                    "createdb": False,
+                    "super": False,
+                    "more": False,
+                    "shut": False,
+                    "member": [["a", "b"]],
+                }
             },
             "databases": {
                 "n8n": {

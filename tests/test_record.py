@@ -24,6 +24,7 @@ case "$1 $2" in
 "image inspect") cat "images/$(echo "$5" | tr / _)" 2>/dev/null ;;
 "image ls") for each in images/*; do echo "$(cat $each) ${{each#images/}}"; done ;;
 "image rm") rm "images/$(echo "$3" | tr / _)" ;;
+"volume ls") cat volumes 2>/dev/null ;;
 "ps -aq") grep -sxF "$4" used || true ;;
 "exec -i") sed -n 's/^.connect "\\(.*\\)"$/\\1 0123/p' ;;
 esac
@@ -338,3 +339,22 @@ def test_what_cannot_be_noted_fails_the_run_with_what_the_host_said(
 
 def test_the_lock_calls_what_stands_before_it() -> None:
     assert 'made) record "$value" "$look" || say unnoted ;;' in (ROOT / "files" / "run-lock.sh").read_text()
+
+
+def test_volumes_of_the_active_generation_are_noted_where_docker_says_which_there_are(host: Host) -> None:
+    host.activate("d1", "n8n:1")
+    with (host.opt / "current/dkcompose/n8n-deploy.yaml").open("a") as file:
+        file.write('volumes:\n  n8n_data:\n    name: n8n_data\n  n8n_files:\n    name: "n8n_files"\n')
+    (host.folder / "volumes").write_text("n8n_data\nn8n_data_of_somebody\nsomebody\n")
+    noted = host.opt / "records/.volumes"
+    host.record()
+    assert noted.read_text() == "n8n_data\n"
+    (host.folder / "volumes").write_text("n8n_files\nn8n_data\n")
+    host.record()
+    assert noted.read_text() == "n8n_data\nn8n_files\n"
+    (host.folder / "volumes").unlink()  # Docker does not answer
+    host.record()
+    assert noted.read_text() == "n8n_data\nn8n_files\n"
+    (host.folder / "volumes").write_text("")
+    host.record()
+    assert noted.read_text() == ""

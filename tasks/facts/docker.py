@@ -33,6 +33,7 @@ class DockerState:
     adopted: frozenset[str] = frozenset()
     local: frozenset[str] = frozenset()
     digests: dict[str, str] = field(default_factory=dict)
+    noted: frozenset[str] = frozenset()
 
 
 class DockerFact(FactBase[DockerState]):
@@ -42,7 +43,8 @@ class DockerFact(FactBase[DockerState]):
         """Prints ``c|…`` lines for containers, ``n|…`` networks, ``i|…`` images, ``e|…`` env files, ``r|…`` rules; ``m|…`` for
         what of the host is mounted into containers, ``s|…`` for the files of ours that are seen there, and for
         a mount that is no longer what is on the host (``path/``); ``x|…`` for containers that are not ours, ``v|…`` for
-        volumes, ``u|…`` for those that ours use, ``p|…`` for where ours listen, ``a|…`` for what was adopted.
+        volumes, ``u|…`` for those that ours use, ``p|…`` for where ours listen, ``l|…`` for their limits, ``a|…`` for what was adopted,
+        ``g|…`` for volumes that the last deploy has left.
         """
         return _DOCKER
 
@@ -67,7 +69,7 @@ class DockerFact(FactBase[DockerState]):
             written = [row[1] for row in rows if row[0] == "r"]
             others = objects.others(line[2:] for line in output if line.startswith("x|"))
             volumes = objects.volumes(line[2:] for line in output if line.startswith("v|"))
-            used, adopted = (frozenset(row[1] for row in rows if row[0] == kind) for kind in "ua")
+            used, adopted, noted = (frozenset(row[1] for row in rows if row[0] == kind) for kind in "uag")
         except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
             raise FactProcessError(f"cannot read what docker prints: {error}") from None
         return DockerState(
@@ -82,10 +84,11 @@ class DockerFact(FactBase[DockerState]):
             adopted,
             local,
             {f"{row[1]}:{row[2]}": row[3] for row in rows if row[0] == "i" and "<none>" not in row},
+            noted,
         )
 
 
-_KINDS = frozenset("cniemrsxvuap")
+_KINDS = frozenset("cniemrsxvuaplg")
 
 
 def _names(repository: str, tag: str, digest: str) -> set[str]:
@@ -140,6 +143,7 @@ images() {{
 }}
 images || fail {SILENT} &
 sed -u 's/^/a|/' {objects.ADOPTED} 2>/dev/null
+sed -u 's/^/g|/' {objects.NOTED} 2>/dev/null
 for file in {SECRETS}/*.env; do [ -e "$file" ] && file=${{file##*/}} && echo "e|${{file%.env}}|"; done
 grep -sH '^{SECRETS_VARIABLE}="' /dev/null {SECRETS}/*.env |
     sed -un 's/^[^:]*\\/\\([^:]*\\)\\.env:{SECRETS_VARIABLE}="\\(.*\\)"$/e|\\1|\\2/p'

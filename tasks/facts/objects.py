@@ -10,6 +10,8 @@ from pyinfra.api import FactBase
 
 # kind:name of what was there before us and was taken over, one a line.
 ADOPTED = "/var/lib/smarteros/adopted"
+# A line for each volume that there was after the last deploy (files/record.sh).
+NOTED = "/opt/smarteros/records/.volumes"
 
 
 @dataclass(frozen=True)

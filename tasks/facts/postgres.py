@@ -24,6 +24,7 @@ class _Role(TypedDict):
     super: bool
     more: bool
     shut: bool
+    member: list[list[str]] | None
 
 
 class _Database(TypedDict):
@@ -44,7 +45,8 @@ class PostgresState:
     """What one Postgres says; server is empty while there is none that runs.
 
     server: {"roles": {name: {"password": sha256 of the stored verifier, "createdb": bool, "super": bool,
-                                "more": has it another right beyond its own, "shut": may it not sign in}},
+                                "more": has it another right beyond its own, "shut": may it not sign in,
+                                "member": [[role whose rights it has, who has given it]] or None}},
              "databases": {name: {"owner": role, "public": may everybody connect, "shut": may nobody, "guests": [role that was let in by name],
                                  "done": {noted_as(job): what it was made of}}},
              "extensions": {database: [name]}}
@@ -134,7 +136,9 @@ SELECT 'server', json_build_object(
   'roles', (SELECT json_object_agg(rolname, json_build_object(
       'password', encode(sha256(convert_to(coalesce(rolpassword, ''), 'UTF8')), 'hex'),
       'createdb', rolcreatedb, 'super', rolsuper, 'more', rolcreaterole OR rolreplication OR rolbypassrls,
-      'shut', NOT rolcanlogin OR rolconnlimit = 0 OR coalesce(rolvaliduntil < now(), false))) FROM pg_authid WHERE rolname !~ '^pg_'),
+      'shut', NOT rolcanlogin OR rolconnlimit = 0 OR coalesce(rolvaliduntil < now(), false),
+      'member', (SELECT json_agg(json_build_array(pg_get_userbyid(roleid), pg_get_userbyid(grantor)))
+                 FROM pg_auth_members WHERE member = pg_authid.oid))) FROM pg_authid WHERE rolname !~ '^pg_'),
   'databases', (SELECT json_object_agg(datname, json_build_object(
       'owner', pg_get_userbyid(datdba),
       'public', has_database_privilege('public', oid, 'CONNECT'),

@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass
 
+# How many processes a container may have.
+PROCESSES = 512
+
 
 @dataclass(frozen=True)
 class Size:

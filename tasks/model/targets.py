@@ -26,3 +26,9 @@ def given(argv: Sequence[str]) -> str:
     program, *words = argv
     files = (word for word in words if word.endswith(".py"))
     return next(files, "") if "pyinfra" in Path(program).parts[-2:] else ""
+
+
+def command(argv: Sequence[str]) -> str:
+    """What a person has asked for, by its target: ``deploy``, ``rollback``, ``update``. Pure."""
+    found = next((word for word in argv if word.startswith("tasks.commands.") and word.endswith(".run")), "")
+    return found.split(".")[-2].partition("_")[0] if found else "deploy"

@@ -5,16 +5,16 @@ from dataclasses import replace
 from shlex import quote
 from types import MappingProxyType
 
-from pyinfra.api import StringCommand
+from pyinfra.api import QuoteString, StringCommand
 
 from tasks.connection.drafts import note
 from tasks.facts import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact, MachineFact
 from tasks.facts.proxy import UNKNOWN
-from tasks.model.catalogue import Container, Service
+from tasks.model.catalogue import Service
 from tasks.model.effects import WAITED, Effect, Lost, Start
 from tasks.model.objects import replacement, second
-from tasks.model.words import stands
-from tasks.operations import adoption, door, jobs, rolling
+from tasks.operations import adoption, differing, door, jobs, rolling
+from tasks.operations.differing import DESCRIBED, FILES, NETWORKS, SECRETS
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services
@@ -38,16 +38,18 @@ def start(
     state = known(DockerFact)
     secrets = _secrets(service, state, coming)
     reasons = _reasons(service, state, digests, secrets, files)
+    anew = any(reason.startswith(_RECREATED) for reason in reasons.values())
+    if not anew:
+        yield from _limited(service, state, reasons)
     if not reasons:
         return
     for name, reason in reasons.items():
         host().log(f"{name}: {reason}")
-    anew = any(reason.startswith(_RECREATED) for reason in reasons.values())
     due = [item for item in service.containers if item.job and item.name in reasons]
     todo = [(item, jobs.noting(service, item, jobs.note(item, digests[item.name], secrets))) for item in due]
     proxy = next((item.main.name for item in services() if item.phase == "proxy"), "")
     old = replaced(service, state.containers, digests, secrets, proxy)
-    late = {reasons[item.name] for item in due} == {_SECRETS} and bool(old.hidden)
+    late = {reasons[item.name] for item in due} == {SECRETS} and bool(old.hidden)
     old = replace(old, late=late, moved=adoption.making_room(service), carried=adoption.carried(service))
     starts = list(_starts(service, state, reasons, anew=anew, held=bool(old.holds)))
     if old.holds and (old.secrets == secrets or _alone(service)) and _rolls(service, state, starts):
@@ -62,6 +64,17 @@ def start(
     if paused := _paused(state, reasons):
         yield StringCommand(f"docker unpause {' '.join(paused)}")
     yield StringCommand(script, _stdin=statement) if statement else StringCommand(script)
+
+
+def _limited(service: Service, state: DockerState, reasons: Mapping[str, str]) -> Commands:
+    """Gives those that stay the limits that Compose gave them, which costs nobody anything."""
+    for container in service.containers:
+        if container.job or reasons.get(container.name) in (DESCRIBED, SECRETS):
+            continue
+        if words := differing.limited(container, state.containers.get(container.name)):
+            note(f"{container.name}: its limits are put back ({words})")
+            host().log(f"{container.name}: its limits are put back ({words})")
+            yield StringCommand("docker update", *map(QuoteString, differing.limit(container)), ">/dev/null")
 
 
 def stale(service: Service, coming: Callable[[], str]) -> bool:
@@ -87,7 +100,7 @@ def _reasons(
     """Container → why something has to be done about it."""
     done = jobs.done(service, digests, secrets)
     found = {
-        item.name: difference(
+        item.name: differing.difference(
             item, state.containers.get(item.name), digests[item.name], secrets, files.get(item.name, {})
         )
         for item in service.containers
@@ -128,16 +141,10 @@ def _paused(state: DockerState, names: Collection[str]) -> list[str]:
     return [name for name, item in state.containers.items() if name in names and item.status == "paused"]
 
 
-_HEALTH = {
-    "starting": "has not passed its health check yet: it is waited for",
-    "unhealthy": "does not answer as it should: it is waited for",
-}
-# What compose does not see, so that it has to be told to make the containers anew.
-_NETWORKS, _FILES = "networks", "sees other files"
-_RECREATED = (_NETWORKS, _FILES)
+# What Compose does not see, so that it has to be told to make the containers anew.
+_RECREATED = (NETWORKS, FILES)
 # Seconds, for what takes tenths of one.
 _LOADED = 20
-_DESCRIBED, _SECRETS = "its description has changed", "its secrets have changed"
 
 
 def _starts(
@@ -162,47 +169,9 @@ def _starts(
 def _how(why: str, there: ContainerState | None, *, anew: bool) -> str:
     if there is None:
         return "made"
-    if anew or why in (_DESCRIBED, _SECRETS):
+    if anew or why in (DESCRIBED, SECRETS):
         return "made anew"
     return WAITED if there.status == "running" else "started"
-
-
-def difference(
-    container: Container,
-    state: ContainerState | None,
-    digest: str,
-    secrets: str,
-    files: Mapping[str, str] = MappingProxyType({}),
-) -> str:
-    """Why the container is not as it should be; empty when it is."""
-    if state is None:
-        return "does not exist"
-    if state.digest != digest or state.image != render.image(container):
-        return _DESCRIBED
-    if container.env_file and state.secrets_digest != secrets:
-        return _SECRETS
-    return _job_state(state) if container.job else _running_state(container, state, files)
-
-
-def _job_state(state: ContainerState) -> str:
-    finished = (state.status, state.exit_code) == ("exited", 0)
-    if state.status == "running":
-        return "the job has not ended yet"
-    return "" if finished else f"the job {stands(state.status)} (exit code {state.exit_code}): it runs again"
-
-
-def _running_state(container: Container, state: ContainerState, files: Mapping[str, str]) -> str:
-    """It sees the generation that it was started with, which a hand may have edited since, or removed."""
-    if state.networks != tuple(sorted(container.networks)):
-        return f"{_NETWORKS} differ: {', '.join(state.networks) or 'none'}"
-    if state.status != "running":
-        return f"{stands(state.status)}: it is started"
-    wrong = {path for path, sha256 in files.items() if state.files.get(path) != sha256}
-    if not container.reloads:
-        wrong |= set(state.files) - set(files)
-    if wrong:
-        return f"{_FILES} than it should: {', '.join(sorted(wrong))}"
-    return "" if state.health == "healthy" else _HEALTH.get(state.health, "has no health check")
 
 
 @operation

@@ -110,12 +110,46 @@ ALTER DATABASE odoo CONNECTION LIMIT 0;
 ALTER ROLE chatwoot NOLOGIN;
 ALTER ROLE odoo VALID UNTIL '2020-01-01';
 ALTER ROLE n8n CONNECTION LIMIT 0 CREATEROLE;
+GRANT pg_execute_server_program TO n8n;
+CREATE ROLE lent NOLOGIN;
+GRANT lent TO odoo WITH ADMIN OPTION;
+SET ROLE odoo;
+GRANT lent TO n8n;
+RESET ROLE;
 SQL
 """
 
 
 def test_roles_and_databases_that_let_nobody_in_are_opened_again(deployed: Deployment) -> None:
     repaired(deployed, SHUT, [ROLES])
+    deployed.sh("docker exec postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -c 'DROP ROLE lent'")
+
+
+# What Compose does not see.
+UPDATED = "docker update --restart=no --memory=900m --memory-swap=900m --cpus=0.5 --pids-limit=100 botpress caddy-proxy postgres"
+
+
+def test_limits_that_somebody_has_changed_are_put_back_while_everything_runs(deployed: Deployment) -> None:
+    state = "docker inspect --format '{{.Name}} {{.State.StartedAt}}' $(docker ps -q) | sort"
+    limits = "docker inspect --format '{{.Name}} {{json .HostConfig}}' botpress caddy-proxy postgres"
+    before = deployed.sh(state), deployed.sh(limits)
+    repaired(deployed, UPDATED, [POSTGRES, BOTPRESS, CADDY])
+    assert (deployed.sh(state), deployed.sh(limits)) == before
+
+
+def test_a_volume_that_is_gone_is_no_empty_one_until_somebody_has_made_it(deployed: Deployment) -> None:
+    deployed.sh("docker rm -f redis; docker volume rm redis_data")
+    run = deployed.refused()
+    made = "docker volume create --label smarteros.service=redis redis_data"
+    assert any(
+        line.startswith(f"redis: redis_data: there after the last deploy of {deployed.host.name}, and gone")
+        and f"({made})" in line
+        for line in run.lines
+    ), run.output
+    assert "redis" not in ids(deployed)
+    drift = deployed.run(deploy="tasks.commands.drift.run")
+    assert "volume redis_data: is gone" in drift.output
+    repaired(deployed, made, [REDIS], renewed=("redis",))
 
 
 # What the jobs have done is no longer known.

@@ -20,7 +20,7 @@ def test_what_was_changed_by_hand_is_named_and_a_deploy_makes_it_good(deployed: 
     assert 1 <= len([line for line in run.output.splitlines() if ">>> " in line]) <= MOST_COMMANDS
     deployed.sh(
         f"echo '# by hand' >>{FILE}; chmod 666 /opt/smarteros/current/caddy/Caddyfile; docker stop mcp-registry-web; "
-        "docker rename smarteros-metabase smarteros-metabase-old"
+        "docker rename smarteros-metabase smarteros-metabase-old; docker update --restart=no botpress"
     )
     try:
         done = subprocess.run(
@@ -38,6 +38,7 @@ def test_what_was_changed_by_hand_is_named_and_a_deploy_makes_it_good(deployed: 
         assert by_name == {
             FILE: "other content",
             caddyfile: "mode 666 instead of 644",
+            "botpress": "restart no instead of unless-stopped",
             "mcp-registry-web": "state exited instead of running",
             "smarteros-metabase": "is gone",
             "smarteros-metabase-old": "is new",

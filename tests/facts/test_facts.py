@@ -277,7 +277,7 @@ def test_a_cut_line_of_a_tree_is_an_error(line: str) -> None:
 
 def test_what_postgres_says_is_read() -> None:
     lines = [
-        'server|{"roles": {"n8n": {"password": "x", "createdb": false, "super": false, "more": false, "shut": false}}, "databases": {}}',
+        'server|{"roles": {"n8n": {"password": "x", "createdb": false, "super": false, "more": false, "shut": false, "member": [["pg_monitor", "postgres"]]}}, "databases": {}}',
         'extensions|crm|["plpgsql", "vector"]',
         "owned|crm",
         "asked|crm",
@@ -285,7 +285,16 @@ def test_what_postgres_says_is_read() -> None:
         'dokploy|{"keys": [], "host": "a|b"}',
     ]
     server = {
-        "roles": {"n8n": {"password": "x", "createdb": False, "super": False, "more": False, "shut": False}},
+        "roles": {
+            "n8n": {
+                "password": "x",
+                "createdb": False,
+                "super": False,
+                "more": False,
+                "shut": False,
+                "member": [["pg_monitor", "postgres"]],
+            }
+        },
         "databases": {},
         "extensions": {"crm": ["plpgsql", "vector"]},
     }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.model.targets import inventory, target
+from tasks.model.targets import command, inventory, target
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,12 @@ def test_the_makefiles_own_inventory_is_left_out(monkeypatch: pytest.MonkeyPatch
     assert target("deploy") == "`make deploy`"
     monkeypatch.setattr("sys.argv", ["pyinfra", "inventories/lab.py", "deploy.py"])
     assert target("secret NAME=a#B") == "`make secret NAME=a#B INVENTORY=inventories/lab.py`"
+
+
+def test_a_hook_can_tell_a_rollback_from_a_deploy() -> None:
+    before = ["pyinfra", "-y", "inventories/lab.py"]
+    assert command([*before, "deploy.py"]) == "deploy"
+    assert command([*before, "tasks.commands.rollback.run"]) == "rollback"
+    assert [command([*before, f"tasks.commands.update_{part}.run"]) for part in ("on", "back")] == [
+        "update"
+    ] * 2

@@ -13,7 +13,7 @@ import pytest
 
 from tasks.facts import ContainerState, FileState, TreeFact
 from tasks.model.catalogue import Service
-from tasks.operations import containers, door, files, images
+from tasks.operations import containers, differing, door, files, images
 from tasks.rendering import render
 from tasks.rendering.docker_calls import EXPORT
 from tests.fake import commands, fake, stdin, texts
@@ -151,7 +151,7 @@ DONE = ContainerState("job", "site", "d1", "", "exited", "", 0, "example/job:1.0
     ],
 )
 def test_the_reason_for_a_start_is_said(state: ContainerState | None, reason: str) -> None:
-    assert containers.difference(WEB, state, "d1", "s1") == reason
+    assert differing.difference(WEB, state, "d1", "s1") == reason
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_the_reason_for_a_start_is_said(state: ContainerState | None, reason: st
 )
 def test_a_container_that_sees_other_files_is_made_anew(seen: dict[str, str], reason: str) -> None:
     wanted = {"/etc/web/a": "1", "/etc/web/b": "2"}
-    assert containers.difference(WEB, replace(RUNNING, files=seen), "d1", "s1", wanted) == reason
+    assert differing.difference(WEB, replace(RUNNING, files=seen), "d1", "s1", wanted) == reason
 
 
 def test_a_file_that_is_reloaded_and_one_too_many_are_no_reason_where_files_are_reloaded() -> None:
@@ -176,13 +176,13 @@ def test_a_file_that_is_reloaded_and_one_too_many_are_no_reason_where_files_are_
     wanted = render.mounted(caddy, files)
     assert wanted == {"/etc/caddy/root.pem": hashlib.sha256(b"pem").hexdigest()}
     seen = {**wanted, "/etc/caddy/Caddyfile": "old", "/etc/caddy/extra": "x"}
-    assert containers.difference(caddy, replace(RUNNING, files=seen), "d1", "s1", wanted) == ""
-    reason = containers.difference(caddy, replace(RUNNING, files={}), "d1", "s1", wanted)
+    assert differing.difference(caddy, replace(RUNNING, files=seen), "d1", "s1", wanted) == ""
+    reason = differing.difference(caddy, replace(RUNNING, files={}), "d1", "s1", wanted)
     assert reason == "sees other files than it should: /etc/caddy/root.pem"
 
 
 def test_secrets_are_no_reason_for_a_container_that_gets_none() -> None:
-    assert containers.difference(replace(WEB, env_file=False), RUNNING, "d1", "another") == ""
+    assert differing.difference(replace(WEB, env_file=False), RUNNING, "d1", "another") == ""
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_secrets_are_no_reason_for_a_container_that_gets_none() -> None:
     ],
 )
 def test_a_job_is_done_when_it_ended_well(state: ContainerState, reason: str) -> None:
-    assert containers.difference(container("job", job=True), state, "d1", "") == reason
+    assert differing.difference(container("job", job=True), state, "d1", "") == reason
 
 
 LINE = "c|/web|site|d1|s1|running|healthy|0|example/web:1.0|smarter-net tenants-net "
@@ -206,6 +206,22 @@ SEES = f"m|/web|/proc/7/root|/etc/web|/opt/smarteros/current/web\ns|{'a' * 64}  
 def test_a_service_that_is_as_described_is_left_alone() -> None:
     with fake(docker(LINE, "e|site|s1")):
         assert texts(containers.start, SITE, {"web": "d1"}) == []
+
+
+def test_limits_that_somebody_has_changed_are_put_back_and_nothing_is_made_anew() -> None:
+    """As compose.yaml gives them, in what Docker says of a container and takes for it."""
+    right = "l|/web|unless-stopped|134217728|500000000|512"
+    with fake(docker(LINE, right, "e|site|s1")):
+        assert texts(containers.start, SITE, {"web": "d1"}) == []
+    told = "docker update --restart=unless-stopped --memory=128m --memory-swap=256m --cpus=0.5 --pids-limit=512 web >/dev/null"
+    for wrong in ("l|/web|no|134217728|500000000|512", "l|/web|unless-stopped|0|0|<nil>"):
+        with fake(docker(LINE, wrong, "e|site|s1")):
+            assert texts(containers.start, SITE, {"web": "d1"}) == [told]
+        # One that is made anew has its own again.
+        with fake(docker(LINE, wrong, "e|site|s2")):
+            assert not any(
+                text.startswith("docker update") for text in texts(containers.start, SITE, {"web": "d1"})
+            )
 
 
 def test_what_a_failed_run_left_in_the_place_of_a_container_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
