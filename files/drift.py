@@ -28,7 +28,7 @@ NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false"
 INSPECT = (
     '{{json .Name}} {{json .Image}} {{json .State}} {{json .Created}} {{json (index .Config.Labels "smarteros.digest")}} '
     '{{json (index .Config.Labels "com.docker.compose.config-hash")}} {{json (index .Config.Labels "com.docker.compose.oneoff")}} '
-    "{{with .HostConfig}}{{json .RestartPolicy.Name}} {{json .Memory}} {{json .NanoCpus}} {{json .PidsLimit}}{{end}}"
+    "{{with .HostConfig}}{{json .RestartPolicy.Name}} {{json .Memory}} {{json .NanoCPUs}} {{json .PidsLimit}}{{end}}"
 )
 # What ``docker update`` changes, by the words for it.
 LIMITS = ("restart", "bytes of memory", "billionths of a core", "processes")

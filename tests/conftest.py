@@ -55,7 +55,7 @@ LONGEST = (
 )
 
 
-# Each of these shares a host with backups, and so a worker: it is deployed once. test_bucket.py ends its own.
+# Each of these shares a host with backups, and so a worker: it is deployed once. In this order: test_bucket.py ends its own.
 BACKED = {
     "drilled": ("test_drill.py", "test_proofs.py", "test_update.py", "test_bucket.py"),
     "restored": (
@@ -88,11 +88,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sorts by file; within a file all stays as it is."""
+    order = [*LONGEST, "", *_GROUPS]
 
     def place(item: pytest.Item) -> int:
-        if item.path.parent.name not in ("e2e", "hosts") or item.path.name in _GROUPS:
-            return len(LONGEST) + 1
-        return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
+        of_the_lab = item.path.parent.name in ("e2e", "hosts")
+        return order.index(item.path.name if of_the_lab and item.path.name in order else "")
 
     items.sort(key=place)
 

@@ -112,7 +112,7 @@ _FIELDS = "|".join(
         "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}",
     )
 )
-_LIMITS = "{{println}}l|{{.Name}}|{{with .HostConfig}}{{.RestartPolicy.Name}}|{{.Memory}}|{{.NanoCpus}}|{{.PidsLimit}}{{end}}"
+_LIMITS = "{{println}}l|{{.Name}}|{{with .HostConfig}}{{.RestartPolicy.Name}}|{{.Memory}}|{{.NanoCPUs}}|{{.PidsLimit}}{{end}}"
 _ADDRESSES = "{{$c := .}}{{range .NetworkSettings.Networks}}{{println}}p|{{$c.Name}}|{{.IPAddress}}{{end}}"
 _MOUNTS = (
     '{{range .Mounts}}{{if and $c.State.Pid (eq .Type "bind")}}'
