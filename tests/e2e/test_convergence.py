@@ -131,7 +131,8 @@ UPDATED = "docker update --restart=no --memory=900m --memory-swap=900m --cpus=0.
 
 def test_limits_that_somebody_has_changed_are_put_back_while_everything_runs(deployed: Deployment) -> None:
     state = "docker inspect --format '{{.Name}} {{.State.StartedAt}}' $(docker ps -q) | sort"
-    limits = "docker inspect --format '{{.Name}} {{json .HostConfig}}' botpress caddy-proxy postgres"
+    told = "{{.RestartPolicy.Name}} {{.Memory}} {{.MemorySwap}} {{.NanoCPUs}} {{.PidsLimit}}"
+    limits = f"docker inspect --format '{{{{.Name}}}} {{{{with .HostConfig}}}}{told}{{{{end}}}}' botpress caddy-proxy postgres"
     before = deployed.sh(state), deployed.sh(limits)
     repaired(deployed, UPDATED, [POSTGRES, BOTPRESS, CADDY])
     assert (deployed.sh(state), deployed.sh(limits)) == before
