@@ -469,7 +469,8 @@ def test_a_password_that_a_person_has_changed_is_said_with_what_to_do(deployed: 
         assert f"`make give-secrets NAME={name}#" in why or name == "n8n"
     assert "`docker restart n8n` on the host" in found["n8n"][1], run.output
     deployed.sh(
-        "docker restart n8n && timeout 120 sh -c 'until docker inspect -f {{.State.Health.Status}} n8n | grep -qx healthy; do sleep 1; done'"
+        "docker restart n8n && timeout 300 sh -c 'until docker inspect -f {{.State.Health.Status}} n8n | grep -qx healthy; do sleep 1; done'",
+        timeout=320,
     )
     again = check(deployed, "n8n", *PASSWORDS)
     assert again.code == 0, again.output

@@ -167,7 +167,7 @@ def test_the_scripts_by_hand_change_nothing_and_show_no_password(deployed: Deplo
         script = f"/root/{name}-smarter-config.sh"
         started = time.monotonic()
         assert deployed.sh(f"{script} check && {script} apply") == ""
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20  # it waits for nothing
         shown = deployed.sh(script)
         assert f"    login     {LOGIN}\n" in shown
         assert f"make secret NAME={name}#{field}\n    state     there is an admin" in shown
