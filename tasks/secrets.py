@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pyinfra import logger
 
-from tasks.clients import vault_access, vault_past, vault_values
+from tasks.clients import vault_access, vault_values
 from tasks.clients.vault_values import values, versioned
 from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
@@ -22,7 +22,7 @@ from tasks.model.catalogue import Secret, Service
 from tasks.model.given import BUCKET, place
 from tasks.model.made import generated
 from tasks.model.shapes import shown
-from tasks.operations import files
+from tasks.operations import files, lasting
 from tasks.rendering.render import SECRETS, SECRETS_VARIABLE
 from tasks.run import (
     Commands,
@@ -66,30 +66,17 @@ def filled() -> Commands:
     if lost := vault_values.lost():
         raise Refused(vault_values.to_be_given(lost))
     found = together(*(partial(versioned, path) for path in wanted()))
+    begun = versioned(OWN_PATH)[1] > 0
     for (path, declared), (present, version) in zip(wanted().items(), found, strict=True):
-        kept = of_before(path, declared, present)
+        if begun and not version:
+            lasting.refuse_what_is_gone(path, declared)
+        kept = lasting.of_before(path, declared, present)
         try:
             missing = {**kept, **generated(declared, {**present, **kept})}
         except envfile.Impossible as error:
             raise Refused(f"{stack().vault_mount}/{path}#{error}") from None
         if missing:
             yield step(partial(vault_values.write, path, {**present, **missing}, version))
-
-
-def of_before(path: str, declared: tuple[Secret, ...], present: Mapping[str, str]) -> dict[str, str]:
-    """What may never change and is not there (`vault kv put` leaves out what it is not told), as an earlier version has it."""
-    gone = {each.name: each.lasting for each in declared if each.lasting and each.name not in present}
-    if not gone or not versioned(path)[1]:
-        return {}
-    past = vault_past.older(path)
-    kept = {name: past[name][0] for name in gone if past.get(name)}
-    for name in kept:
-        line = (
-            f"{stack().vault_mount}/{path}#{name} is not in Vault any more; its last value, which an earlier version has, is put back: "
-            f"another one would lose {gone[name]}. To change others leave it there: vault kv patch, not put"
-        )
-        host().log_styled(line, fg="yellow", log_func=logger.warning)
-    return kept
 
 
 def to_come(*needed: tuple[str, str]) -> bool:

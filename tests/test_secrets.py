@@ -18,6 +18,7 @@ from pyinfra.api.host import Host
 from tasks import secrets
 from tasks.clients import vault_values
 from tasks.commands import give_secrets
+from tasks.connection.said import Said
 from tasks.model.catalogue import Container, Health, Secret, Service, Size
 from tasks.model.made import generated
 from tasks.run import Refused, remember, services
@@ -433,3 +434,35 @@ def test_a_first_admins_changed_password_is_named_beside_what_is_to_come(
     with plan(held, responses):
         commands(secrets.rendered)
     assert "metabase#ADMIN_PASSWORD has changed in Vault, and Metabase KPI" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("env", "begun", "refused"), [(["e|metabase|d"], 1, True), ([], 1, False), (["e|metabase|d"], 0, False)]
+)
+def test_a_path_that_is_gone_from_vault_is_no_reason_for_another_lasting_key(
+    env: list[str], begun: int, *, refused: bool
+) -> None:
+    """Unless its host never had it, or all of Vault is new."""
+    with fake(
+        {"docker ps -aq": env},
+        executing=False,
+        vault_address="https://vault.example",
+        services=["postgres", "metabase"],
+    ) as host:
+        remember("vault", lambda: (None, float("inf")))
+        held = {
+            "smarteros": (KEY["smarteros"], begun),
+            "postgres": ({"POSTGRES_PASSWORD": "p"}, 1),
+            "metabase": ({}, 0),
+        }
+        for path, each in held.items():
+            remember(("secrets", path), partial(tuple, each))
+        if not refused:
+            assert commands(secrets.filled)
+            return
+        with pytest.raises(
+            Said,
+            match="secret/metabase is gone from Vault, with MB_ENCRYPTION_SECRET_KEY: others would lose ",
+        ) as caught:
+            commands(secrets.filled)
+    assert f"/vault/secrets/metabase.env on {host.name} still has them" in str(caught.value)

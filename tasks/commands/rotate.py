@@ -36,6 +36,7 @@ from tasks.model.catalogue import Service
 from tasks.model.made import generated
 from tasks.model.rotation import Place, Way, places
 from tasks.model.targets import target
+from tasks.operations import lasting
 from tasks.run import Commands, Refused, executing, host, operation, services, step, together
 
 CHOICE = "SMARTEROS_SERVICE"
@@ -129,7 +130,7 @@ def renewed(found: Sequence[Service]) -> Commands:
             if why:
                 host().log(f"{service.title}: {place} stays: {why}")
         wanted = secrets.wanted()[service.name]
-        kept |= secrets.of_before(service.name, wanted, present)
+        kept |= lasting.of_before(service.name, wanted, present)
         full = {**kept, **generated(wanted, kept)}
         yield step(partial(write, service.name, full, version + bool(back)))
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from pyinfra.api import FactBase
@@ -80,7 +81,7 @@ class PostgresFact(FactBase[PostgresState]):
             asked[registered].append(dokploy.QUERY)
         lines = "\n".join([_QUERY, *_inside(asked.items())])
         # Docker may lose the end of what it hands in (moby#37870): psql is told it.
-        return f"docker exec -i postgres psql -qAtX -U postgres -d postgres <<'SQL' 2>/dev/null || true\n{lines}\n\\q\nSQL"
+        return f"docker exec -e PGOPTIONS={quote(_PATIENCE)} -i postgres psql -qAtX -U postgres -d postgres <<'SQL' 2>/dev/null || true\n{lines}\n\\q\nSQL"
 
     @staticmethod
     def default() -> PostgresState:
@@ -119,17 +120,20 @@ def _server(found: dict[str, list[str]]) -> dict[str, Any]:
 
 def _inside(asked: Iterable[tuple[str, list[str]]]) -> Iterator[str]:
     """What is asked in each database that is there; psql goes on after a question that fails, and ends where there is no
-    way in. The last line says that the database has been asked.
+    way in. The last line says that the database has been asked, which it has not where somebody's open transaction let it wait.
     """
     for name, questions in asked:
         yield f"SELECT count(*) > 0 AS there FROM pg_database WHERE datname = '{name}' AND datallowconn \\gset"  # noqa: S608  a name of the catalogue
         yield "\\if :there"
         yield f'\\connect "dbname={name} user=postgres"'
+        yield "\\set LAST_ERROR_SQLSTATE 00000"
         yield from questions
-        yield f"SELECT 'asked', '{name}';"
+        yield f"SELECT 'asked', '{name}' WHERE :'LAST_ERROR_SQLSTATE' NOT IN {_WAITED};"
         yield "\\endif"
 
 
+# A lock that somebody holds for longer is no answer (lock_not_available, query_canceled).
+_PATIENCE, _WAITED = "-c lock_timeout=5s -c statement_timeout=20s", "('55P03', '57014')"
 _EXTENSIONS = "coalesce(json_agg(extname), '[]') FROM pg_extension"
 _QUERY = """
 SELECT 'server', json_build_object(

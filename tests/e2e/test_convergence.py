@@ -1,6 +1,7 @@
 """Convergence: a second run changes nothing; whatever is broken, one run repairs exactly that."""
 
 import json
+import time
 
 from tests.e2e.deployment import Deployment
 
@@ -151,6 +152,34 @@ def test_a_volume_that_is_gone_is_no_empty_one_until_somebody_has_made_it(deploy
     drift = deployed.run(deploy="tasks.commands.drift.run")
     assert "volume redis_data: is gone" in drift.output
     repaired(deployed, made, [REDIS], renewed=("redis",))
+
+
+LOCKED = """
+setsid docker exec -i postgres psql -qX -U postgres -d chatwoot >/dev/null 2>&1 <<'SQL' &
+SET application_name = 'somebody';
+BEGIN;
+LOCK TABLE users IN ACCESS EXCLUSIVE MODE;
+SELECT pg_sleep(600);
+SQL
+until docker exec postgres psql -qAtX -U postgres -c "SELECT 'locked' FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation > 16384" |
+    grep -q locked; do sleep 0.2; done
+"""
+FREED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'somebody'"
+
+
+def test_a_table_that_somebody_locks_holds_no_run_up(deployed: Deployment) -> None:
+    deployed.sh(LOCKED)
+    try:
+        started = time.monotonic()
+        run = deployed.refused()
+        assert time.monotonic() - started < 120
+        (line,) = [
+            line for line in run.lines if line.startswith("whether chatwoot has an admin is not known")
+        ]
+        assert "pg_stat_activity" in line
+    finally:
+        deployed.sh(f'docker exec postgres psql -qX -U postgres -c "{FREED}"')
+    deployed.unchanged()
 
 
 # What the jobs have done is no longer known.

@@ -1,0 +1,40 @@
+"""Lasting: secrets that may never change, and are not in Vault any more."""
+
+from collections.abc import Mapping
+
+from pyinfra import logger
+
+from tasks.clients import vault_past
+from tasks.clients.vault_values import versioned
+from tasks.facts import DockerFact
+from tasks.model.catalogue import Secret
+from tasks.rendering.render import SECRETS
+from tasks.run import Refused, host, known, stack
+
+
+def refuse_what_is_gone(path: str, declared: tuple[Secret, ...]) -> None:
+    """`vault kv metadata delete` leaves no earlier version; a host that has the env file has had them."""
+    gone = {each.name: each.lasting for each in declared if each.lasting}
+    if gone and path in known(DockerFact).env_digests:
+        names, where = ", ".join(gone), f"{stack().vault_mount}/{path}"
+        raise Refused(
+            f"{where} is gone from Vault, with {names}: others would lose {'; '.join(dict.fromkeys(gone.values()))}. "
+            f"{SECRETS}/{path}.env on {host().name} still has them: write them back (vault kv put {where} {next(iter(gone))}=…), or move that "
+            "file away where nothing needs them any more"
+        )
+
+
+def of_before(path: str, declared: tuple[Secret, ...], present: Mapping[str, str]) -> dict[str, str]:
+    """What may never change and is not there (`vault kv put` leaves out what it is not told), as an earlier version has it."""
+    gone = {each.name: each.lasting for each in declared if each.lasting and each.name not in present}
+    if not gone or not versioned(path)[1]:
+        return {}
+    past = vault_past.older(path)
+    kept = {name: past[name][0] for name in gone if past.get(name)}
+    for name in kept:
+        line = (
+            f"{stack().vault_mount}/{path}#{name} is not in Vault any more; its last value, which an earlier version has, is put back: "
+            f"another one would lose {gone[name]}. To change others leave it there: vault kv patch, not put"
+        )
+        host().log_styled(line, fg="yellow", log_func=logger.warning)
+    return kept
