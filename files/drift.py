@@ -236,11 +236,21 @@ def differences(made: dict, there: dict) -> list:
             if passing(kind, was.get(name), is_.get(name)):
                 continue
             if what := words(was.get(name), is_.get(name)):
-                since = (is_.get(name) or {}).get("_since") or gone(kind, name, is_.get(name))
+                since = known(was.get(name), is_.get(name)) or gone(kind, name, is_.get(name))
                 found.append(
                     {"kind": kind, "name": name, "what": what, "since": stamp(since) if since else None}
                 )
     return found
+
+
+def known(was: dict | None, is_: dict | None) -> float:
+    """When it came to be as it is: other limits leave no trace of that."""
+    if is_ is None or (
+        was
+        and all(was.get(key) == value for key, value in is_.items() if key[0] != "_" and key not in LIMITS)
+    ):
+        return 0
+    return is_.get("_since", 0)
 
 
 def passing(kind: str, was: dict | None, is_: dict | None) -> bool:
@@ -321,6 +331,15 @@ def write(path: Path, text: str, mode: int = 0o600) -> None:
     beside.replace(path)
 
 
+def stays(item: dict) -> bool:
+    """Whether no deploy makes it good: it knows of no drop-in of somebody's, nor of another image below the same tag."""
+    drop_in = (
+        item["kind"] == "file" and ".d/" in item["name"] and item["name"].startswith("/etc/systemd/system/")
+    )
+    other = (item["kind"], item["what"]) == ("container", "other image")
+    return item["kind"] in ("user", "package") or drop_in or other
+
+
 def note(what: dict) -> None:
     """From now on this is what the last deploy made; nothing is written where it is that already."""
     newest, *older = records()
@@ -328,7 +347,7 @@ def note(what: dict) -> None:
     last = before or next(filter(None, map(kept, older)), None)
     differ = differences(last["made"], made) if last else []
     for item in differ:
-        if item["kind"] in ("user", "package"):
+        if stays(item):
             sys.stdout.write(f"{item['kind']} {item['name']} {item['what']}\n")
     if before and before["what"] == what and not differ:
         return

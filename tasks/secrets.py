@@ -117,9 +117,12 @@ def rendered() -> Commands:
 
 
 def _warn_of_untold(texts: Mapping[str, str]) -> None:
-    """A file that differs, and not in what its containers are made of, differs in its first admin's password."""
+    """A file whose text differs, and not in what its containers are made of, differs in its first admin's password."""
     found, digests = known(TreeFact, SECRETS, (), "077"), known(DockerFact).env_digests
-    differ = {name for name, state in files.expected(texts, mode="600").items() if found.get(name) != state}
+    wanted = files.expected(texts, mode="600")
+    differ = {
+        name for name, state in wanted.items() if name not in found or found[name].sha256 != state.sha256
+    }
     for item in services():
         if item.admin and f"{item.name}.env" in differ and digests.get(item.name) == digest(item):
             place = f"{item.name}#{item.admin.secret}"

@@ -274,6 +274,8 @@ def test_since_when_is_what_the_host_knows(box: Box) -> None:
         < 60
     )
     assert since["firewall"] is None
+    box.container(limits=("no", 1 << 30, 10**9, 512))
+    assert {item["kind"]: item["since"] for item in box.look()["differences"]}["container"] is None
 
 
 def test_a_look_writes_nothing(box: Box) -> None:
@@ -345,3 +347,12 @@ def test_keys_that_are_a_deploys_are_a_file_of_ours_and_no_users(box: Box) -> No
     assert (box.run("note", WHAT), box.found()) == ("", [])
     box.write(keys, "again\n", 0o600)
     assert box.found() == ["user root: other keys"]
+
+
+def test_what_no_deploy_makes_good_is_said_once_when_it_becomes_what_is_meant(box: Box) -> None:
+    drop_in = "etc/systemd/system/smarteros-drift.service.d/override.conf"
+    box.write(drop_in, "[Service]\n")
+    box.container(image="sha256:bb")
+    said = box.run("note", WHAT).splitlines()
+    assert said == [f"file /{drop_in} is new", "container n8n other image"]
+    assert box.run("note", WHAT) == ""

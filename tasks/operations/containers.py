@@ -72,8 +72,11 @@ def _limited(service: Service, state: DockerState, reasons: Mapping[str, str]) -
         if container.job or reasons.get(container.name) in (DESCRIBED, SECRETS):
             continue
         if words := differing.limited(container, state.containers.get(container.name)):
-            note(f"{container.name}: its limits are put back ({words})")
-            host().log(f"{container.name}: its limits are put back ({words})")
+            said = f"{container.name}: its limits are put back ({words})"
+            if executing():
+                host().log(said)
+            else:
+                note(said)
             yield StringCommand("docker update", *map(QuoteString, differing.limit(container)), ">/dev/null")
 
 
