@@ -350,10 +350,16 @@ def test_a_plan_knows_the_digest_that_containers_will_have_to_show() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "warned"), [({"ADMIN_PASSWORD": "new"}, True), ({"MB_DB_PASS": "new"}, False), ({}, False)]
+    ("changed", "mode", "warned"),
+    [
+        ({"ADMIN_PASSWORD": "new"}, "600", True),
+        ({"MB_DB_PASS": "new"}, "600", False),
+        ({}, "600", False),
+        ({}, "644", False),
+    ],
 )
 def test_a_first_admins_password_makes_no_container_anew_and_a_run_says_that_it_does_not_reach_it(
-    changed: dict[str, str], *, warned: bool, caplog: pytest.LogCaptureFixture
+    changed: dict[str, str], mode: str, *, warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     with metabase(METABASE, {}, executing=True) as service:
         digest = secrets.digest(service)
@@ -361,7 +367,7 @@ def test_a_first_admins_password_makes_no_container_anew_and_a_run_says_that_it_
     present = [
         line
         for name, text in texts.items()
-        for line in (f"s|{sha256(text.encode()).hexdigest()}  ./{name}", f"m|600|root:root||{name}")
+        for line in (f"s|{sha256(text.encode()).hexdigest()}  ./{name}", f"m|{mode}|root:root||{name}")
     ]
     responses = {"docker ps -aq": [f"e|metabase|{digest}"], "/vault/secrets": present}
     with metabase({**METABASE, **changed}, responses, executing=True) as service:

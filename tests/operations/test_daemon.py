@@ -1,7 +1,9 @@
 """Daemon: what the host's people wrote stays, the rest is ours; what Docker does not come back with goes again."""
 
 import json
+import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +269,16 @@ def test_a_restart_that_succeeds_leaves_everybody_running(tmp_path: Path) -> Non
     assert sh(tmp_path, RESTART) == (0, "")
     assert files(docker) == {"daemon.json": '{"icc": false\n}\n'}
     assert (docker / "up-db").exists()
+
+
+def test_a_file_of_a_clock_that_was_ahead_is_not_newer_than_docker_after_a_restart(tmp_path: Path) -> None:
+    file = host(tmp_path, "{}") / "daemon.json"
+    for seconds in (86400, -86400):
+        written = time.time() + seconds
+        os.utime(file, (written, written))
+        assert sh(tmp_path, RESTART) == (0, "")
+        assert file.stat().st_mtime <= time.time()
+    assert abs(file.stat().st_mtime - written) < 1  # one of before stays as it is
 
 
 @pytest.mark.parametrize("before", ["{}", ""])
