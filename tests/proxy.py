@@ -42,6 +42,14 @@ class _Service(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        """Reads it and is gone, where it is told to."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["X-Gone"]:
+            self.server.seen.append(("gone", {}))
+            return
+        self._answer()
+
     def log_message(self, *_: object) -> None:
         """Nothing to say."""
 
@@ -67,18 +75,32 @@ class Proxy:
     loopback: dict[int, int]
     folder: Path
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    firsts: list[_Server] = field(default_factory=list)
     seconds: list[_Server] = field(default_factory=list)
 
+    def goes(self, number: int = 0) -> None:
+        """The service, or the validator, is no longer there."""
+        self.firsts[number].shutdown()
+        self.firsts[number].server_close()
+
+    def comes(self) -> None:
+        """The service is there again, at its address."""
+        self.firsts[0] = _Server(("127.0.0.1", self.firsts[0].server_port), _Service)
+        self.firsts[0].seen = self.seen
+        Thread(target=self.firsts[0].serve_forever, daemon=True).start()
+
     def ask(self, target: str, host: str = N8N, /, **how: Any) -> int:
-        """The status of a GET whose target is sent as it is written. port, source: of the connection; else headers."""
+        """The status of a GET whose target is sent as it is written. port, source: of the connection; post: sent instead; else headers."""
         port, source = how.pop("port", self.port), how.pop("source", "127.0.0.1")
-        lines = [f"GET {target} HTTP/1.1", f"Host: {host}", "Connection: close"]
+        post, patience = how.pop("post", ""), how.pop("patience", 10)
+        lines = [f"{'POST' if post else 'GET'} {target} HTTP/1.1", f"Host: {host}", "Connection: close"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in how.items()]
+        lines += [f"Content-Length: {len(post)}"] if post else []
         self.seen.clear()
         with socket.create_connection(
-            ("127.0.0.1", port), timeout=10, source_address=(source, 0)
+            ("127.0.0.1", port), timeout=patience, source_address=(source, 0)
         ) as connection:
-            connection.sendall("\r\n".join([*lines, "", ""]).encode())
+            connection.sendall(("\r\n".join([*lines, "", ""]) + post).encode())
             return int(connection.makefile("rb").readline().split()[1])
 
     def reaches(self, target: str, host: str = N8N, /, **how: Any) -> bool:
@@ -100,6 +122,7 @@ def _local(text: str, proxy: Proxy, ports: Iterable[int]) -> str:
     for wanted, given in proxy.loopback.items():
         text = text.replace(f"http://:{wanted} {{", f"http://:{given} {{")
     text = re.sub(r"import (to|rolls) \S+ \d+ ", rf"import \1 127.0.0.1 {service} ", text)
+    text = re.sub(r"import again \S+ ", "import again 127.0.0.1 ", text)
     text = text.replace("vault-auth-validator:8080", f"127.0.0.1:{validator}").replace(
         "root /tmp", f"root {proxy.folder}"
     )
@@ -123,6 +146,7 @@ def running(folder: Path, **overrides: Any) -> Iterator[Proxy]:
             server.seen = []
             Thread(target=server.serve_forever, daemon=True).start()
         servers[0].seen = proxy.seen
+        proxy.firsts += servers[:2]
         proxy.seconds += servers[2:]
         (folder / "Caddyfile").write_text(_local(text, proxy, (server.server_port for server in servers)))
         try:
