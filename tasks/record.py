@@ -15,7 +15,8 @@ from tasks import drift, lock
 from tasks.clients import recovery
 from tasks.connection import login
 from tasks.model.targets import target
-from tasks.run import Commands, Refused, executing, host, operation, remember, services
+from tasks.operations import described
+from tasks.run import Commands, Refused, executing, host, operation, services
 
 
 def run() -> None:
@@ -31,7 +32,7 @@ def noted() -> Commands:
     yield from ()
     databases = [item.name for service in services() for item in service.databases]
     package = recovery.package()
-    number, settings = back()
+    number, settings = described.back()
     made = {
         "operator": login.operator(),
         "version": " ".join(filter(None, (package["version"], package["commit"][:12]))),
@@ -72,8 +73,3 @@ def _answers() -> Iterator[tuple[str, str]]:
         f"{host().name} is deployed, and what this run has made could not be noted there{why}, without which nothing goes back to it, and "
         f"nobody sees what differs from it later: {target('deploy')} notes it"
     )
-
-
-def back() -> tuple[int, dict[str, object]]:
-    """The generation that this run goes back to, and its settings; 0 for a deploy."""
-    return remember("back", lambda: (0, {}))

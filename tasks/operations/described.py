@@ -28,3 +28,8 @@ def links() -> dict[str, str]:
     if "caddy/Caddyfile" in tree() and not stack().takeover:
         named["/root/Caddyfile"] = "caddy/Caddyfile"
     return {link: f"{render.CURRENT}/{path}" for link, path in named.items()}
+
+
+def back() -> tuple[int, dict[str, object]]:
+    """The generation that this run goes back to, and its settings; 0 for a deploy."""
+    return remember("back", lambda: (0, {}))

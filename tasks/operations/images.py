@@ -11,6 +11,7 @@ from tasks.model import forks, image_names, pins
 from tasks.model.catalogue import Container, Service
 from tasks.model.effects import Pull
 from tasks.model.targets import target
+from tasks.operations import described
 from tasks.rendering import docker_calls, render
 from tasks.rendering.host_files import tools
 from tasks.run import Commands, known, operation, services, stack
@@ -65,8 +66,10 @@ def remarks() -> Iterator[str]:
 
 
 def unpinned() -> Iterator[str]:
-    """Where images are pinned, those that are not: whoever may push to their repositories decides what a tag brings."""
-    if not pins.whole(stack().pins):
+    """Where images are pinned, those that are not: whoever may push to their repositories decides what a tag brings. Not in a rollback,
+    which starts the very images that ran then.
+    """
+    if described.back()[0] or not pins.whole(stack().pins):
         return
     if found := sorted(pins.references((*services(), *tools(stack())))):
         yield (

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tasks import record
 from tasks.commands import recorded as as_recorded
 from tasks.commands import rollback
 from tasks.facts.generations import hashes
+from tasks.model import pins
 from tasks.model.generations import Generation, Generations
-from tasks.operations import described
+from tasks.operations import described, images
 from tasks.rendering import render
 from tasks.run import Refused, services, stack
 from tests import samples
@@ -65,12 +65,21 @@ def test_the_run_is_of_its_settings_files_and_images_and_of_the_hosts_own_as_the
         assert render.image(n8n.main) == "n8nio/n8n:2.29.1"
         assert described.digests(n8n) == render.labelled(files["dkcompose/n8n-deploy.yaml"])
         assert described.links()["/root/sync-forks.sh"] == "/opt/smarteros/current/scripts/sync-forks.sh"
-        number, settings = record.back()
+        number, settings = described.back()
         assert (number, settings["overrides"], settings["open_ports"]) == (
             7,
             OLD["overrides"],
             [{"port": 25}],
         )
+
+
+def test_images_of_before_they_were_pinned_are_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    item, files = recorded()
+    monkeypatch.setattr(pins, "of", lambda _: {"n8nio/n8n:2.30.8": PINNED})
+    with fake({}, **FEW):
+        assert [line.partition(" ")[0] for line in images.unpinned()] == ["images:"]
+        become(monkeypatch, item, files)
+        assert list(images.unpinned()) == []
 
 
 def test_nothing_of_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
