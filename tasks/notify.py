@@ -1,6 +1,7 @@
 """Notify: whom the host tells what has happened. Addresses and tokens come out of Vault; ``files/notify.py`` tells them.
 
-Without the setting nobody is told, and what an earlier one had put there is gone.
+Without the setting nobody is told, and what an earlier one had put there is gone. A rollback changes nothing of it: people are told of
+it as the settings are now.
 """
 
 import json
@@ -12,7 +13,7 @@ from tasks.clients.vault_values import values
 from tasks.facts import MachineFact
 from tasks.model import notify
 from tasks.model.targets import target
-from tasks.operations import files
+from tasks.operations import described, files
 from tasks.operations.units import units
 from tasks.rendering import notify_files
 from tasks.rendering.render import CURRENT, SECRETS
@@ -35,12 +36,13 @@ def configured() -> Commands:
     if vault_access.out_of_reach():
         yield "true"
         return
-    if missing := vault_values.lost():
+    settings = described.now()
+    if missing := [f"{path}#{name}" for path, name in notify.places(settings) if not values(path).get(name)]:
         raise Refused(vault_values.to_be_given(missing))
-    if wrong := list(notify.wrong(stack(), values)):
+    if wrong := list(notify.wrong(settings, values)):
         where = "; ".join(f"{stack().vault_mount}/{text}" for text in wrong)
         raise Refused(f"{where}: {target('give-secrets')} asks for another one")
-    found = {"name": host().name, "zone": stack().zone, "channels": notify.channels(stack(), values)}
+    found = {"name": host().name, "zone": settings.zone, "channels": notify.channels(settings, values)}
     yield from files.secret_files({notify_files.CHANNELS: json.dumps(found, indent=1) + "\n"})
 
 

@@ -4,6 +4,9 @@ import base64
 import gzip
 import io
 import json
+import os
+import re
+import shlex
 import subprocess
 import tarfile
 import time
@@ -13,7 +16,7 @@ from typing import Any
 import pytest
 
 from tasks import lock, notify
-from tasks.clients import vault_access, vault_values
+from tasks.clients import vault_access
 from tasks.facts import Status
 from tasks.model import given
 from tasks.model import notify as model
@@ -79,7 +82,6 @@ def test_what_only_a_person_knows_is_asked_for_once() -> None:
 
 def test_the_sender_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notify, "values", VAULT.__getitem__)
-    monkeypatch.setattr(vault_values, "lost", list)
     monkeypatch.setattr(vault_access, "out_of_reach", lambda: False)
     with fake({"cd /vault/secrets": []}, notify=ALL, mail=MAIL):
         (command,) = commands(notify.configured)
@@ -150,6 +152,32 @@ def test_a_host_gets_the_sender_and_its_timers_only_where_people_are_told() -> N
     assert {path for path in render.tree(settings) if path.startswith("notify/")} == {
         *notify_files.files(settings, services)
     }
+
+
+def started(unit: str, root: Path) -> str:
+    """What is printed by what the unit starts, on a host whose folder is this one."""
+    settings = stack(notify={"slack": True})
+    text = notify_files.units(settings, load(settings), f"{root}/current", render.SECRETS)[unit]
+    [line] = re.findall(r"(?m)^ExecStart=(.*)$", text)
+    return subprocess.check_output(shlex.split(line.replace("$$", "$")), text=True)
+
+
+def test_people_are_told_also_while_a_generation_of_before_that_is_active(tmp_path: Path) -> None:
+    """A rollback leads there, and so does a deploy with the first channel that fails."""
+    for number, name in enumerate(("then", "old", "new")):
+        tree = tmp_path / "generations" / name
+        (tree / "notify").mkdir(parents=True)
+        os.utime(tree, (number, number))
+        if name != "then":
+            (tree / "notify" / "send.py").write_text(f"print({name!r})")
+            (tree / "notify" / "certificates.sh").write_text(f"echo {name}")
+    for active, told in (("then", "new\n"), ("old", "old\n")):
+        (tmp_path / "current").unlink(missing_ok=True)
+        (tmp_path / "current").symlink_to(f"generations/{active}")
+        assert [started(f"smarteros-{unit}.service", tmp_path) for unit in ("notify", "certificates")] == [
+            told,
+            told,
+        ]
 
 
 def test_without_the_setting_what_was_there_goes_with_its_addresses() -> None:

@@ -29,9 +29,11 @@ def become(found: Generations, item: Generation) -> None:
         raise Refused(
             f"generation {item.number} was edited by hand on the host since: {', '.join(edited)}: choose another"
         )
-    rolled = described(stack(), host().data.dict(), item)
+    now = stack()
+    rolled = described(now, host().data.dict(), item)
     chosen_services = tuple(as_recorded(item, service, files) for service in load(rolled))
     given = {**recovery.given(), **{key: item.settings.get(key) for key in ROLLED if key in item.settings}}
+    _set("now", now)
     _set("stack", rolled)
     _set("services", chosen_services)
     _set("tree", files)
@@ -44,14 +46,15 @@ def _set(key: str, value: object) -> None:
 
 
 def described(now: Stack, data: Mapping[str, Any], item: Generation) -> Stack:
-    """Its settings, with the host's own as they are now. Raises Refused, BadSettings."""
+    """Its settings, with the host's own as they are now, and who is told. Raises Refused, BadSettings."""
     wrong = [key for key in PLACES if key in item.settings and _of(item.settings, key) != getattr(now, key)]
     if wrong:
         raise Refused(
             f"generation {item.number} had its secrets elsewhere ({', '.join(wrong)}), and nothing goes back to that by itself: set it, "
             f"then {target('deploy')}"
         )
-    kept = {key: value for key, value in data.items() if key not in ROLLED}
+    # Mailboxes are told through the mail server of now, which it may not have had.
+    kept = {key: value for key, value in data.items() if key not in (*ROLLED, "notify")}
     rolled = settings.read(
         {**kept, **{key: item.settings[key] for key in ROLLED if key in item.settings}}, every()
     )
@@ -68,7 +71,7 @@ def described(now: Stack, data: Mapping[str, Any], item: Generation) -> Stack:
             f"generation {item.number} was backed up to {rolled.backup.bucket} at {rolled.backup.endpoint}, whose keys are not here any "
             f"more: set backup, then {target('deploy')}"
         )
-    return rolled.with_pins(now.pins)
+    return rolled.model_copy(update={"notify": now.notify}).with_pins(now.pins)
 
 
 def _of(found: Mapping[str, Any], key: str) -> Any:

@@ -1,6 +1,7 @@
 """described: what the host has to have of rendered files: the tree, its links, and what each container sees of it."""
 
 from tasks.model.catalogue import Service
+from tasks.model.stack import Stack
 from tasks.rendering import host_files, render
 from tasks.run import remember, services, stack
 
@@ -33,3 +34,8 @@ def links() -> dict[str, str]:
 def back() -> tuple[int, dict[str, object]]:
     """The generation that this run goes back to, and its settings; 0 for a deploy."""
     return remember("back", lambda: (0, {}))
+
+
+def now() -> Stack:
+    """The settings as they are, also where this run goes back to earlier ones."""
+    return remember("now", stack)

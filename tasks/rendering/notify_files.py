@@ -32,8 +32,21 @@ def units(stack: Stack, services: tuple[Service, ...], current: str, secrets: st
     """Name → text of each systemd unit. current: the path of the active generation. secrets: the folder of Vault's."""
     served = any(service.phase == "proxy" for service in services)
     names = [name for name in _UNITS if served or name.startswith("notify")] if stack.notify else []
-    words = {"current": current, "secrets": f"{secrets}/{CHANNELS}"}
+    words = {
+        "certificates": _starting("/bin/sh", current, "notify/certificates.sh"),
+        "send": _starting("/usr/bin/python3 -I -B", current, "notify/send.py"),
+        "secrets": f"{secrets}/{CHANNELS}",
+    }
     return {f"smarteros-{name}": _render(f"units/{name}.j2", **words) for name in names}
+
+
+def _starting(program: str, current: str, path: str) -> str:
+    """As a unit says it: the active generation's file; the newest other's where that one is of before anybody was told."""
+    others = f"$$(ls -1dt {current.rpartition('/')[0]}/generations/*)"
+    return (
+        f"/bin/sh -c 'for tree in {current} {others}; do "
+        f'[ ! -e "$$tree/{path}" ] || exec {program} "$$tree/{path}"; done; exit 1\''
+    )
 
 
 def is_ours(unit: str) -> bool:

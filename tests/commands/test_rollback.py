@@ -1,11 +1,18 @@
 """Rollback: the run describes the recorded generation, by its own files; what cannot be gone back to is refused in words."""
 
+import base64
+import gzip
+import io
+import json
+import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tasks import notify
+from tasks.clients import vault_access
 from tasks.commands import recorded as as_recorded
 from tasks.commands import rollback
 from tasks.facts.generations import hashes
@@ -15,7 +22,7 @@ from tasks.operations import described, images
 from tasks.rendering import render
 from tasks.run import Refused, services, stack
 from tests import samples
-from tests.fake import fake
+from tests.fake import commands, fake, stdin
 
 FEW: dict[str, Any] = {"services": ["vault", "postgres", "n8n", "caddy"]}
 OLD: dict[str, Any] = {**FEW, "overrides": {"n8n": {"image": "n8nio/n8n:2.29.1", "memory_mb": 900}}}
@@ -80,6 +87,22 @@ def test_images_of_before_they_were_pinned_are_no_warning(monkeypatch: pytest.Mo
         assert [line.partition(" ")[0] for line in images.unpinned()] == ["images:"]
         become(monkeypatch, item, files)
         assert list(images.unpinned()) == []
+
+
+def test_people_are_told_of_it_as_the_settings_are_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    item, files = recorded()
+    mail = {"host": "smtp.example.com", "from": "smarteros@example.com"}
+    monkeypatch.setattr(vault_access, "out_of_reach", lambda: False)
+    with fake({"cd /vault/secrets": []}, **FEW, mail=mail, notify={"mail": {"to": ["ops@example.com"]}}):
+        become(monkeypatch, item, files)
+        assert (stack().mail, stack().notify is None) == (None, False)
+        (command,) = commands(notify.configured)
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(base64.b64decode(stdin(command))))) as tar:
+        told = json.loads(tar.extractfile("notify.json").read())  # type: ignore[union-attr]
+    assert (told["channels"]["mail"]["host"], told["channels"]["mail"]["to"]) == (
+        "smtp.example.com",
+        ["ops@example.com"],
+    )
 
 
 def test_nothing_of_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
