@@ -76,7 +76,7 @@ def told() -> Commands:
     }
     for text in shown(reports, users):
         logger.info(text)
-    for text in unknown(services()):
+    for text in (*unknown(services()), *unpinned(users, {**locked, **own}, whole=pins.whole(stack().pins))):
         logger.info(text)
     if any(line.outdated for report in reports.values() for line in report):
         exit_code.leave(OUTDATED)
@@ -155,3 +155,10 @@ def unknown(chosen: Iterable[Service]) -> Iterator[str]:
     for service in chosen:
         if any(item.fork for item in service.containers):
             yield f"{service.name}: built from a fork of yours, whose Dockerfile names its own bases"
+
+
+def unpinned(users: Iterable[str], pinned: pins.Pins, *, whole: bool) -> Iterator[str]:
+    """What runs by its tag alone, where nobody has asked for pins: no more than to be known. Pure."""
+    if not whole and (loose := [image for image in users if image not in pinned]):
+        which = "nothing is pinned" if not pinned else f"not pinned: {', '.join(loose)}"
+        yield f"{which}: each runs what its tag stood for when it was pulled, on another host something else; {target('pin')} pins"

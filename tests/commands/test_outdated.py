@@ -130,8 +130,18 @@ def test_a_later_line_alone_is_no_reason_for_another_exit_code(monkeypatch: pyte
         "redis:7.4.11-alpine (redis)",
         "    next line: 8.2.1-alpine (https://github.com/redis/redis/releases/tag/8.2.1)",
         "nothing newer: hashicorp/vault:2.0.4, caddy:2.11.7-alpine",
+        "nothing is pinned: each runs what its tag stood for when it was pulled, on another host something else; `make pin` pins",
     ]
     assert (codes, failed) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("pinned", "whole", "said"),
+    [({"b:2": ONE}, False, ["not pinned: a:1, c:3: each runs"]), ({"b:2": ONE}, True, []), (dict.fromkeys(("a:1", "b:2", "c:3"), ONE), False, [])],
+)  # fmt: skip
+def test_what_runs_by_its_tag_alone_is_said(pinned: dict[str, str], whole: bool, said: list[str]) -> None:
+    found = outdated.unpinned(("a:1", "b:2", "c:3"), pinned, whole=whole)
+    assert [line.partition(" what")[0] for line in found] == said
 
 
 def test_something_newer_ends_the_run_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
