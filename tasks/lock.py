@@ -49,11 +49,11 @@ class Outcome:
 _outcomes: WeakKeyDictionary[Host, gevent.Greenlet] = WeakKeyDictionary()
 
 
-def run(*, deploy: bool = True) -> None:
-    """The phase. Settings come first: bad ones are no run, and leave no trace on the host. deploy: people want to know its end."""
+def run(*, deploy: bool = True, early: bool = True) -> None:
+    """The phase. Bad settings are no run, and leave no trace on the host. deploy: people want to know its end. early: nobody is asked first."""
     stack()
     login.checked(host())
-    if straight_on() and not _LOOKS & set(sys.argv):
+    if early and straight_on() and not _LOOKS & set(sys.argv):
         _taking(host(), deploy=deploy)
     taken(deploy, name="Lock | one run at a time, noted in /var/log/smarteros/runs.log")
 

@@ -166,6 +166,29 @@ def test_the_lock_is_had_after_the_question(machine: Machine) -> None:
     assert [line["result"] for line in machine.lock.lines()] == ["ok"]
 
 
+def test_while_somebody_is_asked_the_host_is_not_locked(machine: Machine) -> None:
+    argv = machine.argv("true", "-y")
+    deploy, held = machine.lock.folder / "deploy.py", machine.lock.folder / "held"
+    asking = f"""
+import gevent
+from tasks.run import executing
+
+@operation
+def asking():
+    yield from ()
+    if executing():
+        gevent.sleep(1)
+        Path({str(held)!r}).write_text(str(Path({str(machine.lock.log)!r}).exists()))
+
+asking(name="Phase | asked")
+lock.run(deploy=False, early=False)
+"""
+    deploy.write_text(deploy.read_text().replace("\nlock.run()\n", asking))
+    subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
+    assert held.read_text() == "False"
+    assert [line["changed"] for line in machine.lock.lines()] == [["Phase | work"]]
+
+
 def test_a_kill_frees_the_lock_and_what_was_left_at_work_is_waited_for(machine: Machine) -> None:
     go = machine.lock.folder / "go"
     with machine.at_work(f"until [ -e {go} ]; do sleep 0.1; done") as other:

@@ -26,17 +26,22 @@ def run() -> None:
         found = [chosen(choice, there, "has a login")] if choice else there
     except Refused as error:
         raise Said(str(error)) from None
-    lock.run(deploy=False)
+    agreed(found, name="Credentials | whether to show them")
+    lock.run(deploy=False, early=False)
     shown(found, name=f"Credentials | shown: {', '.join(item.name for item in found)}")
+
+
+@operation
+def agreed(found: Sequence[Service]) -> Commands:
+    """Before the lock: who thinks about the answer keeps nobody from the host."""
+    if executing() and not _agreed(", ".join(item.title for item in found)):
+        raise Refused("nothing is shown: the answer was not yes")
+    yield from ()
 
 
 @operation
 def shown(found: Sequence[Service]) -> Commands:
     """Noted as a change, so that the log names whose logins were shown."""
-    if not executing():
-        return
-    if not _agreed(", ".join(item.title for item in found)):
-        raise Refused("nothing is shown: the answer was not yes")
     yield step(partial(_show, found))
 
 

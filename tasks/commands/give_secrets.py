@@ -7,6 +7,7 @@ SMARTEROS_SECRET=path#name is about that one alone, whoever made it.
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import cache, partial
 from getpass import getpass
 
@@ -24,9 +25,18 @@ from tasks.run import Commands, Refused, executing, host, operation, services, s
 def run() -> None:
     """The command ``make give-secrets``."""
     os.environ["PYINFRA_PROGRESS"] = "off"  # its spinner would write over the question
-    lock.run(deploy=False)
+    answered(name="Give secrets | what only you know is asked for")
+    lock.run(deploy=False, early=False)
     written(name="Give secrets | what only you know is written into Vault")
     backup.copied()
+
+
+@operation
+def answered() -> Commands:
+    """Before the lock: who looks a password up keeps nobody from the host."""
+    yield from ()
+    for place in wanted(asked()) if executing() else ():
+        _answer(place, versioned(place.path)[0])
 
 
 @operation
@@ -39,14 +49,20 @@ def written() -> Commands:
         host().log("nothing to give: these settings need no secret that only you know")
     for place in chosen:
         present, version = versioned(place.path)
-        where = f"{stack().vault_mount}/{place}"
-        value = _asked(where, there=bool(present.get(place.name)), twice=bool(asked()))
-        _check(where, place, value)
+        value = _answer(place, present)
         if value and value != present.get(place.name):
             kept = {name: text for name, text in present.items() if name not in place.made}
             yield step(partial(_write, place, {**kept, place.name: value}, version))
         elif not present.get(place.name):
-            raise Refused(f"{where} is still missing: nothing was given")
+            raise Refused(f"{stack().vault_mount}/{place} is still missing: nothing was given")
+
+
+def _answer(place: Place, present: Mapping[str, str]) -> str:
+    """Checked; empty for none. Raises Refused."""
+    where = f"{stack().vault_mount}/{place}"
+    value = _asked(where, there=bool(present.get(place.name)), twice=bool(asked()))
+    _check(where, place, value)
+    return value
 
 
 def wanted(name: str) -> list[Place]:

@@ -3,9 +3,11 @@
 import io
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
+from tasks import lock
 from tasks.commands import credentials
 from tasks.model.catalogue import Service
 from tasks.run import host, remember, services
@@ -29,6 +31,7 @@ def test_who_says_yes_sees_where_it_is_entered(
 ) -> None:
     caplog.set_level("INFO")
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    assert commands(credentials.agreed, [odoo]) == []
     for step in commands(credentials.shown, [odoo]):
         step.function(host().state, host())
     shown = capsys.readouterr().out
@@ -47,7 +50,18 @@ def test_anything_else_shows_nothing(
     answer: str,
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-    for step in commands(credentials.shown, [odoo]):
-        step.function(host().state, host())
+    [refusal] = commands(credentials.agreed, [odoo])
+    assert refusal.function(host().state, host()) is False
     assert "nothing is shown: the answer was not yes" in caplog.text
     assert "its password" not in capsys.readouterr().out
+
+
+def test_the_host_is_locked_once_that_is_answered(odoo: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Any] = []
+    monkeypatch.setenv("PYINFRA_PROGRESS", "")
+    for place in ("agreed", "shown"):
+        monkeypatch.setattr(credentials, place, lambda *_, _place=place, **__: done.append(_place))
+    monkeypatch.setattr(lock, "run", lambda **words: done.append(words))
+    monkeypatch.setenv(credentials.CHOICE, odoo.name)
+    credentials.run()
+    assert done == ["agreed", {"deploy": False, "early": False}, "shown"]

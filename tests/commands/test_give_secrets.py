@@ -103,6 +103,32 @@ def test_dokploys_key_by_hand_comes_without_the_id_of_the_one_before(
     assert "a deploy that registers something uses it" in caplog.text
 
 
+def test_all_is_asked_before_the_host_is_locked_and_once(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Any] = []
+
+    def typed(question: str) -> str:
+        done.append(question)
+        return "new-1-word"
+
+    monkeypatch.setattr(give_secrets, "getpass", typed)
+    monkeypatch.setenv("SMARTEROS_SECRET", "metabase#ADMIN_PASSWORD")
+    monkeypatch.setenv("PYINFRA_PROGRESS", "")
+    for operation in (give_secrets.answered, give_secrets.written):
+        monkeypatch.setattr(
+            give_secrets, operation.__name__, lambda _of=operation, **_: done.extend(commands(_of))
+        )
+    monkeypatch.setattr(lock, "run", lambda **words: done.append(words))
+    monkeypatch.setattr("tasks.backup.copied", lambda: None)
+    give_secrets.run()
+    [first, second, lock_words, step] = done
+    assert (first.endswith("keeps what is there): "), second) == (True, "once more: ")
+    assert lock_words == {"deploy": False, "early": False}
+    step.function(host().state, host())
+    assert written == [("metabase", {"ADMIN_PASSWORD": "new-1-word"})]
+
+
 def test_no_spinner_writes_over_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
@@ -111,6 +137,7 @@ def test_no_spinner_writes_over_the_question(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.delenv("PYINFRA_PROGRESS", raising=False)
     monkeypatch.setattr(lock, "run", lambda **_: None)
+    monkeypatch.setattr(give_secrets, "answered", lambda **_: None)
     monkeypatch.setattr(give_secrets, "written", operation)
     with fake({}):
         give_secrets.run()
@@ -133,6 +160,7 @@ def test_what_is_written_is_copied_away_afterwards(
     )  # fmt: skip
     for place in (
         written,
+        "tasks.commands.give_secrets.answered",
         "tasks.commands.rotate.as_described",
         "tasks.commands.rotate.refused",
         "tasks.commands.rotate_admins.changed",
