@@ -36,10 +36,10 @@ def worded(text: str, name: str, zone: str) -> dict:
     told["type"] = KINDS.get(result, "warning")
     told["time"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     about = subject[0] if subject else ""
-    told["title"] = " ".join(f"{name}: {event} {result} {about}".split())
-    told["body"] = rest.strip()[:3000] or told["title"]
     if event == "deploy":
         told |= deployed(rest)
+    told["title"] = " ".join(f"{name}: {told.pop('command', event)} {result} {about}".split())
+    told.setdefault("body", rest.strip()[:3000] or told["title"])
     return told
 
 
@@ -53,7 +53,7 @@ def deployed(text: str) -> dict:
     lines = [f"{run['operator']}, {run['seconds']} s, {len(changed)} changes, generation {run['generation']}"]
     lines += [f"at {run['at']}"] if run["at"] else []
     lines += changed[:20] + ([f"and {len(changed) - 20} more"] if len(changed) > 20 else [])
-    return {"body": "\n".join(lines), "run": run}
+    return {"body": "\n".join(lines), "run": run, "command": run.get("command") or "deploy"}
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):

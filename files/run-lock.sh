@@ -1,7 +1,7 @@
 #!/bin/bash
 # One run at a time, and the line that each leaves in the audit log. On the host for as long as the SSH session of a
 # run: standard input is that session, and its end is the end of the run, however that came about.
-#   in:  operator <JSON>, login <JSON>, then deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
+#   in:  operator <JSON>, login <JSON>, then command <JSON>, deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
 #        goes on, acts <number> (up to which CHANGELOG.md's acts are done), look <JSON> and made <both: what files/record.sh takes>, end <result>
 #   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>, removed <image>, drifted <what>,
 #        noted <number> | unnoted, at last untold <channel> <why>, each after "smarteros-lock"
@@ -19,13 +19,14 @@ say() { printf '\n%s-lock %s\n' smarteros "$*"; }
 
 # The run that $run tells of becomes one line of the log, with this result. What is quoted there is JSON already.
 finish() {
-    local key value last= started= epoch=0 operator=null login=null at=null changed= kept= deploy= line
+    local key value last= started= epoch=0 operator=null login=null command=null at=null changed= kept= deploy= line
     while read -r key value; do
         case $key in
         started) started=$value ;;
         epoch) epoch=$value ;;
         operator) operator=$value ;;
         login) login=$value ;;
+        command) command=$value ;;
         at) at=$value ;;
         deploy) deploy=$value ;;
         change)
@@ -36,8 +37,8 @@ finish() {
         esac
     done <"$run"
     [ "$1" != ok ] || at=null
-    printf -v line '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s], "kept": [%s]}' \
-        "$started" $(($(stat -c %Y "$run") - epoch)) "$operator" "$login" \
+    printf -v line '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "command": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s], "kept": [%s]}' \
+        "$started" $(($(stat -c %Y "$run") - epoch)) "$operator" "$login" "$command" \
         "$(basename "$(readlink /opt/smarteros/current)")" "$1" "$at" "$changed" "$kept"
     printf '%s\n' "$line" >>"$log"
     rm -f "$run"
@@ -124,7 +125,7 @@ say "held$late"
 result=interrupted look=
 while read -r key value; do
     case $key in
-    at | change | deploy) printf '%s %s\n' "$key" "$value" >>"$run" ;;
+    at | change | command | deploy) printf '%s %s\n' "$key" "$value" >>"$run" ;;
     look) look=$value ;;
     acts) (umask 022 && mkdir -p /opt/smarteros) && mkdir -p /opt/smarteros/records && echo "$value" >/opt/smarteros/records/.acts ;;
     made) record "$value" "$look" || say unnoted ;;

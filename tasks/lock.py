@@ -23,7 +23,7 @@ from pyinfra.api.state import BaseStateCallback, State, StateStage
 
 from tasks.connection import login, sessions, trouble
 from tasks.connection.line import Line
-from tasks.model import notify
+from tasks.model import notify, targets
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, executing, forget, guard, host, operation, stack, straight_on
 
@@ -92,7 +92,7 @@ def _take(target: Host, *, deploy: bool = False) -> Outcome:
     except (EOFError, OSError, SSHException) as error:
         return Outcome(refusal=f"{target.name} cannot be locked: {str(error) or 'the connection has ended'}")
     line.send(f"operator {json.dumps(login.operator())}")
-    line.send(f"login {json.dumps(login.user(target))}")
+    line.send(f"login {json.dumps(login.user(target))}\ncommand {json.dumps(targets.command(sys.argv))}")
     printed = []
     while (text := line.receive()) is not None:
         printed.append(text)

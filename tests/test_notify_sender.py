@@ -21,6 +21,7 @@ RUN = {
     "seconds": 42,
     "operator": "ann@laptop",
     "login": "root",
+    "command": "rotate",
     "generation": "6f3a90c2",
     "result": "failed",
     "at": "Services | n8n <Workflows> & more",
@@ -115,14 +116,14 @@ def test_a_failed_deploy_is_told_to_everybody_in_the_words_of_each(box: Box) -> 
         "type": "failure",
         "host": "vps-1",
         "zone": "example.com",
-        "title": "vps-1: deploy failed",
+        "title": "vps-1: rotate failed",
         "body": body,
         "run": RUN,
     }
     assert told["ntfy"] == [
         {
             "topic": "ops",
-            "title": "vps-1: deploy failed",
+            "title": "vps-1: rotate failed",
             "message": body,
             "tags": ["rotating_light"],
             "priority": 4,
@@ -130,14 +131,14 @@ def test_a_failed_deploy_is_told_to_everybody_in_the_words_of_each(box: Box) -> 
     ]
     assert told["slack"] == [
         {
-            "text": ":rotating_light: vps-1: deploy failed\n"
+            "text": ":rotating_light: vps-1: rotate failed\n"
             + body.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         }
     ]
     assert told["telegram"] == [
         {
             "chat_id": receivers.CHAT,
-            "text": f"vps-1: deploy failed\n{body}",
+            "text": f"vps-1: rotate failed\n{body}",
             "link_preview_options": {"is_disabled": True},
         }
     ]

@@ -5,7 +5,7 @@ goes and none changes what it means.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -166,13 +166,10 @@ def _deploy(found: Report) -> dict[str, Any] | None:
     if last is None:
         return None
     return {
-        "operator": last.operator,
+        **asdict(last),
         "started": _time(last.started),
-        "seconds": last.seconds,
-        "result": last.result,
         "at": last.at or None,
         "generation": last.generation or None,
-        "changed": list(last.changed),
     }
 
 

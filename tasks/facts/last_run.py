@@ -3,7 +3,6 @@ asked within StatusFact.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from tasks.rendering.render import CURRENT
 @dataclass(frozen=True)
 class Deploy:
     """operator: user@machine. started: seconds since 1970. result: ``ok``, ``failed``, ``interrupted`` or ``under way``.
-    at: where it was, when it did not come to its end. changed: names of the operations that changed something.
+    at: where it was, when it did not come to its end. changed: names of the operations that changed something. command: what was asked
+    for, by its target.
     """
 
     operator: str
@@ -25,6 +25,7 @@ class Deploy:
     generation: str = ""
     at: str = ""
     changed: tuple[str, ...] = ()
+    command: str = "deploy"
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ held=$(stat -c %i /run/smarteros/lock 2>/dev/null) &&
     awk -v held="$held" '{{split($6, part, ":")}} part[3] == held {{found = 1}} END {{exit !found}}' /proc/locks && echo held
 """.strip()
 
-# What is JSON in the notes of a run; operations of other commands, which lock the host and are in the log as well.
-_QUOTED = ("operator", "at", "change")
-_OTHERS = re.compile(r"(Give secrets|Credentials|Restore|Undo)\b")
+# What is JSON in the notes of a run; commands that deploy. Others lock the host and are in the log as well.
+_QUOTED = ("operator", "command", "at", "change")
+_DEPLOYS = ("deploy", "rollback", "rotate", "update")
 
 
 def course(values: Mapping[str, Sequence[str]]) -> Course:
@@ -63,9 +64,7 @@ def course(values: Mapping[str, Sequence[str]]) -> Course:
     return Course(
         generation,
         float(active),
-        next(
-            (item for item in reversed(found) if not any(map(_OTHERS.match, (item.at, *item.changed)))), None
-        ),
+        next((item for item in reversed(found) if item.command in _DEPLOYS), None),
         float(values.get("reboot", ["0"])[0]),
         tuple(values.get("package", ())),
     )
@@ -90,6 +89,7 @@ def _logged(lines: Sequence[str]) -> Iterator[Deploy]:
                 str(found["generation"]),
                 str(found["at"] or ""),
                 tuple(map(str, found["changed"])),
+                str(found.get("command") or "deploy"),
             )
 
 
@@ -108,4 +108,5 @@ def _unfinished(lines: Sequence[str], *, held: bool) -> Iterator[Deploy]:
             "under way" if held else "interrupted",
             at=found.get("at", [""])[-1],
             changed=tuple(dict.fromkeys(found.get("change", ()))),
+            command=found.get("command", ["deploy"])[-1],
         )

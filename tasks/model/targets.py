@@ -29,6 +29,7 @@ def given(argv: Sequence[str]) -> str:
 
 
 def command(argv: Sequence[str]) -> str:
-    """What a person has asked for, by its target: ``deploy``, ``rollback``, ``update``. Pure."""
+    """What a person has asked for, by its target: ``deploy``, ``rollback``, ``update``, ``give-secrets``. Pure."""
     found = next((word for word in argv if word.startswith("tasks.commands.") and word.endswith(".run")), "")
-    return found.split(".")[-2].partition("_")[0] if found else "deploy"
+    name = found.split(".")[-2].replace("_", "-") if found else "deploy"
+    return "update" if name.startswith("update-") else name  # there and back

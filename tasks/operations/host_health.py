@@ -114,10 +114,12 @@ def _deploy(last: Deploy, clock: float) -> Iterator[str]:
         how = "has failed" if last.result == "failed" else "was interrupted"
         at = f' at "{last.at}"' if last.at else ""
         who = f"{last.operator}, {ago(int(clock - last.started))} ago"
-        if any(name.startswith("Rotate |") for name in (*last.changed, last.at)):
-            yield f"rotate: the last one ({who}) {how}{at}: {target('rotate SERVICE=…')} once more ends it, and proves the old passwords refused"
-            return
-        yield f"deploy: the last one ({who}) {how}{at}: {target('deploy')} goes on, and says what is in its way"
+        goes_on = {
+            "rotate": f"{target('rotate SERVICE=…')} once more ends it, and proves the old passwords refused",
+            "rollback": f"{target('rollback TO=…')} once more ends it, {target('deploy')} leads forward again",
+            "update": f"{target('update SERVICE=…')} once more ends it, there or back",
+        }.get(last.command, f"{target('deploy')} goes on, and says what is in its way")
+        yield f"{last.command}: the last one ({who}) {how}{at}: {goes_on}"
 
 
 def _tight(service: Service, found: Status) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Host summary: what people ask of a host first, in a line each: generation, last deploy, room, certificates, reboot, proven
+"""Host summary: what people ask of a host first, in a line each: generation, last run, room, certificates, reboot, proven
 restores. Pure.
 """
 
@@ -16,7 +16,7 @@ def summary(
     """Of what → the words. proofs: ``service part`` of each that a drill has to bring back. images: those in use."""
     return {
         "generation": _generation(found),
-        "last deploy": deploy(found.course.deploy, found.clock),
+        "last run": run(found.course.deploy, found.clock),
         "memory": _memory(found),
         "disk": "; ".join(
             f"{room.path} {room.used} % used, {_gb(room.free_mb)} free" for room in found.rooms
@@ -29,16 +29,16 @@ def summary(
     }
 
 
-def deploy(last: Deploy | None, clock: float) -> str:
-    """Who, when, and how it ended."""
+def run(last: Deploy | None, clock: float) -> str:
+    """What, by whom, when, and how it ended."""
     if last is None:
         return "none is noted"
     age = ago(max(0, int(clock - last.started)))
     at = f", at {last.at}" if last.at else ""
     if last.result == "under way":
-        return f"under way for {age}, by {last.operator}{at}"
+        return f"{last.command} by {last.operator}, under way for {age}{at}"
     changes = f"{len(last.changed)} changes" if len(last.changed) != 1 else "1 change"
-    return f"{last.operator}, {age} ago, {last.result}{at}, {changes}"
+    return f"{last.command} by {last.operator}, {age} ago, {last.result}{at}, {changes}"
 
 
 def _generation(found: Status) -> str:

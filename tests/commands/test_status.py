@@ -383,7 +383,7 @@ def test_a_run_on_a_host_that_is_well_ends_with_the_table(monkeypatch: pytest.Mo
         "postgres  postgres   healthy  60 s   -       -      -",
         "botpress  botpress   healthy  60 s   -       -      -",
         "generation: none",
-        "last deploy: none is noted",
+        "last run: none is noted",
         "memory: unknown",
         "disk: / 41 % used, 68 GB free",
         "certificates: no domain is served",

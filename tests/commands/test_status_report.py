@@ -83,15 +83,15 @@ def test_what_should_not_stay_so_is_no_failure() -> None:
         "deploy: the last one (root@laptop, 2 h ago) was interrupted: `make deploy` goes on, and says what is in its way"
     ]
     assert noticed(course=Course("1a2b3c4d5e6f", NOW, replace(DEPLOY, result="under way"))) == []
-    rotating = replace(
-        killed, at="Data | PostgreSQL", changed=("Rotate | new values for Redis are written into Vault",)
-    )
-    assert noticed(course=Course("1a2b3c4d5e6f", NOW, rotating)) == [
-        (
-            'rotate: the last one (root@laptop, 2 h ago) was interrupted at "Data | PostgreSQL": `make rotate SERVICE=…` once more '
-            "ends it, and proves the old passwords refused"
-        )
-    ]
+    for command, goes_on in {
+        "rotate": "`make rotate SERVICE=…` once more ends it, and proves the old passwords refused",
+        "rollback": "`make rollback TO=…` once more ends it, `make deploy` leads forward again",
+        "update": "`make update SERVICE=…` once more ends it, there or back",
+    }.items():
+        cut = replace(killed, at="Data | PostgreSQL", command=command)
+        assert noticed(course=Course("1a2b3c4d5e6f", NOW, cut)) == [
+            f'{command}: the last one (root@laptop, 2 h ago) was interrupted at "Data | PostgreSQL": {goes_on}'
+        ]
 
 
 def test_memory_that_is_nearly_all_used_is_worth_knowing() -> None:
@@ -146,7 +146,7 @@ def test_what_people_ask_first_is_said_in_a_line_each() -> None:
     wanted = ["postgres database", "n8n files", "odoo files"]
     assert host_summary.summary(state, [*NAMES, "n8n.smarterbot.cl"], wanted, []) == {
         "generation": "1a2b3c4d5e6f, active for 2 h",
-        "last deploy": "root@laptop, 2 h ago, ok, 1 change",
+        "last run": "deploy by root@laptop, 2 h ago, ok, 1 change",
         "memory": "3.0 GB of 7.8 GB free, swap 1.9 GB of 2.0 GB",
         "disk": "/ 41 % used, 39 GB free; /var/lib 80 % used, 8.8 GB free",
         "certificates": "2 of 3 domains, the first ends in 6 days (api.smarterbot.cl)",
@@ -158,11 +158,15 @@ def test_what_people_ask_first_is_said_in_a_line_each() -> None:
 
 
 def test_a_deploy_is_said_whichever_way_it_went() -> None:
-    going = replace(DEPLOY, result="under way", at="Docker | packages")
-    assert host_summary.deploy(going, NOW) == "under way for 2 h, by root@laptop, at Docker | packages"
+    going = replace(DEPLOY, result="under way", at="Docker | packages", command="rollback")
+    assert host_summary.run(going, NOW) == "rollback by root@laptop, under way for 2 h, at Docker | packages"
     failed = replace(DEPLOY, result="failed", at="Docker | packages", changed=())
-    assert host_summary.deploy(failed, NOW) == "root@laptop, 2 h ago, failed, at Docker | packages, 0 changes"
-    assert host_summary.deploy(None, NOW) == "none is noted"
+    assert (
+        host_summary.run(failed, NOW)
+        == "deploy by root@laptop, 2 h ago, failed, at Docker | packages, 0 changes"
+    )
+    assert host_summary.run(replace(DEPLOY, command="rotate"), NOW).startswith("rotate by root@laptop, 2 h")
+    assert host_summary.run(None, NOW) == "none is noted"
 
 
 CONTAINER = {
@@ -186,6 +190,7 @@ HOST: Mapping[str, Any] = {
     "notices": [],
     "generation": {"name": "1a2b3c4d5e6f", "active_since": "2026-11-23T04:01:40Z"},
     "last_deploy": {
+        "command": "deploy",
         "operator": "root@laptop",
         "started": "2026-11-23T04:00:00Z",
         "seconds": 61,
@@ -221,7 +226,7 @@ def test_the_object_has_the_documented_keys() -> None:
     assert containers[0] == CONTAINER
     assert [item["container"] for item in containers] == list(CONTAINERS)
     assert list(only.pop("summary")) == [
-        "generation", "last deploy", "memory", "disk", "certificates", "drift", "images", "reboot",
+        "generation", "last run", "memory", "disk", "certificates", "drift", "images", "reboot",
         "proven restore",
     ]  # fmt: skip
     assert only == HOST

@@ -132,6 +132,7 @@ def test_a_run_with_nothing_to_do_leaves_one_line_for_one_remote_command(deploye
     generation = deployed.sh("readlink /opt/smarteros/current").strip().removeprefix("generations/")
     assert line == {
         "login": "root",
+        "command": "deploy",
         "generation": generation,
         "result": "ok",
         "at": None,

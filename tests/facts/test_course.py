@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def test_the_hosts_own_memory_is_read() -> None:
 
 
 LOGGED = (
-    '{"started": "2026-11-23T04:00:00Z", "seconds": 61, "operator": "root@laptop", "login": "root", "generation": "1a2b3c4d5e6f", '
+    '{"started": "2026-11-23T04:00:00Z", "seconds": 61, "operator": "root@laptop", "login": "root", "command": "deploy", "generation": "1a2b3c4d5e6f", '
     '"result": "ok", "at": null, "changed": ["Networks | made", "Applications | n8n"], "kept": []}'
 )
 FAILED = json.dumps(
@@ -151,7 +152,17 @@ FAILED = json.dumps(
         "at": "Applications | odoo",
     }
 )
-RESTORED = json.dumps({**json.loads(LOGGED), "result": "failed", "at": "Restore | odoo", "changed": []})
+ROTATED = LOGGED.replace('"deploy"', '"rotate"')
+BEFORE = LOGGED.replace('"command": "deploy", ', "")  # by an earlier version
+RESTORED = json.dumps(
+    {
+        **json.loads(LOGGED),
+        "command": "restore",
+        "result": "failed",
+        "at": "Preflight | all",
+        "changed": [],
+    }
+)
 OK = Deploy(
     "root@laptop", 1795406400, 61, "ok", "1a2b3c4d5e6f", "", ("Networks | made", "Applications | n8n")
 )
@@ -163,7 +174,9 @@ OK = Deploy(
         ([], None),
         ([LOGGED], OK),
         ([LOGGED, RESTORED, '{"started": "2026-11-2'], OK),
-        ([LOGGED, RESTORED.replace("Restore | odoo", "Credentials | shown: odoo")], OK),
+        ([LOGGED, RESTORED.replace('"restore"', '"credentials"')], OK),
+        ([BEFORE], OK),
+        ([LOGGED, ROTATED], replace(OK, command="rotate")),
         (
             [LOGGED, FAILED],
             Deploy(
@@ -188,6 +201,7 @@ epoch 1795413540
 pid 4711
 operator "ana@laptop"
 login "root"
+command "rollback"
 at "Docker | packages"
 change "Docker | packages"
 change "Docker | packages"
@@ -210,7 +224,14 @@ def test_a_run_under_way_is_told_from_one_that_was_killed(tmp_path: Path) -> Non
     (tmp_path / "smarteros").mkdir()
     killed = StatusFact().process([CLOCK, *shell(files(tmp_path))]).course.deploy
     assert killed == Deploy(
-        "ana@laptop", 1795413540, 0, "interrupted", "", "Applications | n8n", ("Docker | packages",)
+        "ana@laptop",
+        1795413540,
+        0,
+        "interrupted",
+        "",
+        "Applications | n8n",
+        ("Docker | packages",),
+        "rollback",
     )
     with (tmp_path / "smarteros" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -32,3 +32,4 @@ def test_a_hook_can_tell_a_rollback_from_a_deploy() -> None:
     assert [command([*before, f"tasks.commands.update_{part}.run"]) for part in ("on", "back")] == [
         "update"
     ] * 2
+    assert command([*before, "tasks.commands.give_secrets.run"]) == "give-secrets"
