@@ -216,6 +216,15 @@ def test_a_kill_frees_the_lock_and_what_was_left_at_work_is_waited_for(machine: 
     assert machine.done.read_text() == "what is read\n" * 2
 
 
+def test_one_ctrl_c_ends_a_run_at_its_work_frees_the_lock_and_is_in_the_log(machine: Machine) -> None:
+    with machine.at_work() as other:
+        other.send_signal(signal.SIGINT)
+        assert other.wait(60) == 130
+        assert machine.left() != []
+    (line,) = machine.lock.lines()
+    assert (line["result"], line["at"], line["changed"]) == ("interrupted", "Phase | work", ["Phase | work"])
+
+
 def test_a_failed_run_frees_the_lock_and_says_where_it_failed(machine: Machine) -> None:
     code, output = machine.run("exit 3")
     assert code == 1, output

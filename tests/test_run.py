@@ -7,7 +7,9 @@ import pytest
 from pyinfra.api.host import Host
 
 from tasks import run
-from tasks.facts import MachineFact, TreeFact
+from tasks.connection.answer import Late
+from tasks.facts import MachineFact, TreeFact, question
+from tasks.facts.login_keys import LoginKeysFact
 from tasks.run import Refused, known, read_ahead, read_as_one
 from tests.fake import fake
 
@@ -77,3 +79,27 @@ def test_one_that_ends_too_early_is_no_answer_of_any() -> None:
         for path in ("/one", "/two"):
             with pytest.raises(Refused, match="ended in the middle"):
                 known(TreeFact, path)
+
+
+@pytest.mark.parametrize(
+    ("came", "about"),
+    [([], "tree"), (["m|644|root:root||a", "smarteros-next"], "login keys"), (None, "tree, login keys")],
+)
+def test_one_that_has_no_answer_in_time_is_named(
+    monkeypatch: pytest.MonkeyPatch, came: list[str] | None, about: str
+) -> None:
+    limits: list[int] = []
+
+    def late(*_: Any, seconds: int, **__: Any) -> list[str]:
+        limits.append(seconds)
+        raise Late(seconds, came)
+
+    monkeypatch.setattr(question, "asked", late)
+    monkeypatch.setattr(LoginKeysFact, "patience", 300, raising=False)
+    with fake({}):
+        read_as_one((TreeFact, "/one"), (LoginKeysFact, ("ana",)))
+        with pytest.raises(Refused, match=f"^no answer within 300 s to what is asked about {about}: "):
+            known(TreeFact, "/one")
+        with pytest.raises(Refused, match=r"^no answer within 120 s "):
+            known(TreeFact, "/two")
+    assert limits == [300, 120]

@@ -1,6 +1,6 @@
 """Ending: while a host is checked, a signal that would end the program ends each visit, which first removes what it has made.
 
-Else SIGTERM and SIGHUP end it wherever it is, and so does Ctrl-C, with pyinfra's exit code 0. A visit is ended between two of
+Else SIGTERM and SIGHUP end it wherever it is, and so does Ctrl-C (tasks/connection/exit_code.py). A visit is ended between two of
 its requests: whatever the answer to one names is known, and removed. Who waits longer than a request may take is ended there.
 """
 

@@ -68,8 +68,8 @@ def made(found: Status, silence: str = "") -> Report:
 
 def _no_docker() -> str:
     return (
-        "Docker does not answer, so nothing runs: `systemctl status docker` on the host says why; "
-        f"{target('deploy')} installs and starts it"
+        "Docker does not answer: `systemctl status docker` on the host says why; "
+        f"{target('deploy')} installs and starts it, and `systemctl restart docker` one that runs and hangs"
     )
 
 

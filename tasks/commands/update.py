@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tasks.commands import answers, update_note
 from tasks.commands.update_note import BACK, RUN, Note
+from tasks.connection.exit_code import INTERRUPTED
 from tasks.model.targets import DEFAULT
 from tasks.run import Refused
 
@@ -54,7 +55,7 @@ def _main(arguments: Sequence[str]) -> None:
             else ""
         )
         sys.exit(f"update: nothing was changed{left}")
-    if code < 0:
+    if code < 0 or code == INTERRUPTED:
         sys.exit("update: it was cut short: the same command goes on")
     answers.say(
         f"{after.service} with {after.new} has failed, as said above: what was there before comes back",

@@ -1,7 +1,12 @@
-"""Exit code: another one than pyinfra's 0 for a run in which nothing has failed, as programs that call it want to know more."""
+"""Exit code: another one than pyinfra's 0, for a run in which nothing has failed, as programs that call it want to know more,
+and for one that Ctrl-C has ended.
+"""
 
+import signal
 import sys
 from typing import Any
+
+INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
 
 
 def leave(code: int) -> None:
@@ -15,3 +20,21 @@ def leave(code: int) -> None:
         sys.exit(1 if failed.isset() and command_line.state.failed_hosts else code)
 
     command_line._exit = end  # noqa: SLF001  pyinfra has no other door for it
+
+
+def interruptible() -> None:
+    """From now on one Ctrl-C ends pyinfra. By itself it would call that a success, and before its hosts are left it would
+    wait for whatever is under way on them, for ever where that has no end: for each it wants a place among those.
+    """
+    command_line: Any = sys.modules.get("pyinfra_cli.cli")
+    if command_line is None:
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        sys.stderr.write("ended; the same command goes on where it was\n")
+        pool = getattr(command_line.ctx_state.get(), "pool", None) if command_line.ctx_state.isset() else None
+        if pool is not None:
+            pool.kill(block=False)
+        sys.exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, end)

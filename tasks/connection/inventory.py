@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from tasks.connection import connecting, footing, wire
+from tasks.connection import connecting, exit_code, footing, wire
 
 Entry = str | tuple[str, dict[str, Any]]
 
@@ -13,6 +13,7 @@ def ready() -> None:
     footing.checked()
     wire.lay()  # before the first connection
     connecting.lay()
+    exit_code.interruptible()
 
 
 def hosts(*entries: Entry) -> list[Entry]:

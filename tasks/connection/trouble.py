@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from tasks.model.targets import target
+
 _MOST = 200
 TERMINAL = "sudo wants a terminal there: take `Defaults requiretty` out of its sudoers, as root (visudo)"
 
@@ -60,6 +62,16 @@ def lost(error: Exception) -> str:
     """What an error of the connection means while a command is under way."""
     said = " ".join(str(error).split())[:_MOST] or type(error).__name__
     return f"the connection does not hold ({said}): run again"
+
+
+def late(seconds: int, about: str = "") -> str:
+    """A question that has no answer in time. about: what it is about."""
+    asked = f"is asked about {about}" if about else "is asked there"
+    return (
+        f"no answer within {seconds} s to what {asked}: something on the host hangs, mostly Docker (`systemctl status docker`; "
+        "`systemctl restart docker` makes it answer again, and restarts all containers) or a disk (`dmesg`); "
+        f"once {target('status')} has an answer, run again"
+    )
 
 
 def short(lines: Iterable[str]) -> str:

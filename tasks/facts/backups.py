@@ -111,8 +111,14 @@ def cut(lines: Sequence[str]) -> dict[str, str]:
     return {name: how for name, _, how in (line.partition(" ") for line in lines)}
 
 
+# Seconds: more than templates/backup/list.sh gives the bucket, 600 and twice 300.
+FAR = 1500
+
+
 class BackupsFact(FactBase[Backups]):
     """Backups; asks the bucket, so it takes seconds."""
+
+    patience = FAR
 
     def command(self) -> str:
         """Prints a ``snapshots``, an ``archive`` and a ``log`` line, else ``wrong`` ones, ``damaged`` ones, and those of Progress."""

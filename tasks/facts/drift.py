@@ -40,6 +40,8 @@ class Drift:
 class DriftFact(FactBase[Drift]):
     """Drift, looked at now; nothing is written."""
 
+    patience = 900  # the program gives each of its own questions a minute
+
     def command(self) -> str:
         """Prints a line of JSON; nothing on a host without the program."""
         program = f"{CURRENT}/{PROGRAM}"

@@ -62,6 +62,8 @@ asked() {
 class KeysGoneFact(FactBase[tuple[Gone, ...]]):
     """One for each key, in their order."""
 
+    patience = 900  # half a minute and more for each key
+
     def command(self, keys: Sequence[tuple[str, Key]]) -> str:
         """Prints ``key number value`` lines. keys: user and key."""
         calls = [

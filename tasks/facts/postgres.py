@@ -64,6 +64,8 @@ class PostgresState:
 class PostgresFact(FactBase[PostgresState]):
     """PostgresState, by one psql: to start one costs more than all that it asks."""
 
+    patience = 600  # each statement has its own limit, below
+
     def command(
         self, extended: tuple[str, ...], owned: tuple[tuple[str, str, str], ...], registered: str = ""
     ) -> str:

@@ -1,5 +1,9 @@
-"""Question: a fact, asked so that what the host answers is the fact, or an error in words."""
+"""Question: a fact, asked so that what the host answers is the fact, or an error in words.
 
+One that may take longer than others says so: ``patience``, in seconds.
+"""
+
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -8,7 +12,8 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.host import Host
 
-from tasks.connection.answer import NoAnswer, asked
+from tasks.connection import trouble
+from tasks.connection.answer import PATIENCE, Late, NoAnswer, asked
 from tasks.rendering.docker_calls import EXPORT
 
 T = TypeVar("T")
@@ -22,7 +27,7 @@ def ask(target: Host, fact: type[FactBase[T]], *args: Any) -> T:
     Not by pyinfra's get_fact, which takes all that is printed for the answer, and no output for the default.
     """
     question = fact()
-    lines = _asked(target, question.command(*args))
+    lines = _asked(target, [question], question.command(*args))
     return _found(target, question, lines)
 
 
@@ -34,7 +39,8 @@ def ask_all(target: Host, keys: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Several facts, each with its arguments, by one command. Raises NoAnswer where one of them gives none."""
     questions = [fact() for fact, *_ in keys]
     texts = [question.command(*key[1:]) for question, key in zip(questions, keys, strict=True)]
-    lines = _asked(target, f"\nprintf '\\n%s\\n' {_NEXT}\n".join(f"(\n{text}\n) || exit" for text in texts))
+    whole = f"\nprintf '\\n%s\\n' {_NEXT}\n".join(f"(\n{text}\n) || exit" for text in texts)
+    lines = _asked(target, questions, whole)
     parts: list[list[str]] = [[]]
     for line in lines:
         if line == _NEXT:
@@ -48,14 +54,26 @@ def ask_all(target: Host, keys: Sequence[tuple[Any, ...]]) -> list[Any]:
     return [_found(target, question, part) for question, part in zip(questions, parts, strict=True)]
 
 
-def _asked(target: Host, text: Any) -> list[str]:
+def _asked(target: Host, questions: Sequence[FactBase[Any]], text: Any) -> list[str]:
     state = target.state
-    return asked(
-        target,
-        f"{EXPORT} {_FRUGAL}\n{text}",
-        print_output=state.print_fact_output,
-        print_input=state.print_fact_input,
-    )
+    seconds = max(getattr(each, "patience", PATIENCE) for each in questions)
+    try:
+        return asked(
+            target,
+            f"{EXPORT} {_FRUGAL}\n{text}",
+            seconds=seconds,
+            print_output=state.print_fact_output,
+            print_input=state.print_fact_input,
+        )
+    except Late as late:
+        # The first that had not answered.
+        first = questions if late.out is None else questions[late.out.count(_NEXT) :][:1]
+        raise NoAnswer(trouble.late(seconds, ", ".join(map(_subject, first)))) from None
+
+
+def _subject(question: FactBase[Any]) -> str:
+    """``KeysGoneFact`` → keys gone."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(question).__name__.removesuffix("Fact")).lower()
 
 
 def _found(target: Host, question: FactBase[T], lines: list[str]) -> T:

@@ -3,6 +3,7 @@
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.facts.backups import FAR
 from tasks.facts.restorable import KEEPING, Snapshot, snapshots
 from tasks.rendering.render import CURRENT
 
@@ -31,6 +32,8 @@ class RecoveringFact(FactBase[frozenset[str]]):
 
 class SnapshotsFact(FactBase[tuple[Snapshot, ...]]):
     """Restic's snapshots of services; asks the bucket."""
+
+    patience = FAR
 
     def command(self) -> str:
         """Prints its JSON."""

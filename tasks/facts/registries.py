@@ -30,6 +30,7 @@ class Registered:
 class RegistriesFact(FactBase[Mapping[str, Registered]]):
     """Image → what is known of it; nothing where Docker is absent."""
 
+    patience = 1800  # the program gives each registry its own
     tags = False
 
     def command(self, *images: str) -> str:

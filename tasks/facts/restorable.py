@@ -10,7 +10,7 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts.backups import PROGRESS, progress, reached
+from tasks.facts.backups import FAR, PROGRESS, progress, reached
 from tasks.facts.line import Line, line_of
 from tasks.facts.spans import Span, whole
 from tasks.rendering.render import CURRENT
@@ -66,6 +66,8 @@ class Restorable:
 
 class RestorableFact(FactBase[Restorable]):
     """Restorable, of one service."""
+
+    patience = FAR
 
     def command(self, service: str, roles: tuple[str, ...], volumes: tuple[str, ...]) -> str:
         """Prints what backup/list.sh and PROGRESS do, and ``here``, ``size``, ``holds``, ``free``, ``unfinished``, ``kept``, ``line`` and
@@ -156,6 +158,8 @@ def snapshots(lines: Any) -> Iterator[Snapshot]:
 
 class ArchivedDatabasesFact(FactBase[tuple[str, ...]]):
     """The databases that a backup of pgBackRest's holds."""
+
+    patience = FAR
 
     def command(self, label: str) -> str:
         """Prints its JSON."""

@@ -192,7 +192,7 @@ sed 's/^/outdated /' {outdated.FOUND} 2>/dev/null; echo
 {usage.MEMORY}
 {last_run.QUESTION}
 command -v docker >/dev/null || exit 0
-docker ps -q >/dev/null 2>&1 && echo docker || exit 0
+timeout 20 docker ps -q >/dev/null 2>&1 && echo docker || exit 0
 # One that goes away in between is no failure.
 containers() {{
     ids=$(docker ps -aq --filter label={SERVICE_LABEL}) || return

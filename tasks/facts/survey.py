@@ -38,6 +38,8 @@ class Survey:
 class SurveyFact(FactBase[Survey]):
     """Survey; names: packages that may have to be installed."""
 
+    patience = 300  # apt reads its lists more than once
+
     def command(self, names: Sequence[str], stores: Sequence[str]) -> str:
         """Prints ``key value`` lines. stores: folders, there or not yet, whose file systems are asked for."""
         mounts = _MOUNTS.format(" ".join(map(quote, stores)))

@@ -467,8 +467,8 @@ def test_a_run_on_a_host_without_docker_says_only_that(monkeypatch: pytest.Monke
         [],
         [
             (
-                "Docker does not answer, so nothing runs: `systemctl status docker` on the host "
-                "says why; `make deploy` installs and starts it"
+                "Docker does not answer: `systemctl status docker` on the host says why; `make deploy` "
+                "installs and starts it, and `systemctl restart docker` one that runs and hangs"
             )
         ],
     )

@@ -425,10 +425,11 @@ def test_what_has_failed_once_it_has_begun_goes_back(tmp_path: Path, monkeypatch
         [ON, WAY],
     )
     # A no to the question of the next run leaves it as it is.
-    assert course(tmp_path, monkeypatch, on=f"{begins}; kill -9 $$") == (
-        "update: it was cut short: the same command goes on",
-        [ON],
-    )
+    for end in ("kill -9 $$", "exit 130"):  # Ctrl-C
+        assert course(tmp_path, monkeypatch, on=f"{begins}; {end}") == (
+            "update: it was cut short: the same command goes on",
+            [ON],
+        )
     assert course(tmp_path, monkeypatch, on="exit 1") == (
         "update: nothing was changed; the update of n8n to 2.30.10 is still to be ended, by the same command",
         [ON],

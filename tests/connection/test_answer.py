@@ -1,11 +1,15 @@
 """Answer: what stands between our marks, whatever else is printed; what does not end in one is an error in words."""
 
+import errno
 import os
 import subprocess
+import time
+from typing import Any
 
 import pytest
 
-from tasks.connection.answer import NoAnswer, Printed, marked, read
+from tasks.connection.answer import Late, NoAnswer, Printed, asked, marked, read
+from tests.fake import fake
 
 NO_SHELL = (
     "it runs no command of ours for this login: the login shell, what that starts, or a forced command of the key "
@@ -148,3 +152,43 @@ def test_an_empty_answer_is_not_a_missing_one() -> None:
     assert read(printed("true")) == []
     with pytest.raises(NoAnswer):
         read(Printed(succeeded=True, out=[]))
+
+
+LATE = (
+    "no answer within {} s to what is asked there: something on the host hangs, mostly Docker (`systemctl status docker`; "
+    "`systemctl restart docker` makes it answer again, and restarts all containers) or a disk (`dmesg`); once `make status` "
+    "has an answer, run again"
+)
+
+
+def test_a_question_that_is_not_answered_in_time_is_ended_with_all_that_it_has_started() -> None:
+    began = time.monotonic()
+    done = subprocess.run(
+        ["sh", "-c", marked("echo half; sleep 60 & (sleep 60)", 1)], capture_output=True, check=False
+    )
+    assert time.monotonic() - began < 30, "what it has started would hold its output until it ends"
+    with pytest.raises(Late) as error:
+        read(Printed(succeeded=True, out=done.stdout.decode().split("\n")), 1)
+    assert (str(error.value), error.value.out, error.value.ran) == (LATE.format(1), ["half"], False)
+
+
+def test_a_host_that_cannot_even_end_it_is_no_longer_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def hung(*_: Any, _timeout: float, **__: Any) -> Any:
+        given.append(_timeout)
+        raise TimeoutError  # pyinfra's, after these seconds
+
+    def cut(*_: Any, **__: Any) -> Any:
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")  # the network's
+
+    with fake({}) as host:
+        monkeypatch.setattr(host, "run_shell_command", hung)
+        with pytest.raises(Late) as late:
+            asked(host, "true", seconds=7)
+        monkeypatch.setattr(host, "run_shell_command", cut)
+        with pytest.raises(NoAnswer) as lost:
+            asked(host, "true")
+    assert given == [22]
+    assert str(late.value) == LATE.format(7)
+    assert str(lost.value) == ("the connection does not hold ([Errno 110] Connection timed out): run again")

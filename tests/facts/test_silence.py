@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyinfra.api import FactBase
 
-from tasks.connection.answer import NoAnswer, Printed, marked, read
+from tasks.connection.answer import PATIENCE, Late, NoAnswer, Printed, marked, read
 from tasks.facts import DockerFact, MachineFact, StatusFact, TakeoverFact
 from tasks.facts.host import HostFact
 from tasks.facts.started import STARTED
@@ -31,11 +31,11 @@ def programs(tmp_path: Path) -> Any:
     return put
 
 
-def answered(text: str, environment: dict[str, str]) -> list[str]:
+def answered(text: str, environment: dict[str, str], seconds: int = PATIENCE) -> list[str]:
     done = subprocess.run(
-        ["sh", "-c", marked(text)], env=environment, capture_output=True, text=True, check=False
+        ["sh", "-c", marked(text, seconds)], env=environment, capture_output=True, text=True, check=False
     )
-    return read(Printed(done.returncode == 0, done.stdout.splitlines(), done.stderr.splitlines()))
+    return read(Printed(done.returncode == 0, done.stdout.splitlines(), done.stderr.splitlines()), seconds)
 
 
 @pytest.mark.parametrize("fact", [DockerFact, TakeoverFact])
@@ -56,6 +56,22 @@ def test_a_docker_that_goes_down_in_the_middle_is_no_empty_one(
     )
     with pytest.raises(NoAnswer, match="Docker does not answer"):
         answered(str(fact().command()), environment)
+
+
+@pytest.mark.parametrize("fact", [DockerFact, MachineFact, TakeoverFact])
+def test_a_docker_that_takes_a_question_and_never_answers_is_waited_for_no_longer_than_the_question_may_take(
+    fact: type[FactBase[Any]], programs: Any
+) -> None:
+    with pytest.raises(Late):
+        answered(str(fact().command()), programs(docker="sleep 60"), 2)
+
+
+def test_of_a_docker_that_never_answers_the_rest_of_the_host_is_known(programs: Any) -> None:
+    environment = programs(
+        docker="sleep 60", timeout='[ "$1" != 20 ] || set -- 1 "$2"; exec /usr/bin/timeout "$@"'
+    )
+    found = StatusFact().process(answered(StatusFact().command(), environment, 30))
+    assert (found.docker, bool(found.rooms)) == (False, True)
 
 
 @pytest.mark.parametrize("fact", [DockerFact, TakeoverFact, StatusFact])

@@ -57,8 +57,8 @@ def test_a_host_whose_docker_is_down_says_only_that(deployed: Deployment) -> Non
     run = status(deployed)
     assert run.code == 1
     assert (
-        "Docker does not answer, so nothing runs: `systemctl status docker` on the host "
-        "says why; `make deploy INVENTORY=inventories/lab.py` installs and starts it"
+        "Docker does not answer: `systemctl status docker` on the host says why; `make deploy INVENTORY=inventories/lab.py` "
+        "installs and starts it, and `systemctl restart docker` one that runs and hangs"
     ) in run.lines
     deployed.converge()
     assert status(deployed).code == 0
