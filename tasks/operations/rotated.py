@@ -1,8 +1,10 @@
 """Rotated: the env file that a service ran with is kept until it is well with its new secrets, or has it back.
 
-What the new ones have changed elsewhere by then, the passwords of its database's role and of its Redis user, stays new.
+What the new ones have changed elsewhere by then, the passwords of its database's role and of its Redis user, stays new. Such a mixture
+says so in its digest, which then is of no values of Vault's: where the old ones come back there, its containers are made anew.
 """
 
+import re
 from collections.abc import Iterable
 from shlex import quote
 
@@ -10,6 +12,8 @@ from tasks.model.catalogue import Service
 from tasks.model.given import place
 from tasks.model.targets import target
 from tasks.rendering.render import SECRETS, SECRETS_VARIABLE
+
+_MIXED = "+"  # after the digest of the values that most of it is
 
 
 def path(service: str) -> str:
@@ -41,7 +45,8 @@ def functions(service: Service, host_name: str, digest: str) -> str:
         for name, at in _places(service).items()
     )
     elsewhere = quote(f"^({'|'.join(_elsewhere(service)) or '-'})=")
-    line = quote(f'{SECRETS_VARIABLE}="{digest}"')
+    line = quote(f'^{SECRETS_VARIABLE}="{re.escape(digest.removesuffix(_MIXED))}[{_MIXED}]?"$')
+    mixed = quote(f's/^\\({SECRETS_VARIABLE}="[^{_MIXED}"]*\\).*/\\1{_MIXED}"/')
     return f"""
 env={quote(f"{SECRETS}/{service.name}.env")} before={quote(path(service.name))}
 name_changed() {{
@@ -53,9 +58,11 @@ name_changed() {{
     done
 }}
 secrets_back() {{
-    ! grep -qsxF {line} "$env" || return 0
-    grep -qsxF {line} "$before" || return
-    ( umask 077 && LC_ALL=C && export LC_ALL && grep -avE {elsewhere} "$before" >"$before.new" \\
+    ! grep -qsE {line} "$env" || return 0
+    grep -qsE {line} "$before" || return
+    told=
+    [ "$(grep -aE {elsewhere} "$before")" = "$(grep -aE {elsewhere} "$env")" ] || told={mixed}
+    ( umask 077 && LC_ALL=C && export LC_ALL && grep -avE {elsewhere} "$before" >"$before.new" && sed -i "$told" "$before.new" \\
         && {{ grep -aE {elsewhere} "$env" >>"$before.new" || true; }} \\
         && sort -t = -k 1,1 -o "$before.new" "$before.new" && mv -f "$before.new" "$env" && rm -f "$before" )
 }}

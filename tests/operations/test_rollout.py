@@ -445,11 +445,30 @@ def test_secrets_that_fail_go_back_in_the_active_generation_and_the_target_that_
     assert not (rotated_box.root / "vault/.before-site.env").exists()
 
 
-def test_what_the_database_has_been_told_stays_new_on_the_way_back(rotated_box: Box) -> None:
+def test_what_the_database_has_been_told_stays_new_on_the_way_back_and_is_seen_where_the_old_comes_back_to_vault(
+    rotated_box: Box,
+) -> None:
+    """With a digest of Vault's the containers would be left with a password that their role has no more."""
     rotated_box.run(script(KEPT, ROTATED), STARTING)
     env = rotated_box.root / "vault/site.env"
-    assert env.read_text() == OLD.replace('PASSWORD="p"', 'PASSWORD="q"').replace('URL="p"', 'URL="q"')
+    mixed = OLD.replace('PASSWORD="p"', 'PASSWORD="q"').replace('URL="p"', 'URL="q"')
+    assert env.read_text() == mixed.replace('"s1"', '"s1+"')
     assert env.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("before", ["s1", "s1+"])
+def test_what_is_a_mixture_already_stays_one_and_is_gone_back_to(rotated_box: Box, before: str) -> None:
+    same = NEW.replace('PASSWORD="q"', 'PASSWORD="p"').replace('URL="q"', 'URL="p"')
+    (rotated_box.root / "vault/site.env").write_text(same)
+    (rotated_box.root / "vault/.before-site.env").write_text(OLD.replace("s1", before))
+    had = replace(ROTATED, secrets=before)
+    assert rotated_box.run(script(KEPT, had), STARTING)[1][-1] == BACK.format("good")
+    assert (rotated_box.root / "vault/site.env").read_text() == OLD.replace("s1", before)
+    for new, old in ((NEW, OLD.replace("s1", before)), (OLD.replace("s1", "s1+"), "")):
+        (rotated_box.root / "vault/site.env").write_text(new)
+        (rotated_box.root / "vault/.before-site.env").write_text(old)
+        rotated_box.run(script(KEPT, had), STARTING)
+        assert 'DIGEST="s1+"\n' in (rotated_box.root / "vault/site.env").read_text()
 
 
 def test_secrets_that_did_not_run_are_not_gone_back_to(rotated_box: Box) -> None:
