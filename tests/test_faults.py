@@ -95,6 +95,21 @@ def test_a_run_that_has_other_operations_or_ends_before_is_a_failure(run: Any) -
         course.killed(run, Point(Step(3, "Data | x", 1, changed=True), "after"))
 
 
+@pytest.mark.parametrize("rerun", [False, True])
+def test_a_number_in_an_operations_name_may_be_another(run: Any, rerun: bool) -> None:
+    run.code = 7
+    point = Point(Step(1, "Data | b", 0.3, changed=True), "before")
+    numbered = PROGRAM.replace("Data | b", "Data | 12")
+    run.under_way = lambda **_: subprocess.Popen(
+        [sys.executable, "-c", numbered, str(run.done), "7"], stdout=subprocess.PIPE, text=True
+    )
+    run.done.write_text("")
+    with pytest.raises(AssertionError):
+        course.killed(run, point, rerun=rerun)
+    killed = course.killed(run, Point(Step(1, "Data | 3", 0.3, changed=True), "before"), rerun=rerun)
+    assert killed.code == -9
+
+
 def test_every_point_is_there_and_a_sample_is_in_order_and_repeatable() -> None:
     every = course.points(steps(), Random(7))
     assert [(point.step.number, point.moment) for point in every] == [

@@ -109,7 +109,12 @@ class Commands:
         steps = counted(self._back(), **LATER)
         targets = cycle([later, light])
         for left in self._left(steps):
-            yield self.recovers(self._back(), left, next(targets), **LATER)
+            points, wrong = self.recovers(self._back(), left, next(targets), **LATER)
+            yield points, wrong
+            if wrong:
+                self.host.converge(**LIGHT)
+                self.host.converge(**LATER)
+                targets = cycle([light, later])
         self.host.converge(**LIGHT)
 
     def _back(self) -> Command:
