@@ -2,15 +2,20 @@
 and for one that Ctrl-C has ended.
 """
 
+import logging
 import signal
 import sys
 from typing import Any
 
+from pyinfra import logger
+
 INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
+_NONE = "No changes"
 
 
 def leave(code: int) -> None:
-    """From now on pyinfra ends with it unless a host has failed, which stays 1."""
+    """From now on pyinfra ends with it unless a host has failed, which stays 1. There is something to do, which its last line denied."""
+    logger.addFilter(_untouched)
     command_line: Any = sys.modules.get("pyinfra_cli.cli")
     if command_line is None:
         return
@@ -38,3 +43,8 @@ def interruptible() -> None:
         sys.exit(INTERRUPTED)
 
     signal.signal(signal.SIGINT, end)
+
+
+def _untouched(record: logging.LogRecord) -> bool:
+    record.msg = str(record.msg).replace(_NONE, "Nothing was touched")
+    return True

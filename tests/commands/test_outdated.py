@@ -1,6 +1,7 @@
 """Outdated: what is said of an image, and with which exit code a run ends."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import date
@@ -178,7 +179,7 @@ def test_the_catalogue_knows_each_image_that_it_ships() -> None:
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("", 2), ("import sys\nfrom pyinfra.operations import server\nserver.shell('false')", 1)],
+    [("from tasks.run import operation\n@operation\ndef looked():\n    yield from ()\nlooked()", 2), ("import sys\nfrom pyinfra.operations import server\nserver.shell('false')", 1)],
 )
 def test_pyinfra_ends_with_the_code_unless_a_host_has_failed(text: str, code: int, tmp_path: Path) -> None:
     deploy = tmp_path / "leaves.py"
@@ -192,3 +193,5 @@ def test_pyinfra_ends_with_the_code_unless_a_host_has_failed(text: str, code: in
         check=False,
     )
     assert done.returncode == code, done.stderr
+    ends = [line.split("] ")[1] for line in done.stderr.splitlines() if re.match(r" +\[@local\] [NE]", line)]
+    assert (ends == ["Nothing was touched"]) == (code == 2), done.stderr
