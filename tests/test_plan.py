@@ -1,6 +1,7 @@
 """The plan: every change that it names is one that the files and Compose make of it, and nothing of it is done or is a secret."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -20,6 +21,7 @@ from tasks.rendering import render
 from tasks.run import services, stack
 from tasks.services import load
 from tests.fake import fake
+from tests.samples import ROOT
 from tests.samples import stack as settings
 
 CURRENT = "/opt/smarteros/current"
@@ -254,6 +256,24 @@ def test_what_all_stand_on_is_noticed_by_all(effect: Any, word: str) -> None:
     found = noticed(effect)
     assert len(found) == 12
     assert all(text.startswith(word) for text in found.values())
+
+
+def keys(found: Any) -> Iterator[str]:
+    """Those of all objects in it, but of those that are keyed by names of the host's."""
+    if isinstance(found, list):
+        yield from (key for item in found for key in keys(item))
+    if isinstance(found, dict):
+        for key, value in found.items():
+            yield key
+            yield from () if key == "lead_elsewhere" else keys(value)
+
+
+def test_the_readme_has_each_key_of_the_object() -> None:
+    stop = made(DockerRestart(("shop",)), N8N)
+    found = [*keys(plan_lines.data(env_plan())), *keys(plan_lines.data(stop))]
+    rows = (ROOT / "README.md").read_text().partition("| Key of a plan |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`(\w+)(?:\[\])?`", rows))
+    assert {*found, "refused", "unreachable", "inventory", "version"} - named == set()
 
 
 def test_foreign_containers_that_stop_with_docker_are_named() -> None:

@@ -179,7 +179,10 @@ def test_the_catalogue_knows_each_image_that_it_ships() -> None:
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("from tasks.run import operation\n@operation\ndef looked():\n    yield from ()\nlooked()", 2), ("import sys\nfrom pyinfra.operations import server\nserver.shell('false')", 1)],
+    [
+        ("from tasks.run import operation\n@operation\ndef looked():\n    yield from ()\nlooked()", 2),
+        ("import sys\nfrom pyinfra.operations import server\nserver.shell('false')", 1),
+    ],
 )
 def test_pyinfra_ends_with_the_code_unless_a_host_has_failed(text: str, code: int, tmp_path: Path) -> None:
     deploy = tmp_path / "leaves.py"
