@@ -5,7 +5,7 @@ says so in its digest, which then is of no values of Vault's: where the old ones
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from shlex import quote
 
 from tasks.model.catalogue import Service
@@ -37,12 +37,12 @@ def settled(service: Service) -> str:
 
 
 def functions(service: Service, host_name: str, digest: str) -> str:
-    """The functions ``name_changed``, which says how another value is given, and ``secrets_back``, which fails where the file
+    """The functions ``name_changed``, which says of each that is another how another value is given, or the one before comes back, and ``secrets_back``, which fails where the file
     of that digest is not there.
     """
     named = "\n        ".join(
-        f"{name}) echo {quote(f'{service.name} on {host_name}: {_changed(at)}')} >&2 ;;"
-        for name, at in _places(service).items()
+        f"{name}) echo {quote(f'{service.name} on {host_name}: {text}')} >&2 ;;"
+        for name, text in _changed(service)
     )
     elsewhere = quote(f"^({'|'.join(_elsewhere(service)) or '-'})=")
     line = quote(f'^{SECRETS_VARIABLE}="{re.escape(digest.removesuffix(_MIXED))}[{_MIXED}]?"$')
@@ -69,16 +69,21 @@ secrets_back() {{
 """.strip()
 
 
-def _changed(at: str) -> str:
-    return (
-        f"Vault has changed since it was last well: {target(f'give-secrets NAME={at}')} gives another value"
-    )
-
-
-def _places(service: Service) -> dict[str, str]:
-    """Variable → path#name of each secret that may be given another value."""
-    changed = (each for each in service.secrets if each.kind != "bcrypt" and not each.lasting)
-    return {each.name: "#".join(place(service.name, each)) for each in changed}
+def _changed(service: Service) -> Iterator[tuple[str, str]]:
+    """Variable of each secret → what is said where it is another; what is made of others says nothing by itself."""
+    for secret in service.secrets:
+        at = "#".join(place(service.name, secret))
+        if secret.lasting:
+            yield (
+                secret.name,
+                (
+                    f"{at} has changed since it was last well, and never may: it would cost {secret.lasting}. Put the value of before back, "
+                    f"which an earlier version of Vault's has (vault kv get -version=…, vault kv patch), then {target('deploy')}"
+                ),
+            )
+        elif secret.kind != "bcrypt":
+            gives = target(f"give-secrets NAME={at}")
+            yield secret.name, f"{at} has changed since it was last well: {gives} gives another value"
 
 
 def _elsewhere(service: Service) -> tuple[str, ...]:
