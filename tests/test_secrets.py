@@ -21,6 +21,7 @@ from tasks.commands import give_secrets
 from tasks.connection.said import Said
 from tasks.model.catalogue import Container, Health, Secret, Service, Size
 from tasks.model.made import generated
+from tasks.operations import lasting
 from tasks.run import Refused, remember, services
 from tests.fake import commands, fake
 from tests.openbao import OpenBao, running_openbao
@@ -212,6 +213,28 @@ def test_a_deleted_secret_is_never_made_anew(bao: OpenBao, external: dict[str, A
         "secret/redis was deleted in Vault: bring it back (vault kv undelete -mount=secret -versions=1 redis); "
         "new secrets would lock the service out of its data"
     )
+
+
+def test_a_destroyed_secret_is_never_made_anew_and_undelete_is_not_what_is_said_of_it(
+    bao: OpenBao, external: dict[str, Any]
+) -> None:
+    for path in ("redis", "mail"):
+        bao.call("POST", f"secret/data/{path}", {"data": {"PASSWORD": "old"}})
+        bao.call("PUT", f"secret/destroy/{path}", {"versions": [1]})
+    said = {}
+    with fake({}, **external) as host:
+        for path in ("redis", "mail"):
+            with pytest.raises(Refused) as caught:
+                vault_values.values(path)
+            said[path] = str(caught.value)
+    assert said["redis"] == (
+        "secret/redis was destroyed in Vault (version 1), and undelete does not bring that back; new secrets would lock the service "
+        f"out of its data. Write its values back (vault kv put secret/redis NAME=…), /vault/secrets/redis.env on {host.name} has those that "
+        "it last ran with; or bring back an earlier version that is not destroyed (vault kv metadata get -mount=secret redis lists them, "
+        "vault kv rollback -mount=secret -version=… redis). Where nothing needs them any more, vault kv metadata delete -mount=secret "
+        "redis, and `make deploy` goes on with others"
+    )
+    assert "(vault kv put secret/mail NAME=…), where you have them; or" in said["mail"]
 
 
 def test_a_value_added_by_hand_is_kept_when_a_missing_one_is_generated(
@@ -472,3 +495,34 @@ def test_a_path_that_is_gone_from_vault_is_no_reason_for_another_lasting_key(
         ) as caught:
             commands(secrets.filled)
     assert f"/vault/secrets/metabase.env on {host.name} still has them" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "line", "refused"),
+    [
+        (["e|metabase|d"], [f"line {'0' * 64} MB_ENCRYPTION_SECRET_KEY /vault/secrets/metabase.env"], True),
+        (["e|metabase|d"], [f"line {'0' * 64} MB_DB_PASS /vault/secrets/metabase.env"], False),
+        ([], [], False),
+    ],
+    ids=["the host has it", "a newer package's", "the host has none"],
+)
+def test_a_lasting_key_whose_versions_are_all_destroyed_is_not_made_anew_where_the_host_has_it(
+    bao: OpenBao, external: dict[str, Any], env: list[str], line: list[str], *, refused: bool
+) -> None:
+    for number in (1, 2):
+        bao.call("POST", "secret/data/metabase", {"data": {"MB_DB_PASS": f"p{number}"}})
+    bao.call("PUT", "secret/destroy/metabase", {"versions": [1]})
+    declared = (Secret("MB_ENCRYPTION_SECRET_KEY", lasting="all that it closes"), Secret("MB_DB_PASS"))
+    responses = {"docker ps -aq": env, "read -r key": line}
+    with fake(responses, **{**external, "services": ["postgres", "metabase"]}) as host:
+        present = vault_values.values("metabase")
+        if not refused:
+            assert lasting.of_before("metabase", declared, present) == {}
+            return
+        with pytest.raises(Refused) as caught:
+            lasting.of_before("metabase", declared, present)
+    assert str(caught.value) == (
+        "secret/metabase has no MB_ENCRYPTION_SECRET_KEY any more, and no earlier version that is still there has: others would lose all that it closes. "
+        f"/vault/secrets/metabase.env on {host.name} still has them: write them back (vault kv patch secret/metabase "
+        "MB_ENCRYPTION_SECRET_KEY=…), or move that file away where nothing needs them any more"
+    )

@@ -40,10 +40,14 @@ class _Metadata(TypedDict):
     version: Annotated[int, Field(ge=1)]
 
 
-class Deleted(TypedDict):
-    """A secret whose last version was deleted."""
+class _Gone(_Metadata):
+    destroyed: bool
 
-    metadata: _Metadata
+
+class Deleted(TypedDict):
+    """A secret whose last version was deleted, or destroyed."""
+
+    metadata: _Gone
 
 
 class _Version(TypedDict):

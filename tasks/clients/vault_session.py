@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tasks.clients import vault_answers as answers
+from tasks.clients import vault_gone
 from tasks.clients.lazily import lazily
 from tasks.clients.vault_kept import Kept, kept, state_file
 from tasks.model.shapes import Misshapen, shaped, shown
@@ -187,18 +188,11 @@ def read(path: str) -> tuple[dict[str, Any], int]:
             )
         except hvac.exceptions.InvalidPath as error:
             if deleted := answers.absent(error).get("data"):
-                version = shaped(answers.Deleted, deleted)["metadata"]["version"]
-                raise Refused(_deleted(mount, path, version)) from None
+                gone = shaped(answers.Deleted, deleted)["metadata"]
+                raise Refused(vault_gone.said(path, gone["version"], destroyed=gone["destroyed"])) from None
             return {}, 0
         stored = shaped(answers.Stored, found)["data"]
     return stored["data"], stored["metadata"]["version"]
-
-
-def _deleted(mount: str, path: str, version: int) -> str:
-    return (
-        f"{mount}/{path} was deleted in Vault: bring it back (vault kv undelete -mount={mount} "
-        f"-versions={version} {path}); new secrets would lock the service out of its data"
-    )
 
 
 def wrote() -> bool:

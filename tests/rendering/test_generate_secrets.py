@@ -250,6 +250,16 @@ def test_deleted_secrets_are_never_made_anew(double: HostDouble) -> None:
     )
 
 
+def test_destroyed_secrets_are_never_made_anew(double: HostDouble) -> None:
+    double.write("crm", {"TOKEN": "old"})
+    double.server.call("PUT", "secret/destroy/crm", {"versions": [1]})
+    run = double.run()
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == (
+        "generate-secrets: secret/crm was destroyed in Vault: the next deploy says what brings it back\n"
+    )
+
+
 @pytest.mark.parametrize("value", ["", "two\nlines", "end\n"])
 def test_no_hash_is_made_of_what_a_line_cannot_hold(double: HostDouble, value: str) -> None:
     double.write("crm", {"TOKEN": "t", "HEX": "h", "PASSWORD": value})

@@ -74,7 +74,11 @@ fill() {
     version=0 present='' made='' names=''
     if answer=$(vault read -format=json "$mount/data/$1" </dev/null 2>&1); then
         case $answer in *'
-    "data": null'*) fail "$mount/$1 was deleted in Vault: undelete it; new secrets would lock the service out of its data" ;; esac
+    "data": null'*)
+            case $answer in *'"destroyed": true'*) fail "$mount/$1 was destroyed in Vault: the next deploy says what brings it back" ;; esac
+            fail "$mount/$1 was deleted in Vault: undelete it; new secrets would lock the service out of its data"
+            ;;
+        esac
         version=$(section metadata | sed -n 's/^      "version": \([0-9]*\),*$/\1/p')
         [ "$version" ] || fail "reading $mount/$1: this answer of Vault is not understood"
         present=$(section data)
