@@ -248,7 +248,7 @@ def test_a_volume_that_is_gone_is_said(box: Box) -> None:
     failed = box.run("files")
     assert (failed.returncode, failed.stderr) == (
         1,
-        "a volume is gone (see the line above): make deploy makes it again, empty; make restore SERVICE=… brings its files back\n",
+        "a volume is gone (see the line above): make status says what brings it back\n",
     )
 
 

@@ -15,7 +15,7 @@ from tasks.facts import Status
 from tasks.model.catalogue import Service, domains
 from tasks.model.stack import Stack
 from tasks.model.targets import target
-from tasks.operations import backup_health, container_health, host_health, host_summary, outdated
+from tasks.operations import backup_health, container_health, host_health, host_summary, lost, outdated
 from tasks.operations.container_health import Line
 from tasks.rendering import backup_files, outdated_files, topology
 from tasks.run import services, stack
@@ -54,7 +54,7 @@ def made(found: Status, silence: str = "") -> Report:
     served = any(service.phase == "proxy" for service in chosen)
     routes = [route for service in chosen for route in service.routes if served]
     names = tuple(name for route in routes for name in domains(stack(), route))
-    lines = tuple(container_health.judged(chosen, found)) if found.docker else ()
+    lines = tuple(container_health.judged(chosen, found, lost.of(found))) if found.docker else ()
     problems: Iterator[str] = iter([silence or _no_docker()])
     notices: Iterator[str] = iter(())
     if not silence:

@@ -16,6 +16,7 @@ from tasks.facts.certificates import Certificate
 from tasks.facts.docker import SILENT, DockerFact, DockerState
 from tasks.facts.drift import Drift
 from tasks.facts.last_run import Course
+from tasks.facts.objects import NOTED
 from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
 from tasks.facts.outdated import Outdated
@@ -57,7 +58,7 @@ class Room:
 class Status:
     """All of a host that can be wrong, and what people ask first. docker: whether it answers. vault: its own seal status, None without an
     answer. units: those of ours that failed, and the one that unseals, when it is not active. networks: Docker's, with its
-    rules for them. table: ``gone`` or ``changed`` where our firewall is not as it was loaded.
+    rules for them, and the volumes that the last deploy has left (noted). table: ``gone`` or ``changed`` where our firewall is not as it was loaded.
     backup: how its parts do by clock, the host's.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
     certificates: domain → the one that Caddy has. course: generation, last deploy, pending reboot.
@@ -101,7 +102,7 @@ class StatusFact(FactBase[Status]):
     def process(self, output: list[str]) -> Status:
         """Lines → Status. Raises FactProcessError for output that no host prints."""
         values: dict[str, list[str]] = {}
-        wired = [line for line in output if line.startswith(("n|", "r|"))]
+        wired = [line for line in output if line.startswith(("n|", "r|", "g|"))]
         for line in (line for line in output if line not in wired):
             key, _, value = line.partition(" ")
             values.setdefault(key, []).append(value)
@@ -203,6 +204,7 @@ printf '%s\n' "$found"
 {usage.QUESTION}
 volumes=$(docker volume ls --format '{{{{.Name}}}} {{{{.Mountpoint}}}}')
 printf '%s\\n' "$volumes" | sed -n 's/^\\([^ ]*\\) .*/volume \\1/p'
+sed 's/^/g|/' {NOTED} 2>/dev/null
 {certificates.QUESTION}
 docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres 2>/dev/null <<'SQL'
 {_DONE}

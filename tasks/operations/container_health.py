@@ -1,7 +1,8 @@
 """Container health: how each container of ours is, why it is not well and what to do; and the table of that. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from tasks.facts import Standing, Status
 from tasks.facts.unsealer import NAME
@@ -12,6 +13,7 @@ from tasks.model.targets import target
 from tasks.model.words import ago, stands
 from tasks.operations import jobs
 
+_REFUSED = "a deploy makes it, once the volumes are there that are said to be gone"
 _CUT = "its restore was cut short, and is ended first, as is said below"
 
 
@@ -27,8 +29,12 @@ class Line:
     todo: str = ""
 
 
-def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:
-    """A line for each container of the services, but for one-offs, which have a line of their own. Pure."""
+def judged(
+    chosen: Iterable[Service], found: Status, lost: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Line]:
+    """A line for each container of the services, but for one-offs, which have a line of their own. lost: container → what is said of its
+    volumes that are gone (lost.py), for which a deploy is refused. Pure.
+    """
     for service in (item for item in chosen if item.phase != "backup"):
         for container in service.containers:
             standing = found.containers.get(container.name)
@@ -39,6 +45,8 @@ def judged(chosen: Iterable[Service], found: Status) -> Iterator[Line]:
             line = _line(service, container, standing, later)
             if service.phase == "vault" and not line.why:
                 line = _vault(line, found)
+            if line.state == "missing" and lost:
+                line = replace(line, todo=lost.get(container.name, _REFUSED))
             if line.why and service.name in found.backup.cut:
                 line = replace(line, todo=_CUT)
             yield line

@@ -2,10 +2,10 @@
 ones, which nobody would see.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 
-from tasks.facts import DockerFact, DockerState
+from tasks.facts import DockerFact, Status
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
 from tasks.rendering import restore_files
@@ -18,17 +18,32 @@ def refusals() -> Iterator[str]:
     with suppress(Refused):
         docker = known(DockerFact)
         for service in services():
-            if names := _lost(service, docker):
-                yield (
-                    f"{service.name}: {', '.join(names)}: there after the last deploy of {host().name}, and gone with what it held: bring it "
-                    f"back from a copy of yours, or begin with an empty one ({_made(service, names)}){_restored(service)}"
-                )
+            if names := _lost(service, docker.noted, docker.volumes):
+                yield f"{service.name}: {', '.join(names)}: {_said(service, names)}"
 
 
-def _lost(service: Service, docker: DockerState) -> list[str]:
+def of(found: Status) -> dict[str, str]:
+    """Container → the same of its own volumes, where status has looked."""
+    lost = ((service, _lost(service, found.networks.noted, found.volumes)) for service in services())
+    return {
+        item.name: f"{', '.join(mine)}: {_said(service, names)}"
+        for service, names in lost
+        for item in service.containers
+        if (mine := [each.name for each in item.volumes if each.name in names])
+    }
+
+
+def _said(service: Service, names: list[str]) -> str:
+    return (
+        f"there after the last deploy of {host().name}, and gone with what it held: bring it "
+        f"back from a copy of yours, or begin with an empty one ({_made(service, names)}){_restored(service)}"
+    )
+
+
+def _lost(service: Service, noted: Collection[str], there: Collection[str]) -> list[str]:
     volumes = (each for item in service.containers for each in item.volumes if each.backup and not each.reads)
     names = dict.fromkeys(each.name for each in volumes if each.backup != "raft")
-    return [name for name in names if name in docker.noted and name not in docker.volumes]
+    return [name for name in names if name in noted and name not in there]
 
 
 def _made(service: Service, names: list[str]) -> str:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pyinfra.api.exceptions import FactProcessError
 
 from tasks import backup
-from tasks.commands import status
+from tasks.commands import report, status
 from tasks.facts import Outbound, Room, Standing, Status, StatusFact
 from tasks.facts.backups import Progress
 from tasks.facts.usage import Usage
 from tasks.model.words import ago
-from tasks.operations import container_health, host_health
+from tasks.operations import container_health, host_health, lost
 from tasks.operations.container_health import Line
 from tasks.run import services
 from tests.fake import commands, fake
@@ -460,6 +460,24 @@ ANEW = "are gone (a flush?): `make deploy` has Docker write them anew, which res
 def test_what_a_flush_has_taken_is_wrong(lines: list[str], wrong: list[str]) -> None:
     found = StatusFact().process([*QUIET, *lines])
     assert list(host_health.firewall_problems(found, ("smarter-net", "tenants-net"))) == wrong
+
+
+def test_a_volume_that_is_gone_is_said_in_place_of_a_deploy_that_would_be_refused() -> None:
+    """From the host's own lines to what is said of each container."""
+    here = StatusFact().process(
+        ["clock 9", "docker", "volume postgres_data", "g|postgres_data", "g|botpress_data", "g|theirs"]
+    )
+    with fake({}, **FEW) as host:
+        made = {line.container: (line.state, line.todo) for line in report.made(here).lines}
+        (whole,) = lost.of(here).values()
+        name = host.name
+    later = ("missing", "a deploy makes it, once the volumes are there that are said to be gone")
+    assert (made["postgres"], made["vault"]) == (later, later)
+    assert made["botpress"] == ("missing", whole)
+    assert whole == (
+        f"botpress_data: there after the last deploy of {name}, and gone with what it held: bring it back from a copy of yours, "
+        "or begin with an empty one (docker volume create --label smarteros.service=botpress botpress_data)"
+    )
 
 
 def test_a_run_on_a_host_without_docker_says_only_that(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ copied() {
 
 together
 wrong=
-folders=$(docker volume inspect --format '{{.Mountpoint}}' chatwoot_storage botpress_data n8n_data n8n_files odoo_data odoo_extra caddy_data) || fail "a volume is gone (see the line above): make deploy makes it again, empty; make restore SERVICE=… brings its files back"
+folders=$(docker volume inspect --format '{{.Mountpoint}}' chatwoot_storage botpress_data n8n_data n8n_files odoo_data odoo_extra caddy_data) || fail "a volume is gone (see the line above): make status says what brings it back"
 {
     read -r chatwoot_storage
     read -r botpress_data
