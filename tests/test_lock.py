@@ -21,6 +21,7 @@ from tasks import lock
 from tests.fake import fake
 from tests.run_lock import RunLock
 from tests.samples import ROOT
+from tests.signals import heard
 
 LOCK = "Lock | one run at a time, noted in /var/log/smarteros/runs.log"
 
@@ -223,6 +224,22 @@ def test_one_ctrl_c_ends_a_run_at_its_work_frees_the_lock_and_is_in_the_log(mach
         assert machine.left() != []
     (line,) = machine.lock.lines()
     assert (line["result"], line["at"], line["changed"]) == ("interrupted", "Phase | work", ["Phase | work"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_closed_terminal_is_such_an_end_and_the_next_run_goes_on(
+    machine: Machine, number: signal.Signals
+) -> None:
+    go = machine.lock.folder / "go"
+    with heard(), machine.at_work(f"until [ -e {go} ]; do sleep 0.1; done") as other:
+        other.send_signal(number)
+        assert other.wait(60) == -number
+        until(lambda: machine.lock.log.exists() and machine.lock.lines())
+        assert machine.left() != []  # what was under way there goes on
+        go.touch()
+        until(lambda: not machine.left())
+    assert machine.run()[0] == 0
+    assert [line["result"] for line in machine.lock.lines()] == ["interrupted", "ok"]
 
 
 def test_a_failed_run_frees_the_lock_and_says_where_it_failed(machine: Machine) -> None:
