@@ -209,6 +209,26 @@ def packages(what: dict) -> dict:
     return {name: {"state": "installed"} for name in names if name in what["packages"]}
 
 
+def redis(what: dict) -> dict:
+    """Whose replica it is, its settings and its users; of one that does not answer nothing is known, or that its password is another."""
+    found = {}
+    for line in said("sh", "-c", what["redis"]) if what.get("redis") else []:
+        kind, _, rest = line.partition("|")
+        if kind == "refused":
+            found["password"] = {"state": "refused"}
+        elif kind in ("master", "follows"):
+            found["password"] = {"state": "accepted"}
+            found["role"] = {"value": rest.replace("|", ":") or kind}
+        elif kind == "is":
+            name, _, value = rest.partition("|")
+            found[name] = {"value": value}
+        elif kind == "user":
+            name, _, rights = rest.partition(" ")
+            # Redis adds the one by itself, and has them in another order after each start.
+            found[f"user {name}"] = {"rules": " ".join(sorted({*rights.split()} - {"sanitize-payload"}))}
+    return found
+
+
 KINDS = {
     "file": files,
     "container": containers,
@@ -218,6 +238,7 @@ KINDS = {
     "kernel": kernel,
     "user": users,
     "package": packages,
+    "redis": redis,
 }
 
 
@@ -232,6 +253,8 @@ def differences(made: dict, there: dict) -> list:
     for kind in KINDS:
         # A release that looks at less has noted none of this kind.
         was, is_ = made.get(kind, there[kind]), there[kind]
+        if kind == "redis" and not ("role" in was and "role" in is_):  # it has not answered all, then or now
+            was, is_ = ({name: each[name] for name in was.keys() & is_.keys()} for each in (was, is_))
         for name in sorted(was.keys() | is_.keys()):
             if passing(kind, was.get(name), is_.get(name)):
                 continue

@@ -21,7 +21,7 @@ from tasks import secrets
 from tasks.clients import vault_values
 from tasks.facts import DockerFact
 from tasks.model.catalogue import Database, Service
-from tasks.operations import containers, postgres
+from tasks.operations import containers, postgres, redis
 from tasks.operations.described import digests, mounted
 from tasks.run import Commands, Refused, executing, known, operation, services
 from tasks.secrets import coming
@@ -33,6 +33,8 @@ SUPERUSER = "postgres"
 def run() -> None:
     """The phase."""
     for service in services():
+        if service.name == "redis":
+            redis.put_back(service, digests(service), name="Data | Redis: what was changed by hand")
         if service.phase == "data":
             containers.start(
                 service,

@@ -5,6 +5,7 @@ Contents are kept as digests (files/drift.py).
 
 from tasks import host as hardening
 from tasks import login_keys
+from tasks.facts import redis
 from tasks.facts.access import DROP_IN, FIREWALL, FIREWALL_UNIT, TABLE
 from tasks.facts.kept import DAEMON_JSON
 from tasks.operations import theirs
@@ -13,6 +14,7 @@ from tasks.operations.needed import PACKAGES
 from tasks.operations.units import units
 from tasks.rendering import drift_files
 from tasks.rendering.render import CURRENT, SECRETS
+from tasks.run import services
 
 # Whichever of these a host has.
 _DOCKER = (
@@ -33,7 +35,7 @@ def run() -> None:
     units(drift_files.units(CURRENT), name="Drift | the host looks daily for what differs")
 
 
-def wanted() -> dict[str, list[str]]:
+def wanted() -> dict[str, list[str] | str]:
     """What the host is to look at: what deploys write, and what they install, start and set."""
     texts, keys = hardening.files(), login_keys.files()
     return {
@@ -55,5 +57,6 @@ def wanted() -> dict[str, list[str]]:
         "tables": [TABLE],
         "kernel": sorted(theirs.kernel(texts)),
         "keys": sorted(keys),
+        "redis": redis.QUESTION if any(service.name == "redis" for service in services()) else "",
         "packages": sorted({*PACKAGES, *hardening.MACHINE_PACKAGES, *_DOCKER}),
     }

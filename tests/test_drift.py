@@ -21,6 +21,9 @@ def test_what_is_looked_at_is_the_same_in_every_run() -> None:
     assert {"/opt/smarteros/current/", "/vault/secrets/", "/root/Caddyfile", "/etc/docker/daemon.json"} <= {
         *first["files"]
     }
+    assert "docker exec redis" in first["redis"]
+    with fake({}, services=["vault", "postgres", "n8n", "odoo", "vault-auth-validator", "caddy"]):
+        assert drift.wanted()["redis"] == ""
 
 
 FOUND = Drift(

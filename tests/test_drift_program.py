@@ -243,6 +243,47 @@ def test_what_differs_is_named(box: Box, change: Any, said: str) -> None:
     assert box.found() == [said]
 
 
+REDIS = [
+    "master",
+    "wanted|maxmemory|192mb",
+    "named|chatwoot",
+    "is|maxmemory|201326592",
+    "user|default on #given ~* &* +@all",
+    "user|chatwoot on #given ~* -flushall -swapdb",
+]
+
+
+def test_a_redis_that_was_changed_differs_and_one_that_does_not_answer_does_not(box: Box) -> None:
+    answers = box.root / "answers/redis"
+
+    def found(*lines: str) -> list[str]:
+        answers.write_text("\n".join(lines))
+        return box.found()
+
+    answers.write_text("\n".join(REDIS))
+    box.run("note", {**WHAT, "redis": f"cat {answers}"})
+    # Started again: in another order, and with what Redis adds by itself.
+    assert found(*REDIS[:5], "user|chatwoot on sanitize-payload #given ~* -swapdb -flushall") == []
+    assert found(
+        "follows|192.0.2.1|6379",
+        "is|maxmemory|0",
+        "user|default on #given #other ~* &* +@all",
+        "user|evil on nopass +@all",
+    ) == [
+        "redis maxmemory: value 0 instead of 201326592",
+        "redis role: value 192.0.2.1:6379 instead of master",
+        "redis user chatwoot: is gone",
+        "redis user default: other rules",
+        "redis user evil: is new",
+    ]
+    assert found("refused", "appends") == ["redis password: state refused instead of accepted"]
+    assert found("silent") == []
+    assert found() == []
+    # Nor does it once it answers again, where it did not when it was noted.
+    box.run("note", {**WHAT, "redis": f"cat {answers}", "files": []})
+    assert found(*REDIS) == []
+
+
 def test_jobs_and_one_off_containers_come_and_go_and_interfaces_too(box: Box) -> None:
     done = {"Status": "exited", "ExitCode": 0, "FinishedAt": "2026-11-28T01:02:03Z"}
     box.container("n8n-files", state=done)

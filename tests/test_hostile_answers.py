@@ -25,10 +25,12 @@ from tasks.facts import (
     LoadedCaddyfileFact,
     MachineFact,
     PostgresFact,
+    RedisFact,
     TakeoverFact,
     TreeFact,
 )
 from tasks.operations import containers, files, first_run, images, networks, origins, takeover
+from tasks.operations import redis as redis_operations
 from tasks.run import remember, services
 from tests.facts.test_facts import DOCKER, MACHINE, SHA
 from tests.fake import commands, fake
@@ -91,6 +93,7 @@ GOOD: dict[type[FactBase[Any]], list[str]] = {
         f"s|{SHA}  /proc/7/root/etc/x/y",
         "c|/dokploy|dokploy|0123456789ab|s|running|healthy|0|dokploy/dokploy:v0.30|smarter-net ",
         "p|/dokploy|172.18.0.5",
+        f"c|/redis|redis|{'0' * 12}|s|running|healthy|0|redis:7|smarter-net ",
     ],
     TreeFact: [
         "m|644|root:root||redis/redis.conf",
@@ -98,6 +101,14 @@ GOOD: dict[type[FactBase[Any]], list[str]] = {
         "l|/opt/x|/root/Caddyfile",
     ],
     PostgresFact: [*POSTGRES, f"dokploy|{json.dumps(RECORD)}"],
+    RedisFact: [
+        "follows|192.0.2.1|6379",
+        "wanted|appendonly|yes",
+        "named|chatwoot",
+        "is|appendonly|no",
+        "user|default on #other ~* &* +@all",
+        "user|evil off",
+    ],
     TakeoverFact: ["u|", "l|/etc/Caddyfile", "c||/traefik|traefik:v2.11|root|false|443 80 "],
     LinksFact: ["/root/Caddyfile"],
     LoadedCaddyfileFact: ["0123456789ab"],
@@ -231,6 +242,7 @@ def applied() -> dict[str, Callable[[], list[Any]]]:
         "images": partial(commands, images.fetch, services()),
         "start": partial(commands, containers.start, redis, {"redis": "0" * 12}),
         "caddyfile": partial(commands, containers.caddyfile, "caddy-proxy", "0" * 12, "/x"),
+        "put back": partial(commands, redis_operations.put_back, redis, {"redis": "0" * 12}),
         "databases": partial(commands, data.databases),
         "first run": partial(commands, first_run.configured, services()[5]),
         "origins": partial(commands, origins.trusted, dokploy),
@@ -244,6 +256,7 @@ ASKED: dict[type[FactBase[Any]], str] = {
     MachineFact: "/etc/os-release",
     TakeoverFact: "takeover/unverified",
     PostgresFact: "pg_authid",
+    RedisFact: "acl list",
     LinksFact: "-lname",
     LoadedCaddyfileFact: "127.0.0.1:2020",
     TreeFact: "-mindepth 1 ! -type d",
@@ -256,6 +269,7 @@ NEEDED: dict[str, list[type[FactBase[Any]]]] = {
     "generation": [TreeFact],
     "images": [DockerFact],
     "start": [DockerFact],
+    "put back": [RedisFact],
     "databases": [PostgresFact],
     "first run": [PostgresFact],
     "origins": [PostgresFact],
@@ -274,6 +288,7 @@ UNREADABLE: dict[type[FactBase[Any]], list[list[str]]] = {
         ["server"],
         [*POSTGRES, "Welcome"],
     ],
+    RedisFact: [["Welcome"], ["follows|192.0.2.1"], ["is|appendonly"], ["master", "role|x"]],
     TakeoverFact: [["c||/traefik"], ["c||/t|t:1||false|many"]],
 }
 

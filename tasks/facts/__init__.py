@@ -18,6 +18,7 @@ from tasks.facts.outbound import Outbound
 from tasks.facts.postgres import PostgresFact, PostgresState
 from tasks.facts.proxy import LoadedCaddyfileFact, ProxyTroubleFact
 from tasks.facts.recovering import RecoveringFact
+from tasks.facts.redis import RedisFact, RedisState
 from tasks.facts.status import Room, Standing, Status, StatusFact
 from tasks.facts.takeover import Foreign, TakeoverFact, TakeoverState
 
@@ -43,6 +44,8 @@ __all__ = [
     "PostgresState",
     "ProxyTroubleFact",
     "RecoveringFact",
+    "RedisFact",
+    "RedisState",
     "Room",
     "Standing",
     "Status",

@@ -16,7 +16,7 @@ FOUND = "/var/lib/smarteros/drift/found.json"
 
 @dataclass(frozen=True)
 class Difference:
-    """kind: file, container, volume, unit, firewall, kernel, user, package. what: how it differs. since: UTC, empty where nobody knows."""
+    """kind: file, container, volume, unit, firewall, kernel, user, package, redis. what: how it differs. since: UTC, empty where nobody knows."""
 
     kind: str
     name: str

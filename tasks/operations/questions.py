@@ -4,7 +4,15 @@ from typing import Any
 
 import gevent
 
-from tasks.facts import DockerFact, LinksFact, LoadedCaddyfileFact, MachineFact, TakeoverFact, TreeFact
+from tasks.facts import (
+    DockerFact,
+    LinksFact,
+    LoadedCaddyfileFact,
+    MachineFact,
+    RedisFact,
+    TakeoverFact,
+    TreeFact,
+)
 from tasks.facts.login_keys import LoginKeysFact
 from tasks.operations import postgres
 from tasks.operations.described import links
@@ -35,7 +43,8 @@ def wide() -> list[tuple[Any, ...]]:
 
 def brief() -> list[tuple[Any, ...]]:
     """What is found at once, by one command."""
-    return [(LinksFact,), *keys()]
+    redis = [(RedisFact,)] if any(service.name == "redis" for service in services()) else []
+    return [(LinksFact,), *keys(), *redis]
 
 
 def keys() -> list[tuple[Any, ...]]:

@@ -51,6 +51,7 @@ CHECKS = [
     "Docker | its rules in the host's firewall",
     "Generation | a restore point before new versions start",
     "Notify | nobody is told",
+    "Data | Redis: what was changed by hand",
     "Backup | none is set up",
     "Retire | services that are not listed; their volumes, databases and secrets stay",
     "Verify | every service answers by name over TLS",

@@ -28,6 +28,7 @@ from tasks.facts import (
     NetworkState,
     PostgresFact,
     PostgresState,
+    RedisFact,
     TreeFact,
 )
 from tasks.facts import machine as room
@@ -384,6 +385,7 @@ COMMANDS = [
     TreeFact().command("/opt/smarteros/current/", ("/root/Caddyfile", "/root/it's")),
     PostgresFact().command((), ()),
     PostgresFact().command(("crm", "erp"), (("crm", "crm", "SELECT FROM users"),), "dokploy"),
+    RedisFact().command(),
     PendingFact().command("ssh.service", "it's", ("192.0.2.9", "1", "203.0.113.7", "22")),
 ]
 
