@@ -109,16 +109,16 @@ def start_script(
     lines += ["dismiss"] if _may_roll(service, old) else []
     lines += [*_volumes(service), *folders.made(service, old.carried), *room.made(old.moved or {})]
     work = [*_jobs(file, jobs)]
-    lines += [] if old.role or old.late else work
+    first = [] if old.late else work
+    lines += [] if old.role else first
     timed = old.running and not old.rolls
-    if timed:
-        lines.append("begun=$(date +%s)")
+    lines += ["begun=$(date +%s)"] if timed else []
     if old.holds:
         lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
     if old.fronts:
         lines.append(door.shut(service.main.stop_seconds + service.main.health.seconds))
     if old.role:
-        lines += [*filter(None, [role.stopped(service, old.running), role.TOLD]), *([] if old.late else work)]
+        lines += [role.CHANGED, *first] if first else [f"between={role.CHANGED}"]
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
     if old.rolls:
         lines.append(f"stand_in {file} {_words({name: gated[name] for name in rolling.routed(service)})}")
@@ -162,7 +162,7 @@ def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
     """However the script ends, nobody is held any longer; what has failed is taken back before."""
     steps = []
     if old.role:
-        yield role.FUNCTIONS
+        yield role.functions(service, old.running)
     if service.secrets:
         yield rotated.functions(service, host_name, old.secrets)
         steps.append("[ $code = 0 ] || name_changed")
@@ -198,8 +198,8 @@ def _way_back(service: Service, host_name: str, old: Replaced) -> str:
         for label in old.labels
     )
     gated = _words({name.removesuffix(replacement("")): _BACK_SECONDS for name in old.running})
-    restored = "secrets_back || true" if service.secrets else ""
-    restored += f"\n        {role.TOLD} || true" if old.role else ""
+    restored = "secrets_back || true" if service.secrets else ":"
+    restored += f"; between= && {role.TOLD} || true" if old.role else ""
     where = f"{service.name} on {host_name}"
     return f"""
 back() {{

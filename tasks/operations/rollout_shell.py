@@ -102,14 +102,15 @@ def _bring_up(hidden: Iterable[str]) -> str:
 
     A hidden container has no name that the proxy knows: before it starts it is renamed, and loses the aliases that
     compose gives it in the proxy's network. Its name is what it gets back. Somebody waits for it meanwhile, so it starts
-    before Compose, which takes half a second to find out what else has to.
+    before Compose, which takes half a second to find out what else has to. What the variable ``between`` names is done while
+    the ones of before are gone and the new ones not started: until then they serve.
     """
     names = " ".join(map(quote, hidden))
     gates = 'for item in $2; do gate "${item%=*}" "${item##*=}" || return; done'
     if not names:
         return f"""
 bring_up() {{
-    orphans "$1" && compose "$1" {UP} ${{3:-}} 2>&1 || return
+    ${{between:-:}} && orphans "$1" && compose "$1" {UP} ${{3:-}} 2>&1 || return
     {gates}
 }}
 """.strip()
@@ -123,6 +124,7 @@ hide() {{
 bring_up() {{
     for item in {names}; do docker rm --force "$item-next" >/dev/null 2>&1 || true; done
     orphans "$1" && compose "$1" {UP.replace("-d", "--no-start")} ${{3:-}} 2>&1 || return
+    ${{between:-:}} || return
     for item in {names}; do hide "$item" || true; done
     compose "$1" start 2>&1 || return
     {gates}
