@@ -4,6 +4,7 @@
 is outdated, and with 1 where that is not known. A registry that does not answer is said, and is no failure. Nothing changes.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -76,7 +77,11 @@ def told() -> Commands:
     }
     for text in shown(reports, users):
         logger.info(text)
-    for text in (*unknown(services()), *unpinned(users, {**locked, **own}, whole=pins.whole(stack().pins))):
+    for text in (
+        *pins.astray(sys.argv),
+        *unknown(services()),
+        *unpinned(users, {**locked, **own}, whole=pins.whole(stack().pins)),
+    ):
         logger.info(text)
     if any(line.outdated for report in reports.values() for line in report):
         exit_code.leave(OUTDATED)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyinfra import context
+from pyinfra import context, logger
 
 from tasks.facts.registries import Registered, RegistriesFact
 from tasks.model import image_names, pins
@@ -36,6 +36,8 @@ def written() -> Commands:
     file = pins.path(sys.argv)
     if file is None:
         raise Refused("pins stand beside a file of hosts: name one, like inventories/prod.py")
+    for line in pins.astray(sys.argv):
+        host().log_styled(line, fg="yellow", log_func=logger.warning)
     wanted = references()
     found = known(RegistriesFact, *wanted)
     if wanted and not found:

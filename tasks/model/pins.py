@@ -46,6 +46,24 @@ def read(file: Path | None, without: Pins | None = None) -> Pins | None:
         raise BadSettings([line]) from None
 
 
+# What stands beside an inventory by its name, and what a run without it does not know.
+_BESIDE = {".lock.json": "its pins count", ".update.json": "the update that was cut short goes on"}
+
+
+def astray(argv: Sequence[str]) -> Iterator[str]:
+    """Of an inventory that has none of its own: what beside it is another's that is gone. It may have been renamed."""
+    inventory = Path(given(argv))
+    for suffix, then in _BESIDE.items() if inventory.name else ():
+        own = inventory.with_suffix(suffix)
+        for file in () if own.exists() else sorted(inventory.parent.glob(f"[!.]*{suffix}")):
+            name = file.with_name(file.name.removesuffix(suffix) + ".py")
+            if not name.exists():
+                yield (
+                    f"{file}: no run reads it, since there is no {name}: if that is {inventory} by now, `git mv {file} {own}`, and {then}; "
+                    "else remove it"
+                )
+
+
 def parsed(text: str) -> dict[str, str]:
     """The text of a lock file → image → digest. Raises ValueError."""
     found = json.loads(text, object_pairs_hook=_distinct)

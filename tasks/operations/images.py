@@ -1,5 +1,6 @@
 """Images: pulled or built in the background from the run's beginning, waited for where they are needed."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from shlex import quote
 
@@ -69,6 +70,7 @@ def unpinned() -> Iterator[str]:
     """Where images are pinned, those that are not: whoever may push to their repositories decides what a tag brings. Not in a rollback,
     which starts the very images that ran then.
     """
+    yield from pins.astray(sys.argv)
     if described.back()[0] or not pins.whole(stack().pins):
         return
     if found := sorted(pins.references((*services(), *tools(stack())))):

@@ -145,6 +145,13 @@ def test_what_runs_by_its_tag_alone_is_said(pinned: dict[str, str], whole: bool,
     assert [line.partition(" what")[0] for line in found] == said
 
 
+def test_a_lock_file_that_no_run_reads_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "prod.lock.json").touch()
+    monkeypatch.setattr("sys.argv", ["pyinfra", str(tmp_path / "shop.py"), "outdated"])
+    shown, *_ = run(monkeypatch, **WELL)
+    assert [line for line in shown if line.startswith(f"{tmp_path}/prod.lock.json: no run reads it")]
+
+
 def test_something_newer_ends_the_run_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
     newer = {"digest": ONE, "tags": ["2.0.4", "2.0.5"]}
     shown, codes, failed = run(monkeypatch, **{**WELL, "hashicorp/vault:2.0.4": newer})

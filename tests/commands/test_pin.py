@@ -59,6 +59,14 @@ def test_all_images_are_pinned_in_one_file_that_diffs_well(
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_a_lock_file_under_another_name_is_said_before_one_is_written(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.with_name("shop.lock.json").touch()
+    _, [said] = run(monkeypatch, **ANSWERS)
+    assert said.startswith(f"{file.with_name('shop.lock.json')}: no run reads it, since there is no ")
+
+
 def test_again_nothing_changes_and_what_is_used_no_more_is_dropped(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

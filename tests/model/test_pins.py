@@ -204,6 +204,33 @@ def test_an_image_without_a_pin_is_said_where_others_have_one(monkeypatch: pytes
     ]
 
 
+def test_the_lock_file_of_an_inventory_that_was_renamed_is_said_where_its_new_name_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("inventories")
+    folder.mkdir()
+    for name in ("shop.py", "lab.py", "lab.lock.json", "prod.lock.json", "prod.update.json"):
+        (folder / name).touch()
+    argv = ["pyinfra", "inventories/shop.py", "deploy.py"]
+    said = [
+        (
+            f"inventories/prod.{kind}.json: no run reads it, since there is no inventories/prod.py: if that is inventories/shop.py by now, "
+            f"`git mv inventories/prod.{kind}.json inventories/shop.{kind}.json`, and {then}; else remove it"
+        )
+        for kind, then in (("lock", "its pins count"), ("update", "the update that was cut short goes on"))
+    ]
+    assert list(pins.astray(argv)) == said
+    monkeypatch.setattr("sys.argv", argv)
+    with fake({}):
+        assert list(images.unpinned()) == said
+    (folder / "shop.lock.json").touch()
+    assert list(pins.astray(argv)) == said[1:]
+    assert list(pins.astray(["pytest", "inventories/shop.py"])) == []
+    (folder / "prod.py").touch()
+    assert list(pins.astray(argv)) == []
+
+
 def test_bases_of_dockerfiles_are_found() -> None:
     assert {name: dict(dockerfiles.images(name)) for name in ("postgres", "vault-auth-validator")} == {
         "postgres": {"RESTIC": "restic/restic:0.18.1"},
