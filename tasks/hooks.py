@@ -1,7 +1,8 @@
 """Hooks: executables of the operator's beside the inventory, ``hooks/before-deploy`` and ``hooks/after-deploy``.
 
 They run on this machine, once a run, and get on standard input what the run is about, as JSON. One before the deploy that fails
-stops it before anything is changed; what one after it says by failing is a warning.
+stops it before anything is changed; what one after it says by failing is a warning. How long one may take is the operator's: it is said
+which is at work and since when, and Ctrl-C ends it with the run.
 """
 
 import json
@@ -22,6 +23,7 @@ from pyinfra.api.state import BaseStateCallback, State, StateStage
 from tasks import generation
 from tasks.connection import login
 from tasks.connection.memory import remembered
+from tasks.lock import duration
 from tasks.model.catalogue import domains
 from tasks.model.targets import command, inventory
 from tasks.operations import plan_lines
@@ -30,6 +32,8 @@ from tasks.operations.plan_lines import Plan
 from tasks.run import Commands, Refused, executing, host, operation, remember, services, stack
 
 BEFORE, AFTER = "before-deploy", "after-deploy"
+# Between two words of one that is at work.
+_SECONDS = 60
 
 _before: WeakKeyDictionary[State, gevent.Greenlet] = WeakKeyDictionary()
 _hosts: WeakKeyDictionary[State, dict[str, Any]] = WeakKeyDictionary()
@@ -114,11 +118,34 @@ def _called(name: str, told: Mapping[str, Any]) -> str:
     if not os.access(path, os.X_OK):
         return f"{path} cannot be executed: `chmod +x {path}`, or take it away"
     logger.info(f"--> {path}")
+    telling = gevent.spawn(_telling, path)
     try:
-        done = subprocess.run([path.absolute()], input=json.dumps(told).encode(), stdout=2, check=False)
+        code = _waited(path.absolute(), json.dumps(told).encode())
     except OSError as error:
         return f"{path} cannot be executed: {error.strerror}"
-    return f"{path} has failed (exit code {done.returncode})" if done.returncode else ""
+    finally:
+        telling.kill(block=False)
+    return f"{path} has failed (exit code {code})" if code else ""
+
+
+def _waited(path: Path, told: bytes) -> int:
+    child = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=2)
+    try:
+        child.communicate(told)
+    except BaseException:  # the run is ended
+        child.terminate()
+        raise
+    return child.returncode
+
+
+def _telling(path: Path) -> None:
+    began = time.time()
+    while True:
+        gevent.sleep(_SECONDS)
+        since = time.strftime("%H:%M:%S", time.localtime(began))
+        logger.info(
+            f"    {path} is at work, since {since} ({duration(int(time.time() - began))}); Ctrl-C ends it, and this run"
+        )
 
 
 class _After(BaseStateCallback):
@@ -130,6 +157,8 @@ class _After(BaseStateCallback):
     def host_disconnect(self, state: State, host: Host) -> None:  # type: ignore[override]  # of the instance
         """How it has ended there."""
         through = state.current_stage == StateStage.Disconnect
+        if (before := _before.get(state)) is not None:
+            before.kill(timeout=5)  # nothing, where it has come to its end
         self._ended[str(host.name)] = (
             "failed" if host in state.failed_hosts else "ok" if through else "interrupted"
         )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ def shell(command):
 if host().state.should_check_for_changes():
     start = Start("redis", "redis", "made anew", "its description has changed")
     remember("plan", lambda: Plan((Step("Data | Redis", (start,)),), services(), stack(), Machine()))
+hooks._SECONDS = 0.5
 hooks.run()
 shell("{command}", name="Phase | work")
 """
@@ -43,21 +45,26 @@ class Place:
         path.write_text(f"#!/bin/sh\n{text}\n")
         path.chmod(mode)
 
-    def run(self, *flags: str, command: str = "true", hosts: int = 1) -> tuple[int, str]:
-        """One run; its exit code and output."""
+    def argv(self, *flags: str, command: str = "true", hosts: int = 1) -> list[str]:
+        """Of one run."""
         names = ["@local", "@fake/two"][:hosts]
         data = {"acme_email": "a@b.cl", "fake_responses": {"echo": [""]}, "fake_delay": 0}
         (self.root / "acme.py").write_text(f"hosts = [(name, {data!r}) for name in {names!r}]\n")
         (self.root / "deploy.py").write_text(DEPLOY.format(command=command))
+        program = str(Path(sys.executable).with_name("pyinfra"))
+        return [program, *flags, str(self.root / "acme.py"), str(self.root / "deploy.py")]
+
+    def run(self, *flags: str, command: str = "true", hosts: int = 1) -> tuple[int, str]:
+        """Its exit code and output."""
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("pyinfra")), *flags, str(self.root / "acme.py"), str(self.root / "deploy.py")],
+            self.argv(*flags, command=command, hosts=hosts),
             cwd=ROOT,
             input="\n",
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-        )  # fmt: skip
+        )
         return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
 
     def got(self, name: str) -> list[dict[str, object]]:
@@ -175,3 +182,35 @@ def test_where_there_is_none_nothing_is_said(place: Place) -> None:
         code,
         "hooks/" in output.replace("Hooks | what is to be done before a deploy, by hooks/before-deploy", ""),
     ) == (0, False)
+
+
+def test_one_that_takes_long_is_named_and_ctrl_c_ends_it_with_the_run(place: Place) -> None:
+    place.hook(
+        "before-deploy",
+        f"trap 'kill $!; echo ended >{place.root}/trapped; exit 1' TERM\ntouch {place.root}/begun\nsleep 100 & wait",
+    )
+    place.hook("after-deploy", keeping(place, "after"))
+    with subprocess.Popen(
+        place.argv("-y"),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as run:
+        assert run.stdout
+        said = []
+        for line in run.stdout:
+            said.append(line)
+            if "is at work, since " in line:
+                break
+        run.send_signal(signal.SIGINT)
+        said.append(run.stdout.read())
+    output = "".join(said)
+    found = rf"{place.root}/hooks/before-deploy is at work, since \d\d:\d\d:\d\d \(\d+ s\); Ctrl-C ends it, and this run\n"
+    assert re.search(found, output), output
+    assert run.returncode == 130, output
+    assert "Phase | work" not in output
+    assert (place.root / "trapped").read_text() == "ended\n"
+    (told,) = place.got("after")
+    assert told["result"] == "failed"
