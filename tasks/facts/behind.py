@@ -37,7 +37,7 @@ class Behind:
 # Docker's own chains are asked for as containers (listeners.py). A guest's port of a bridge is a tap, or has its other end in
 # another namespace; a VLAN has that, too.
 QUESTION = rf"""
-if [ ! -e {CURRENT} ]; then
+if [ ! -e {CURRENT} ] && [ ! -L {CURRENT} ]; then
     for six in "" 6; do
         {{
             ip${{six}}tables-save

@@ -106,7 +106,7 @@ _INSPECT = (
 _DOCKER = f"""
 command -v docker >/dev/null || exit 0
 # On a host of ours one that is stopped is started before anything else is done (tasks/preflight.py).
-[ ! -e {CURRENT} ] || systemctl is-active --quiet docker.service docker.socket || exit 0
+{{ [ ! -e {CURRENT} ] && [ ! -L {CURRENT} ]; }} || systemctl is-active --quiet docker.service docker.socket || exit 0
 {rules.QUESTION}
 # One that goes away in between is no failure.
 containers() {{

@@ -7,6 +7,7 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.model.targets import target
 from tasks.rendering.drift_files import PROGRAM
 from tasks.rendering.render import CURRENT
 
@@ -45,7 +46,10 @@ class DriftFact(FactBase[Drift]):
     def command(self) -> str:
         """Prints a line of JSON; nothing on a host without the program."""
         program = f"{CURRENT}/{PROGRAM}"
-        return f"[ ! -e {quote(program)} ] || python3 -I -B {quote(program)} look"
+        gone = quote(
+            f"the files of the active generation are gone ({CURRENT}): {target('deploy')} writes them anew"
+        )
+        return f"[ -e {CURRENT} ] || [ ! -L {CURRENT} ] || fail {gone}\n[ ! -e {quote(program)} ] || python3 -I -B {quote(program)} look"
 
     @staticmethod
     def default() -> Drift:

@@ -30,8 +30,8 @@ class Deploy:
 
 @dataclass(frozen=True)
 class Course:
-    """generation: name of the active one; active: since when. deploy: the last one. reboot: since when one is due, for which
-    packages.
+    """generation: name of the active one; active: since when; gone: whether its files are away. deploy: the last one. reboot: since when
+    one is due, for which packages.
     """
 
     generation: str = ""
@@ -39,11 +39,13 @@ class Course:
     deploy: Deploy | None = None
     reboot: float = 0
     packages: tuple[str, ...] = ()
+    gone: bool = False
 
 
 # The lock is only looked at: to try it would hold up a run that begins.
 QUESTION = f"""
 generation=$(readlink {CURRENT}) && echo "generation $(stat -c %Y {CURRENT}) ${{generation##*/}}"
+[ -e {CURRENT} ] || [ ! -L {CURRENT} ] || echo gone
 stat -c 'reboot %Y' /run/reboot-required 2>/dev/null
 sort -u /run/reboot-required.pkgs 2>/dev/null | sed 's/^/package /'
 tail -n 20 /var/log/smarteros/runs.log 2>/dev/null | sed 's/^/run /'
@@ -67,6 +69,7 @@ def course(values: Mapping[str, Sequence[str]]) -> Course:
         next((item for item in reversed(found) if item.command in _DEPLOYS), None),
         float(values.get("reboot", ["0"])[0]),
         tuple(values.get("package", ())),
+        "gone" in values,
     )
 
 

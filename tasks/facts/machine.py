@@ -112,7 +112,7 @@ echo "architecture $(uname -m)"; echo "init $(cat /proc/1/comm)"; echo "user $(i
 awk '/^MemTotal:/ {print "memory_kb", $2} /^MemAvailable:/ {print "available_kb", $2}' /proc/meminfo
 command -v git >/dev/null && echo "git yes"; df -Pk /var/lib | awk 'NR == 2 {print "disk_kb", $4}'
 sed -u 's/^/docker_left /' /opt/smarteros/docker-left 2>/dev/null
-echo "clock $(date +%s)"; [ -e /opt/smarteros/current ] && echo "deployed yes"
+echo "clock $(date +%s)"; { [ -e /opt/smarteros/current ] || [ -L /opt/smarteros/current ]; } && echo "deployed yes"
 find /etc/systemd/system -maxdepth 1 -name 'smarteros-*' -xtype f -exec sha256sum {} + -exec stat -c '%a %U:%G %n' {} + 2>/dev/null |
     awk '{sub(/\/.*\//, "")} NF == 2 {sum[$2] = $1} NF == 3 && $3 in sum {print "unit", $3, sum[$3], $1, $2; fflush()}'
 {

@@ -14,6 +14,7 @@ from tasks.model.targets import target
 from tasks.model.words import ago
 from tasks.operations import rules
 from tasks.rendering import backup_files, restore_files
+from tasks.rendering.render import CURRENT
 
 _LEAST_MB = 1024
 _MOST_FILES = 95
@@ -27,6 +28,8 @@ def machine_problems(found: Status) -> Iterator[str]:
     for room in found.rooms:
         if said := _full(room):
             yield f"disk: {room.path} {said}: `docker system df` and `du -xh --max-depth 2 {room.path}` say what takes it"
+    if found.course.gone:
+        yield f"files: those of the active generation are gone ({CURRENT} leads nowhere): {target('deploy')} writes them anew"
     if found.outbound.cut_off:
         yield (
             f"network: {', '.join(found.outbound.cut_off)}: no way out, where the host itself reaches {found.outbound.to}: "

@@ -20,6 +20,7 @@ from tasks.facts import StatusFact, certificates, last_run, usage
 from tasks.facts.certificates import Certificate
 from tasks.facts.last_run import Course, Deploy
 from tasks.facts.usage import Memory, Usage
+from tasks.operations import host_health
 from tests.samples import ROOT
 
 CLOCK = "clock 1795413600"
@@ -253,6 +254,12 @@ def test_generation_and_reboot_are_read(tmp_path: Path) -> None:
     assert StatusFact().process([CLOCK, *shell(files(tmp_path))]).course == Course(
         "1a2b3c4d5e6f", 1795400000, None, 1795410000, ("libc6", "linux-image-6.12.57")
     )
+    (tmp_path / "opt" / "generations" / "1a2b3c4d5e6f").rmdir()
+    gone = StatusFact().process([CLOCK, *shell(files(tmp_path))])
+    assert (gone.course.generation, gone.course.gone) == ("1a2b3c4d5e6f", True)
+    assert list(host_health.machine_problems(gone)) == [
+        "files: those of the active generation are gone (/opt/smarteros/current leads nowhere): `make deploy` writes them anew"
+    ]
 
 
 def test_the_log_is_what_the_lock_writes() -> None:

@@ -191,7 +191,11 @@ def test_an_image_that_came_by_its_digest_is_there_whatever_docker_lists_of_it(t
         "26": f"i|caddy|<none>|{mine}|sha256:a",
         "29": "i|<none>|<none>|<none>|sha256:a\ni|<none>|<none>|<none>|sha256:b\ni|<none>|<none>|<none>|sha256:a",
     }
-    text = DockerFact().command().replace("[ ! -e /opt/smarteros/current ] ||", "true ||")
+    text = (
+        DockerFact()
+        .command()
+        .replace("{ [ ! -e /opt/smarteros/current ]", "true || { [ ! -e /opt/smarteros/current ]")
+    )
     for rows in listed.values():
         docker = f"""case "$1 $2 $3" in
 "image ls --all") printf '%s\\n' '{rows}' 'i|redis|7|{other}|sha256:c' ;;
@@ -202,3 +206,19 @@ esac"""
         )
         assert {"redis:7", f"redis@{other}", f"caddy@{mine}"} <= found.images
         assert found.digests == {"redis:7": other}
+
+
+@pytest.mark.parametrize(("made", "deployed"), [("", False), ("link", True), ("folder", True)])
+def test_a_host_whose_active_generation_is_gone_is_no_bare_one(
+    made: str, tmp_path: Path, *, deployed: bool
+) -> None:
+    """Else it would be asked for the room of a first deploy, and for what may be in its way."""
+    current = tmp_path / "current"
+    if made == "link":
+        current.symlink_to("generations/away")
+    elif made:
+        current.mkdir()
+    text = QUESTIONS["machine"].replace("/opt/smarteros/current", str(current))
+    assert ("deployed yes" in run(tmp_path, text)) == deployed
+    behind = QUESTIONS["behind"].replace("/opt/smarteros/current", str(current))
+    assert run(tmp_path, f"{behind.splitlines()[0]} echo bare; fi") == ([] if deployed else ["bare"])

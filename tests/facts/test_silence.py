@@ -10,7 +10,7 @@ import pytest
 from pyinfra.api import FactBase
 
 from tasks.connection.answer import PATIENCE, Late, NoAnswer, Printed, marked, read
-from tasks.facts import DockerFact, MachineFact, StatusFact, TakeoverFact
+from tasks.facts import DockerFact, DriftFact, MachineFact, StatusFact, TakeoverFact
 from tasks.facts.host import HostFact
 from tasks.facts.started import STARTED
 
@@ -91,6 +91,15 @@ def test_a_docker_that_answers_one_question_only_is_refused(programs: Any) -> No
     )
     with pytest.raises(Exception, match="Docker answers one question and not the next: run again"):
         MachineFact().process(lines)
+
+
+def test_drift_says_of_a_generation_that_is_gone_what_brings_it_back(tmp_path: Path, programs: Any) -> None:
+    (tmp_path / "current").symlink_to("generations/away")
+    text = DriftFact().command().replace("/opt/smarteros/current", str(tmp_path / "current"))
+    with pytest.raises(NoAnswer) as error:
+        answered(text, programs())
+    said = f"the files of the active generation are gone ({tmp_path}/current): `make deploy` writes them anew"
+    assert str(error.value) == said
 
 
 def test_a_systemd_that_does_not_answer_is_no_machine_without_units(programs: Any) -> None:
