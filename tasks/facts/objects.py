@@ -17,7 +17,7 @@ NOTED = "/opt/smarteros/records/.volumes"
 @dataclass(frozen=True)
 class Other:
     """A container without a label of ours. project, part: Compose's, where it is Compose's. temporary: ``--rm``.
-    binds: what of the host it has mounted.
+    binds: what of the host it has mounted. aliases: network, and a name that it answers to there beside its own.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Other:
     networks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     binds: tuple[str, ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
 
     @property
     def running(self) -> bool:
@@ -64,6 +65,9 @@ _VOLUME = ("name", "service", "project", "part")
 def _other(found: dict[str, Any]) -> Other:
     texts = {key: _text(found, key) for key in ("image", "status", "project", "part")}
     lists = {key: tuple(map(str, filter(None, found[key]))) for key in ("networks", "volumes", "binds")}
+    # Docker resolves a hostname in every network, from 25 on.
+    hostname = [(network, _text(found, "hostname")) for network in lists["networks"]]
+    aliases = [(str(network), str(alias)) for network, alias in filter(None, found["aliases"])]
     name, since = _text(found, "name").removeprefix("/"), _text(found, "since")[:10]
     return Other(
         name=name,
@@ -72,6 +76,7 @@ def _other(found: dict[str, Any]) -> Other:
         networks=lists["networks"],
         volumes=lists["volumes"],
         binds=lists["binds"],
+        aliases=tuple(dict.fromkeys(each for each in (*aliases, *hostname) if each[1])),
         **texts,
     )
 
@@ -101,6 +106,8 @@ OTHER_FORMAT = (
     f'"project":{_label(_PROJECT, ".Config.Labels")},"part":{_label(_PART, ".Config.Labels")},'
     '"temporary":{{json .HostConfig.AutoRemove}},'
     '"networks":[{{range $name, $_ := .NetworkSettings.Networks}}{{json $name}},{{end}}null],'
+    '"hostname":{{json .Config.Hostname}},"aliases":[{{range $name, $point := .NetworkSettings.Networks}}{{with $point}}'
+    "{{range .Aliases}}[{{json $name}},{{json .}}],{{end}}{{end}}{{end}}null],"
     '"volumes":[{{range .Mounts}}{{if eq .Type "volume"}}{{json .Name}},{{end}}{{end}}null],'
     '"binds":[{{range .Mounts}}{{if eq .Type "bind"}}{{json .Source}},{{end}}{{end}}null]}'
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tasks.model.catalogue import Describe, Service, Volume
+from tasks.model.catalogue import Container, Describe, Service, Volume
 from tasks.model.folder import Folder
 from tasks.model.stack import Stack
 from tasks.model.words import suggestion
@@ -11,9 +11,12 @@ from tasks.model.words import suggestion
 
 @dataclass(frozen=True)
 class Names:
-    """Names of ours, by kind. containers: with the service whose they are; volumes, folders: with service and description."""
+    """Names of ours, by kind. containers: with the service whose they are; answers: with the networks that they are looked for in;
+    volumes, folders: with service and description.
+    """
 
     containers: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
     projects: Mapping[str, frozenset[str]] = field(default_factory=dict)
     volumes: Mapping[str, tuple[str, Volume]] = field(default_factory=dict)
@@ -36,7 +39,12 @@ def names(services: Iterable[Service], networks: Iterable[str] = ()) -> Names:
     """A container that users reach has other names while it replaces another (tasks/operations/rollout_shell.py)."""
     services = tuple(services)
     return Names(
-        containers={name: service.name for service in services for name in _containers(service)},
+        containers={name: service.name for service in services for name, _ in _containers(service)},
+        answers={
+            name: _asked(item, service, services)
+            for service in services
+            for name, item in _containers(service)
+        },
         networks=tuple(networks),
         projects={service.name: frozenset(item.name for item in service.containers) for service in services},
         volumes={
@@ -55,14 +63,20 @@ def names(services: Iterable[Service], networks: Iterable[str] = ()) -> Names:
     )
 
 
-def _containers(service: Service) -> Iterator[str]:
+def _containers(service: Service) -> Iterator[tuple[str, Container]]:
     routed = {route.container for route in service.routes}
     for item in service.containers:
-        yield item.name
+        yield item.name, item
         if item.name in routed:
-            yield replacement(item.name)
+            yield replacement(item.name), item
         if item.twice:
-            yield second(item.name)
+            yield second(item.name), item
+
+
+def _asked(item: Container, service: Service, services: Iterable[Service]) -> frozenset[str]:
+    """The networks that it is in, and those of whoever needs its service."""
+    needing = (each for other in services if service.name in other.needs for each in other.containers)
+    return frozenset(network for each in (item, *needing) for network in each.networks)
 
 
 def replacement(name: str) -> str:

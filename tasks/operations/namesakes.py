@@ -45,6 +45,7 @@ def found(
     known = deployed or bool(docker.containers)
     return [
         *_containers(docker, names),
+        *_aliases(docker, names),
         *_networks(docker, names),
         *_projects(docker, names),
         *_volumes(docker, names, known=known),
@@ -89,6 +90,18 @@ def _containers(docker: DockerState, names: Names) -> Iterator[Namesake]:
             f"it is stopped just before ours starts, and kept as {later}",
             against,
         )
+
+
+def _aliases(docker: DockerState, names: Names) -> Iterator[Namesake]:
+    """What answers to a name of ours, beside its own, in the same network: Docker sends each of both a part (moby#41961)."""
+    for item in docker.others:
+        shared = [each for each in item.aliases if each[0] in names.answers.get(each[1], ())]
+        if shared and item.running and item.name not in names.containers:
+            leave = "; ".join(f"docker network disconnect {network} {item.name}" for network in dict(shared))
+            out = f"take it out of there ({leave}), or start it again under another alias, hostname or Compose service"
+            said = ", ".join(f"{alias} on {network}" for network, alias in shared)
+            against = f"it answers to {said}, where ours is looked for, and would get a part of what is meant for that"
+            yield Namesake("container", item.name, _about(item), out, against=against)
 
 
 def _other_project(item: Other) -> str:

@@ -101,6 +101,20 @@ CONDITIONS = [
         settings=SERVICES,
     ),
     Condition(
+        "a container that answers to a name of ours in a network that is adopted",
+        f"docker network create smarter-net; {RUN} --name shop-cache --network smarter-net --network-alias redis {IMAGE} 600",
+        "docker rm --force shop-cache; docker network rm smarter-net",
+        refused=(
+            (
+                f"container shop-cache: is not ours ({ABOUT}), and cannot be adopted: it answers to redis on smarter-net, where ours "
+                "is looked for, and would get a part of what is meant for that: take it out of there (docker network disconnect "
+                "smarter-net shop-cache), or start it again under another alias, hostname or Compose service"
+            ),
+        ),
+        values=TODAY,
+        settings={**SERVICES, "adopt": ["network:smarter-net"]},
+    ),
+    Condition(
         "a volume of a name of ours that a container is at work in",
         f"{RUN} --name own-redis --volume redis_data:/data {IMAGE} 600",
         "docker rm --force own-redis; docker volume rm redis_data",

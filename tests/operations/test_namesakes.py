@@ -9,7 +9,7 @@ import pytest
 from tasks.facts import DockerFact, DockerState
 from tasks.model.objects import Names, names
 from tasks.operations import adoption, namesakes
-from tasks.run import Commands, services
+from tasks.run import Commands, services, stack
 from tests import samples
 from tests.fake import fake, texts
 from tests.samples import HELPDESK
@@ -31,6 +31,8 @@ def other(name: str, **changes: Any) -> str:
         "networks": ["bridge", None],
         "volumes": [None],
         "binds": [None],
+        "hostname": "0123456789ab",
+        "aliases": [None],
     }
     return f"x|{json.dumps({**plain, **changes})}"
 
@@ -142,6 +144,47 @@ def test_what_would_be_lost_or_does_not_fit_cannot_be_adopted(shown: list[str], 
 )
 def test_what_is_ours_or_in_nobodys_way_is_not_refused(shown: list[str], deployed: bool) -> None:
     assert lines(*shown, deployed=deployed) == []
+
+
+def test_one_that_answers_to_a_name_of_ours_where_ours_does_is_refused() -> None:
+    """Docker sends each of both a part: by an alias, as Compose gives each service its own, or by a hostname."""
+    shared = {
+        "networks": ["smarter-net", None],
+        "aliases": [["smarter-net", "shop"], ["smarter-net", "helpdesk-web"], None],
+    }
+    assert lines(other("shop-web-1", **shared)) == [
+        (
+            f"container shop-web-1: is not ours ({ABOUT}), and cannot be adopted: it answers to helpdesk-web on smarter-net, where ours "
+            "is looked for, and would get a part of what is meant for that: take it out of there (docker network disconnect smarter-net "
+            "shop-web-1), or start it again under another alias, hostname or Compose service"
+        )
+    ]
+    # What stands in for ours for a moment.
+    for name in ("helpdesk-web-next", "helpdesk-web"):
+        (line,) = lines(other("shop", networks=["smarter-net", "shop", None], hostname=name))
+        assert f"it answers to {name} on smarter-net, where ours is looked for" in line
+    assert lines(other("shop-web-1", **{**shared, "status": "exited"})) == []
+
+
+@pytest.mark.parametrize(
+    ("network", "alias", "refused"),
+    [
+        ("shop", "postgres", False),
+        ("smarter-net", "postgres", True),
+        ("tenants-net", "postgres", True),  # n8n is there, and asks for it
+        ("tenants-net", "redis", False),
+        ("dokploy-network", "postgres", True),
+        ("dokploy-network", "dokploy", True),
+        ("dokploy-network", "n8n", False),  # a project of Dokploy's may be called so
+    ],
+)
+def test_one_that_answers_where_nobody_looks_for_ours_is_in_nobodys_way(
+    network: str, alias: str, refused: bool
+) -> None:
+    with fake({}):
+        every = names(services(), stack().bridges)
+    shown = state(other("shop", networks=[network, None], aliases=[[network, alias], None]))
+    assert bool(namesakes.found(shown, every, deployed=True)) is refused
 
 
 def test_composes_labels_alone_are_anybodys_on_a_host_without_ours() -> None:
