@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.proxy import N8N, Proxy, running
@@ -40,6 +41,23 @@ def test_who_was_on_the_way_waits_like_those_that_come_after(proxy: Proxy) -> No
     assert len(proxy.seen) == 2
     for _, headers in proxy.seen:
         assert (headers["x-vault-display-name"], "x-vault-token" in headers) == ("alice", False)
+
+
+def test_their_answers_have_the_headers_of_all_others(proxy: Proxy) -> None:
+    """Answered by the error route; HSTS is the edge's alone."""
+    (proxy.folder / "replaced-127.0.0.1").touch()
+    answer = httpx.post(
+        f"http://127.0.0.1:{proxy.port}/rest/x",
+        headers={"Host": N8N, "X-Vault-Token": "live", "X-Gone": "1"},
+        content="a=1",
+        trust_env=False,
+    )
+    found = answer.headers
+    assert (answer.status_code, found.get("X-Content-Type-Options"), found.get("Server")) == (
+        502,
+        "nosniff",
+        None,
+    )
 
 
 def test_who_comes_to_a_service_that_is_gone_is_told_so(proxy: Proxy) -> None:
