@@ -4,7 +4,6 @@ from functools import partial
 
 from tasks.operations import containers, takeover
 from tasks.operations.described import digests, mounted, tree
-from tasks.rendering import render
 from tasks.run import services, stack
 from tasks.secrets import coming
 
@@ -22,8 +21,5 @@ def run() -> None:
                 partial(coming, service),
                 name=f"Proxy | {service.title}",
             )
-            digest = render.caddyfile_digest(tree()["caddy/Caddyfile"])
-            path = f"{render.CURRENT}/caddy/Caddyfile"
-            containers.caddyfile(
-                service.containers[0].name, digest, path, name="Proxy | the Caddyfile is loaded"
-            )
+            text = tree()["caddy/Caddyfile"]
+            containers.caddyfile(service.containers[0], text, name="Proxy | the Caddyfile is loaded")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from shlex import quote
 from types import MappingProxyType
 
@@ -10,7 +11,7 @@ from pyinfra.api import QuoteString, StringCommand
 from tasks.connection.drafts import note
 from tasks.facts import ContainerState, DockerFact, DockerState, LoadedCaddyfileFact, MachineFact
 from tasks.facts.proxy import UNKNOWN
-from tasks.model.catalogue import Service
+from tasks.model.catalogue import Container, Service
 from tasks.model.effects import WAITED, Effect, Lost, Start
 from tasks.model.objects import replacement, second
 from tasks.operations import adoption, differing, door, jobs, rolling
@@ -178,14 +179,25 @@ def _how(why: str, there: ContainerState | None, *, anew: bool) -> str:
 
 
 @operation
-def caddyfile(container: str, digest: str, path: str) -> Commands:
-    """Caddy has loaded the Caddyfile of this digest; else it is validated and loaded, without a restart."""
-    loaded = known(LoadedCaddyfileFact, container)
+def caddyfile(container: Container, text: str) -> Commands:
+    """Caddy has loaded this Caddyfile; else it is validated and loaded, without a restart. One that starts loads what it sees by itself."""
+    loaded = known(LoadedCaddyfileFact, container.name)
     if loaded == UNKNOWN and executing():
-        raise Refused(f"{container} runs no command: see `docker logs {container}` for what it has loaded")
-    if loaded != digest:
-        caddy = f"docker exec -i {quote(container)} caddy"
+        raise Refused(
+            f"{container.name} runs no command: see `docker logs {container.name}` for what it has loaded"
+        )
+    if loaded != render.caddyfile_digest(text) and not _loads(container, text):
+        path = f"{render.CURRENT}/caddy/Caddyfile"
+        caddy = f"docker exec -i {quote(container.name)} caddy"
         source = f"--config - --adapter caddyfile < {quote(path)}"
         yield StringCommand(
             f"{caddy} validate {source} || exit\ntrap {quote(door.OPEN)} EXIT\n{door.shut(_LOADED)}\n{caddy} reload --force {source}"
         )
+
+
+def _loads(container: Container, text: str) -> bool:
+    """Whether it is just starting with this Caddyfile, so that it has loaded it when it is healthy."""
+    there = known(DockerFact).containers.get(container.name)
+    if there is None or there.health != "starting":
+        return False
+    return there.files.get(f"{container.files['caddy']}/Caddyfile") == sha256(text.encode()).hexdigest()

@@ -288,11 +288,18 @@ def test_a_roles_password_is_asked_for_where_containers_have_other_secrets(
 # Caddyfile
 
 
+PROXY = container("caddy-proxy", files={"caddy": "/etc/caddy"}, reloads=True)
+
+
+def caddyfile(digest: str) -> str:
+    return f'http://127.0.0.1:2020 {{\n\trespond "{digest}"\n}}\n'
+
+
 def test_the_caddyfile_is_loaded_when_another_one_is() -> None:
     path = "/opt/smarteros/current/caddy/Caddyfile"
     with fake({"127.0.0.1:2020": ["0123456789ab"]}):
-        assert texts(containers.caddyfile, "caddy-proxy", "0123456789ab", path) == []
-        (command,) = texts(containers.caddyfile, "caddy-proxy", "ba9876543210", path)
+        assert texts(containers.caddyfile, PROXY, caddyfile("0123456789ab")) == []
+        (command,) = texts(containers.caddyfile, PROXY, caddyfile("ba9876543210"))
     source = f"--config - --adapter caddyfile < {path}"
     caddy = "docker exec -i caddy-proxy caddy"
     # Nobody new comes in while it is loaded, and one that is not valid keeps nobody out.
@@ -304,9 +311,26 @@ def test_the_caddyfile_is_loaded_when_another_one_is() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("health", "sees", "loads"),
+    [("starting", "ba9876543210", 0), ("starting", "0123456789ab", 1), ("unhealthy", "ba9876543210", 1)],
+)
+def test_a_caddy_that_starts_loads_by_itself_the_caddyfile_that_it_sees(
+    health: str, sees: str, loads: int
+) -> None:
+    total = hashlib.sha256(caddyfile(sees).encode()).hexdigest()
+    lines = docker(
+        f"c|/caddy-proxy|caddy|d||running|{health}|0|caddy:2|smarter-net ",
+        "m|/caddy-proxy|/proc/7/root|/etc/caddy|/opt/smarteros/current/caddy",
+        f"s|{total}  /proc/7/root/etc/caddy/Caddyfile",
+    )
+    with fake({**lines, "127.0.0.1:2020": []}):
+        assert len(texts(containers.caddyfile, PROXY, caddyfile("ba9876543210"))) == loads
+
+
 def test_what_a_caddy_has_loaded_that_cannot_be_asked_is_not_loaded_again() -> None:
     with fake({"127.0.0.1:2020": ["?"]}) as host:
-        (step,) = commands(containers.caddyfile, "caddy-proxy", "0123456789ab", "/x")
+        (step,) = commands(containers.caddyfile, PROXY, caddyfile("0123456789ab"))
         assert step.function(host.state, host) is False
 
 
