@@ -15,7 +15,7 @@ from tasks.model.catalogue import Container, Service
 from tasks.model.objects import replacement, second
 from tasks.operations import door, folders, images, role, rolling, room, rotated
 from tasks.operations.files import PREVIOUS
-from tasks.operations.rollout_shell import UP, functions
+from tasks.operations.rollout_shell import UP, functions, led_on, marks
 from tasks.rendering import render
 
 # What ran before may take longer to start than what replaces it is given.
@@ -54,14 +54,9 @@ class Replaced:
         return f"docker exec {quote(self.proxy)}" if self.proxy and self.hidden else ""
 
     @property
-    def marks(self) -> str:
-        """The files that make the proxy hold requests (templates/caddy)."""
-        return " ".join(quote(f"/tmp/replaced-{name}") for name in self.hidden)
-
-    @property
     def led_on(self) -> list[str]:
         """Shell: nobody is held any longer."""
-        return [f"{self.holds} rm -f {self.marks} 2>/dev/null || true"] if self.holds else []
+        return [led_on(self.proxy, self.hidden)] if self.holds else []
 
 
 def replaced(
@@ -114,7 +109,7 @@ def start_script(
     timed = old.running and not old.rolls
     lines += ["begun=$(date +%s)"] if timed else []
     if old.holds:
-        lines.append(f"{old.holds} touch {old.marks} 2>/dev/null || true")
+        lines.append(f"{old.holds} touch {' '.join(map(quote, marks(old.hidden)))} 2>/dev/null || true")
     if old.fronts:
         lines.append(door.shut(service.main.stop_seconds + service.main.health.seconds))
     if old.role:

@@ -1,6 +1,6 @@
 """Rollout's shell: the functions that bring a compose file up, hidden from the proxy until all is healthy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
 from tasks.model.catalogue import CORE, Service
@@ -21,6 +21,24 @@ def functions(service: Service, host_name: str, hidden: Iterable[str]) -> Iterat
     yield _gate(service, host_name)
     yield _ORPHANS.format(label=render.SERVICE_LABEL, service=quote(service.name))
     yield _bring_up(hidden)
+
+
+# Seconds. Who has waited comes all at once when it serves: its queue is full then, and who comes after them would not be held for it.
+_RUSH = 15
+# Within the proxy: the marks go after the rush, but for one that is there for the next replacement.
+_LED_ON = f'touch "$0"; sleep {_RUSH}; for mark; do [ "$mark" -nt "$0" ] || rm -f "$mark"; done'
+
+
+def led_on(proxy: str, hidden: Sequence[str]) -> str:
+    """Shell: nobody is held any longer, once those are served who were. proxy: its container. hidden: as above."""
+    names = [f"/tmp/led-on-{hidden[0]}", *marks(hidden)]
+    words = " ".join(map(quote, ("docker", "exec", "--detach", proxy, "sh", "-c", _LED_ON, *names)))
+    return f"{words} 2>/dev/null || true"
+
+
+def marks(hidden: Iterable[str]) -> list[str]:
+    """The files that make the proxy hold requests (templates/caddy)."""
+    return [f"/tmp/replaced-{name}" for name in hidden]
 
 
 # compose FILE ARGUMENT...

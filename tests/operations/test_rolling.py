@@ -192,6 +192,7 @@ case "$*" in
 "image inspect "* | "volume inspect "*) ;;
 "exec caddy-proxy touch "*) : >"p/${last##*/}" ;;
 "exec caddy-proxy rm -f "*) rm -f "p/${last##*/}" ;;
+"exec --detach caddy-proxy sh -c "*) rm -f "p/${last##*/}" ;;
 "exec caddy-proxy wget "*"/reverse_proxy/upstreams")
     n=$(cat busy 2>/dev/null || echo 0)
     [ "$n" = 0 ] || echo $((n - 1)) >busy
@@ -243,6 +244,8 @@ class House(Box):
         found = []
         for line in (text.rpartition(" [")[0] for text in self.lines("calls")):
             words = line.split()
+            if words[:2] == ["exec", "--detach"]:
+                found.append(f"led on {words[-1].rpartition('/')[2]}")
             if words[:2] == ["exec", "caddy-proxy"] and words[2] != "wget":
                 found.append(f"{words[2]} {words[-1].rpartition('/')[2]}")
             found += [kind for word, kind in kinds.items() if word in words[:1] or f" {word} -" in line]
@@ -292,7 +295,7 @@ def test_a_second_one_is_healthy_before_the_first_is_touched_and_goes_when_that_
         "replaced",
         "rm second-web",
         "stopped",
-        "rm replaced-web",
+        "led on replaced-web",
     ]
     assert house.seen(" up ") == ["web web-second replaced-web second-web"]
     # Until the first one has its name again, the second one is asked.
@@ -406,7 +409,13 @@ def test_it_goes_last_where_the_first_has_yet_to_come_back(house: House, left: s
     for path in ("c/web-second", "p/second-web"):
         (house.root / path).write_text(f"{left}\n")
     assert house.run(script(of(SECOND)), SECOND=WELL) == (0, [])
-    assert house.order() == ["touch replaced-web", "replaced", "rm second-web", "stopped", "rm replaced-web"]
+    assert house.order() == [
+        "touch replaced-web",
+        "replaced",
+        "rm second-web",
+        "stopped",
+        "led on replaced-web",
+    ]
     assert house.there() == ["web"]
 
 

@@ -110,7 +110,8 @@ echo "$*" >>calls
 for last; do :; done
 case "$*" in
 "image inspect "* | "volume inspect "*) ;;
-"exec caddy-proxy "*) shift 2; echo "$*" >>held ;;
+"exec caddy-proxy touch "*) shift 2; echo "$*" >>held ;;
+"exec --detach caddy-proxy sh -c "*) echo "led on $last" >>held ;;
 "exec -i postgres psql -qX "*) cat >>told; exit ${PSQL:-0} ;;
 "compose -f "*" --profile job up "*) ;;
 "compose -f "*" up "*) echo "$3" >file; [ "$3" != home/dkcompose/site-deploy.yaml ] || exit ${COMPOSE:-0} ;;
@@ -345,7 +346,7 @@ def test_who_replaces_a_container_has_no_name_before_it_is_healthy_and_visitors_
     ]
     looked = next(number for number, line in enumerate(box.lines("calls")) if "RestartCount" in line)
     assert looked < box.lines("calls").index("rename web-next web")
-    assert box.lines("held") == ["touch /tmp/replaced-web", "rm -f /tmp/replaced-web"]
+    assert box.lines("held") == ["touch /tmp/replaced-web", "led on /tmp/replaced-web"]
 
 
 def test_how_long_it_took_is_noted_where_something_was_replaced_and_went_well(box: Box) -> None:
@@ -358,6 +359,24 @@ def test_how_long_it_took_is_noted_where_something_was_replaced_and_went_well(bo
 
 
 BACK = "site on host-1 runs as before again, and the generation {} is active"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_visitors_wait_for_a_little_longer_and_for_the_next_replacement_as_well(
+    tmp_path: Path, again: bool
+) -> None:
+    mark, other = tmp_path / "replaced-web", tmp_path / "replaced-api"
+    for path in (mark, other):
+        path.touch()
+        os.utime(path, (1e9, 1e9))
+    # The rush itself takes its time in a lab alone.
+    (tmp_path / "sleep").write_text(
+        f"#!/bin/sh\ntest -e {mark} || exit\n{'touch -d @2000000000' if again else ':'} {mark}\n"
+    )
+    (tmp_path / "sleep").chmod(0o755)
+    words = ["sh", "-c", rollout_shell._LED_ON, str(tmp_path / "led-on"), str(mark), str(other)]
+    subprocess.run(words, check=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (mark.exists(), other.exists()) == (again, False)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +392,7 @@ def test_what_fails_goes_back_to_the_generation_of_before(box: Box, state: str, 
         f"{box.root}/opt/generations/good/dkcompose/site-deploy.yaml",
     ]
     assert not (box.root / "hidden").exists()
-    assert box.lines("held")[-1] == "rm -f /tmp/replaced-web"
+    assert box.lines("held")[-1] == "led on /tmp/replaced-web"
 
 
 def test_where_nobody_knows_which_was_before_the_newest_that_describes_it_is_taken(box: Box) -> None:
@@ -401,7 +420,7 @@ def test_what_cannot_be_brought_back_is_said(box: Box, label: str, active: str) 
     assert (code, said[-1]) == (1, "site on host-1 cannot be brought back to what ran before")
     assert (box.root / "opt/current").readlink() == Path("generations", active)
     assert not (box.root / "owned").exists()
-    assert box.lines("held")[-1] == "rm -f /tmp/replaced-web"
+    assert box.lines("held")[-1] == "led on /tmp/replaced-web"
 
 
 # The way back from secrets
@@ -502,7 +521,7 @@ def course(box: Box) -> list[str]:
     """What was called, as far as the order matters."""
     short = {
         "exec caddy-proxy touch": "held",
-        "exec caddy-proxy rm": "led on",
+        "exec --detach caddy-proxy sh": "led on",
         "stop": "stop",
         "exec -i postgres": "told",
         "compose": "compose",
