@@ -94,7 +94,7 @@ def _rendered() -> tuple[str, str]:
     proxy = next(item for item in load(settings) if item.name == "caddy")
     text = render.render(settings, proxy)["caddy/Caddyfile"]
     snippets = (
-        "\n(plainly) {" + text.split("\n(plainly) {")[1].split("\n}\n\n# This file's digest")[0] + "\n}\n"
+        "\n(headers) {" + text.split("\n(headers) {")[1].split("\n}\n\n# This file's digest")[0] + "\n}\n"
     )
     inside = text.split("\nn8n.smarterbot.cl {\n\timport site n8n.smarterbot.cl\n")[1].split("\n}\n")[0]
     guarded = inside.replace("to n8n 5678", "to BACKEND")
