@@ -148,10 +148,19 @@ def test_the_second_operator_is_told_who_where_since_when_and_what_and_changes_n
         assert machine.done.read_text() == "what is read\n"
     assert code == 1
     assert re.search(
-        r'\] is locked: \S+@\S+ is deploying to it, for \d+ s, now at "Phase \| work"\. '
+        r'\] is locked: deploy by \S+@\S+, under way for \d+ s, now at "Phase \| work"\. '
         r"Run again when that has ended; if it is gone for good, `kill \d+` there\n",
         output,
     ), output
+
+
+def test_the_second_operator_is_told_that_it_is_no_deploy(machine: Machine) -> None:
+    first = machine.lock.begin()
+    assert first.hear() == "held"
+    code, output = machine.run()
+    assert code == 1
+    assert "] is locked: rotate by ann@laptop, under way for " in output, output
+    first.end("end ok\n")
 
 
 def test_a_plan_takes_no_lock_and_needs_none(machine: Machine) -> None:
@@ -278,7 +287,9 @@ def test_where_one_host_cannot_be_locked_nothing_is_done_on_any(machine: Machine
     assert code == 1, output
     assert changed(output) == []
     assert not machine.done.exists()
-    assert re.search(r"\[(@local|@fake/other)\]\s+is locked: \S+@\S+ is deploying to it", output), output
+    assert re.search(r"\[(@local|@fake/other)\]\s+is locked: deploy by \S+@\S+, under way for", output), (
+        output
+    )
     assert re.search(r"nothing is done on \S+, since \S+ cannot be locked", output), output
 
 
@@ -355,7 +366,7 @@ BUSY = [
     'busy operator "ann@laptop"',
     'busy login "deploy"',
 ]
-LOCKED = "h1 is locked: ann@laptop is deploying to it, for 2 min{}. Run again when that has ended; "
+LOCKED = "h1 is locked: {} by ann@laptop, under way for 2 min{}. Run again when that has ended; "
 LOCKED += "if it is gone for good, `kill 4711` there"
 STUCK = "h1: an interrupted run has left something at work there that does not end"
 
@@ -363,14 +374,15 @@ STUCK = "h1: an interrupted run has left something at work there that does not e
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        (BUSY, LOCKED.format("")),
+        (BUSY, LOCKED.format("a run", "")),  # of an earlier version
+        ([*BUSY, 'busy command "restore-undo"'], LOCKED.format("restore-undo", "")),
         (
-            [*BUSY, 'busy at "Data | Redis"', 'busy at "Verify | all"'],
-            LOCKED.format(', now at "Verify | all"'),
+            [*BUSY, 'busy command "deploy"', 'busy at "Data | Redis"', 'busy at "Verify | all"'],
+            LOCKED.format("deploy", ', now at "Verify | all"'),
         ),
         (
             ["busy now 1000130"],
-            "h1 is locked: somebody is deploying to it, for 0 s. Run again when that has ended",
+            "h1 is locked: a run by somebody, under way for 0 s. Run again when that has ended",
         ),
         (["user deploy"], "login: commands run as deploy; log in as root, or set _sudo = True for the host"),
         (

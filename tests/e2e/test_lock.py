@@ -64,7 +64,7 @@ def test_the_second_of_two_operators_is_refused_within_five_seconds_and_the_firs
         output, _ = first.communicate(timeout=300)
     (said,) = [line for line in second.lines if "is locked" in line]
     assert re.fullmatch(
-        r'is locked: \S+@\S+ is deploying to it, for \d s, now at "Services \| Metabase KPI"\. '
+        r'is locked: deploy by \S+@\S+, under way for \d s, now at "Services \| Metabase KPI"\. '
         r"Run again when that has ended; if it is gone for good, `kill \d+` there",
         said,
     ), said
@@ -151,7 +151,7 @@ def test_neither_a_plan_nor_a_look_at_the_services_takes_the_lock_or_is_in_the_l
         assert deployed.run("--dry", yes=False).code == 0
         assert deployed.run(deploy="tasks.commands.verify.run").code == 0
         assert deployed.run(deploy="tasks.commands.status.run").code == 0
-        assert "is locked: somebody is deploying to it" in deployed.refused().output
+        assert "is locked: a run by somebody, under way for" in deployed.refused().output
     finally:
         deployed.sh("systemctl stop held")
     assert deployed.sh(f"cat {LOG}") == before
