@@ -14,6 +14,7 @@ from typing import Any
 import gevent
 from pyinfra import logger
 
+from tasks.connection import exit_code
 from tasks.model.visitor import Ended
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -107,6 +108,8 @@ def ended() -> str:
 
 
 def _signalled(number: int, _frame: object) -> None:
+    if number == signal.SIGINT:
+        exit_code.interrupted()
     if not _state.why:
         _state.why = f"by {signal.Signals(number).name}"
         _state.pressing = gevent.spawn(_pressed)

@@ -17,6 +17,7 @@ from tasks.commands.answers import say
 from tasks.commands.described import Described
 from tasks.commands.look import Look
 from tasks.connection import confirm
+from tasks.connection.exit_code import INTERRUPTED
 from tasks.connection.said import Said
 from tasks.model.targets import target
 from tasks.rendering.templates import HOME
@@ -38,7 +39,8 @@ def main() -> None:
     except (Refused, Said) as error:
         sys.exit(f"bootstrap: {error}")
     except KeyboardInterrupt:
-        sys.exit("bootstrap: ended; the same command goes on where it was")
+        say("ended; the same command goes on where it was")
+        sys.exit(INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,8 @@ class Bootstrap:
             except KeyboardInterrupt:  # which it has heard as well, and cleans up
                 child.communicate()
                 raise
+        if child.returncode == INTERRUPTED:
+            raise KeyboardInterrupt
         return subprocess.CompletedProcess(argv, child.returncode, said)
 
     def _again(self, *words: str) -> str:

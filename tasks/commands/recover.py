@@ -23,9 +23,10 @@ from tasks.clients.archive import Archive
 from tasks.clients.kit import Kit
 from tasks.clients.lazily import lazily
 from tasks.commands import trusting
-from tasks.commands.answers import login_of
+from tasks.commands.answers import login_of, say
 from tasks.commands.bucket import there
 from tasks.commands.described import Described
+from tasks.connection.exit_code import INTERRUPTED
 from tasks.connection.said import Said
 from tasks.operations import restoring
 from tasks.run import Refused
@@ -51,7 +52,8 @@ def main() -> None:
     except (Refused, Said) as error:
         sys.exit(f"recover: {error}")
     except KeyboardInterrupt:
-        sys.exit("recover: ended; the same command goes on where it was")
+        say("ended; the same command goes on where it was", "recover")
+        sys.exit(INTERRUPTED)
     program = Path(sys.executable).with_name("pyinfra")
     os.execve(program, ["pyinfra", "-y", "inventories/recovered.py", "deploy.py"], environment)  # noqa: S606  a program of ours
 

@@ -30,7 +30,8 @@ def main() -> None:
     except Refused as error:
         sys.exit(f"update: {error}")
     except KeyboardInterrupt:
-        sys.exit("update: ended; the same command goes on where it was, or back")
+        answers.say("ended; the same command goes on where it was, or back", "update")
+        sys.exit(INTERRUPTED)
 
 
 def _main(arguments: Sequence[str]) -> None:
@@ -55,7 +56,7 @@ def _main(arguments: Sequence[str]) -> None:
             else ""
         )
         sys.exit(f"update: nothing was changed{left}")
-    if code < 0 or code == INTERRUPTED:
+    if code < 0:
         sys.exit("update: it was cut short: the same command goes on")
     answers.say(
         f"{after.service} with {after.new} has failed, as said above: what was there before comes back",
@@ -76,10 +77,13 @@ def _pyinfra(arguments: Sequence[str], own: str) -> int:
     program = str(Path(sys.executable).with_name("pyinfra"))
     with subprocess.Popen([program, *arguments], env={**os.environ, RUN: own}) as child:
         try:
-            return child.wait()
+            code = child.wait()
         except KeyboardInterrupt:  # which it has heard as well, and cleans up
             child.wait()
             raise
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
 
 
 if __name__ == "__main__":

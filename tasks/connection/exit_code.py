@@ -45,6 +45,15 @@ def interruptible() -> None:
     signal.signal(signal.SIGINT, end)
 
 
+def interrupted() -> None:
+    """From now on pyinfra ends as one that Ctrl-C has ended, whatever fails until then (tasks/clients/ending.py)."""
+    command_line: Any = sys.modules.get("pyinfra_cli.cli")
+    if command_line is None:
+        return
+    command_line._exit = lambda: sys.exit(INTERRUPTED)  # noqa: SLF001  as above
+    command_line.WrappedError.exit_code = INTERRUPTED  # where no host is left
+
+
 def _untouched(record: logging.LogRecord) -> bool:
     record.msg = str(record.msg).replace(_NONE, "Nothing was touched")
     return True

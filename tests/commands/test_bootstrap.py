@@ -16,7 +16,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from tasks.commands import answers, records, trusting
+from tasks.commands import answers, bootstrap, records, trusting
 from tasks.commands import described as describing
 from tasks.commands.bootstrap import Bootstrap
 from tasks.commands.described import Described
@@ -444,4 +444,20 @@ def test_ctrl_c_waits_for_what_pyinfra_cleans_up(machine: Machine, monkeypatch: 
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert said.splitlines()[-1] == "bootstrap: ended; the same command goes on where it was"
-    assert (process.returncode, (machine.folder / "cleaned").exists()) == (1, True)
+    assert (process.returncode, (machine.folder / "cleaned").exists()) == (130, True)
+
+
+def test_a_run_that_ctrl_c_has_ended_ends_it_as_well(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.run(monkeypatch, YES="1")
+    (machine.folder / "bin/pyinfra").write_text("#!/bin/sh\nexit 130\n")
+    monkeypatch.setattr(bootstrap, "HOME", machine.folder)
+    monkeypatch.setattr(sys, "executable", str(machine.folder / "bin/python"))
+    monkeypatch.setenv("HOST", "@local")
+    monkeypatch.setenv("YES", "1")
+    with pytest.raises(SystemExit) as ended:
+        bootstrap.main()
+    assert ended.value.code == 130
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == "bootstrap: ended; the same command goes on where it was"

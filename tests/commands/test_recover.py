@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from tasks.model.stack import Backup
 from tasks.run import Refused
 from tests.fake import fake
 from tests.lab import s3
+from tests.signals import heard
 
 ADDRESS = "root@203.0.113.7:2222"
 KEY = paramiko.ECDSAKey.generate()
@@ -232,6 +234,20 @@ def test_what_it_keeps_is_whole_wherever_it_is_cut_short(
     with pytest.raises(KeyboardInterrupt):
         recover.prepared(ADDRESS)
     assert path.read_text() == before
+
+
+def test_ctrl_c_ends_it_as_it_ends_a_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    monkeypatch.setattr(recover, "prepared", interrupted)
+    with heard(), pytest.raises(SystemExit) as ended:
+        recover.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "recover: ended; the same command goes on where it was\n"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from tasks.run import Refused, services, stack
 from tasks.run import host as current
 from tests import samples
 from tests.fake import commands, fake
+from tests.signals import heard
 
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 BACKUP: dict[str, Any] = {"backup": {"endpoint": "https://s3.example.com", "bucket": "copies"}}
@@ -425,11 +426,10 @@ def test_what_has_failed_once_it_has_begun_goes_back(tmp_path: Path, monkeypatch
         [ON, WAY],
     )
     # A no to the question of the next run leaves it as it is.
-    for end in ("kill -9 $$", "exit 130"):  # Ctrl-C
-        assert course(tmp_path, monkeypatch, on=f"{begins}; {end}") == (
-            "update: it was cut short: the same command goes on",
-            [ON],
-        )
+    assert course(tmp_path, monkeypatch, on=f"{begins}; kill -9 $$") == (
+        "update: it was cut short: the same command goes on",
+        [ON],
+    )
     assert course(tmp_path, monkeypatch, on="exit 1") == (
         "update: nothing was changed; the update of n8n to 2.30.10 is still to be ended, by the same command",
         [ON],
@@ -438,6 +438,22 @@ def test_what_has_failed_once_it_has_begun_goes_back(tmp_path: Path, monkeypatch
         "update: n8n has not come back to 2.30.8, as said above: the same command goes on",
         [ON, WAY],
     )
+
+
+# The run alone, and both as a terminal does it.
+@pytest.mark.parametrize("interrupt", ["exit 130", "kill -INT $PPID; sleep 1; exit 1"])
+def test_ctrl_c_ends_it_as_it_ends_a_run_whichever_way_it_is_at(
+    interrupt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = update_note.at(tmp_path / "prod.py")
+    (tmp_path / "begun").write_text(_text(noted(run="RUN")))
+    begins = f"sed s/RUN/$SMARTEROS_UPDATE/ {tmp_path}/begun >{file}"
+    with heard():
+        for on in (interrupt, f"{begins}; {interrupt}"):
+            assert course(tmp_path, monkeypatch, on=on) == ("130", [ON])
+        assert course(tmp_path, monkeypatch, on=f"{begins}; exit 1", back=interrupt) == ("130", [ON, WAY])
+    said = capsys.readouterr().err
+    assert said.count("update: ended; the same command goes on where it was, or back\n") == 3
 
 
 def test_one_that_was_cut_short_on_its_way_back_goes_back(
