@@ -241,7 +241,7 @@ def applied() -> dict[str, Callable[[], list[Any]]]:
         "generation": partial(commands, files.generation, {"a": "b"}, "0", {"/root/Caddyfile": "/opt/x"}),
         "images": partial(commands, images.fetch, services()),
         "start": partial(commands, containers.start, redis, {"redis": "0" * 12}),
-        "caddyfile": partial(commands, containers.caddyfile, "caddy-proxy", "0" * 12, "/x"),
+        "caddyfile": partial(commands, containers.caddyfile, proxy.main, "x"),
         "put back": partial(commands, redis_operations.put_back, redis, {"redis": "0" * 12}),
         "databases": partial(commands, data.databases),
         "first run": partial(commands, first_run.configured, services()[5]),
