@@ -1,4 +1,4 @@
-"""`python -m tests.lab up|down|status|publish|layers|bucket`: throwaway bare hosts on this machine."""
+"""`python -m tests.lab up|down|status|publish|machine|layers|bucket`: throwaway bare hosts on this machine."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def say(line: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
-        if given.command == "up" and given.browser:
+        if given.command == "machine":
             machine.require(machine.FOR_BROWSING, say)
+            machine.docker(say)
         # What a shell is told stands alone on standard output.
         done(given, Lab(given.name, partial(print, file=sys.stderr) if given.command == "bucket" else say))
     except ERRORS as error:
@@ -87,12 +88,14 @@ def parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--images", nargs="*", default=[], metavar="REFERENCE", help="upstream images to serve")
     up.add_argument("--smarteros", action="store_true", help="with the images and domains of our deployment")
-    up.add_argument("--browser", action="store_true", help="and Chromium on this machine, which tests need")
     down = commands.add_parser("down", help="remove the lab")
     down.add_argument("--checkout", metavar="FOLDER", help="that of a checkout which is gone, or `unknown`")
     down.add_argument("--purge", action="store_true", help="the caches that labs share as well")
     publish = commands.add_parser("publish", help="serve images under their upstream names")
     publish.add_argument("images", nargs="+", metavar="REFERENCE", help="e.g. redis:7.4.11-alpine")
+    commands.add_parser(
+        "machine", help="install what this machine lacks: Docker, and a browser, which tests need"
+    )
     commands.add_parser("layers", help="unpack our deployment's images once, for all hosts made from then on")
     commands.add_parser("status", help="what is up")
     commands.add_parser("bucket", help="an S3 server for backups; prints what a shell has to be told of it")
