@@ -11,7 +11,7 @@ import httpcore
 import httpx
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-TEXT, PONG = 1, 10
+TEXT, ASKED, PONG = 1, 9, 10
 PING = b"\x89\x84\0\0\0\0ping"  # masked, as all that a client sends
 Frames = Iterator[tuple[int, bytes]]
 
@@ -42,9 +42,16 @@ def accept(key: str) -> str:
 
 
 def pong(send: Callable[[bytes], None], frames: Frames) -> bytes:
-    """What comes back for a ping, behind whatever else the server has to say."""
+    """What comes back for a ping, behind whatever else the server has to say. Its own pings are answered, as browsers do: n8n ends
+    within two minutes what does not.
+    """
     send(PING)
-    return next(payload for kind, payload in frames if kind == PONG)
+    for kind, payload in frames:
+        if kind == PONG:
+            return payload
+        if kind == ASKED:
+            send(b"\x8a" + bytes([0x80 | len(payload)]) + bytes(4) + payload)
+    raise AssertionError("the server has ended it")
 
 
 def _frames(stream: httpcore.NetworkStream) -> Frames:
