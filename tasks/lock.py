@@ -136,7 +136,7 @@ def refusal(name: str, printed: Sequence[str]) -> str:
 
 def _busy(name: str, found: dict[str, str]) -> str:
     age = int(found["now"]) - int(found.get("epoch", found["now"]))
-    what, who = (json.loads(found.get(*key)) for key in (("command", '"a run"'), ("operator", '"somebody"')))
+    what, who = json.loads(found.get("command", '"a run"')), json.loads(found.get("operator", '"somebody"'))
     doing = f", now at {found['at']}" if "at" in found else ""
     free = f"; if it is gone for good, `kill {found['pid']}` there" if "pid" in found else ""
     return f"{name} is locked: {what} by {who}, under way for {duration(age)}{doing}. Run again when that has ended{free}"

@@ -75,7 +75,7 @@ def running_caddy(folder: Path, port: int) -> Iterator[None]:
         environ = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
         process = subprocess.Popen(command, env=environ, stdout=sink, stderr=subprocess.STDOUT)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 30
         while not _listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"Caddy does not start; its log ends with\n{log.read_text()[-2000:]}")

@@ -42,9 +42,7 @@ def accept(key: str) -> str:
 
 
 def pong(send: Callable[[bytes], None], frames: Frames) -> bytes:
-    """What comes back for a ping, behind whatever else the server has to say. Its own pings are answered, as browsers do: n8n ends
-    within two minutes what does not.
-    """
+    """What comes back for a ping, behind whatever else the server has to say. Its own pings are answered, as browsers do."""
     send(PING)
     for kind, payload in frames:
         if kind == PONG:
