@@ -99,9 +99,7 @@ def describe(stack: Stack) -> Service:
                 networks=(CORE, TENANTS),
                 volumes=_VOLUMES,
                 user="odoo",
-                health=Health(
-                    ("curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8069/web/health"), seconds=240
-                ),
+                health=Health(("sh", "/etc/odoo/healthy"), seconds=240),
                 # The real Odoo 19 with base alone, 4 workers: 250 MB in the lab, all they share counted once. Modules and users
                 # make more of it; Odoo's own rule of thumb is 150 MB for a light worker, of which there are two for each core.
                 size=Size(memory_mb=2048, cpus=2, disk_gb=10, used_mb=300, share=0.2, image_gb=1.9),

@@ -14,7 +14,7 @@ from tests.lab.daemon import Progress
 from tests.lab.images import MACHINE_PACKAGES
 
 # Debian package → a program that tells whether it is there.
-ALWAYS = {"mmdebstrap": "mmdebstrap", "openssh-client": "ssh"}
+ALWAYS = {"mmdebstrap": "mmdebstrap", "openssh-client": "ssh", "curl": "curl"}
 FOR_DOCKER = {"docker.io": "dockerd", "iptables": "iptables", "iproute2": "ip"}
 # What tests need that look at pages as people do.
 FOR_BROWSING = {"chromium": "chromium", "chromium-driver": "chromedriver", "libnss3-tools": "certutil"}
