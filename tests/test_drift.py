@@ -63,7 +63,10 @@ def test_status_has_what_the_host_has_found_by_itself() -> None:
         "`make deploy` makes good what it can"
     )
     assert host_summary.summary(found, [], [], [])["drift"] == "2 differences, looked for 2 h ago"
-    assert host_summary.summary(Status(), [], [], [])["drift"] == "not looked for yet"
+    assert (
+        host_summary.summary(Status(), [], [], [])["drift"]
+        == "not looked for yet; the host does so daily, and at once by systemctl start smarteros-drift there"
+    )
 
 
 def test_what_no_program_of_ours_prints_is_refused() -> None:

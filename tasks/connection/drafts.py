@@ -10,30 +10,37 @@ from pyinfra import logger
 from tasks.connection.memory import host, recall, remember, remembered
 from tasks.model.effects import Effect, Step
 
-_STEPS, _NOTED = "steps of a draft", "noted for a draft"
+_STEPS, _NOTED, _SAID = "steps of a draft", "noted for a draft", "said by drafts"
 
 
 @contextmanager
 def drafting() -> Iterator[list[Step]]:
     """Within, each operation is only pulled as far as its first command; yields the steps that would change something.
 
-    What an operation logs stands in its step; what it warns of is said.
+    What an operation logs stands in its step; what it warns of is said. Neither is said again before the run executes.
     """
-    target, steps = host(), list[Step]()
+    target, steps, said = host(), list[Step](), remember(_SAID, set[Any])
     remember(_STEPS, lambda: steps)
 
     def kept(message: str, log_func: Callable[[str], Any] = logger.info) -> None:
+        text = click.unstyle(message)
         if log_func == logger.info:
-            note(click.unstyle(message))
-        else:
+            note(text)
+        elif text not in said:
+            said.add(text)
+            type(target).log(target, message, log_func)
+
+    def later(message: str, log_func: Callable[[str], Any] = logger.info) -> None:
+        if target.state.is_executing or click.unstyle(message) not in said:
             type(target).log(target, message, log_func)
 
     vars(target)["log"] = kept
     try:
         yield steps
     finally:
-        del vars(target)["log"]
+        vars(target)["log"] = later
         recall(_STEPS)
+        said.update(effect for step in steps for effect in step.effects if isinstance(effect, str))
 
 
 def drafted() -> bool:

@@ -70,7 +70,9 @@ def _certificates(found: Status, domains: Sequence[str]) -> str:
 
 def _drift(found: Status) -> str:
     if not found.drift.checked:
-        return "not looked for yet"
+        return (
+            "not looked for yet; the host does so daily, and at once by systemctl start smarteros-drift there"
+        )
     differ, age = len(found.drift.differences), ago(max(0, int(found.clock - found.drift.checked)))
     return f"{differ} differences, looked for {age} ago" if differ else f"none, looked for {age} ago"
 

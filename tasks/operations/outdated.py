@@ -14,7 +14,7 @@ _SHOWN = 3
 def words(found: Outdated, images: Collection[str], clock: float) -> str:
     """How many are outdated, and since when that is known. It is no more than a hint: some lines have ended for good."""
     if not found.asked:
-        return f"not asked about yet, the host does so weekly; {target('outdated')} does it now"
+        return "not asked about yet; the host does so weekly, and at once by systemctl start smarteros-outdated there"
     there = {name: item for name, item in found.images.items() if name in images}
     kinds = {
         "with newer tags": [name for name, item in there.items() if item.newer],

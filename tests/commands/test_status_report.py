@@ -150,8 +150,8 @@ def test_what_people_ask_first_is_said_in_a_line_each() -> None:
         "memory": "3.0 GB of 7.8 GB free, swap 1.9 GB of 2.0 GB",
         "disk": "/ 41 % used, 39 GB free; /var/lib 80 % used, 8.8 GB free",
         "certificates": "2 of 3 domains, the first ends in 6 days (api.smarterbot.cl)",
-        "drift": "not looked for yet",
-        "images": "not asked about yet, the host does so weekly; `make outdated` does it now",
+        "drift": "not looked for yet; the host does so daily, and at once by systemctl start smarteros-drift there",
+        "images": "not asked about yet; the host does so weekly, and at once by systemctl start smarteros-outdated there",
         "reboot": "due for 3 days (libc6)",
         "proven restore": "2 of 3 parts, the oldest 20 h ago (n8n files)",
     }

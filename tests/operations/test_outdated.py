@@ -49,7 +49,7 @@ def test_what_is_outdated_is_counted_and_dated(images: dict[str, Any], said: str
 
 
 def test_before_the_host_has_asked_nothing_is_known() -> None:
-    said = "not asked about yet, the host does so weekly; `make outdated` does it now"
+    said = "not asked about yet; the host does so weekly, and at once by systemctl start smarteros-outdated there"
     assert outdated.words(parsed("\n"), IMAGES, NOW) == said
     assert outdated.data(parsed(""), IMAGES, str) is None
 
