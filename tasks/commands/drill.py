@@ -6,15 +6,19 @@ of the host do the same: Postgres nightly, everything weekly.
 
 import os
 from shlex import quote
+from typing import Any
 
 from pyinfra.api import StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+from pyinfra.connectors.util import CommandOutput
 
 from tasks.commands import restore
 from tasks.connection.said import Said
-from tasks.facts.restorable import DRILL, ReportFact
+from tasks.facts.restorable import DRILL
 from tasks.model.targets import target
 from tasks.rendering import restore_files
-from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
+from tasks.run import Commands, Refused, operation, services, stack
 
 UNIT = "smarteros-drill-now"
 
@@ -38,18 +42,27 @@ def named(choice: str) -> str:
     return choice
 
 
+class Shown(StringCommand):
+    """A command whose lines are shown as they come, and therefore not once more where it fails."""
+
+    def execute(self, state: State, host: Host, connector_arguments: Any) -> tuple[bool, CommandOutput]:
+        """In the place of pyinfra's, which shows none of them before the end."""
+        connector_arguments.update(self.connector_arguments)
+        done, _ = host.run_shell_command(
+            self, print_output=True, print_input=state.print_input, **connector_arguments
+        )
+        return done, CommandOutput([])
+
+
 @operation
 def drilled(chosen: str) -> Commands:
-    """In a unit of its own, as the timers' are; what it has found is said, also where it fails."""
+    """In a unit of its own, as the timers' are; each step is said as it begins, and what it has found."""
     if stack().backup is None:
         raise Refused("nothing is backed up: the setting backup names a bucket (README, Backups)")
     missing = f"there is nothing to drill with: {target('deploy')} brings it"
     limits = "--property=Nice=19 --property=CPUWeight=20 --property=IOWeight=20 --property=RuntimeMaxSec=12h"
-    yield StringCommand(
+    yield Shown(
         f"[ -e {DRILL} ] || {{ echo {quote(missing)} >&2; exit 1; }}\n"
         f"systemd-run --quiet --wait --collect --pipe --unit={UNIT} {limits} --property='ExecStopPost=/bin/bash {DRILL} end' "
         f"/bin/bash {DRILL} full {quote(chosen) if chosen else ''} </dev/null"
     )
-    if executing():
-        for line in known(ReportFact, "drill"):
-            host().log(line)

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from tasks.run import Refused
 from tasks.services.backup import RESTORED
 from tests.facts.test_restorable import LINES
 from tests.fake import commands, fake, texts
-from tests.samples import stack
+from tests.samples import ROOT, stack
 
 BACKUP = {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}
 SET = [
@@ -165,7 +166,7 @@ def test_one_that_is_cut_short_says_what_ends_it(
 
 
 def test_a_drill_is_of_one_service_or_of_all() -> None:
-    with fake({"drill.report": ["odoo: database has come back whole"]}, backup=BACKUP):
+    with fake({}, backup=BACKUP):
         assert drill.named("caddy") == "caddy"
         [one] = texts(drill.drilled, "odoo")
         [every] = texts(drill.drilled, "")
@@ -173,3 +174,24 @@ def test_a_drill_is_of_one_service_or_of_all() -> None:
             drill.named("vault")
     assert one.endswith("/restore/drill.sh full odoo </dev/null")
     assert every.endswith("/restore/drill.sh full  </dev/null")
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_a_drill_says_is_shown_once_however_it_ends(code: int, tmp_path: Path) -> None:
+    """Pyinfra itself shows the lines of what fails, after its end, and no others."""
+    (tmp_path / "shown.py").write_text(f"""
+from pyinfra.api import operation
+from tasks.commands.drill import Shown
+
+@operation()
+def shown():
+    yield Shown("echo its files come back; exit {code}")
+
+shown()
+""")
+    program = [str(Path(sys.executable).with_name("pyinfra")), "-y", "inventories/local.py"]
+    done = subprocess.run(
+        [*program, str(tmp_path / "shown.py")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert (done.stdout + done.stderr).count("[@local] its files come back\n") == 1

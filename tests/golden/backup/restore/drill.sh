@@ -19,13 +19,16 @@ bad() {
     say "$*" | tee -a "$report" >&2
     wrong="$wrong${wrong:+; }$*"
 }
+# begins WORDS: for who looks on.
+begins() { began=$SECONDS; say "$* …"; }
 # whole SERVICE PART: it has come back.
 whole() {
     date +%s >"$verified/.$1.$2" && mv -f "$verified/.$1.$2" "$verified/$1.$2"
-    say "$1: $2 has come back whole" | tee -a "$report"
+    say "$1: $2 has come back whole, in $((SECONDS - began)) s" | tee -a "$report"
 }
 # The newest that the bucket has, once its server answers.
 server() {
+    begins "Postgres: its newest comes back from the bucket, beside what runs"
     takes=$(live postgres -c 'SELECT sum(pg_database_size(oid)) FROM pg_database' </dev/null) || fail "Postgres does not answer: docker logs postgres"
     room $((takes * 13 / 10)) "a drill"
     lost=$(date +%s.%N) until=0
@@ -68,6 +71,7 @@ owned() {
 }
 
 databases() {
+    begins "$service: each row of its databases is read"
     found=$(databases_of) && [ -n "$found" ] || { bad "$service: its databases are not in the copy"; return 1; }
     while read -r name; do
         read_whole "$name" </dev/null || return
@@ -117,6 +121,7 @@ lost() {
 # Files, and each that a row of the copy names as that row says.
 files() {
     [ -n "$items" ] || return 0
+    begins "$service: its files come back, and are compared"
     paths=$(say "$items" | sed 's/^.* /--path /' | tr '\n' ' ')
     restored --tag "service=$service" $paths || { bad "$service: its files cannot be restored"; return 1; }
     top=$keeping/files
@@ -146,6 +151,7 @@ application() {
     [ -n "$app" ] || return 0
     [ "$(awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo)" -gt $((app_mb + 256)) ] ||
         { say "$service: it is not started on its copy: that takes $app_mb MB of memory, and the host has no more to spare" | tee -a "$report"; return 0; }
+    begins "$service: it starts on its copy"
     gone restored-app
     env -i PATH="$PATH" HOME=/root DOCKER_HOST=unix:///var/run/docker.sock DOCKER_CONFIG=/run/smarteros/no-docker-config COMPOSE_IGNORE_ORPHANS=1 docker compose -f /opt/smarteros/current/dkcompose/$service-deploy.yaml -f /opt/smarteros/current/restore/$service.yaml --project-name restored --env-file /dev/null --progress quiet \
         run --detach --no-deps --name restored-app "$app" >/dev/null 2>"$keeping/asked" </dev/null || { bad "$service: it does not start on its copy: $(tail -n 2 "$keeping/asked" | tr '\n' ' ')"; return 1; }
@@ -166,6 +172,7 @@ END
 # The other format: each dump is read by pg_restore into a database of its own.
 dumps() {
     [ -n "$roles" ] || return 0
+    begins "$service: its dumps come back, and are read"
     while read -r name; do
         restored --tag "service=$service,dump" --path "/$name.dump" && [ -s "$keeping/files/$name.dump" ] || {
             ! newer "$name" || { say "$service: $name is newer than the last dumps" | tee -a "$report"; continue; }

@@ -58,6 +58,7 @@ there() {
 snapshot() {
     service=vault engine=restored-vault
     unset VAULT_TOKEN
+    begins "vault: a second one opens its snapshot"
     [ -s /etc/credstore.encrypted/smarteros-unseal ] || { say "vault: its snapshot is not proven: this host has no keys to open it with (unseal_at_boot)" | tee -a "$report"; return; }
     restored --tag service=vault --path /tmp/vault.snap && [ -s "$keeping/files/tmp/vault.snap" ] || { bad "vault: its snapshot cannot be restored"; return 1; }
     install -d -m 700 -o 100 "$keeping/files/vault" && chown -R 100 "$keeping/files/tmp"
@@ -89,6 +90,7 @@ loaded() { [ "$(docker exec restored-redis redis-cli INFO persistence 2>/dev/nul
 # With its log of changes on, it reads no file but one that is the beginning of that.
 file_of_redis() {
     service=redis engine=restored-redis
+    begins "redis: a second one reads its file"
     restored --tag service=redis --path /state/redis_data/dump.rdb && folder=$keeping/files/redis && install -d -m 777 "$folder" "$folder/appendonlydir" &&
         mv "$keeping/files/state/redis_data/dump.rdb" "$folder/appendonlydir/appendonly.aof.1.base.rdb" || { bad "redis: its file cannot be restored"; return 1; }
     say "file appendonly.aof.1.base.rdb seq 1 type b" >"$folder/appendonlydir/appendonly.aof.manifest"
