@@ -11,7 +11,7 @@ from pyinfra.api import StringCommand
 from tasks.connection.drafts import note
 from tasks.facts import Machine, MachineFact
 from tasks.facts.kept import DAEMON_JSON, DOCKER_SOURCE, SHELL
-from tasks.model.effects import DockerRestart, Effect, File
+from tasks.model.effects import Effect, File
 from tasks.operations import apt, armed, daemon, daemon_ranges, rules
 from tasks.operations import survey as was
 from tasks.operations.engine import missing, origin
@@ -66,8 +66,7 @@ def _effects(text: str, packages: Iterable[str]) -> Iterator[Effect]:
         have = machine.daemon_json
         yield File(daemon.FILE, f"{text}\n", hashlib.sha256(have.encode()).hexdigest() if have else "")
     if was.restarts(text):
-        stays, _ = daemon.stopped(found)
-        yield DockerRestart(tuple(item.name for item in found.others if not found.live_restore), tuple(stays))
+        yield was.stops(found)
 
 
 def _still_wrong() -> str:

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 from pyinfra.api import StringCommand
 
+from tasks.connection.drafts import note
 from tasks.facts import DockerFact, DockerState, MachineFact
+from tasks.operations import survey
 from tasks.run import Commands, Refused, executing, host, known, operation
 
 _RESTART = """
@@ -32,6 +34,8 @@ def written(names: Iterable[str]) -> Commands:
         f"{', '.join(lost)}: Docker's rules are gone from the host's firewall (a flush?), so that containers do not reach "
         "the world: Docker restarts, and all containers with it"
     )
+    if not executing():
+        note(survey.stops(survey.asked().engine))
     yield StringCommand(_RESTART)
     if executing() and (still := missing(known(DockerFact), wanted)):
         raise Refused(

@@ -9,6 +9,7 @@ from tasks.facts.kept import DOCKER_SOURCE
 from tasks.facts.machine import Machine
 from tasks.facts.packages import Packages
 from tasks.facts.survey import Survey, SurveyFact, ValidFact
+from tasks.model.effects import DockerRestart
 from tasks.operations import daemon, daemon_moves, daemon_ranges, disk, engine, pulling
 from tasks.operations.needed import PACKAGES
 from tasks.rendering import render
@@ -20,11 +21,20 @@ _TOOLS = ("ca-certificates", "iptables", "nftables")
 
 def survey() -> Survey:
     """What there was, empty where nothing is left to do that could harm it."""
+    return Survey() if settled(known(MachineFact)) else asked()
+
+
+def asked() -> Survey:
+    """What there is, whatever is left to do."""
     machine = known(MachineFact)
-    if settled(machine):
-        return Survey()
     names = sorted({*_TOOLS, *PACKAGES, *engine.missing(machine, Engine(), stack().docker_source)})
     return known(SurveyFact, tuple(names), tuple(item.path for item in machine.stores[1:]))
+
+
+def stops(found: Engine) -> DockerRestart:
+    """What a restart of Docker does to what runs there. Pure."""
+    others = () if found.live_restore else tuple(item.name for item in found.others)
+    return DockerRestart(others, tuple(daemon.stopped(found)[0]))
 
 
 def installs() -> list[str]:

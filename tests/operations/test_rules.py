@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.connection import drafts
 from tasks.facts import DockerFact, DockerState, NetworkState
 from tasks.facts.rules import QUESTION
+from tasks.model.effects import DockerRestart
 from tasks.operations import rules
 from tests.fake import commands, fake, texts
 
@@ -93,6 +95,24 @@ def test_a_flush_is_healed_by_a_restart_of_docker_and_said(caplog: pytest.LogCap
     assert "Docker writes no rules into the host's firewall for smarter-net, tenants-net" in caplog.text
     with fake({**answers, "docker network ls": [*LINES, *RIGHT]}):
         assert texts(rules.written, NAMES) == []
+
+
+def test_a_plan_of_it_knows_that_docker_restarts_and_whose_containers_stop() -> None:
+    machine = ["system debian", "architecture x86_64", "memory_kb 1", "cpus 1", "disk_kb 1", "clock 1"]
+    others = ["other no|false|shop-db", "other always|false|web"]
+    for live, restart in (
+        ("false", DockerRestart(("shop-db", "web"), ("shop-db",))),
+        ("true", DockerRestart()),
+    ):
+        answers = {
+            "docker network ls": [*LINES, "r|"],
+            "/etc/os-release": machine,
+            "cat /etc/apt/preferences": [*others, f"info {live}|inactive|false|/var/lib/docker|"],
+        }
+        with fake(answers), drafts.drafting() as steps:
+            rules.written(NAMES, name="rules")
+            [step] = steps
+            assert [item for item in step.effects if isinstance(item, DockerRestart)] == [restart]
 
 
 # What Docker 26 and 28 write, shortened, with what others have there, too.
