@@ -88,7 +88,7 @@ def _taking(target: Host, *, deploy: bool) -> gevent.Greenlet:
 def _take(target: Host, *, deploy: bool = False) -> Outcome:
     sessions.patient(target)
     try:
-        line = Line(target, f"exec bash -c {shlex.quote(_RECORD.read_text() + _SCRIPT.read_text())}")
+        line = Line(target, f"exec bash --norc -c {shlex.quote(_RECORD.read_text() + _SCRIPT.read_text())}")
     except (EOFError, OSError, SSHException) as error:
         return Outcome(refusal=f"{target.name} cannot be locked: {str(error) or 'the connection has ended'}")
     line.send(f"operator {json.dumps(login.operator())}")

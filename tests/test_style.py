@@ -104,6 +104,25 @@ def test_a_message_names_a_target_with_the_inventory_of_its_run() -> None:
     assert bare == []
 
 
+# In a container no SSH starts it.
+TALKATIVE = re.compile(r"\bbash (?!--norc )-[a-z]*c\b")
+
+
+def test_no_bash_of_a_host_runs_a_command_after_its_logins_bashrc() -> None:
+    """Started by SSH, bash reads ~/.bashrc for a command, too: what that prints would be part of an answer."""
+    assert TALKATIVE.search("exec bash -c x")
+    assert TALKATIVE.search("bash -euc x")
+    assert not TALKATIVE.search("bash --norc -c x")
+    found = [
+        f"{name(path)}:{number}"
+        for path in FILES
+        if path.relative_to(ROOT).parts[0] in ("tasks", "templates", "files")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if TALKATIVE.search(line) and "docker exec " not in line
+    ]
+    assert found == []
+
+
 # Where packages come from is a machine's business; put together, so that this file does not hold them.
 REGISTRIES = [
     ".".join(parts)

@@ -32,7 +32,7 @@ def alone() -> Iterator[None]:
     """Waits for another check to end. Raises Refused."""
     sessions.patient(host())
     try:
-        line = Line(host(), f"exec bash -c {shlex.quote(_HOLD)}")
+        line = Line(host(), f"exec bash --norc -c {shlex.quote(_HOLD)}")
     except (EOFError, OSError, SSHException) as error:
         raise Refused(f"{host().name} cannot be asked: {str(error) or 'the connection has ended'}") from None
     try:

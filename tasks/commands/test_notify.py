@@ -51,7 +51,7 @@ def told() -> Commands:
 
 def _answers() -> dict[str, str]:
     """Channel → ``ok``, or why not. Raises Refused."""
-    line = Line(host(), f"exec bash -c {shlex.quote(_SCRIPT)}")
+    line = Line(host(), f"exec bash --norc -c {shlex.quote(_SCRIPT)}")
     printed, found = [], {}
     while (text := line.receive()) is not None:
         printed.append(text)

@@ -21,7 +21,7 @@ class Outbound:
 # container, with the host's own bash.
 QUESTION = f"""
 reach() {{
-    said=$(timeout 3 "$@" bash -c "exec 3<>/dev/tcp/$address/$port" 2>&1) && echo took && return
+    said=$(timeout 3 "$@" bash --norc -c "exec 3<>/dev/tcp/$address/$port" 2>&1) && echo took && return
     case $said in *refused*) echo refused ;; *) echo lost ;; esac
 }}
 resolvers=$(sed -n 's/^nameserver[[:blank:]]*\\([0-9.]*\\)[[:blank:]]*$/\\1/p' /etc/resolv.conf /run/systemd/resolve/resolv.conf 2>/dev/null)

@@ -50,7 +50,7 @@ read -r _ code _ <&3
 """.strip()
 _LOADED = """
 pid=$(docker inspect --type container --format '{{{{.State.Pid}}}}' {name} 2>/dev/null)
-[ "${{pid:-0}}" != 0 ] && timeout 10 nsenter --target "$pid" --net bash -c {asked} 2>/dev/null || echo {unknown}
+[ "${{pid:-0}}" != 0 ] && timeout 10 nsenter --target "$pid" --net bash --norc -c {asked} 2>/dev/null || echo {unknown}
 """.strip()
 
 # In the place of what a container would say that does not run.

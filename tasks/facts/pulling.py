@@ -24,7 +24,7 @@ answers() {
     *) port=80 name=$address ;;
     esac
     name=${name#\\[}
-    timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "${name%\\]}" "$port" 2>/dev/null
+    timeout 3 bash --norc -c 'exec 3<>"/dev/tcp/$0/$1"' "${name%\\]}" "$port" 2>/dev/null
 }
 """.strip()
 

@@ -21,12 +21,15 @@ from tests.fake import fake
 UNITS = "/etc/systemd/system"
 
 
-def run(tmp_path: Path, text: str, **programs: str) -> list[str]:
-    """What the shell prints where these programs stand in the place of the host's."""
+def run(tmp_path: Path, text: str, talks: str = "", **programs: str) -> list[str]:
+    """What the shell prints where these programs stand in the place of the host's, over SSH, with this in ~/.bashrc."""
+    (tmp_path / ".bashrc").write_text(f"{talks}\n")
     for name, script in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    # bash reads .bashrc for a command where it is the first one that SSH has started.
+    ssh = {"SSH_CLIENT": "192.0.2.1 50000 22", "HOME": str(tmp_path), "SHLVL": "0"}
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", **ssh}
     done = subprocess.run(["sh", "-c", text], env=environment, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
@@ -146,6 +149,14 @@ def test_what_caddy_has_loaded_is_asked_within_its_network(
     with caddy(status, "0123456789ab") as port:
         text = LoadedCaddyfileFact().command("caddy-proxy").replace("2020", str(port))
         assert run(tmp_path, text, docker="echo 4711", nsenter=ENTERS) == said
+
+
+def test_what_a_login_prints_is_no_part_of_what_caddy_has_loaded(tmp_path: Path) -> None:
+    talks = "echo Welcome, root"
+    with caddy(200, "0123456789ab") as port:
+        text = LoadedCaddyfileFact().command("caddy-proxy").replace("2020", str(port))
+        assert run(tmp_path, text, talks, docker="echo 4711", nsenter=ENTERS) == ["0123456789ab"]
+    assert run(tmp_path, "bash -c 'echo one'", talks) == ["Welcome, root", "one"], "the trial itself"
 
 
 @pytest.mark.parametrize(
