@@ -19,12 +19,13 @@ class Memory:
 @dataclass(frozen=True)
 class Usage:
     """One container's: the image that it is made from, MB in use without what is only cached, and MB that it may have
-    (0: no limit). used_mb: 0 where it does not run.
+    (0: no limit); the networks that it is in, None where nobody knows. used_mb: 0 where it does not run.
     """
 
     image: str = ""
     used_mb: int = 0
     limit_mb: int = 0
+    networks: tuple[str, ...] | None = None
 
 
 MEMORY = r"""
@@ -32,7 +33,10 @@ awk '{sub(/:/, "", $1); kb[$1] = $2} END {print "memory", kb["MemTotal"], kb["Me
 """.strip()
 
 # A second line of ``docker inspect``, for each container.
-FORMAT = r'{{"\n"}}limit {{slice .Name 1}} {{.State.Pid}} {{.HostConfig.Memory}} {{.Config.Image}}'
+FORMAT = (
+    r'{{"\n"}}limit {{slice .Name 1}} {{.State.Pid}} {{.HostConfig.Memory}} {{.Config.Image}}|'
+    "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"
+)
 
 # found: what ``docker inspect`` has said. Not by ``docker stats``, which takes two seconds. Both kinds of cgroups:
 # which path is whose, the process itself says.
@@ -72,7 +76,9 @@ def usage(values: Mapping[str, Sequence[str]]) -> dict[str, Usage]:
     used = {name: int(size) for name, size in (line.split() for line in values.get("used", ()))}
     found = {}
     for line in values.get("limit", ()):
-        name, _, limit, image = line.split(" ", 3)
+        name, _, limit, rest = line.split(" ", 3)
+        image, bar, networks = rest.partition("|")
         # At least 1 where it runs.
-        found[name] = Usage(image, -(-used.get(name, 0) // _MB), int(limit) // _MB)
+        size = -(-used.get(name, 0) // _MB)
+        found[name] = Usage(image, size, int(limit) // _MB, tuple(sorted(networks.split())) if bar else None)
     return found

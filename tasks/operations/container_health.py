@@ -66,7 +66,23 @@ def _line(service: Service, container: Container, standing: Standing | None, lat
         return Line(service.name, name, "missing", "", "does not exist", f"{target('deploy')} makes it")
     if container.job:
         return _job(Line(service.name, name, standing.status, ago(standing.since)), standing)
+    if apart := _apart(container, standing):
+        return replace(
+            _standing(service, name, standing), why=apart, todo=f"{target('deploy')} makes it anew"
+        )
     return _standing(service, name, standing)
+
+
+def _apart(container: Container, standing: Standing) -> str:
+    """Of one that runs: that it is not in its networks, which its health check need not notice; empty where it is."""
+    there = standing.usage.networks
+    if (
+        there is None
+        or standing.status != "running"
+        or not (lacks := sorted({*container.networks} - {*there}))
+    ):
+        return ""
+    return f"is {'not in' if there else 'in no network, and belongs into'} {', '.join(lacks)}"
 
 
 def _standing(service: Service, name: str, standing: Standing) -> Line:

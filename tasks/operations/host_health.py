@@ -30,9 +30,9 @@ def machine_problems(found: Status) -> Iterator[str]:
             yield f"disk: {room.path} {said}: `docker system df` and `du -xh --max-depth 2 {room.path}` say what takes it"
     if found.course.gone:
         yield f"files: those of the active generation are gone ({CURRENT} leads nowhere): {target('deploy')} writes them anew"
-    if found.outbound.cut_off:
+    if cut_off := [name for name in found.outbound.cut_off if _networked(found, name)]:
         yield (
-            f"network: {', '.join(found.outbound.cut_off)}: no way out, where the host itself reaches {found.outbound.to}: "
+            f"network: {', '.join(cut_off)}: no way out, where the host itself reaches {found.outbound.to}: "
             f"a firewall is in between (`nft list ruleset`); {target('deploy')} has Docker write its rules anew"
         )
     for unit in found.units:
@@ -42,6 +42,11 @@ def machine_problems(found: Status) -> Iterator[str]:
             yield f"{unit}: is not active, so Vault would stay sealed after a boot: {target('deploy')} mends it"
         else:
             yield f"{unit}: has failed: see `journalctl -u {unit}`; {target('deploy')} sets it up again"
+
+
+def _networked(found: Status, name: str) -> bool:
+    """Whether it is in a network at all; of one that is not, its own line says so (container_health.py)."""
+    return name not in found.containers or found.containers[name].usage.networks != ()
 
 
 def firewall_problems(found: Status, names: Iterable[str]) -> Iterator[str]:

@@ -85,6 +85,20 @@ def test_containers_without_a_way_out_are_named_with_what_the_host_itself_reache
     assert list(host_health.machine_problems(found(outbound=Outbound("10.0.0.2, port 53")))) == []
 
 
+def test_a_container_without_its_network_is_no_firewalls_doing() -> None:
+    def standing(*networks: str) -> Standing:
+        return replace(WELL, usage=Usage(networks=networks))
+
+    there = {"vault": standing("5" * 64, "smarter-net"), "postgres": standing(), "botpress": standing("own")}
+    alone = found(containers=there, outbound=Outbound("10.0.0.2, port 53", ("postgres",)))
+    assert {line.container: (line.why, line.todo) for line in lines(alone)} == {
+        "vault": ("", ""),
+        "postgres": ("is in no network, and belongs into smarter-net", "`make deploy` makes it anew"),
+        "botpress": ("is not in smarter-net", "`make deploy` makes it anew"),
+    }
+    assert list(host_health.machine_problems(alone)) == []
+
+
 def test_what_containers_reach_is_read() -> None:
     lines = ["clock 1", "outbound 10.0.0.2 53", "cut_off postgres", "cut_off botpress"]
     assert StatusFact().process(lines).outbound == Outbound("10.0.0.2, port 53", ("botpress", "postgres"))

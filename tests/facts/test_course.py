@@ -119,16 +119,18 @@ def test_memory_is_what_is_in_use_without_the_cache(
     )
     inspected = [
         'container /odoo 0 {"Status":"running"}',
-        "limit odoo 4711 4294967296 odoo:16.0-20250909",
+        "limit odoo 4711 4294967296 odoo:16.0-20250909|tenants-net smarter-net ",
         "limit gone 4712 1073741824 n8nio/n8n:2.30.8",
+        "limit alone 0 0 odoo:16.0|",
         "limit done 0 0 registry.example:5000/odoo@sha256:0123",
     ]
     lines = shell(text, found="\n".join(inspected))
     assert lines == ["used odoo 2147483648"]
     values = {"limit": [line.removeprefix("limit ") for line in inspected[1:]], "used": ["odoo 2147483648"]}
     assert usage.usage(values) == {
-        "odoo": Usage("odoo:16.0-20250909", 2048, 4096),
+        "odoo": Usage("odoo:16.0-20250909", 2048, 4096, ("smarter-net", "tenants-net")),
         "gone": Usage("n8nio/n8n:2.30.8", 0, 1024),
+        "alone": Usage("odoo:16.0", networks=()),
         "done": Usage("registry.example:5000/odoo@sha256:0123", 0, 0),
     }
 
