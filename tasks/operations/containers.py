@@ -15,7 +15,7 @@ from tasks.model.catalogue import Container, Service
 from tasks.model.effects import WAITED, Effect, Lost, Start
 from tasks.model.objects import replacement, second
 from tasks.operations import adoption, differing, door, jobs, rolling
-from tasks.operations.differing import DESCRIBED, FILES, NETWORKS, SECRETS
+from tasks.operations.differing import DESCRIBED, FILES, NETWORKS, NEVER, SECRETS
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services
@@ -146,7 +146,7 @@ def _paused(state: DockerState, names: Collection[str]) -> list[str]:
 
 
 # What Compose does not see, so that it has to be told to make the containers anew.
-_RECREATED = (NETWORKS, FILES)
+_RECREATED = (NETWORKS, FILES, NEVER)
 # Seconds, for what takes tenths of one.
 _LOADED = 20
 

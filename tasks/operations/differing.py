@@ -14,7 +14,7 @@ _HEALTH = {
     "starting": "has not passed its health check yet: it is waited for",
     "unhealthy": "does not answer as it should: it is waited for",
 }
-NETWORKS, FILES = "networks", "sees other files"
+NETWORKS, FILES, NEVER = "networks", "sees other files", "was made and never started"
 DESCRIBED, SECRETS = "its description has changed", "its secrets have changed"
 
 
@@ -45,6 +45,8 @@ def _job_state(state: ContainerState) -> str:
 def _running_state(container: Container, state: ContainerState, files: Mapping[str, str]) -> str:
     """It sees the generation that it was started with, which a hand may have edited since, or removed."""
     if state.networks != tuple(sorted(container.networks)):
+        if state.status == "created":  # until it is started, Docker may name its networks by their numbers
+            return NEVER
         return f"{NETWORKS} differ: {', '.join(state.networks) or 'none'}"
     if state.status != "running":
         return f"{stands(state.status)}: it is started"

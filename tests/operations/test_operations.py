@@ -145,6 +145,10 @@ DONE = ContainerState("job", "site", "d1", "", "exited", "", 0, "example/job:1.0
         (replace(RUNNING, networks=()), "networks differ: none"),
         (replace(RUNNING, status="exited"), "has ended: it is started"),
         (replace(RUNNING, status="created"), "was never started: it is started"),
+        (
+            replace(RUNNING, status="created", networks=("5" * 64, "smarter-net")),
+            "was made and never started",
+        ),
         (replace(RUNNING, health="starting"), "has not passed its health check yet: it is waited for"),
         (replace(RUNNING, health="unhealthy"), "does not answer as it should: it is waited for"),
         (replace(RUNNING, health=""), "has no health check"),
