@@ -236,6 +236,10 @@ def test_what_a_failed_run_left_in_the_place_of_a_container_is_named(monkeypatch
     assert said == ["web: its replacement web-next is not in its place yet"]
 
 
+# One that was made and never started.
+NUMBERED = LINE.replace("running|healthy", "created|").replace("tenants-net", "5" * 64)
+
+
 @pytest.mark.parametrize(
     ("line", "env", "flags"),
     [
@@ -244,6 +248,7 @@ def test_what_a_failed_run_left_in_the_place_of_a_container_is_named(monkeypatch
         (LINE.replace("healthy", "unhealthy"), "e|site|s1", ""),
         (LINE.replace("tenants-net ", ""), "e|site|s1", " --force-recreate"),
         (f"{LINE}\n{SEES}", "e|site|s1", " --force-recreate"),
+        (NUMBERED, "e|site|s1", " --force-recreate"),
     ],
 )
 def test_a_service_that_differs_is_brought_up_in_one_command(line: str, env: str, flags: str) -> None:
