@@ -69,7 +69,7 @@ def main(path: Path) -> int:
         )
     text = readable(said, os.environ)
     sys.stdout.write(f"{text}\n")
-    path.write_text(markdown(inventory, code, text))
+    path.write_text(markdown(inventory, code, text), "utf-8")
     return code
 
 

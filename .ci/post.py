@@ -45,7 +45,7 @@ def before(number: int, mark: str) -> int | None:
 
 def main(path: Path) -> None:
     """Writes it."""
-    body = path.read_text()
+    body = path.read_text("utf-8")
     number = int(os.environ["NUMBER"])
     there = before(number, body.partition("\n")[0])
     if there is None:

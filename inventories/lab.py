@@ -26,6 +26,6 @@ nodes = hosts(
                 "ssh_look_for_keys": False,
             },
         )
-        for name, address in json.loads((folder / "lab.json").read_text())["hosts"].items()
+        for name, address in json.loads((folder / "lab.json").read_text("utf-8"))["hosts"].items()
     )
 )

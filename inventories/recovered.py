@@ -11,5 +11,5 @@ path = Path(os.environ.get("SMARTEROS_RECOVERED", "~/.local/state/smarteros/reco
 if not path.exists():
     sys.exit(f"{path} is not there: `make recover HOST=root@… KIT=…` writes it")
 
-found = json.loads(path.read_text())
+found = json.loads(path.read_text("utf-8"))
 nodes = hosts((found["name"], found["data"]))

@@ -77,7 +77,7 @@ def _sha256(text: str) -> str:
 
 
 def _text(folder: str, name: str) -> str:
-    return (HOME / "files" / folder / name).read_text()
+    return (HOME / "files" / folder / name).read_text("utf-8")
 
 
 def _write(keys: str) -> str:

@@ -62,7 +62,7 @@ def table() -> Commands:
     found = known(MachineFact)
     files = {
         FIREWALL: text(found.access, stack()),
-        _UNIT: (HOME / "files" / "units" / FIREWALL_UNIT).read_text(),
+        _UNIT: (HOME / "files" / "units" / FIREWALL_UNIT).read_text("utf-8"),
     }
     wanted = {
         path: f"{state.sha256} {state.mode} {state.owner}"

@@ -24,7 +24,7 @@ _PARTIAL = ".GENERATED-SECRETS-partial"
 
 def run() -> None:
     """The phase. The timer comes first: no file is there without what removes it."""
-    texts = {name: (HOME / "files" / "units" / name).read_text() for name in _UNITS}
+    texts = {name: (HOME / "files" / "units" / name).read_text("utf-8") for name in _UNITS}
     units(texts, name="First logins | a timer removes them after 24 hours")
     handed_out(name="First logins | /root/GENERATED-SECRETS-<date>.txt")
 

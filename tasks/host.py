@@ -56,7 +56,7 @@ def run() -> None:
     if straight_on():
         read_ahead(question())
     hardened(name="Host | packages, updates, kernel, logs, audit, clock")
-    texts = {name: (HOME / "files" / "units" / name).read_text() for name in TIMED}
+    texts = {name: (HOME / "files" / "units" / name).read_text("utf-8") for name in TIMED}
     swapped(name="Host | swap, where memory is small")
     timed(texts, name="Host | changed programs and settings are noted every day")
 
@@ -103,7 +103,7 @@ def files(container: str = "") -> dict[str, str]:
     """Path on the host → text, all of them below /etc."""
     paths = {f"/{path.relative_to(SOURCE)}": path for path in sorted(SOURCE.rglob("*")) if path.is_file()}
     left_out = MACHINE_FILES if container else ()
-    return {name: path.read_text() for name, path in paths.items() if name not in left_out}
+    return {name: path.read_text("utf-8") for name, path in paths.items() if name not in left_out}
 
 
 def wanted_files(found: HostState) -> dict[str, str]:

@@ -30,8 +30,7 @@ from tasks.run import Commands, Refused, executing, forget, guard, host, operati
 # With these pyinfra ends before it changes anything; nothing in its state tells such a run from another.
 _LOOKS = {"--dry", "--debug-facts", "--debug-operations"}
 
-_SCRIPT = HOME / "files" / "run-lock.sh"
-_RECORD = HOME / "files" / "record.sh"
+_SCRIPT, _RECORD = (HOME / "files" / name for name in ("run-lock.sh", "record.sh"))
 _HOLD = (
     "exec 9>>/run/smarteros/work; flock -sn 9 || { echo 'another run has begun on this host' >&2; exit 1; }"
 )
@@ -88,7 +87,8 @@ def _taking(target: Host, *, deploy: bool) -> gevent.Greenlet:
 def _take(target: Host, *, deploy: bool = False) -> Outcome:
     sessions.patient(target)
     try:
-        line = Line(target, f"exec bash --norc -c {shlex.quote(_RECORD.read_text() + _SCRIPT.read_text())}")
+        scripts = _RECORD.read_text("utf-8") + _SCRIPT.read_text("utf-8")
+        line = Line(target, f"exec bash --norc -c {shlex.quote(scripts)}")
     except (EOFError, OSError, SSHException) as error:
         return Outcome(refusal=f"{target.name} cannot be locked: {str(error) or 'the connection has ended'}")
     line.send(f"operator {json.dumps(login.operator())}")

@@ -52,7 +52,7 @@ def kept() -> Commands:
 
 def drafted() -> tuple[Step, ...]:
     """The steps of a run as things are. Raises Refused, as the run would."""
-    code = compile(_PHASES.read_text(), str(_PHASES), "exec")
+    code = compile(_PHASES.read_text("utf-8"), str(_PHASES), "exec")
     with drafts.drafting() as steps:
         exec(code, {"__name__": "plan"})  # noqa: S102  our own table of contents, in the order that it has
         return tuple(steps)

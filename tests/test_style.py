@@ -104,6 +104,33 @@ def test_a_message_names_a_target_with_the_inventory_of_its_run() -> None:
     assert bare == []
 
 
+def without_encoding(tree: ast.Module) -> Iterator[int]:
+    """Lines in which text is read or written as the operator's locale has it."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or {"encoding"} & {word.arg for word in node.keywords}:
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        positional = {"read_text": 0, "write_text": 1}.get(called)
+        if positional is not None and len(node.args) <= positional:
+            yield node.lineno
+        modes = [
+            arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+        ]
+        binary = any(re.fullmatch(r"[rwax+]*b[rwax+]*", mode) for mode in modes)
+        ours = ast.unparse(node.func) not in ("os.open", "tarfile.open")
+        if called in ("open", "fdopen") and ours and not binary:
+            yield node.lineno
+
+
+def test_no_file_is_read_as_the_operators_locale_has_it() -> None:
+    tried = ["p.read_text()", "p.write_text(t)", "p.open()", "os.fdopen(3, 'w')", "open(p)"]
+    fine = ["p.read_text('utf-8')", "p.write_text(t, 'utf-8')", "p.open('rb')", "os.open(p, 0)"]
+    assert [*map(len, map(list, map(without_encoding, map(ast.parse, tried))))] == [1] * len(tried)
+    assert [*map(len, map(list, map(without_encoding, map(ast.parse, fine))))] == [0] * len(fine)
+    here = [path for path in MODULES if path.relative_to(ROOT).parts[0] not in ("tests", "files")]
+    assert [f"{name(path)}:{line}" for path in here for line in without_encoding(parsed(path))] == []
+
+
 # In a container no SSH starts it.
 TALKATIVE = re.compile(r"\bbash (?!--norc )-[a-z]*c\b")
 

@@ -117,8 +117,8 @@ def _trusted(root: str) -> str | None:
     if not root:
         return None
     number, path = _passing()
-    with os.fdopen(number, "w", closefd=False) as file:
-        file.write(f"{Path(where()).read_text()}\n{root}\n")
+    with os.fdopen(number, "w", encoding="utf-8", closefd=False) as file:
+        file.write(f"{Path(where()).read_text('utf-8')}\n{root}\n")
     return path
 
 

@@ -150,7 +150,7 @@ def read(path: Path) -> Kit | None:
     try:
         if not path.exists():
             return None
-        kit = parsed(Kit, path.read_text())
+        kit = parsed(Kit, path.read_text("utf-8"))
         found = fingerprint(kit.keys.public)
     except (OSError, UnicodeDecodeError, Misshapen, BadKey) as error:
         raise Refused(f"KIT={path} is no kit that can be read: {getattr(error, 'strerror', error)}") from None
@@ -191,7 +191,7 @@ def held() -> Held | None:
     """What this machine has for the host, None before `make bucket`. Raises Refused for a file that cannot be read."""
     path = file()
     try:
-        return parsed(Held, path.read_text()) if path.exists() else None
+        return parsed(Held, path.read_text("utf-8")) if path.exists() else None
     except (OSError, ValueError) as error:
         raise Refused(
             f"{path} cannot be read ({error}): {target('bucket KIT=…')} with the kit makes it again"

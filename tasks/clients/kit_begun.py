@@ -28,7 +28,7 @@ def begin(path: Path, value: Begun) -> None:
 def begun(path: Path) -> Begun | None:
     """What a run has noted that was cut short; None where that cannot be read."""
     try:
-        return parsed(Begun, path.with_suffix(".begun").read_text())
+        return parsed(Begun, path.with_suffix(".begun").read_text("utf-8"))
     except (OSError, ValueError):
         return None
 

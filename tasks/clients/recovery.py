@@ -76,21 +76,21 @@ def _kept() -> dict[str, str]:
     left_out = {_file(), *root.rglob("*.partial")}
     paths = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in left_out]
     try:
-        return {str(path.relative_to(root)): path.read_text() for path in paths}
+        return {str(path.relative_to(root)): path.read_text("utf-8") for path in paths}
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"state_dir: {root} cannot be read, and so not be sealed: {error}") from None
 
 
 def _text(path: str) -> str:
     try:
-        return Path(path).expanduser().read_text() if path else ""
+        return Path(path).expanduser().read_text("utf-8") if path else ""
     except (OSError, UnicodeDecodeError):
         return ""  # the verification says so
 
 
 def package() -> dict[str, str]:
     """The version of this package, and its commit where it is a clone and this machine has git."""
-    version = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]["version"]
+    version = tomllib.loads((HOME / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     commit = ""
     with suppress(FileNotFoundError):
         asked = ["git", "-C", str(HOME), "rev-parse", "HEAD"]
@@ -202,7 +202,7 @@ def _file() -> Path:
 def noted() -> Noted:
     """What is known of it here; nothing where that cannot be read: then it is stored again."""
     try:
-        return parsed(Noted, _file().read_text())
+        return parsed(Noted, _file().read_text("utf-8"))
     except (OSError, ValueError):
         return Noted()
 

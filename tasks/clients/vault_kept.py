@@ -36,7 +36,7 @@ def kept() -> Kept | None:
     if not path.exists():
         return None
     try:
-        return parsed(Kept, path.read_text())
+        return parsed(Kept, path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise Refused(f"{path} cannot be read ({error}): restore it from your backup of it") from None
 

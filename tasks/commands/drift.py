@@ -4,7 +4,6 @@
 with 1 where that is not known; ``JSON=1`` prints one JSON object besides, alone on standard output.
 """
 
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from pyinfra.api.state import State
 
+from tasks.commands import printed
 from tasks.connection.exit_code import leave
 from tasks.facts import DriftFact
 from tasks.facts.drift import Drift
@@ -45,8 +45,7 @@ def named() -> Commands:
         leave(2)
     active = {str(item.name) for item in state.active_hosts} | {str(host().name)}
     if os.environ.get("JSON") and active <= every.keys():
-        sys.stdout.write(json.dumps(data(every), indent=2) + "\n")
-        sys.stdout.flush()
+        printed.data(data(every))
 
 
 def lines(found: Drift) -> list[str]:

@@ -3,7 +3,6 @@
 ``pyinfra -y inventories/prod.py tasks.commands.generations.run``; with ``JSON=1`` one JSON object besides, alone on standard output.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 from pyinfra import logger
 
+from tasks.commands import printed
 from tasks.facts.generations import GenerationsFact
 from tasks.model.generations import Generation, Generations, differences
 from tasks.model.targets import inventory, target
@@ -38,10 +38,7 @@ def listed() -> Commands:
         logger.info(line)
     _data[str(host().name)] = data(found)
     if os.environ.get("JSON") and {str(item.name) for item in host().state.active_hosts} <= _data.keys():
-        sys.stdout.write(
-            json.dumps({"version": 1, "inventory": inventory(sys.argv), "hosts": _data}, indent=2) + "\n"
-        )
-        sys.stdout.flush()
+        printed.data({"version": 1, "inventory": inventory(sys.argv), "hosts": _data})
 
 
 def table(found: Generations) -> Iterator[str]:

@@ -5,11 +5,11 @@
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from tasks import preflight
+from tasks.commands.printed import printed
 from tasks.facts import MachineFact
 from tasks.facts.names import NamesFact
 from tasks.operations import dns
@@ -41,8 +41,7 @@ def run() -> None:
 def looked() -> Commands:
     """Prints the line."""
     if executing():
-        sys.stdout.write(f"\n{_LINE}{json.dumps(asdict(look()))}\n")
-        sys.stdout.flush()
+        printed(f"\n{_LINE}{json.dumps(asdict(look()))}")
     yield from ()
 
 

@@ -95,7 +95,7 @@ def _write(file: Path, digests: Mapping[str, str]) -> None:
         return
     try:
         partial = file.with_name(f"{file.name}.partial")
-        partial.write_text(pins.text(after))
+        partial.write_text(pins.text(after), "utf-8")
         partial.replace(file)
     except OSError as error:
         raise Refused(f"{file}: cannot be written: {error.strerror}") from None

@@ -4,7 +4,6 @@
 with 1 where the deploy would be refused. With ``JSON=1`` it prints one JSON object besides, alone on standard output.
 """
 
-import json
 import os
 import sys
 from typing import Any
@@ -16,6 +15,7 @@ from pyinfra.api.state import State
 
 from tasks import host as hardening
 from tasks import plan
+from tasks.commands import printed
 from tasks.connection import exit_code
 from tasks.facts import LoadedCaddyfileFact
 from tasks.model.targets import inventory
@@ -78,5 +78,4 @@ def _note(made: dict[str, Any]) -> None:
             "unreachable": silent,
             "hosts": hosts,
         }
-        sys.stdout.write(json.dumps(whole, indent=2) + "\n")
-        sys.stdout.flush()
+        printed.data(whole)

@@ -126,7 +126,7 @@ def _vault(text: str) -> tuple[str, ...]:
 def _begun(note: Path, name: str, login: dict[str, Any]) -> bool:
     """Whether it was this command that has written to the bucket last, for the same VPS."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        found = json.loads(note.read_text())
+        found = json.loads(note.read_text("utf-8"))
         return bool(found["name"] == name and found["data"]["ssh_hostname"] == login["ssh_hostname"])
     return False
 
@@ -151,7 +151,7 @@ def _keep(folder: Path, files: dict[str, str]) -> None:
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
             raise Refused(f"the sealed state names {name!r}, which is no file of a host")
-        if name == "vault.json" and path.exists() and _vault(path.read_text()) != _vault(text):
+        if name == "vault.json" and path.exists() and _vault(path.read_text("utf-8")) != _vault(text):
             raise Refused(
                 f"{path} holds unseal keys of another Vault than the bucket's: move it away, if it is of no use any more"
             )
@@ -163,7 +163,9 @@ def _write(path: Path, text: str) -> None:
     """Whole, or as it was: half of it would end each later run."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(
+        os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

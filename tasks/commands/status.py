@@ -6,7 +6,6 @@ exits with 0 once that is written. It asks the host itself, so that it says more
 users reach the services is verify's question.
 """
 
-import json
 import os
 import sys
 import time
@@ -18,7 +17,7 @@ from weakref import WeakKeyDictionary
 from pyinfra import logger
 from pyinfra.api.state import State
 
-from tasks.commands import report
+from tasks.commands import printed, report
 from tasks.commands.report import Report
 from tasks.facts import Status, StatusFact
 from tasks.model.targets import inventory, target
@@ -85,8 +84,7 @@ def _looked(write: Write | None) -> Report:
 
 
 def _print(found: report.Reports) -> None:
-    sys.stdout.write(json.dumps(report.data(found), indent=2) + "\n")
-    sys.stdout.flush()
+    printed.data(report.data(found))
 
 
 def _write(path: Path, found: report.Reports) -> None:

@@ -51,7 +51,7 @@ def delivered(to: str) -> client.Outcome:
     if missing := lost():
         raise Refused(to_be_given(missing))
     password = values(PATH)[NAME] if _mail().user else ""
-    program = (HOME / "files" / "send_mail.py").read_text()
+    program = (HOME / "files" / "send_mail.py").read_text("utf-8")
     outcome = client.send(image(_with_python()), program, _mail(), password, to or _mail().sender)
     if problem := client.problem(_mail(), outcome):
         raise Refused(problem)

@@ -10,6 +10,7 @@ from pyinfra import logger
 
 from tasks.clients import vault_token
 from tasks.clients.vault_session import GUARD_HOURS
+from tasks.commands.printed import printed
 from tasks.run import Commands, Refused, executing, host, operation
 
 _MOST_HOURS = 168
@@ -48,5 +49,4 @@ def show(value: str) -> None:
     if not sys.stdout.isatty():
         line = "standard output is no terminal: what is secret goes where that leads, which may be a file or a log"
         host().log_styled(line, fg="yellow", log_func=logger.warning)
-    sys.stdout.write(f"{value}\n")
-    sys.stdout.flush()
+    printed(value)

@@ -18,7 +18,7 @@ def noted(found: Described, command: str = "bootstrap") -> None:
     if there is None:
         _accepted(found.host, shown, command)
         found.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with found.known_hosts.open("a+") as file:
+        with found.known_hosts.open("a+", encoding="utf-8") as file:
             file.seek(0)
             file.write("" if file.read()[-1:] in ("", "\n") else "\n")
             file.write(shown.line)

@@ -85,7 +85,7 @@ def is_of(note: Note) -> None:
 def read(file: Path) -> Note | None:
     """None where no update is under way. Raises Refused for what is none."""
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text("utf-8"))
         hosts = {
             name: Host(**{**each, "data": tuple(each["data"])}) for name, each in found.pop("hosts").items()
         }
@@ -110,7 +110,7 @@ def keep(file: Path, text: str | None) -> None:
             file.unlink(missing_ok=True)
             return
         partial = file.with_name(f"{file.name}.partial")
-        partial.write_text(text)
+        partial.write_text(text, "utf-8")
         partial.replace(file)
     except OSError as error:
         raise Refused(f"{file}: cannot be written: {error.strerror}") from None

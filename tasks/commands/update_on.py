@@ -77,7 +77,7 @@ def course() -> Note | None:
     after = update_course.pinned(image, wanted)
     found = update_course.changed(after)
     old, new = (image_names.parted(name)[1] for name in (pins.led(stack().pins, image), wanted))
-    text = file.read_text() if file.exists() else None
+    text = file.read_text("utf-8") if file.exists() else None
     note = Note(choice, image, old, new, tuple(item.name for item in found), text, pins.text(after))
     return note.with_host(host().name, Host(data=update_course.coming_back(found)))
 

@@ -31,7 +31,7 @@ def standing(path: Path) -> Standing:
     """Whose a file is. example: one that comes with this repository, as it came."""
     if not path.exists():
         return "absent"
-    text = path.read_text()
+    text = path.read_text("utf-8")
     found = _MARK.search(text)
     if not found or found[2] != digest(text):
         return "theirs"
@@ -88,10 +88,10 @@ def value(item: Any, width: int = _WIDTH) -> str:
 
 def keep(path: Path, text: str) -> bool:
     """Whether it was another: written in one step, so that who is killed leaves no half of it, and no more than one draft."""
-    if path.exists() and path.read_text() == text:
+    if path.exists() and path.read_text("utf-8") == text:
         return False
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text)
+    draft.write_text(text, "utf-8")
     draft.chmod(0o644)
     draft.replace(path)
     return True

@@ -1,6 +1,7 @@
 """hosts: an inventory's list of hosts, refused when it is empty, since pyinfra would call that a success."""
 
 import sys
+from io import TextIOWrapper
 from typing import Any
 
 from tasks.connection import connecting, exit_code, footing, wire
@@ -11,6 +12,10 @@ Entry = str | tuple[str, dict[str, Any]]
 def ready() -> None:
     """Ends the program (exit code 1) with one line when this machine is not ready; from now on what is wrong is one line."""
     footing.checked()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # as standard error: a locale without a letter ends no run
     wire.lay()  # before the first connection
     connecting.lay()
     exit_code.interruptible()

@@ -16,7 +16,7 @@ from tasks.model.generations import Generation, Generations, reading
 from tasks.rendering.render import RECORDS, ROOT
 from tasks.rendering.templates import HOME
 
-SHELL = (HOME / "files" / "record.sh").read_text()
+SHELL = (HOME / "files" / "record.sh").read_text("utf-8")
 
 
 class GenerationsFact(FactBase[Generations]):

@@ -14,7 +14,7 @@ from tasks.rendering.render import CURRENT, ROOT, SECRETS
 from tasks.rendering.templates import HOME
 
 BEFORE = "/var/lib/smarteros/before"
-SHELL = (HOME / "files" / "keep.sh").read_text()
+SHELL = (HOME / "files" / "keep.sh").read_text("utf-8")
 DAEMON_JSON = "/etc/docker/daemon.json"
 LOGIN_DEFS = "/etc/login.defs"
 DOCKER_SOURCE = ("/etc/apt/keyrings/docker.asc", "/etc/apt/sources.list.d/docker.sources")

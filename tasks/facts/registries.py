@@ -39,7 +39,7 @@ class RegistriesFact(FactBase[Mapping[str, Registered]]):
         return f"""
 command -v docker >/dev/null || exit 0
 command -v python3 >/dev/null || fail "there is no python3, which comes with a deploy"
-python3 -I -c {quote(PROGRAM.read_text())} {quote(json.dumps(wanted))} || fail "images cannot be asked about"
+python3 -I -c {quote(PROGRAM.read_text("utf-8"))} {quote(json.dumps(wanted))} || fail "images cannot be asked about"
 """.strip()
 
     @staticmethod

@@ -21,7 +21,7 @@ def parsed(text: str) -> dict[int, str]:
 @cache
 def every() -> Mapping[int, str]:
     """Those of this package."""
-    return parsed(_FILE.read_text())
+    return parsed(_FILE.read_text("utf-8"))
 
 
 def newest() -> int:

@@ -16,7 +16,7 @@ def _pem(path: str) -> str:
     try:
         file = Path(path).expanduser()
         # A device would be read for ever.
-        text = "" if not path or (file.exists() and not file.is_file()) else file.read_text()
+        text = "" if not path or (file.exists() and not file.is_file()) else file.read_text("utf-8")
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path!r} cannot be read: {getattr(error, 'strerror', error)}") from None
     return path and _trusted(text, repr(path))

@@ -34,7 +34,7 @@ def path(argv: Sequence[str]) -> Path | None:
 def read(file: Path | None, without: Pins | None = None) -> Pins | None:
     """Image → digest. without: what holds where there is no such file. Raises BadSettings for one that is none."""
     try:
-        return parsed(file.read_text()) if file else without
+        return parsed(file.read_text("utf-8")) if file else without
     except FileNotFoundError:
         return without
     except (OSError, ValueError, RecursionError) as error:

@@ -23,7 +23,7 @@ def checked(name: str) -> str:
 def names() -> frozenset[str]:
     """All there are; without the package, those of this machine."""
     try:
-        found = (files("tzdata") / "zones").read_text().split()
+        found = (files("tzdata") / "zones").read_text("utf-8").split()
     except ModuleNotFoundError:
         found = sorted(available_timezones())
     return frozenset(found) - _NONE

@@ -71,8 +71,8 @@ def proven(change: Change) -> Commands:
     seconds = stack().revert_seconds
     units = HOME / "files" / "units"
     own = {
-        **{f"/etc/systemd/system/{name}": (units / name).read_text() for name in (_UNIT, _LATE)},
-        f"{ARMED}/revert": (HOME / "files" / "revert.sh").read_text(),
+        **{f"/etc/systemd/system/{name}": (units / name).read_text("utf-8") for name in (_UNIT, _LATE)},
+        f"{ARMED}/revert": (HOME / "files" / "revert.sh").read_text("utf-8"),
         f"{ARMED}/next/what": f"{change.what}\n",
         f"{ARMED}/next/then": f"{change.undo}\n",
         **{f"{ARMED}/next/{name}": text for name, text in change.beside.items()},

@@ -9,7 +9,7 @@ from tasks.operations.armed import Change
 from tasks.operations.login_keys import Wanted
 from tasks.rendering.templates import HOME
 
-SHELL = (HOME / "files" / "login_keys.sh").read_text()
+SHELL = (HOME / "files" / "login_keys.sh").read_text("utf-8")
 
 
 def change(items: Sequence[Wanted], gone: Iterable[str]) -> Change:

@@ -150,7 +150,7 @@ def _moved(network: NetworkState, settings: Stack) -> bool:
     return bool(network.pool) and network.pool not in settings.network_pools
 
 
-_SHELL = (HOME / "files" / "networks.sh").read_text().strip()
+_SHELL = (HOME / "files" / "networks.sh").read_text("utf-8").strip()
 
 # Docker answers only once it is up, which at boot is later: then smarteros-revert-late.service goes on from here.
 _UNDO = """

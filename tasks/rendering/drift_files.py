@@ -8,7 +8,7 @@ _UNITS = ("service", "timer")
 
 def files() -> dict[str, str]:
     """Path in a generation → text."""
-    return {PROGRAM: (HOME / "files" / "drift.py").read_text()}
+    return {PROGRAM: (HOME / "files" / "drift.py").read_text("utf-8")}
 
 
 def units(current: str) -> dict[str, str]:

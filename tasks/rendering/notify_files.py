@@ -19,7 +19,7 @@ def files(stack: Stack, services: tuple[Service, ...]) -> dict[str, str]:
     """Path in a generation → text."""
     if stack.notify is None:
         return {}
-    found = {path: (HOME / "files" / name).read_text() for path, name in _PROGRAMS.items()}
+    found = {path: (HOME / "files" / name).read_text("utf-8") for path, name in _PROGRAMS.items()}
     names = [name for item in services for route in item.routes for name in domains(stack, route)]
     if any(service.phase == "proxy" for service in services):
         found["notify/certificates.sh"] = _render(

@@ -22,7 +22,7 @@ _UNITS = ("service", "timer")
 def files(stack: Stack) -> dict[str, str]:
     """Path in a generation → text."""
     wanted = {"socket": SOCKET.removeprefix("unix://"), "images": images(stack)}
-    texts = {path: file.read_text() for path, file in _COPIES.items()}
+    texts = {path: file.read_text("utf-8") for path, file in _COPIES.items()}
     return {**texts, "outdated/images.json": json.dumps(wanted, indent=1) + "\n"}
 
 

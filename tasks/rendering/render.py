@@ -150,7 +150,7 @@ def context(name: str) -> Mapping[str, str]:
     """A build context under ``files/``: path → text."""
     root = HOME / "files" / name
     paths = {str(path.relative_to(root)): path for path in sorted(root.rglob("*")) if path.is_file()}
-    return {name: path.read_text() for name, path in paths.items() if not _CACHE.search(name)}
+    return {name: path.read_text("utf-8") for name, path in paths.items() if not _CACHE.search(name)}
 
 
 # What tools leave behind in a working copy: hidden folders and Python's caches.
