@@ -1,8 +1,7 @@
 """Generation: all rendered files of the host, active, and the architecture's paths as links into it."""
 
 from tasks.operations import files, images, points
-from tasks.operations.described import links, tree
-from tasks.rendering import render
+from tasks.operations.described import links, name, tree
 from tasks.run import services
 
 
@@ -12,8 +11,3 @@ def run() -> None:
     files.generation(rendered, name(rendered), links(), name="Generation | rendered files and their links")
     images.fetch(services(), name="Generation | missing images start to arrive")
     points.before_migrations(name="Generation | a restore point before new versions start")
-
-
-def name(rendered: render.Files) -> str:
-    """What a generation of these files is called."""
-    return render.digest(*(part for item in sorted(rendered.items()) for part in item))

@@ -20,13 +20,12 @@ from pyinfra import logger
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 
-from tasks import generation
 from tasks.connection import login
 from tasks.connection.memory import remembered
 from tasks.lock import duration
 from tasks.model.catalogue import domains
 from tasks.model.targets import command, inventory
-from tasks.operations import plan_lines
+from tasks.operations import described, plan_lines
 from tasks.operations.described import tree
 from tasks.operations.plan_lines import Plan
 from tasks.run import Commands, Refused, executing, host, operation, remember, services, stack
@@ -56,7 +55,7 @@ def _about() -> dict[str, Any]:
     names = [name for item in services() for route in item.routes for name in domains(stack(), route)]
     return {
         "zone": stack().zone,
-        "generation": generation.name(tree()),
+        "generation": described.name(tree()),
         "services": [item.name for item in services()],
         "domains": names,
     }

@@ -4,6 +4,7 @@ Every operation is pulled as far as its first command, and notes what it is abou
 back, and no second description of it.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,15 +15,19 @@ from tasks.connection.answer import NoAnswer
 from tasks.connection.memory import remembered
 from tasks.facts import MachineFact
 from tasks.facts.ahead import Ahead, look
+from tasks.facts.last_run import CourseFact
 from tasks.model.effects import WAITED, EnvFile, File, Gone, Pull, Start, Step
-from tasks.model.targets import target
-from tasks.operations import dns, plan_lines
+from tasks.model.targets import command
+from tasks.operations import described, dns, plan_lines, rolled
 from tasks.operations.consequences import named
 from tasks.operations.plan_lines import Plan
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack
 
 _PHASES = HOME / "deploy.py"
+_ASKED = {"update": "an update"}
+# The steps that a run has before those of the deploy.
+FIRST = "steps before a deploy's"
 
 
 def run() -> None:
@@ -46,7 +51,7 @@ def kept() -> Commands:
     if before is not None and (news := list(differing(before.steps, drafted()))):
         lines = "\n".join(f"    {line}" for line in news)
         raise Refused(
-            f"{host().name} has changed since the plan was shown, and nothing was done:\n{lines}\n    {target('deploy')} shows the new one"
+            f"{host().name} has changed since the plan was shown, and nothing was done:\n{lines}\n    the same command shows the new one"
         )
 
 
@@ -55,13 +60,16 @@ def drafted() -> tuple[Step, ...]:
     code = compile(_PHASES.read_text("utf-8"), str(_PHASES), "exec")
     with drafts.drafting() as steps:
         exec(code, {"__name__": "plan"})  # noqa: S102  our own table of contents, in the order that it has
-        return tuple(steps)
+        return (*(remembered(FIRST) or ()), *steps)
 
 
 def drawn() -> Plan:
     """The current host's. Raises Refused."""
     steps = drafted()
-    return Plan(steps, services(), stack(), known(MachineFact), _ahead(steps), dns.address())
+    number, _ = described.back()
+    asked = f"a rollback to generation {number}" if number else _ASKED.get(command(sys.argv), "a deploy")
+    back = None if number or not steps else rolled.standing(known(CourseFact))
+    return Plan(steps, services(), stack(), known(MachineFact), _ahead(steps), dns.address(), asked, back)
 
 
 def _ahead(steps: Sequence[Step]) -> Ahead:

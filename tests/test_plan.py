@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -12,13 +13,14 @@ import yaml
 
 from tasks import applications, generation, plan, proxy, retire
 from tasks.connection import drafts
-from tasks.facts import Machine
+from tasks.facts import Machine, MachineFact
 from tasks.facts.ahead import Ahead
-from tasks.model.effects import DockerRestart, EnvFile, File, Start, Step
+from tasks.facts.last_run import Back, Course, CourseFact
+from tasks.model.effects import DockerRestart, Earlier, EnvFile, File, Lost, Start, Step
 from tasks.operations import consequences, described, plan_lines
 from tasks.operations.plan_lines import Plan
 from tasks.rendering import render
-from tasks.run import services, stack
+from tasks.run import remember, services, stack
 from tasks.services import load
 from tests.fake import fake
 from tests.samples import ROOT
@@ -376,3 +378,53 @@ def test_a_host_where_nothing_is_to_do_gets_one_line() -> None:
     assert list(plan_lines.lines("host-1", Plan((), load(found), found, Machine()))) == [
         "host-1: nothing to do"
     ]
+
+
+def test_it_is_headed_by_what_was_asked_for_and_by_the_rollback_that_a_deploy_ends() -> None:
+    back = Back(3, "ann@laptop", 1795406400)
+    deploy = replace(made(N8N), back=back)
+    assert list(plan_lines.lines("host-1", deploy))[:2] == [
+        "host-1: was rolled back to generation 3 (ann@laptop, 2026-11-23 04:00:00Z): a deploy rolls forward",
+        "host-1: a deploy would change this:",
+    ]
+    assert plan_lines.data(deploy)["rolled_back"] == {
+        "to": 3,
+        "operator": "ann@laptop",
+        "time": "2026-11-23T04:00:00Z",
+    }
+    asked = replace(made(N8N), asked="a rollback to generation 3")
+    assert next(plan_lines.lines("host-1", asked)) == "host-1: a rollback to generation 3 would change this:"
+
+
+@pytest.mark.parametrize(
+    ("number", "command", "asked"),
+    [(0, "plan", "a deploy"), (0, "update_on", "an update"), (3, "rollback", "a rollback to generation 3")],
+)
+def test_only_what_describes_another_generation_than_the_rollbacks_says_that_it_ends_it(
+    monkeypatch: pytest.MonkeyPatch, number: int, command: str, asked: str
+) -> None:
+    back = Back(3, "ann@laptop", 1795406400)
+    monkeypatch.setattr(sys, "argv", ["pyinfra", "inventories/prod.py", f"tasks.commands.{command}.run"])
+    facts = {CourseFact: Course("0123", number=6, back=back), MachineFact: Machine()}
+    monkeypatch.setattr(plan, "known", facts.__getitem__)
+    monkeypatch.setattr(plan, "drafted", lambda: (Step("Step", (N8N,)),))
+    monkeypatch.setattr(plan, "_ahead", lambda _: Ahead())
+    with fake({}):
+        remember("back", lambda: (number, {}))
+        found = plan.drawn()
+        assert (found.asked, found.back) == (asked, None if number else back)
+        facts[CourseFact] = Course(described.name(described.tree()), number=6, back=back)
+        assert plan.drawn().back is None
+
+
+def test_what_goes_before_a_deploy_is_in_the_plan_and_holds_its_visitors() -> None:
+    before = Step(
+        "Rollback | n8n's data", ("database n8n: goes back", Earlier("n8n"), Lost("n8n: what was written"))
+    )
+    shown = replace(made(N8N), steps=(before, *made(N8N).steps))
+    assert {item["domain"]: item["notices"] for item in plan_lines.data(shown)["visitors"]}[
+        "n8n.smarterbot.cl"
+    ] == ("held while its data of then come into place and it starts on them, after they are ready beside it")
+    lines = list(plan_lines.lines("host-1", shown))
+    assert lines[1:3] == ["    Rollback | n8n's data", "        database n8n: goes back"]
+    assert lines[lines.index("  DATA THAT IS LOST:") + 1] == "    n8n: what was written"

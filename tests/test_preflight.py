@@ -220,7 +220,7 @@ def test_files_are_rendered_while_the_host_looks_at_what_needs_none(monkeypatch:
         questions.leave()
     assert asked == [
         ["MachineFact", "DockerFact", "PostgresFact", "LoadedCaddyfileFact"],
-        ["LinksFact", "RedisFact"],
+        ["LinksFact", "CourseFact", "RedisFact"],
         ["rendered"],
         ["TreeFact", "TreeFact"],
     ]

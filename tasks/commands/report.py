@@ -4,18 +4,27 @@
 goes and none changes what it means.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from tasks import backup
 from tasks.commands import backup_lines
 from tasks.facts import Status
+from tasks.facts.last_run import Back
 from tasks.model.catalogue import Service, domains
 from tasks.model.stack import Stack
 from tasks.model.targets import target
-from tasks.operations import backup_health, container_health, host_health, host_summary, lost, outdated
+from tasks.operations import (
+    backup_health,
+    container_health,
+    host_health,
+    host_summary,
+    lost,
+    outdated,
+    rolled,
+)
 from tasks.operations.container_health import Line
 from tasks.rendering import backup_files, outdated_files, topology
 from tasks.run import services, stack
@@ -25,7 +34,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Report:
-    """One host's. names: the domains that it serves. problems: what is wrong, with what to do; notices: what should not stay so."""
+    """One host's. names: the domains that it serves. problems: what is wrong, with what to do; notices: what should not stay so. back: the rollback that a deploy would end."""
 
     stack: Stack
     services: tuple[Service, ...]
@@ -36,6 +45,7 @@ class Report:
     problems: tuple[str, ...]
     notices: tuple[str, ...]
     images: tuple[str, ...]
+    back: Back | None = None
 
 
 @dataclass(frozen=True)
@@ -55,15 +65,16 @@ def made(found: Status, silence: str = "") -> Report:
     routes = [route for service in chosen for route in service.routes if served]
     names = tuple(name for route in routes for name in domains(stack(), route))
     lines = tuple(container_health.judged(chosen, found, lost.of(found))) if found.docker else ()
+    back = rolled.standing(found.course)
     problems: Iterator[str] = iter([silence or _no_docker()])
-    notices: Iterator[str] = iter(())
+    notices: Iterable[str] = ()
     if not silence:
-        notices = host_health.notices(found, chosen, names)
+        notices = (*rolled.notices(back), *host_health.notices(found, chosen, names))
     if found.docker:
         problems = _problems(found, lines, names)
     proofs = tuple(backup_lines.proven()) if stack().backup else ()
     images = tuple(outdated_files.images(stack()))
-    return Report(stack(), chosen, names, proofs, found, lines, tuple(problems), tuple(notices), images)
+    return Report(stack(), chosen, names, proofs, found, lines, tuple(problems), tuple(notices), images, back)
 
 
 def _no_docker() -> str:
@@ -132,10 +143,8 @@ def _host(found: Report) -> dict[str, Any]:
         "problems": list(found.problems),
         "notices": list(found.notices),
         "summary": summary(found),
-        "generation": {"name": course.generation, "active_since": _time(course.active)}
-        if course.generation
-        else None,
-        "last_deploy": _deploy(found),
+        "generation": rolled.generation(course, found.back),
+        "last_deploy": host_summary.deploy(course.deploy, _time),
         "reboot": {"due_since": _time(course.reboot), "packages": list(course.packages)}
         if course.reboot
         else None,
@@ -158,18 +167,6 @@ def _host(found: Report) -> dict[str, Any]:
         "certificates": [_certificate(name, status) for name in found.names],
         "outdated": outdated.data(status.outdated, found.images, _time),
         "backup": _backup(found),
-    }
-
-
-def _deploy(found: Report) -> dict[str, Any] | None:
-    last = found.status.course.deploy
-    if last is None:
-        return None
-    return {
-        **asdict(last),
-        "started": _time(last.started),
-        "at": last.at or None,
-        "generation": last.generation or None,
     }
 
 

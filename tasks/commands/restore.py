@@ -13,7 +13,7 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
-from tasks import data, generation, lock, verify
+from tasks import data, lock, verify
 from tasks.commands.chosen import chosen
 from tasks.connection.said import Said
 from tasks.facts.restorable import (
@@ -22,13 +22,14 @@ from tasks.facts.restorable import (
     ArchivedDatabasesFact,
     GenerationFact,
     ReportFact,
+    Restorable,
     RestorableFact,
 )
 from tasks.model.catalogue import Service
 from tasks.model.targets import target
 from tasks.model.volume import Volume
 from tasks.model.words import ago
-from tasks.operations import containers, reporting, restoring
+from tasks.operations import containers, described, reporting, restoring, rolled
 from tasks.operations.described import digests, mounted, tree
 from tasks.rendering import restore_files
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack
@@ -80,42 +81,58 @@ def restored(service: Service, time: datetime) -> Commands:
         yield "true"
         return
     as_described()
-    roles = tuple(item.name for item in service.databases)
-    found = known(RestorableFact, service.name, roles, volumes(service))
+    found = restorable(service)
+    choice = source(service, time, found)
+    if text := copied(choice, time):
+        host().log(f"{service.name}: {text}")
+    words: Sequence[str] = ()
+    if choice.label:
+        there = known(ArchivedDatabasesFact, choice.label)
+        words = restoring.included(service, there, services(), found.databases)
+    settings = {"TARGET": restoring.written(time), "UNTIL": f"{time.timestamp():.6f}", "LABEL": choice.label}
+    settings |= {"BEFORE": choice.before, "AFTER": choice.after, "KEEP_FILES": "1" if _files_stay() else ""}
+    yield StringCommand(script(service, words, settings))
+
+
+def restorable(service: Service) -> Restorable:
+    """What there is to bring it back from. Raises Refused."""
+    return known(
+        RestorableFact, service.name, tuple(item.name for item in service.databases), volumes(service)
+    )
+
+
+def source(service: Service, time: datetime, found: Restorable) -> restoring.Choice:
+    """What is taken of it for that time; none where a restore to then has begun. Raises Refused for what cannot be done."""
     if not found.here:
         raise Refused(f"{host().name} has nothing to restore with: {target('deploy')} brings it")
-    moment = restoring.written(time)
-    if found.unfinished and found.unfinished != moment:
+    if found.unfinished and found.unfinished != restoring.written(time):
         raise Refused(
             f"a restore of {service.name} to {found.unfinished} was cut short: end that first: "
             + target(f"restore SERVICE={service.name} TO='{found.unfinished}'")
         )
-    keep_files = bool(os.environ.get("KEEP_FILES"))
-    words: Sequence[str] = ()
-    choice = restoring.Choice()
-    if not found.unfinished:
-        choice = restoring.chosen(service, time, found)
-        restoring.room(found, files=not keep_files)
-        if choice.copied and not keep_files:
-            age = ago(int(time.timestamp() - choice.copied))
-            host().log(
-                f"{service.name}: its files come from the copy of {restoring.said(choice.copied)}, {age} before that time"
-            )
-        if choice.label:
-            there = known(ArchivedDatabasesFact, choice.label)
-            words = restoring.included(service, there, services(), found.databases)
-    settings = {"TARGET": moment, "UNTIL": f"{time.timestamp():.6f}", "LABEL": choice.label}
-    settings |= {"BEFORE": choice.before, "AFTER": choice.after, "KEEP_FILES": "1" if keep_files else ""}
-    yield StringCommand(script(service, words, settings))
+    if found.unfinished:
+        return restoring.Choice()
+    choice = restoring.chosen(service, time, found)
+    restoring.room(found, files=not _files_stay())
+    return choice
+
+
+def copied(choice: restoring.Choice, time: datetime) -> str:
+    """Of when its files are; empty where none come."""
+    if not choice.copied or _files_stay():
+        return ""
+    age = ago(int(time.timestamp() - choice.copied))
+    return f"its files come from the copy of {restoring.said(choice.copied)}, {age} before that time"
+
+
+def _files_stay() -> bool:
+    return bool(os.environ.get("KEEP_FILES"))
 
 
 def as_described() -> None:
     """What starts afterwards is what stands on the host. Raises Refused where this machine describes another."""
-    if known(GenerationFact) != generation.name(tree()):
-        raise Refused(
-            f"{host().name} has other files than this machine would give it (another version, other settings): {target('deploy')} "
-            "first, or do this from where it was deployed last"
-        )
+    if known(GenerationFact) != described.name(tree()):
+        raise Refused(rolled.otherwise())
 
 
 def volumes(service: Service) -> tuple[str, ...]:

@@ -15,12 +15,13 @@ from shlex import quote
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks import generation, hooks, lock, plan, preflight, secrets, vault
-from tasks.commands import recorded, restore
+from tasks import hooks, lock, plan
+from tasks.commands import recorded, rollback_data
+from tasks.commands.rollback_data import Behind
 from tasks.connection.said import Said, once
 from tasks.facts.generations import GenerationsFact
 from tasks.model import image_names
-from tasks.model.catalogue import Service
+from tasks.model.effects import Step
 from tasks.model.generations import (
     PREVIOUS,
     Generation,
@@ -28,11 +29,9 @@ from tasks.model.generations import (
     NoSuch,
     chosen,
     differences,
-    moved,
 )
 from tasks.model.stack import BadSettings
 from tasks.model.targets import target
-from tasks.operations import restoring
 from tasks.rendering.templates import HOME
 from tasks.run import (
     Commands,
@@ -42,7 +41,6 @@ from tasks.run import (
     known,
     operation,
     remember,
-    services,
     stack,
 )
 
@@ -54,18 +52,27 @@ def run() -> None:
         found = remember("generations", lambda: known(GenerationsFact))
         item = remember("to", lambda: chosen(found, os.environ.get("TO") or PREVIOUS))
         recorded.become(found, item)
-        points = restored(found, item) if data_too() else []
+        behind = rollback_data.behind(found, item)
+        first = remember(plan.FIRST, lambda: _data_first(behind, item))
     except (Refused, NoSuch, BadSettings) as error:
         raise Said(once(host().name, f"{host().name} cannot be rolled back: {error}")) from None
-    for line in told(found, item):
+    for line in told(found, item, behind):
         host().log_styled(line, fg="yellow", log_func=logger.warning)
     lock.run()
     plan.run()
     hooks.run()
     ready(found, item, name=f"Rollback | to generation {item.number}: nobody has deployed in between")
-    if points:
-        data_first(points)
+    if first:
+        rollback_data.first([(each.service, each.point) for each in behind if each.point])
     runpy.run_path(str(HOME / "deploy.py"))
+
+
+def _data_first(behind: Sequence[Behind], item: Generation) -> tuple[Step, ...]:
+    """What a plan has to show of it. Raises Refused where it cannot be done."""
+    if not data_too():
+        return ()
+    rollback_data.refused(behind, item)
+    return tuple(rollback_data.steps(behind))
 
 
 def data_too() -> bool:
@@ -76,10 +83,11 @@ def data_too() -> bool:
     return bool(given)
 
 
-def told(found: Generations, item: Generation) -> Iterator[str]:
+def told(found: Generations, item: Generation, behind: Sequence[Behind]) -> Iterator[str]:
     """What it means, before anything is done."""
     made = datetime.fromtimestamp(item.time, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    yield f"back to generation {item.number}, by {item.operator}, {made}; cut short, {target(f'rollback TO={item.number}')} ends it"
+    again = target(f"rollback TO={item.number}{' DATA=yes' if data_too() else ''}")
+    yield f"back to generation {item.number}, by {item.operator}, {made}; cut short, {again} ends it"
     newest = found.all[-1]
     for line in differences(newest, item) if newest != item else ():
         yield f"    {line}"
@@ -87,44 +95,7 @@ def told(found: Generations, item: Generation) -> Iterator[str]:
         f"your settings stay as they are: the next {target('deploy')} with them rolls forward again. Secrets are Vault's, as they are now; "
         "SSH, firewall, packages and swap stay as well"
     )
-    if others := moved(item, found.schemas):
-        what = (
-            "come back as they were then"
-            if data_too()
-            else "stay, and its programs may not take them: DATA=yes restores them"
-        )
-        yield f"tables have changed since in {', '.join(others)}; they {what}"
-
-
-def restored(found: Generations, item: Generation) -> list[tuple[Service, datetime]]:
-    """Each service and to when its data go back: just before the next generation's images came. Raises Refused."""
-    databases = set(moved(item, found.schemas))
-    with_data = [each for each in services() if databases & {one.name for one in each.databases}]
-    if not with_data:
-        return []
-    if stack().backup is None:
-        raise Refused("DATA=yes: nothing is backed up (the setting backup), so no data come back")
-    later = [each for each in found.all if each.number > item.number]
-    point = next((each.point for each in later if each.point), 0)
-    if not point:
-        raise Refused(
-            f"DATA=yes: no restore point was made after generation {item.number}: {target('restore')} brings a service back to a time "
-            "that you choose"
-        )
-    return [(each, datetime.fromtimestamp(point, UTC)) for each in with_data]
-
-
-def data_first(points: Sequence[tuple[Service, datetime]]) -> None:
-    """A program of then starts on its data of then, or not at all."""
-    preflight.run()
-    generation.run()
-    vault.run()
-    secrets.run()
-    for service, time in points:
-        restore.restored(
-            service, time, name=f"Rollback | {service.title}'s data as of {restoring.written(time)}"
-        )
-        restore.back(service)
+    yield from rollback_data.told(behind, item, data=data_too())
 
 
 @operation

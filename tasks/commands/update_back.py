@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from tasks import hooks, lock
-from tasks.commands import rollback, update_note
+from tasks.commands import rollback, rollback_data, update_note
 from tasks.commands.update_note import BACK, Note, lock_file, note_file
 from tasks.connection.said import Said, once
 from tasks.facts.updating import UpdatingFact
@@ -42,7 +42,7 @@ def run() -> None:
     if found:
         names = ", ".join(item.name for item in found)
         os.environ["KEEP_FILES"] = "1"  # rows of then name files of then, and no file has gone since
-        rollback.data_first([(item, _time(note)) for item in found])
+        rollback_data.first([(item, _time(note)) for item in found])
         restored(name=f"Update | the databases of {names} are as before")
     runpy.run_path(str(HOME / "deploy.py"))
     ended(note, name=f"Update | {', '.join(note.services)}: as before")

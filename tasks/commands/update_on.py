@@ -9,7 +9,7 @@ from functools import partial
 
 from pyinfra.api import StringCommand
 
-from tasks import generation, hooks, lock, plan
+from tasks import hooks, lock, plan
 from tasks.commands import check, restore, update_course, update_note
 from tasks.commands.update_note import BACK, CHOICE, RUN, Host, Note, lock_file, note_file
 from tasks.connection.said import Said, once
@@ -18,7 +18,7 @@ from tasks.facts.updating import UpdatingFact
 from tasks.model import image_names, pins
 from tasks.model.stack import BadSettings
 from tasks.model.targets import target
-from tasks.operations import images, points
+from tasks.operations import described, images, points
 from tasks.operations.described import tree
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack, step
@@ -44,9 +44,7 @@ def run() -> None:
     names = ", ".join(note.services)
     arrived(note, name=f"Update | the image for {names} is there")
     if _mine(note).data and not _mine(note).point:
-        points.made(
-            generation.name(tree()), name=f"Update | a restore point of {', '.join(_mine(note).data)}"
-        )
+        points.made(described.name(tree()), name=f"Update | a restore point of {', '.join(_mine(note).data)}")
     begun(note, name=f"Update | {note.image} is {note.new} in the lock file")
     runpy.run_path(str(HOME / "deploy.py"))
     checked(note)

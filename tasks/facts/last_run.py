@@ -1,5 +1,5 @@
-"""Last run: which generation a host has and since when, who deployed last and how that ended, whether it waits for a reboot;
-asked within StatusFact.
+"""Last run: which generation a host has and since when, who deployed last and how that ended, whether it was rolled back, whether it
+waits for a reboot; asked within StatusFact, and by plans.
 """
 
 import json
@@ -8,7 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tasks.rendering.render import CURRENT
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
+
+from tasks.rendering.render import CURRENT, RECORDS
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,18 @@ class Deploy:
 
 
 @dataclass(frozen=True)
+class Back:
+    """A rollback that no deploy has followed. to: a generation's number. time: seconds since 1970."""
+
+    to: int
+    operator: str
+    time: float
+
+
+@dataclass(frozen=True)
 class Course:
-    """generation: name of the active one; active: since when; gone: whether its files are away. deploy: the last one. reboot: since when
-    one is due, for which packages.
+    """generation: name of the active one; active: since when; gone: whether its files are away. number: by which ``make generations``
+    has it, 0 for none. deploy: the last one. reboot: since when one is due, for which packages.
     """
 
     generation: str = ""
@@ -40,12 +52,18 @@ class Course:
     reboot: float = 0
     packages: tuple[str, ...] = ()
     gone: bool = False
+    number: int = 0
+    back: Back | None = None
 
 
 # The lock is only looked at: to try it would hold up a run that begins.
 QUESTION = f"""
 generation=$(readlink {CURRENT}) && echo "generation $(stat -c %Y {CURRENT}) ${{generation##*/}}"
 [ -e {CURRENT} ] || [ ! -L {CURRENT} ] || echo gone
+[ ! "$generation" ] || for folder in {RECORDS}/[0-9]*; do
+    [ "$(cat "$folder/tree" 2>/dev/null)" != "${{generation##*/}}" ] ||
+        echo "record ${{folder##*/}} $(cat "$folder/time") $(cat "$folder/made")"
+done
 stat -c 'reboot %Y' /run/reboot-required 2>/dev/null
 sort -u /run/reboot-required.pkgs 2>/dev/null | sed 's/^/package /'
 tail -n 20 /var/log/smarteros/runs.log 2>/dev/null | sed 's/^/run /'
@@ -57,12 +75,16 @@ held=$(stat -c %i /run/smarteros/lock 2>/dev/null) &&
 # What is JSON in the notes of a run; commands that deploy. Others lock the host and are in the log as well.
 _QUOTED = ("operator", "command", "at", "change")
 _DEPLOYS = ("deploy", "rollback", "rotate", "update")
+# Those of them that bring a generation.
+_BRING = ("deploy", "rollback", "update")
 
 
 def course(values: Mapping[str, Sequence[str]]) -> Course:
     """The lines → Course. A line of the log that is no such line (a disk was full) stays out. Raises ValueError for no number."""
     active, _, generation = values.get("generation", ["0 "])[0].partition(" ")
     found = runs(values)
+    recorded = dict(_records(values.get("record", ())))
+    number = max(recorded, default=0)
     return Course(
         generation,
         float(active),
@@ -70,7 +92,52 @@ def course(values: Mapping[str, Sequence[str]]) -> Course:
         float(values.get("reboot", ["0"])[0]),
         tuple(values.get("package", ())),
         "gone" in values,
+        number,
+        _back(number, recorded.get(number), [item for item in found if item.generation == generation]),
     )
+
+
+def _records(lines: Sequence[str]) -> Iterator[tuple[int, Back]]:
+    """Those of the active files. A copy that somebody has put beside one is none."""
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            number, time, made = line.split(" ", 2)
+            found = json.loads(made)
+            yield int(number), Back(int(found["of"]), str(found["operator"]), float(time))
+
+
+def _back(number: int, recorded: Back | None, found: Sequence[Deploy]) -> Back | None:
+    """By the last run that has brought these files, or found them as they were to be; where the log has none, by their record."""
+    ended = (item for item in reversed(found) if item.result == "ok" and item.command in _BRING)
+    last = next(ended, None)
+    if recorded is None or (last and last.command != "rollback"):
+        return None
+    if last:
+        return Back(recorded.to or number, last.operator, last.started)
+    return recorded if recorded.to else None
+
+
+class CourseFact(FactBase[Course]):
+    """Course, by itself."""
+
+    def command(self) -> str:
+        """Prints the question's lines."""
+        return f"{QUESTION}\ntrue"
+
+    @staticmethod
+    def default() -> Course:
+        """Nothing is known."""
+        return Course()
+
+    def process(self, output: list[str]) -> Course:
+        """Lines → Course. Raises FactProcessError for output that no host prints."""
+        values: dict[str, list[str]] = {}
+        for key, _, value in (line.partition(" ") for line in output):
+            values.setdefault(key, []).append(value)
+        try:
+            return course(values)
+        except ValueError as error:
+            raise FactProcessError(f"cannot read what was deployed last: {error}") from None
 
 
 def runs(values: Mapping[str, Sequence[str]]) -> list[Deploy]:

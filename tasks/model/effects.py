@@ -66,13 +66,20 @@ class DockerRestart:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """The service's databases and files are as they were at a time: it stops while they change places, and starts on them."""
+
+    service: str
+
+
+@dataclass(frozen=True)
 class Lost:
-    """Data that is nowhere afterwards."""
+    """Data that the service does not have afterwards."""
 
     what: str
 
 
-Effect = str | File | EnvFile | Start | Gone | Pull | DockerRestart | Lost
+Effect = str | File | EnvFile | Start | Gone | Pull | DockerRestart | Earlier | Lost
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tasks.facts.ahead import Ahead
 from tasks.model.catalogue import Service, domains
-from tasks.model.effects import WAITED, DockerRestart, Effect, File, Gone, Lost, Start, Step
+from tasks.model.effects import WAITED, DockerRestart, Earlier, Effect, File, Gone, Lost, Start, Step
 from tasks.model.stack import Stack
 from tasks.operations import dns
 from tasks.operations.rolling import DRAIN
@@ -64,6 +64,11 @@ def _noticed(
     """The worst that happens to it."""
     if effects(steps, DockerRestart):
         return "down while Docker restarts, and until it is healthy again", None
+    if Earlier(service.name) in effects(steps, Earlier):
+        return (
+            "held while its data of then come into place and it starts on them, after they are ready beside it",
+            None,
+        )
     routed = {route.container for route in service.routes}
     began = {effect.container: effect for effect in starts(steps)}
     if own := [began[name] for name in sorted(routed & began.keys())]:
@@ -130,7 +135,7 @@ def led(change: Change, ahead: Ahead, address: str) -> dict[str, str]:
 
 
 def lost(steps: Iterable[Step]) -> list[str]:
-    """Data that is nowhere afterwards."""
+    """Data that services do not have afterwards."""
     return [effect.what for step in steps for effect in step.effects if isinstance(effect, Lost)]
 
 

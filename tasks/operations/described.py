@@ -11,6 +11,11 @@ def tree() -> render.Files:
     return remember("tree", lambda: render.tree(stack()))
 
 
+def name(rendered: render.Files) -> str:
+    """What a generation of these files is called."""
+    return render.digest(*(part for item in sorted(rendered.items()) for part in item))
+
+
 def digests(service: Service) -> dict[str, str]:
     """Container → the digest its label has to show, as the compose file has it."""
     return render.labelled(tree()[render.compose_path(service)])

@@ -2,7 +2,9 @@
 restores. Pure.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from tasks.facts import Status
 from tasks.facts.last_run import Deploy
@@ -41,10 +43,29 @@ def run(last: Deploy | None, clock: float) -> str:
     return f"{last.command} by {last.operator}, {age} ago, {last.result}{at}, {changes}"
 
 
+def deploy(last: Deploy | None, time: Callable[[float], str | None]) -> dict[str, Any] | None:
+    """The same, for programs."""
+    if last is None:
+        return None
+    return {
+        **asdict(last),
+        "started": time(last.started),
+        "at": last.at or None,
+        "generation": last.generation or None,
+    }
+
+
 def _generation(found: Status) -> str:
     course = found.course
     active = f", active for {ago(max(0, int(found.clock - course.active)))}"
-    return f"{course.generation}{active}" if course.generation else "none"
+    if not course.generation:
+        return "none"
+    name = course.generation.rstrip("+")
+    number = f"{course.number}, " if course.number else ""
+    # A folder that is there already is not written to: the same files in another one, which a + tells from it.
+    copies = len(course.generation) - len(name)
+    copy = f" (copy {copies + 1} of these files)" if copies else ""
+    return f"{number}{name}{copy}{active}"
 
 
 def _memory(found: Status) -> str:

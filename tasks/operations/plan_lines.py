@@ -11,11 +11,13 @@ from typing import Any
 from tasks.facts import Machine
 from tasks.facts.access import FIREWALL
 from tasks.facts.ahead import Ahead
+from tasks.facts.last_run import Back
 from tasks.model import diffs
 from tasks.model.catalogue import Service, domains
 from tasks.model.effects import DockerRestart, EnvFile, Step
 from tasks.model.stack import Stack
 from tasks.operations import consequences as found
+from tasks.operations import rolled
 from tasks.operations import room_ahead as room
 from tasks.rendering.render import CURRENT
 
@@ -24,7 +26,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do to one host. address: where SSH has found it."""
+    """What a run would do to one host. address: where SSH has found it. asked: what it is, in words. back: a rollback that it ends."""
 
     steps: tuple[Step, ...]
     services: tuple[Service, ...]
@@ -32,6 +34,8 @@ class Plan:
     machine: Machine
     ahead: Ahead = field(default_factory=Ahead)
     address: str = ""
+    asked: str = "a deploy"
+    back: Back | None = None
 
 
 def data(plan: Plan) -> dict[str, Any]:
@@ -43,6 +47,7 @@ def data(plan: Plan) -> dict[str, Any]:
     restarts = [item for step in steps for item in step.effects if isinstance(item, DockerRestart)]
     return {
         "nothing_to_do": not steps,
+        "rolled_back": rolled.data(plan.back),
         "steps": [
             {"name": step.name, "says": [text for text in step.effects if isinstance(text, str)]}
             for step in steps
@@ -123,7 +128,7 @@ def lines(name: str, plan: Plan) -> Iterator[str]:
         yield f"{name}: nothing to do"
         return
     made = data(plan)
-    yield f"{name}: a deploy would change this:"
+    yield from rolled.heading(name, plan.asked, plan.back)
     below = {f"{item['container']}: {item['why']}" for item in made["containers"]}
     for step in made["steps"]:
         yield f"    {step['name']}"

@@ -13,6 +13,7 @@ from tasks.facts import (
     TakeoverFact,
     TreeFact,
 )
+from tasks.facts.last_run import CourseFact
 from tasks.facts.login_keys import LoginKeysFact
 from tasks.operations import postgres
 from tasks.operations.described import links
@@ -44,7 +45,7 @@ def wide() -> list[tuple[Any, ...]]:
 def brief() -> list[tuple[Any, ...]]:
     """What is found at once, by one command."""
     redis = [(RedisFact,)] if any(service.name == "redis" for service in services()) else []
-    return [(LinksFact,), *keys(), *redis]
+    return [(LinksFact,), (CourseFact,), *keys(), *redis]
 
 
 def keys() -> list[tuple[Any, ...]]:

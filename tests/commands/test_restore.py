@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tasks import generation
 from tasks.commands import drill, restore, restore_undo
 from tasks.facts.restorable import SCRIPT
+from tasks.operations import described
 from tasks.operations.restoring import moment
 from tasks.rendering import render
 from tasks.run import Refused
@@ -25,7 +25,7 @@ BACKUP = {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}
 SET = [
     json.dumps([{"backup": [{"database-ref": [{"name": name} for name in ("n8n", "odoo", "odoo_test")]}]}])
 ]
-DESCRIBED = [generation.name(render.tree(stack(backup=BACKUP)))]
+DESCRIBED = [described.name(render.tree(stack(backup=BACKUP)))]
 # Within what LINES have, and 13 s before their clock.
 TO = "2026-11-27 05:41:27.25Z"
 
@@ -89,6 +89,35 @@ def test_a_host_with_other_files_than_this_machine_has_is_not_started_on_them() 
             step.function.__closure__[0].cell_contents()
         with pytest.raises(Refused):
             restore.as_described()
+
+
+def test_a_host_that_was_rolled_back_is_not_told_to_undo_that() -> None:
+    made = json.dumps({"operator": "ann@laptop", "of": 3})
+    rolled = ["generation 1795400000 0123456789ab", f"record 6 1795406400 {made}"]
+    cut = '{"started": "2026-11-23T04:00:00Z", "seconds": 61, "operator": "ann@laptop", "login": "root", "command": "rollback", '
+    cut += '"generation": "0123456789ab", "result": "interrupted", "at": "Data | PostgreSQL", "changed": []}'
+    for lines, said in (
+        (
+            rolled,
+            (
+                "@fake/one was rolled back to generation 3 (ann@laptop, 2026-11-23 04:00:00Z), and your settings, or this version, describe "
+                "another one. Either roll forward to those: `make plan` shows it, `make deploy` does it, and ends the rollback. Or keep "
+                "what the host has: put the settings back as they were (`make generations` says what differs), until `make plan` finds "
+                "nothing to do, then run this again"
+            ),
+        ),
+        (
+            [rolled[0], f"run {cut}"],
+            (
+                "@fake/one has other files than this machine would give it, since the last rollback (ann@laptop, 2026-11-23 04:00:00Z) did not "
+                "come to its end: `make status` says what ends it"
+            ),
+        ),
+    ):
+        with fake({"runs.log": lines, "basename": ["0123456789ab"]}, backup=BACKUP):
+            with pytest.raises(Refused) as error:
+                restore.as_described()
+            assert str(error.value) == said
 
 
 def test_a_host_without_the_scripts_is_told_to_deploy() -> None:

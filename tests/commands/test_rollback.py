@@ -7,21 +7,24 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks import notify
+from tasks import notify, plan
 from tasks.clients import vault_access
 from tasks.commands import recorded as as_recorded
-from tasks.commands import rollback
+from tasks.commands import rollback, rollback_data
 from tasks.facts.generations import hashes
 from tasks.model import pins
+from tasks.model.effects import Earlier, Lost, Step
 from tasks.model.generations import Generation, Generations
 from tasks.operations import described, images
 from tasks.rendering import render
-from tasks.run import Refused, services, stack
+from tasks.run import Refused, remember, services, stack
 from tests import samples
+from tests.facts.test_restorable import LINES
 from tests.fake import commands, fake, stdin
 
 FEW: dict[str, Any] = {"services": ["vault", "postgres", "n8n", "caddy"]}
@@ -162,38 +165,113 @@ def test_other_containers_of_another_package_are_refused(monkeypatch: pytest.Mon
     )
 
 
-def test_what_it_means_is_said_first(monkeypatch: pytest.MonkeyPatch) -> None:
+BACKUP: dict[str, Any] = {"backup": {"endpoint": "https://s3.example.com", "bucket": "copies"}}
+MOVED = "n8n: its tables have changed since; its data stay, and its program of then may not take them: "
+KEPT = "what was written since goes (kept for 7 days: `make restore-undo SERVICE=n8n`)"
+NO_POINT = (
+    "no restore point was made after generation 7; `make restore SERVICE=n8n TO='2023-11-14 22:13:20Z'` brings them back to when that "
+    f"was noted, after the rollback and once your settings are those of generation 7, and {KEPT}"
+)
+
+
+def told(found: Generations, item: Generation, data: str = "") -> list[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATA", data)
+        return list(rollback.told(found, item, rollback_data.behind(found, item)))
+
+
+def test_what_it_means_is_said_first() -> None:
     item, _ = recorded(schemas={"n8n": "1"})
-    found = Generations((item, replace(item, number=8, point=1700000100)), schemas={"n8n": "2"})
-    monkeypatch.delenv("DATA", raising=False)
-    with fake({}, **FEW):
-        said = list(rollback.told(found, item))
+    found = Generations((item, replace(item, number=8, point=1700000100.25)), schemas={"n8n": "2"})
+    with fake({}, **FEW, **BACKUP):
+        said = told(found, item)
         assert said[0].startswith(
             "back to generation 7, by ann@laptop, 2023-11-14 22:13 UTC; cut short, `make rollback TO=7`"
         )
         assert "the next `make deploy` with them rolls forward again" in said[1]
-        assert (
-            said[2]
-            == "tables have changed since in n8n; they stay, and its programs may not take them: DATA=yes restores them"
+        assert said[2:] == [
+            f"{MOVED}`make rollback TO=7 DATA=yes` brings them back as well, to the restore point of 2023-11-14 22:15:00Z; {KEPT}"
+        ]
+        assert told(found, item, "yes")[0].endswith("; cut short, `make rollback TO=7 DATA=yes` ends it")
+        assert told(found, item, "yes")[2:] == [f"n8n: its data go back to 2023-11-14 22:15:00Z, and {KEPT}"]
+
+
+def test_where_no_restore_point_is_it_is_said_before_it_is_asked_for_with_the_whole_command() -> None:
+    item, _ = recorded(schemas={"n8n": "1"})
+    found = Generations((item, replace(item, number=8)), schemas={"n8n": "2"})
+    with fake({}, **FEW, **BACKUP):
+        assert told(found, item)[2:] == [f"{MOVED}{NO_POINT}"]
+        with pytest.raises(Refused) as error:
+            rollback_data.refused(rollback_data.behind(found, item), item)
+        assert str(error.value) == f"DATA=yes: n8n: {NO_POINT}. Without DATA=yes all else goes back"
+    with fake({}, **FEW):
+        assert told(found, item)[2:] == [
+            f"{MOVED}nothing is backed up (the setting backup), so no data come back"
+        ]
+
+
+def test_where_no_table_has_changed_asking_for_data_restores_none_and_says_so() -> None:
+    item, _ = recorded(schemas={"n8n": "1"})
+    with fake({}, **FEW, **BACKUP):
+        found = Generations((item, replace(item, number=8, point=1700000100)), schemas={"n8n": "1"})
+        assert told(found, item)[2:] == []
+        assert told(found, item, "yes")[2:] == [
+            (
+                "DATA=yes: the tables of n8n are as they were, so no database is restored; `make restore SERVICE=… TO=…` brings rows back, "
+                "after the rollback and once your settings are those of generation 7"
+            )
+        ]
+        bare = replace(item, schemas={})
+        assert told(found, bare, "yes")[2].startswith(
+            "DATA=yes: no database was noted then, so none is restored; "
         )
-        with pytest.raises(Refused, match="nothing is backed up"):
-            rollback.restored(found, item)
 
 
 def test_data_go_back_to_just_before_the_next_generation() -> None:
     item, _ = recorded(schemas={"n8n": "1"})
-    backup = {"endpoint": "https://s3.example.com", "bucket": "copies"}
-    with fake({}, **FEW, backup=backup):
+    with fake({}, **FEW, **BACKUP):
         later = (
             replace(item, number=8),
             replace(item, number=9, point=1700000100),
             replace(item, number=10, point=1700000200),
         )
-        [(service, time)] = rollback.restored(Generations((item, *later), schemas={"n8n": "2"}), item)
-        assert (service.name, time.timestamp()) == ("n8n", 1700000100)
-        with pytest.raises(Refused, match="no restore point was made after generation 7"):
-            rollback.restored(Generations((item, later[0]), schemas={"n8n": "2"}), item)
-        assert rollback.restored(Generations((item, *later), schemas={"n8n": "1"}), item) == []
+        (one,) = rollback_data.behind(Generations((item, *later), schemas={"n8n": "2"}), item)
+        assert one.point
+        assert (one.service.name, one.point.timestamp()) == ("n8n", 1700000100)
+
+
+READY = [line.replace("service=odoo", "service=n8n") for line in LINES if not line.startswith("unfinished")]
+
+
+def test_the_plan_has_which_database_goes_back_to_when_and_from_which_copy_its_files_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    item, _ = recorded(schemas={"n8n": "1"})
+    point = replace(item, number=8, point=1795758087.25)
+    monkeypatch.setenv("DATA", "yes")
+    with fake({"backup/list.sh": READY}, **FEW, **BACKUP):
+        behind = rollback_data.behind(Generations((item, point), schemas={"n8n": "2"}), item)
+        (step,) = rollback._data_first(behind, item)
+        assert step == Step(
+            "Rollback | n8n Workflows's data as of 2026-11-27 05:41:27Z",
+            (
+                "database n8n: goes back to 2026-11-27 05:41:27Z",
+                "its files come from the copy of 2026-11-27 05:39:24Z, 2 min before that time",
+                Earlier("n8n"),
+                Lost(
+                    "n8n: what was written since 2026-11-27 05:41:27Z (kept for 7 days: `make restore-undo SERVICE=n8n`)"
+                ),
+            ),
+        )
+        remember(plan.FIRST, lambda: (step,))
+        monkeypatch.setattr(plan, "_PHASES", Path("/dev/null"))
+        assert plan.drafted() == (step,)
+    little = [*(line for line in READY if not line.startswith("free")), "free 1000"]
+    with fake({"backup/list.sh": little}, **FEW, **BACKUP), pytest.raises(Refused, match="too little disk"):
+        rollback._data_first(behind, item)
+    monkeypatch.setenv("DATA", "")
+    with fake({}, **FEW, **BACKUP):
+        assert rollback._data_first(behind, item) == ()
 
 
 @pytest.mark.parametrize(("given", "wanted"), [("", False), ("yes", True)])

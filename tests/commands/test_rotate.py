@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks import generation, lock
+from tasks import lock
 from tasks.commands import restore, rotate
 from tasks.connection import drafts
 from tasks.connection.said import Said
 from tasks.model.catalogue import Service
+from tasks.operations import described
 from tasks.operations.described import tree
 from tasks.run import Refused, host, remember, services
 from tests.facts.test_facts import MACHINE
@@ -76,7 +77,7 @@ def test_one_write_changes_what_a_run_brings_and_what_is_made_of_it_alone(
 ) -> None:
     caplog.set_level("INFO")
     written: Written = []
-    monkeypatch.setattr(restore, "known", lambda _: generation.name({}))
+    monkeypatch.setattr(restore, "known", lambda _: described.name({}))
     monkeypatch.setattr(restore, "tree", dict)
     monkeypatch.setattr("tasks.clients.vault_session.write", lambda *given: written.append(given))
     with fake({}):
@@ -99,7 +100,7 @@ def test_what_may_never_change_and_is_gone_comes_back_with_what_is_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     written: Written = []
-    monkeypatch.setattr(restore, "known", lambda _: generation.name({}))
+    monkeypatch.setattr(restore, "known", lambda _: described.name({}))
     monkeypatch.setattr(restore, "tree", dict)
     monkeypatch.setattr("tasks.clients.vault_session.write", lambda *given: written.append(given))
     monkeypatch.setattr(
@@ -145,7 +146,7 @@ def test_hosts_that_a_deploy_would_refuse_together_are_left_as_they_are(
     monkeypatch.setenv(rotate.CHOICE, "n8n")
     monkeypatch.setattr("time.time", lambda: 1795413600.0)
     with fake({}):
-        responses = {"/etc/os-release": MACHINE[:9], "basename": [generation.name(tree())]}
+        responses = {"/etc/os-release": MACHINE[:9], "basename": [described.name(tree())]}
     with several({}, {}, responses=responses), drafts.drafting() as steps:
         with pytest.raises(Refused, match=r"domains: .* also deployed to the host @fake/1") as refusal:
             rotate.run()

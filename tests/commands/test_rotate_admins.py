@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tasks import generation
 from tasks.commands import restore, rotate, rotate_admins
 from tasks.model.catalogue import Service
 from tasks.model.visitor import Denied, Failed, OutOfReach, TooSoon
+from tasks.operations import described
 from tasks.run import host, recall, remember, services
 from tests.fake import commands, fake
 
@@ -83,7 +83,7 @@ def stage(
         monkeypatch.setattr("tasks.clients.vault_past.older", vault.older)
         monkeypatch.setattr("tasks.commands.rotate_admins.time.sleep", lambda _: None)
         monkeypatch.setattr(rotate, "write", vault.write)
-        monkeypatch.setattr(restore, "known", lambda _: generation.name({}))
+        monkeypatch.setattr(restore, "known", lambda _: described.name({}))
         monkeypatch.setattr(restore, "tree", dict)
         vault.hold("metabase")
         yield service, vault

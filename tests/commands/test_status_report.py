@@ -14,9 +14,9 @@ from tasks.connection.answer import NoAnswer
 from tasks.facts import Room, Standing, Status, StatusFact
 from tasks.facts.backups import Progress
 from tasks.facts.certificates import Certificate
-from tasks.facts.last_run import Course, Deploy
+from tasks.facts.last_run import Back, Course, Deploy
 from tasks.facts.usage import Memory, Usage
-from tasks.operations import host_health, host_summary
+from tasks.operations import described, host_health, host_summary
 from tasks.run import Refused, host, services
 from tests.fake import commands, fake, several
 
@@ -92,6 +92,29 @@ def test_what_should_not_stay_so_is_no_failure() -> None:
         assert noticed(course=Course("1a2b3c4d5e6f", NOW, cut)) == [
             f'{command}: the last one (root@laptop, 2 h ago) was interrupted at "Data | PostgreSQL": {goes_on}'
         ]
+
+
+def test_until_a_deploy_a_rollback_is_said_with_what_the_next_one_does() -> None:
+    back = Back(3, "ann@laptop", NOW - 7200)
+    course = Course("1a2b3c4d5e6f++", NOW - 7100, DEPLOY, number=6, back=back)
+    one = made(found(course=course))
+    assert one.notices == (
+        (
+            "generation: the host was rolled back to generation 3 (ann@laptop, 2026-11-23 04:00:00Z): the next `make deploy` rolls "
+            "forward to what your settings describe, `make plan` shows it"
+        ),
+    )
+    assert report.summary(one)["generation"] == "6, 1a2b3c4d5e6f (copy 3 of these files), active for 118 min"
+    data = report.data(report.Reports("inventories/prod.py", NOW, {"vps": one}))
+    assert data["hosts"]["vps"]["generation"] == {
+        "name": "1a2b3c4d5e6f++",
+        "number": 6,
+        "active_since": "2026-11-23T04:01:40Z",
+        "rolled_back": {"to": 3, "operator": "ann@laptop", "time": "2026-11-23T04:00:00Z"},
+    }
+    with fake({}, **FEW):
+        same = f"{described.name(described.tree())}+"
+        assert report.made(found(course=replace(course, generation=same))).notices == ()
 
 
 def test_memory_that_is_nearly_all_used_is_worth_knowing() -> None:
@@ -188,7 +211,12 @@ HOST: Mapping[str, Any] = {
     "docker": True,
     "problems": [],
     "notices": [],
-    "generation": {"name": "1a2b3c4d5e6f", "active_since": "2026-11-23T04:01:40Z"},
+    "generation": {
+        "name": "1a2b3c4d5e6f",
+        "number": None,
+        "active_since": "2026-11-23T04:01:40Z",
+        "rolled_back": None,
+    },
     "last_deploy": {
         "command": "deploy",
         "operator": "root@laptop",

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tasks import generation
 from tasks.commands import restore, update, update_back, update_course, update_note, update_on
 from tasks.commands.update_note import BACK, Host, Note
 from tasks.connection.said import Said
@@ -23,7 +22,7 @@ from tasks.facts.registries import Registered, RegistriesFact, TagsFact
 from tasks.facts.restorable import GenerationFact, Restorable, RestorableFact
 from tasks.facts.updating import Updating, UpdatingFact
 from tasks.model import pins
-from tasks.operations import points, restoring
+from tasks.operations import described, points, restoring
 from tasks.rendering import render
 from tasks.run import Refused, services, stack
 from tasks.run import host as current
@@ -61,7 +60,7 @@ def host(
     with fake({}, **{**BACKUP, **changes}) as now:
         running = ContainerState("postgres", "x", "", "", "running", "healthy", 0, "", ())
         found = {
-            GenerationFact: generation.name(render.tree(samples.stack(**{**BACKUP, **changes}))),
+            GenerationFact: described.name(render.tree(samples.stack(**{**BACKUP, **changes}))),
             MachineFact: Machine(backup=render.bucket(stack()) if stack().backup else ""),
             DockerFact: DockerState({"postgres": running}),
             RestorableFact: PLENTY,
@@ -118,7 +117,7 @@ def test_the_newest_is_not_updated_and_the_next_line_is_named(
     inventory.with_suffix(".lock.json").write_text(pins.text({"n8nio/n8n:2.30.8": f"2.30.10@{TWO}"}))
     found = pins.read(inventory.with_suffix(".lock.json"))
     tree = render.tree(samples.stack(**BACKUP).with_pins(found))
-    with host(monkeypatch, {GenerationFact: generation.name(tree)}):
+    with host(monkeypatch, {GenerationFact: described.name(tree)}):
         assert update_on.course() is None
     assert (
         "n8nio/n8n:2.30.10 is the newest of its line, and stands for what it did: nothing is to update; next line: 3.0.1"
@@ -133,7 +132,7 @@ def test_a_pinned_tag_that_has_moved_is_an_update_and_stays_a_plain_pin(
     inventory.with_suffix(".lock.json").write_text(pins.text(found))
     changes: dict[str, Any] = {"overrides": {"n8n": {"image": "n8nio/n8n:2.31.0"}}}
     tree = render.tree(samples.stack(**BACKUP, **changes).with_pins(found))
-    with host(monkeypatch, {GenerationFact: generation.name(tree)}, **changes):
+    with host(monkeypatch, {GenerationFact: described.name(tree)}, **changes):
         note = update_on.course()
     assert note is not None
     assert (note.old, note.new) == ("2.31.0", "2.31.0")

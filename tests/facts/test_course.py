@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tasks.facts import StatusFact, certificates, last_run, usage
 from tasks.facts.certificates import Certificate
-from tasks.facts.last_run import Course, Deploy
+from tasks.facts.last_run import Back, Course, CourseFact, Deploy
 from tasks.facts.usage import Memory, Usage
 from tasks.operations import host_health
 from tests.samples import ROOT
@@ -273,3 +273,45 @@ def test_the_log_is_what_the_lock_writes() -> None:
 @given(st.sampled_from(["run ", "unfinished ", "certificate a.example "]), st.text(max_size=30))
 def test_whatever_stands_there_status_is_known(key: str, value: str) -> None:
     StatusFact().process([CLOCK, key + value])
+
+
+def recorded(tmp_path: Path, number: str, tree: str, of: int) -> None:
+    folder = tmp_path / "opt" / "records" / number
+    folder.mkdir(parents=True)
+    (folder / "tree").write_text(f"{tree}\n")
+    (folder / "time").write_text("1795400000\n")
+    (folder / "made").write_text(json.dumps({"operator": "ann@laptop", "of": of, "settings": {}}) + "\n")
+
+
+def ran(command: str, **changes: str) -> str:
+    return json.dumps({**json.loads(LOGGED), "command": command, "generation": "1a+", **changes})
+
+
+NOTED, BACK = Back(3, "ann@laptop", 1795400000), Back(3, "root@laptop", 1795406400)
+
+
+@pytest.mark.parametrize(
+    ("of", "lines", "back"),
+    [
+        (0, [], None),
+        (3, [], NOTED),
+        (3, [ran("rollback")], BACK),
+        (3, [ran("rollback"), ran("deploy", result="failed"), ran("rotate")], BACK),
+        (3, [ran("rollback"), ran("deploy", generation="another")], BACK),
+        (3, [ran("rollback"), ran("deploy")], None),
+        (0, [ran("deploy"), ran("rollback")], Back(10, "root@laptop", 1795406400)),
+        (0, [ran("update")], None),
+    ],
+)
+def test_a_rollback_holds_until_a_deploy_has_found_what_it_describes(
+    tmp_path: Path, of: int, lines: list[str], back: Back | None
+) -> None:
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt" / "current").symlink_to("generations/1a+")
+    for number, tree, to in (("9", "1a", 0), ("10", "1a+", of), ("8", "1a+", 2), ("10.bak", "1a+", 7)):
+        recorded(tmp_path, number, tree, to)
+    (tmp_path / "runs.log").write_text("".join(f"{line}\n" for line in lines))
+    question = CourseFact().command().replace(last_run.QUESTION, files(tmp_path))
+    found = CourseFact().process(shell(question))
+    assert (found.generation, found.number, found.back) == ("1a+", 10, back)
+    assert StatusFact().process([CLOCK, *shell(question)]).course == found
