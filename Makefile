@@ -156,9 +156,9 @@ pin: $(VENV)/ready ## writes the digests of all images into the inventory's lock
 	@$(EXISTS)
 	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.pin.run
 
-outdated: $(VENV)/ready ## newer tags of the images in use, pins whose tags have moved on, ends of life
+outdated: $(VENV)/ready ## newer tags of the images in use, pins whose tags have moved on, ends of life (ENDED=odoo: that of this one is known)
 	@$(EXISTS)
-	@$(BIN)/pyinfra -y $(INVENTORY) tasks.commands.outdated.run
+	@ENDED="$(ENDED)" $(BIN)/pyinfra -y $(INVENTORY) tasks.commands.outdated.run
 
 update: $(VENV)/ready ## SERVICE=n8n: the newest tag of the same line, or TO=2.30.9; shows the plan, asks (YES=1 does not), deploys and checks; image and databases of before come back where that fails
 	@$(EXISTS)

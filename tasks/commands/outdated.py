@@ -1,9 +1,11 @@
 """Outdated: newer tags of the images in use, whether the pinned ones are still what their tags stand for, and ends of life.
 
 ``pyinfra -y inventories/prod.py tasks.commands.outdated.run`` exits with 0 where there is nothing to do, with 2 where something
-is outdated, and with 1 where that is not known. A registry that does not answer is said, and is no failure. Nothing changes.
+is outdated, and with 1 where that is not known. A registry that does not answer is said, and is no failure. Nothing changes. ENDED names
+services whose lines are known to have ended, as ENDED=odoo: that is said, and nothing to do.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -54,6 +56,7 @@ def told() -> Commands:
     if not executing():
         return
     yield from ()
+    accepted = ended(os.environ.get("ENDED", ""))
     bare, own = references(), pins.own(load(stack().with_pins(None)))
     users = {**dict.fromkeys(own, ("by its digest in the settings",)), **bare}
     found = known(TagsFact, *users)
@@ -62,6 +65,7 @@ def told() -> Commands:
             f"{host().name}: Docker is not there yet, and it is where images come from: {target('deploy')}"
         )
     locked = pins.by_tag(stack().pins)
+    ways = updates()
     upstreams = [item for service in (*services(), *tools(stack())) for item in service.upstream]
     reports = {
         image: list(
@@ -71,6 +75,8 @@ def told() -> Commands:
                 upstream.of(image, upstreams),
                 pin_of(image, locked if image in locked or pins.whole(stack().pins) else None, own),
                 today(),
+                way=ways.get(image, ""),
+                accepted=not accepted.isdisjoint(users[image]),
             )
         )
         for image in users
@@ -99,16 +105,43 @@ def pin_of(image: str, locked: pins.Pins | None, own: pins.Pins) -> Pin:
     return Pin() if locked is None else Pin(locked.get(image, ""), target("pin"))
 
 
-def lines(image: str, found: Registered, upstream: Upstream | None, pin: Pin, now: date) -> Iterator[Line]:
-    """What there is to say of one image. Pure."""
+def ended(names: str) -> set[str]:
+    """The services whose ended lines are known. Raises Refused for one that is not there."""
+    there, found = [item.name for item in services()], names.replace(",", " ").split()
+    if unknown := [name for name in found if name not in there]:
+        raise Refused(f"ENDED={names}: no service is called {unknown[0]}: there are {', '.join(there)}")
+    return {*found}
+
+
+def updates() -> dict[str, str]:
+    """Image → the command that brings a newer tag of it, where ``make update`` is about it."""
+    found = load(stack().with_pins(pins.moved(stack().pins)))
+    mains = {next(pins.images(item.main), ""): item.name for item in reversed(found)}
+    return {image: target(f"update SERVICE={name}") for image, name in mains.items()}
+
+
+def lines(  # noqa: PLR0913  each of them is of one image
+    image: str,
+    found: Registered,
+    upstream: Upstream | None,
+    pin: Pin,
+    now: date,
+    *,
+    way: str = "",
+    accepted: bool = False,
+) -> Iterator[Line]:
+    """What there is to say of one image. way: the command that updates it. accepted: whether its end is known. Pure."""
     tag = image_names.parted(image)[1]
     newer = tags.newer(tag, found.tags, upstream.line if upstream else 0)
     if newer.same:
-        yield Line(f"newer: {_listed(newer.same)}{_notes(upstream, newer.same[0])}", outdated=True)
+        yield Line(
+            f"newer: {_listed(newer.same)}{_notes(upstream, newer.same[0])}{way and f': {way}'}",
+            outdated=True,
+        )
     if newer.following:
         yield Line(f"next line: {_listed(newer.following)}{_notes(upstream, newer.following[-1])}")
     yield from _digest(found, pin)
-    yield from _ends(tag, upstream, now)
+    yield from _ends(tag, upstream, now, accepted=accepted)
     if found.unlisted:
         yield Line(f"newer tags are not known: {found.unlisted}")
 
@@ -123,13 +156,13 @@ def _digest(found: Registered, pin: Pin) -> Iterator[Line]:
         yield Line(f"pinned to {before}, and its tag is {after} now: {pin.todo}", outdated=True)
 
 
-def _ends(tag: str, upstream: Upstream | None, now: date) -> Iterator[Line]:
+def _ends(tag: str, upstream: Upstream | None, now: date, *, accepted: bool) -> Iterator[Line]:
     for end in upstream.ends if upstream else ():
         left = date.fromisoformat(end.on) - now
         if tags.is_of(tag, end.of) and left < _AHEAD:
             over = left.days < 0
             words = f"upstream's support of {end.of} {'ended' if over else 'ends'} on {end.on}"
-            yield Line(f"{words} ({end.source}, read {end.read})", outdated=over)
+            yield Line(f"{words} ({end.source}, read {end.read})", outdated=over and not accepted)
 
 
 def _listed(found: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasks.commands import outdated
+from tasks.commands import outdated, update_course
 from tasks.commands.outdated import Line, lines, pin_of
 from tasks.connection import exit_code
 from tasks.facts.registries import Registered
@@ -102,14 +102,16 @@ def test_ends_are_told_half_a_year_ahead_and_count_once_they_have_come() -> None
     ]
 
 
-def run(monkeypatch: pytest.MonkeyPatch, **answers: dict[str, Any]) -> tuple[list[str], list[int], list[str]]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, now: date = TODAY, **answers: dict[str, Any]
+) -> tuple[list[str], list[int], list[str]]:
     """What one run prints, the exit codes that it asks for, and how it fails."""
     text = [json.dumps({"image": image, **each}) for image, each in answers.items()]
     shown: list[str] = []
     codes: list[int] = []
     failed: list[str] = []
     with fake({"/distribution/": text}, services=["vault", "redis"], acme_email=None) as host:
-        monkeypatch.setattr(outdated, "today", lambda: TODAY)
+        monkeypatch.setattr(outdated, "today", lambda: now)
         monkeypatch.setattr("tasks.commands.outdated.logger.info", shown.append)
         monkeypatch.setattr(exit_code, "leave", codes.append)
         monkeypatch.setattr(host, "log_styled", lambda text, **_: failed.append(text))
@@ -157,9 +159,34 @@ def test_something_newer_ends_the_run_with_2(monkeypatch: pytest.MonkeyPatch) ->
     shown, codes, failed = run(monkeypatch, **{**WELL, "hashicorp/vault:2.0.4": newer})
     assert shown[:2] == [
         "hashicorp/vault:2.0.4 (vault)",
-        "    newer: 2.0.5 (https://github.com/hashicorp/vault/releases/tag/v2.0.5)",
+        "    newer: 2.0.5 (https://github.com/hashicorp/vault/releases/tag/v2.0.5): `make update SERVICE=vault`",
     ]
     assert (codes, failed) == ([2], [])
+
+
+def test_the_command_of_an_image_is_that_of_a_service_which_an_update_is_about() -> None:
+    with fake({}):
+        found = {image: way for image, way in outdated.updates().items() if image}
+        assert [way for image, way in found.items() if image.startswith("n8nio/n8n:")] == [
+            "`make update SERVICE=n8n`"
+        ]
+        for way in found.values():
+            name = way.strip("`").partition("SERVICE=")[2]
+            assert found[update_course.image(name)] == way
+
+
+def test_an_end_that_is_known_is_said_and_no_reason_for_another_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = date(2030, 1, 1)
+    for ended, expected in (("", [2]), ("redis", []), ("vault", [2]), ("vault, redis", [])):
+        monkeypatch.setenv("ENDED", ended)
+        shown, codes, failed = run(monkeypatch, later, **WELL)
+        assert any("upstream's support of 7.4 ended on" in line for line in shown)
+        assert (codes, failed) == (expected, [])
+    monkeypatch.setenv("ENDED", "reddis")
+    *_, [failure] = run(monkeypatch, **WELL)
+    assert failure.startswith("ENDED=reddis: no service is called reddis: there are vault, ")
 
 
 def test_a_host_without_docker_fails(monkeypatch: pytest.MonkeyPatch) -> None:
