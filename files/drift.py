@@ -24,6 +24,7 @@ METRICS = ROOT / "var/lib/smarteros/metrics"
 NOTIFY = ROOT / "var/lib/smarteros/notify"
 TOLD = ROOT / "etc/systemd/system/smarteros-notify.timer"
 LOCK = ROOT / "run/smarteros/lock"
+CURRENT = "/opt/smarteros/current"
 NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false", "/bin/sync")
 INSPECT = (
     '{{json .Name}} {{json .Image}} {{json .State}} {{json .Created}} {{json (index .Config.Labels "smarteros.digest")}} '
@@ -363,11 +364,27 @@ def stays(item: dict) -> bool:
     return item["kind"] in ("user", "package") or drop_in or other
 
 
+def unmade(was: dict, is_: dict) -> dict:
+    """The files of the generation that was active then, too, as they were then: a run writes each generation once, as another one, so
+    that what differs in it was done by hand.
+    """
+    if was.get(CURRENT, {}).get("link") != is_.get(CURRENT, {}).get("link"):
+        return is_
+    inner = f"{CURRENT}/"
+    others = {name: values for name, values in is_.items() if not name.startswith(inner)}
+    return others | {name: values for name, values in was.items() if name.startswith(inner)}
+
+
 def note(what: dict) -> None:
     """From now on this is what the last deploy made; nothing is written where it is that already."""
     newest, *older = records()
     before, made = kept(newest), now(what)
     last = before or next(filter(None, map(kept, older)), None)
+    if last:
+        there = made["file"]
+        made["file"] = unmade(last["made"].get("file", there), there)
+        for item in differences({"file": made["file"]}, {**made, "file": there}):
+            sys.stdout.write(f"edited {item['name']}: {item['what']}\n")
     differ = differences(last["made"], made) if last else []
     for item in differ:
         if stays(item):

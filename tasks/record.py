@@ -47,6 +47,12 @@ def noted() -> Commands:
             host().log(
                 f"the image {rest}, which a deploy had brought, is removed: no generation that is kept has it, and no container"
             )
+        elif word == "drifted" and rest.startswith("edited "):
+            host().log_styled(
+                f"drift: {rest.removeprefix('edited ')}, by hand, and left so: {target('deploy')} puts it back",
+                fg="yellow",
+                log_func=logger.warning,
+            )
         elif word == "drifted":
             host().log_styled(
                 f"drift: {rest}; from now on that is how it is meant to be",

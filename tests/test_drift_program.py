@@ -154,6 +154,22 @@ def test_of_what_differs_it_says_what_no_deploy_makes_good_and_then_that_is_what
     assert box.run("note", WHAT) == ""
 
 
+def test_what_was_edited_in_the_active_generation_still_differs_after_a_run_that_leaves_it_so(
+    box: Box,
+) -> None:
+    """As one that rotates; a deploy makes another one active."""
+    box.write("opt/smarteros/generations/6f3a/caddy/Caddyfile", "by hand\n")
+    said = "/opt/smarteros/current/caddy/Caddyfile: other content"
+    for _ in range(2):
+        assert box.run("note", WHAT) == f"edited {said}\n"
+        assert box.found() == [f"file {said}"]
+    box.write("opt/smarteros/generations/6f3a+/caddy/Caddyfile", "here\n")
+    (box.root / "opt/smarteros/current").unlink()
+    (box.root / "opt/smarteros/current").symlink_to("generations/6f3a+")
+    assert box.run("note", WHAT) == ""
+    assert box.found() == []
+
+
 def test_after_a_run_that_was_killed_before_its_note_nothing_is_known_until_the_next_one(box: Box) -> None:
     box.write("opt/smarteros/records/8/tree", "6f3b\n")
     assert box.look()["noted"] is None

@@ -304,6 +304,7 @@ def test_the_end_of_a_deploy_costs_no_command_and_says_what_went_and_what_is_mea
         "motd",
         "smarteros-lock removed n8n:1",
         "smarteros-lock drifted user eve is new",
+        "smarteros-lock drifted edited /opt/smarteros/current/caddy/Caddyfile: other content",
         "smarteros-lock noted 3",
     )
     monkeypatch.setattr(lock, "held", lambda: line)
@@ -318,6 +319,8 @@ def test_the_end_of_a_deploy_costs_no_command_and_says_what_went_and_what_is_mea
     assert {"operator", "version", "of", "settings"} == json.loads(text).keys()
     assert "the image n8n:1, which a deploy had brought, is removed" in caplog.text
     assert "drift: user eve is new; from now on that is how it is meant to be" in caplog.text
+    edited = "drift: /opt/smarteros/current/caddy/Caddyfile: other content, by hand, and left so: `make deploy` puts it back"
+    assert edited in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def run(
     return [line for line in shown if "Connected" not in line], codes, failed
 
 
-WELL = {
+WELL: dict[str, Any] = {
     "hashicorp/vault:2.0.4": {"digest": ONE, "tags": ["2.0.4", "2.0.3"]},
     "redis:7.4.11-alpine": {"digest": ONE, "tags": ["7.4.11-alpine", "8.2.1-alpine"]},
     "caddy:2.11.7-alpine": {"digest": ONE, "tags": ["2.11.7-alpine"]},
