@@ -92,17 +92,20 @@ squeezed() {{
         END {{ exit !hit }}'
 }}
 gate() {{
-    deadline=$(($(date +%s) + $2)) first= looks=0
+    since=$(date +%s) first= looks=0
     while :; do
+        passed=$(($(date +%s) - since)) over=
+        [ $passed -lt "$2" ] || passed=$2 over=yes
         state=$(state "$1-next" "$1") || state=missing///0
         case $state in
         ${{3:-running/healthy/*}}) return 0 ;;
-        ${{4:-dead/*}}) deadline=0 ;;
+        ${{4:-dead/*}}) over=yes ;;
         esac
-        first=${{first:-${{state##*/}}}}
-        [ "${{state##*/}}" -lt $((first + {_RESTARTS})) ] || deadline=0
-        if [ "$(date +%s)" -ge $deadline ]; then
-            echo {quote(where)} "$1 on {host_name} ${{5:-is not healthy after $2 s}} (${{state%/*}}); its last 50 log lines:" >&2
+        first=${{first:-${{state##*/}}}} why=${{5:-is not healthy after $passed s}}
+        again=$((${{state##*/}} - first))
+        [ $again -lt {_RESTARTS} ] || over=yes why="has ended and been restarted $again times in $passed s"
+        if [ -n "$over" ]; then
+            echo {quote(where)} "$1 on {host_name} $why (${{state%/*}}); its last 50 log lines:" >&2
             ! state "$1-next" >/dev/null || set -- "$1-next"
             docker logs --tail 50 "$1" >&2 2>&1 || true
             case $1 in {quote(main.name)} | {quote(main.name)}-next | {quote(main.name)}-second) ! squeezed "$1" || echo {quote(short)} >&2 ;; esac

@@ -1,6 +1,7 @@
 """Rollout: what is replaced, and the shell that replaces it and goes back, with a docker that notes its calls."""
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -310,8 +311,18 @@ def test_who_has_run_out_of_memory_is_told_the_setting(
 
 def test_who_ends_again_and_again_is_not_waited_for(box: Box) -> None:
     code, said = box.run(script(seconds=60), "restarting//1/", LOOPS="yes")
-    assert (code, said[0]) == (1, gate("web", "is not healthy after 60 s (restarting//1)")[0])
+    # Not that it had all of its time.
+    why = re.sub(r" \d s", " N s", said[0])
+    assert (code, why) == (1, gate("web", "has ended and been restarted 5 times in N s (restarting//1)")[0])
     assert len(box.lines("looks")) == rollout_shell._RESTARTS + 1
+
+
+def test_who_cannot_come_back_is_not_said_to_have_had_its_time(box: Box) -> None:
+    code, said = box.run(script(seconds=60), "dead//137/0")
+    assert (code, re.sub(r" \d s", " N s", said[0])) == (
+        1,
+        gate("web", "is not healthy after N s (dead//137)")[0],
+    )
 
 
 def test_one_that_has_restarted_before_and_comes_up_is_waited_for(box: Box) -> None:
