@@ -21,7 +21,7 @@ from tasks import secrets
 from tasks.clients import vault_values
 from tasks.facts import DockerFact
 from tasks.model.catalogue import Database, Service
-from tasks.operations import containers, postgres, redis
+from tasks.operations import containers, postgres, psql, redis
 from tasks.operations.described import digests, mounted
 from tasks.run import Commands, Refused, executing, known, operation, services
 from tasks.secrets import coming
@@ -60,17 +60,14 @@ def databases() -> Commands:
         return
     statements = list(_statements(owned, _server(), _made_anew))
     if statements:
-        yield StringCommand(
-            "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d postgres",
-            _stdin="\n".join([*statements, "\\q"]),
-        )
+        yield StringCommand(psql.told("postgres"), _stdin="\n".join([*statements, "\\q"]))
 
 
 def password(service: Service) -> str:
     """What psql is told so that its roles have Vault's passwords; empty where they have."""
     roles = _server().get("roles") or {}
     lines = [line for database in service.databases for line in _owner(service, database, roles)]
-    return "\n".join([*lines, "\\q"]) if lines else ""
+    return "\n".join(lines)
 
 
 def _made_anew(service: Service) -> bool:
@@ -78,10 +75,14 @@ def _made_anew(service: Service) -> bool:
 
 
 def _server() -> dict[str, Any]:
-    found = postgres.state().server
-    if not found:
-        raise Refused("Postgres runs but its own psql cannot log in; see `docker logs postgres`")
-    return found
+    found = postgres.state()
+    if not found.server:
+        why = next(
+            postgres.wrong(found.shut, ()),
+            "Postgres runs but its own psql cannot log in; see `docker logs postgres`",
+        )
+        raise Refused(why)
+    return found.server
 
 
 def _runs() -> bool:

@@ -29,6 +29,7 @@ from tasks.operations import (
     lost,
     networks,
     ports,
+    postgres,
     questions,
     shared,
     survey,
@@ -71,7 +72,7 @@ def checked() -> Commands:
     if machine.deployed and machine.compose and not machine.engine:
         yield StringCommand(daemon.restarted("systemctl start docker.service"))
         machine = known(MachineFact)
-    reasons = [*refusals(machine), *_vault()]
+    reasons = [*refusals(machine), *_vault(), *postgres.refusals()]
     if reasons:
         raise Refused(
             f"{host().name} cannot take this deployment:\n" + "\n".join(f"    {line}" for line in reasons)

@@ -15,7 +15,7 @@ from tasks import dokploy
 from tasks.clients import dokploy_api
 from tasks.dokploy import Change, changes
 from tasks.facts.dokploy import DokployState, Entry, read
-from tasks.operations import origins, postgres
+from tasks.operations import origins, postgres, psql
 from tasks.run import Refused, services
 from tests.fake import commands, fake, stdin
 from tests.openbao import OpenBao, running_openbao
@@ -291,7 +291,7 @@ def test_a_clean_up_that_is_on_is_turned_off(
     assert (run(vault, api), api.calls) == ([], [])
 
 
-PSQL = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
+PSQL = psql.told("dokploy")
 
 
 @pytest.mark.parametrize(

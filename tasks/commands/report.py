@@ -86,7 +86,7 @@ def _no_docker() -> str:
 
 def _problems(found: Status, lines: tuple[Line, ...], names: tuple[str, ...]) -> Iterator[str]:
     yield from (f"{line.container}: {line.why}: {line.todo}" for line in lines if line.why)
-    yield from host_health.machine_problems(found)
+    yield from host_health.machine_problems(found, services())
     yield from backup_lines.wrong(found)
     yield from host_health.firewall_problems(found, stack().bridges)
     yield from host_health.certificate_problems(found, names)

@@ -11,6 +11,8 @@ from pyinfra.api.exceptions import FactProcessError
 from typing_extensions import TypedDict
 
 from tasks.facts import dokploy
+from tasks.facts import shut as shutting
+from tasks.facts.shut import Shut
 from tasks.model.shapes import Misshapen, parsed
 
 
@@ -52,13 +54,14 @@ class PostgresState:
                                  "done": {noted_as(job): what it was made of}}},
              "extensions": {database: [name]}}
     asked: the databases that have answered. owned: services that have an admin; one without tables yet has none.
-    dokploy: what Dokploy's database says, as JSON (tasks/facts/dokploy.py); empty where it has other tables.
+    dokploy: what Dokploy's database says, as JSON (tasks/facts/dokploy.py); empty where it has other tables. shut: whom it keeps out.
     """
 
     server: dict[str, Any] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
     owned: frozenset[str] = frozenset()
     dokploy: str = ""
+    shut: Shut = field(default_factory=Shut)
 
 
 class PostgresFact(FactBase[PostgresState]):
@@ -82,8 +85,7 @@ class PostgresFact(FactBase[PostgresState]):
         if registered:
             asked[registered].append(dokploy.QUERY)
         lines = "\n".join([_QUERY, *_inside(asked.items())])
-        # Docker may lose the end of what it hands in (moby#37870): psql is told it.
-        return f"docker exec -e PGOPTIONS={quote(_PATIENCE)} -i postgres psql -qAtX -U postgres -d postgres <<'SQL' 2>/dev/null || true\n{lines}\n\\q\nSQL"
+        return shutting.psql("|", lines, f"-e PGOPTIONS={quote(_PATIENCE)} ")
 
     @staticmethod
     def default() -> PostgresState:
@@ -93,7 +95,8 @@ class PostgresFact(FactBase[PostgresState]):
     def process(self, output: list[str]) -> PostgresState:
         """Lines → PostgresState. Raises FactProcessError for what psql never prints."""
         found: dict[str, list[str]] = {
-            kind: [] for kind in ("server", "extensions", "owned", "asked", "dokploy")
+            kind: []
+            for kind in ("server", "extensions", "owned", "asked", "dokploy", "closed", "readonly", "standby")
         }
         for line in filter(None, output):
             kind, _, rest = line.partition("|")
@@ -101,11 +104,11 @@ class PostgresFact(FactBase[PostgresState]):
                 raise FactProcessError(f"cannot read what psql prints: {kind!r} begins no line of it")
             found[kind].append(rest)
         try:
-            server = _server(found)
+            server, shut = _server(found), shutting.shut(found)
         except Misshapen as error:
             raise FactProcessError(f"cannot read what psql prints: {error}") from None
         asked, owned = frozenset(found["asked"]), frozenset(found["owned"])
-        return PostgresState(server, asked, owned, "".join(found["dokploy"]))
+        return PostgresState(server, asked, owned, "".join(found["dokploy"]), shut)
 
 
 def _server(found: dict[str, list[str]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import backups, bridges, certificates, drift, last_run, outdated, rules, usage
+from tasks.facts import backups, bridges, certificates, drift, last_run, outdated, rules, shut, usage
 from tasks.facts.access import FIREWALL, STANDS, TABLE
 from tasks.facts.certificates import Certificate
 from tasks.facts.docker import SILENT, DockerFact, DockerState
@@ -20,6 +20,7 @@ from tasks.facts.objects import NOTED
 from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
 from tasks.facts.outdated import Outdated
+from tasks.facts.shut import Shut
 from tasks.facts.unsealer import NAME
 from tasks.facts.usage import Memory, Usage
 from tasks.rendering import notify_files
@@ -81,6 +82,7 @@ class Status:
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
     course: Course = field(default_factory=Course)
     untold: Mapping[str, str] = field(default_factory=dict)
+    shut: Shut = field(default_factory=Shut)
     drift: Drift = field(default_factory=Drift)
     outdated: Outdated = field(default_factory=Outdated)
 
@@ -125,6 +127,7 @@ class StatusFact(FactBase[Status]):
                 memory=usage.memory(values),
                 certificates=certificates.certificates(values),
                 course=last_run.course(values),
+                shut=shut.shut(values),
                 drift=drift.drift("".join(values.get("drift", ()))),
                 outdated=outdated.outdated("".join(values.get("outdated", ()))),
                 untold={
@@ -206,10 +209,7 @@ volumes=$(docker volume ls --format '{{{{.Name}}}} {{{{.Mountpoint}}}}')
 printf '%s\\n' "$volumes" | sed -n 's/^\\([^ ]*\\) .*/volume \\1/p'
 sed 's/^/g|/' {NOTED} 2>/dev/null
 {certificates.QUESTION}
-docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres 2>/dev/null <<'SQL'
-{_DONE}
-\\q
-SQL
+{shut.psql(" ", _DONE)}
 {rules.QUESTION}
 ids=$(docker network ls -q) && [ -n "$ids" ] && docker network inspect --format {quote(bridges.FORMAT)} $ids 2>/dev/null
 {REACH}

@@ -12,7 +12,7 @@ from tasks.model.catalogue import Service
 from tasks.model.objects import replacement
 from tasks.model.targets import target
 from tasks.model.words import ago
-from tasks.operations import rules
+from tasks.operations import postgres, rules
 from tasks.rendering import backup_files, restore_files
 from tasks.rendering.render import CURRENT
 
@@ -23,8 +23,9 @@ _LATE = 1 / 6
 _MOST_MEMORY, _LEAST_MEMORY = 92, 8
 
 
-def machine_problems(found: Status) -> Iterator[str]:
-    """What is wrong with the host itself, with what to do. Pure."""
+def machine_problems(found: Status, chosen: Iterable[Service]) -> Iterator[str]:
+    """What is wrong with the host itself, and with Postgres for all that use it, with what to do. Pure."""
+    yield from postgres.wrong(found.shut, chosen)
     for room in found.rooms:
         if said := _full(room):
             yield f"disk: {room.path} {said}: `docker system df` and `du -xh --max-depth 2 {room.path}` say what takes it"

@@ -41,13 +41,11 @@ def whole(container: Container, volumes: Collection[str]) -> bool:
 
 
 def noting(service: Service, container: Container, text: str) -> str:
-    """Shell, once the job has ended well; nothing for a service without a database."""
+    """Shell (psql.TOLD), once the job has ended well; nothing for a service without a database."""
     if not service.databases:
         return ""
     statement = f"ALTER DATABASE \"{service.databases[0].name}\" SET {noted_as(container.name)} = '{text}'"
-    return (
-        f"docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d postgres -c {quote(statement)}"
-    )
+    return f"told postgres -c {quote(statement)}"
 
 
 __all__ = ["done", "note", "noted_as", "noting", "whole"]

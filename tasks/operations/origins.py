@@ -10,10 +10,11 @@ from pyinfra.api import StringCommand
 
 from tasks.facts.dokploy import OFFERED
 from tasks.model.catalogue import Service, domains
+from tasks.operations import psql
 from tasks.operations.postgres import registered
 from tasks.run import Commands, host, operation, stack
 
-_PSQL = "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d dokploy"
+_PSQL = psql.told("dokploy")
 _END = "\n\\q\n"
 
 

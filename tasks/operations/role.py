@@ -1,33 +1,50 @@
 """Role: a database role's new password reaches Postgres while the containers that have the one of before stand still.
 
 So nobody is refused: who runs has the password that counts, and who waits is held. The statement comes over the script's standard input, and is on no command line and in no output.
+Before anything is touched all that it takes is taken, and given back: what somebody's open transaction holds is no reason to stand still.
 """
 
 from collections.abc import Iterable
+from functools import reduce
 from shlex import quote
 
 from tasks.model.catalogue import Service
 from tasks.model.objects import replacement
+from tasks.model.targets import target
+from tasks.operations import rotated
 
-# Whatever else the script starts finds its standard input at its end. Terse: an error does not show the line that it is in.
+# Whatever else the script starts finds its standard input at its end. A role that was never told has its password of before.
 _FUNCTIONS = r"""
-statement=$(cat)
+statement=$(cat) role_is=before
+printf '%s\n' 'BEGIN;' "$statement" 'ROLLBACK;' '\q' | told postgres || {
+    echo @untouched >&2
+    exit 1
+}
 role_told() {
-    printf '%s\n' "$statement" | docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -v VERBOSITY=terse -U postgres -d postgres
+    printf '%s\n' "$statement" '\q' | told postgres && role_is=told
 }
 role_changed() {
     @stopped
     role_told
 }
+role_back() {
+    role_told || [ $role_is = told ] || elsewhere=@others
+}
 """.strip()
-TOLD, CHANGED = "role_told", "role_changed"
+BACK, CHANGED = "role_back", "role_changed"
 
 
-def functions(service: Service, running: Iterable[str]) -> str:
-    """Shell: ``role_told``, and ``role_changed``, for which those of the running containers that know a password stand still; one
-    that is gone meanwhile does.
+def functions(service: Service, host_name: str, running: Iterable[str]) -> str:
+    """Shell, which ends where the role cannot be told now: ``role_changed``, for which those of the running containers that know a
+    password stand still; one that is gone meanwhile does. And ``role_back``: what goes back has the password that counts.
     """
     told = {item.name for item in service.containers if item.env_file and not item.job}
     names = [name for name in running if name.removesuffix(replacement("")) in told]
     stop = f"docker stop {' '.join(map(quote, names))} >/dev/null 2>&1 || true" if names else ":"
-    return _FUNCTIONS.replace("@stopped", stop)
+    untouched = (
+        f"{service.name} on {host_name}: nothing of it was touched, and it runs on as it is, since Postgres cannot be told its new password now "
+        f"(see the lines above); {target('deploy')} goes on once it can"
+    )
+    others = rotated.elsewhere(service, role=False)
+    words = {"@stopped": stop, "@untouched": quote(untouched), "@others": quote(others)}
+    return reduce(lambda text, word: text.replace(word, words[word]), words, _FUNCTIONS)

@@ -157,7 +157,7 @@ def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
     """However the script ends, nobody is held any longer; what has failed is taken back before."""
     steps = []
     if old.role:
-        yield role.functions(service, old.running)
+        yield role.functions(service, host_name, old.running)
     if service.secrets:
         yield rotated.functions(service, host_name, old.secrets)
         steps.append("[ $code = 0 ] || name_changed")
@@ -193,8 +193,8 @@ def _way_back(service: Service, host_name: str, old: Replaced) -> str:
         for label in old.labels
     )
     gated = _words({name.removesuffix(replacement("")): _BACK_SECONDS for name in old.running})
-    restored = "secrets_back || true" if service.secrets else ":"
-    restored += f"; between= && {role.TOLD} || true" if old.role else ""
+    restored = f"between= && {role.BACK} || true; " if old.role else ""
+    restored += "secrets_back || true" if service.secrets else ":"
     where = f"{service.name} on {host_name}"
     return f"""
 back() {{

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
 from tasks.model.catalogue import CORE, Service
+from tasks.operations import psql
 from tasks.rendering import docker_calls, render
 
 # A container that has ended so often does not come to life by waiting.
@@ -16,11 +17,13 @@ UP = "up -d --no-build --quiet-pull"
 
 
 def functions(service: Service, host_name: str, hidden: Iterable[str]) -> Iterator[str]:
-    """``compose``, ``gate``, ``orphans`` and ``bring_up``. hidden: containers that users reach."""
+    """``compose``, ``gate``, ``orphans``, ``bring_up``, and ``told`` where there is a database. hidden: containers that users reach."""
     yield _COMPOSE.format(docker_calls.compose(service.name, '"$file"'))
     yield _gate(service, host_name)
     yield _ORPHANS.format(label=render.SERVICE_LABEL, service=quote(service.name))
     yield _bring_up(hidden)
+    if service.databases:
+        yield psql.TOLD
 
 
 # Seconds. Who has waited comes all at once when it serves: its queue is full then, and who comes after them would not be held for it.

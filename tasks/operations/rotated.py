@@ -44,11 +44,10 @@ def functions(service: Service, host_name: str, digest: str) -> str:
         f"{name}) echo {quote(f'{service.name} on {host_name}: {text}')} >&2 ;;"
         for name, text in _changed(service)
     )
-    elsewhere = quote(f"^({'|'.join(_elsewhere(service)) or '-'})=")
     line = quote(f'^{SECRETS_VARIABLE}="{re.escape(digest.removesuffix(_MIXED))}[{_MIXED}]?"$')
     mixed = quote(f's/^\\({SECRETS_VARIABLE}="[^{_MIXED}"]*\\).*/\\1{_MIXED}"/')
     return f"""
-env={quote(f"{SECRETS}/{service.name}.env")} before={quote(path(service.name))}
+env={quote(f"{SECRETS}/{service.name}.env")} before={quote(path(service.name))} elsewhere={quote(elsewhere(service))}
 name_changed() {{
     [ -e "$before" ] || return 0
     LC_ALL=C grep -avxFf "$before" "$env" | sed 's/=.*//' | while read -r name; do
@@ -61,9 +60,9 @@ secrets_back() {{
     ! grep -qsE {line} "$env" || return 0
     grep -qsE {line} "$before" || return
     told=
-    [ "$(grep -aE {elsewhere} "$before")" = "$(grep -aE {elsewhere} "$env")" ] || told={mixed}
-    ( umask 077 && LC_ALL=C && export LC_ALL && grep -avE {elsewhere} "$before" >"$before.new" && sed -i "$told" "$before.new" \\
-        && {{ grep -aE {elsewhere} "$env" >>"$before.new" || true; }} \\
+    [ "$(grep -aE "$elsewhere" "$before")" = "$(grep -aE "$elsewhere" "$env")" ] || told={mixed}
+    ( umask 077 && LC_ALL=C && export LC_ALL && grep -avE "$elsewhere" "$before" >"$before.new" && sed -i "$told" "$before.new" \\
+        && {{ grep -aE "$elsewhere" "$env" >>"$before.new" || true; }} \\
         && sort -t = -k 1,1 -o "$before.new" "$before.new" && mv -f "$before.new" "$env" && rm -f "$before" )
 }}
 """.strip()
@@ -86,9 +85,9 @@ def _changed(service: Service) -> Iterator[tuple[str, str]]:
             yield secret.name, f"{at} has changed since it was last well: {gives} gives another value"
 
 
-def _elsewhere(service: Service) -> tuple[str, ...]:
-    """Variables whose values others have been told."""
+def elsewhere(service: Service, *, role: bool = True) -> str:
+    """The lines of an env file whose values others have been told. role: whether Postgres has, too."""
     users = (service.redis,) if service.redis else ()
-    told = {item.secret for item in (*service.databases, *users)}
+    told = {item.secret for item in (*(service.databases if role else ()), *users)}
     made = [name for name, text in service.composed.items() if any(f"{{{each}}}" in text for each in told)]
-    return (*sorted(told), *made)
+    return f"^({'|'.join((*sorted(told), *made)) or '-'})="

@@ -62,7 +62,7 @@ def test_a_host_that_is_well_has_nothing_to_say() -> None:
         Line("postgres", "postgres", "healthy", "2 h"),
         Line("botpress", "botpress", "healthy", "2 h"),
     ]
-    assert list(host_health.machine_problems(found())) == []
+    assert list(host_health.machine_problems(found(), ())) == []
 
 
 def test_where_a_restore_was_cut_short_no_deploy_is_named() -> None:
@@ -76,13 +76,13 @@ def test_where_a_restore_was_cut_short_no_deploy_is_named() -> None:
 
 def test_containers_without_a_way_out_are_named_with_what_the_host_itself_reaches() -> None:
     outbound = Outbound("10.0.0.2, port 53", ("botpress", "postgres"))
-    assert list(host_health.machine_problems(found(outbound=outbound))) == [
+    assert list(host_health.machine_problems(found(outbound=outbound), ())) == [
         (
             "network: botpress, postgres: no way out, where the host itself reaches 10.0.0.2, port 53: a firewall is in between "
             "(`nft list ruleset`); `make deploy` has Docker write its rules anew"
         )
     ]
-    assert list(host_health.machine_problems(found(outbound=Outbound("10.0.0.2, port 53")))) == []
+    assert list(host_health.machine_problems(found(outbound=Outbound("10.0.0.2, port 53")), ())) == []
 
 
 def test_a_container_without_its_network_is_no_firewalls_doing() -> None:
@@ -96,7 +96,7 @@ def test_a_container_without_its_network_is_no_firewalls_doing() -> None:
         "postgres": ("is in no network, and belongs into smarter-net", "`make deploy` makes it anew"),
         "botpress": ("is not in smarter-net", "`make deploy` makes it anew"),
     }
-    assert list(host_health.machine_problems(alone)) == []
+    assert list(host_health.machine_problems(alone, ())) == []
 
 
 def test_what_containers_reach_is_read() -> None:
@@ -252,7 +252,7 @@ def test_what_is_wrong_with_the_host_itself() -> None:
         Room("/var/lib/docker", 9000, 50, 95),
     )
     units = ("smarteros-firewall.service", "smarteros-unseal.service")
-    assert list(host_health.machine_problems(found(rooms=rooms, units=units))) == [
+    assert list(host_health.machine_problems(found(rooms=rooms, units=units), ())) == [
         "disk: / is 97 % full, 1023 MB are free: " + ADVICE.format("/"),
         "disk: /var/lib/docker has room for no more files (95 % used): " + ADVICE.format("/var/lib/docker"),
         (

@@ -259,7 +259,7 @@ def test_generation_and_reboot_are_read(tmp_path: Path) -> None:
     (tmp_path / "opt" / "generations" / "1a2b3c4d5e6f").rmdir()
     gone = StatusFact().process([CLOCK, *shell(files(tmp_path))])
     assert (gone.course.generation, gone.course.gone) == ("1a2b3c4d5e6f", True)
-    assert list(host_health.machine_problems(gone)) == [
+    assert list(host_health.machine_problems(gone, ())) == [
         "files: those of the active generation are gone (/opt/smarteros/current leads nowhere): `make deploy` writes them anew"
     ]
 

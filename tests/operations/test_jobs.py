@@ -19,7 +19,7 @@ DIGESTS = {"helpdesk-prepare": "d1"}
 VOLUME = 'v|{"name":"helpdesk_data","service":"helpdesk","project":"","part":""}'
 FINISHED = "c|/helpdesk-prepare|helpdesk|d1|s1|exited||0|example/helpdesk:4.2|smarter-net "
 NOTING = (
-    "docker exec -i postgres psql -qX -v ON_ERROR_STOP=1 -U postgres -d postgres -c "
+    "told postgres -c "
     """'ALTER DATABASE "helpdesk" SET smarteros.helpdesk_prepare = '"'"'d1 s1'"'"''"""
 )
 
