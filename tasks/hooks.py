@@ -1,7 +1,7 @@
 """Hooks: executables of the operator's beside the inventory, ``hooks/before-deploy`` and ``hooks/after-deploy``.
 
-They run on this machine, once a run, and get on standard input what the run is about, as JSON. One before the deploy that fails
-stops it before anything is changed; what one after it says by failing is a warning. How long one may take is the operator's: it is said
+They run on this machine, once a run, and get on standard input what the run is about, as JSON. One that nobody could call is refused, by
+a plan as by a run, before anything is changed, whichever of the two it is. One before the deploy that fails stops it before anything is changed; what one after it says by failing is a warning. How long one may take is the operator's: it is said
 which is at work and since when, and Ctrl-C ends it with the run.
 """
 
@@ -64,6 +64,15 @@ def _about() -> dict[str, Any]:
 @operation
 def ran() -> Commands:
     """Once, whatever the number of hosts, and none of them goes on where it fails."""
+    if wrong := [line for name in (BEFORE, AFTER) if (line := unfit(folder() / name))]:
+        raise Refused(
+            "\n".join(
+                [
+                    f"nothing is changed on {host().name}, since a hook cannot be called:",
+                    *(f"    {line}" for line in wrong),
+                ]
+            )
+        )
     if not executing():
         return
     yield from ()
@@ -102,20 +111,41 @@ def _changes(state: State, name: str) -> list[str] | None:
     return [", ".join(state.get_op_meta(key).names) for key, data in found if data.operation_meta.will_change]
 
 
+def unfit(path: Path) -> str:
+    """Why it cannot be called, as far as that is known before; empty where it can, and where there is none."""
+    for each in (path.parent, path):
+        if each.is_symlink() and not each.exists():
+            return f"{each} leads to {each.readlink()}, which is not there: mend it, or take it away"
+    if not path.exists():
+        return ""
+    if not path.is_file():
+        return f"{path} is no file: take it away"
+    if not os.access(path, os.X_OK):
+        return f"{path} cannot be executed: `chmod +x {path}`, or take it away"
+    if why := _unstarted(path):
+        return f"{path} cannot be executed: {why}: mend it, or take it away"
+    return ""
+
+
+def _unstarted(path: Path) -> str:
+    """Why the system would start no program by its first line. One that nobody may read is tried."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(256)
+    except OSError:
+        return ""
+    if not line.startswith(b"#!"):
+        return "" if b"\0" in line else "its first line does not say what reads it, as #!/bin/sh does"
+    program = Path(line[2:].strip(b" \t\n").split(b" ")[0].decode(errors="replace"))
+    return "" if program.is_file() else f"its first line names {str(program)!r}, which is not there"
+
+
 def _called(name: str, told: Mapping[str, Any]) -> str:
     """Why it has failed, empty where it has not or is not there. What it prints is seen as it comes."""
     path = folder() / name
-    if not path.exists():
-        dangling = (each for each in (path.parent, path) if each.is_symlink() and not each.exists())
-        return next(
-            (
-                f"{each} leads to {each.readlink()}, which is not there: mend it, or take it away"
-                for each in dangling
-            ),
-            "",
-        )
-    if not os.access(path, os.X_OK):
-        return f"{path} cannot be executed: `chmod +x {path}`, or take it away"
+    why = unfit(path)
+    if why or not path.exists():
+        return why
     logger.info(f"--> {path}")
     telling = gevent.spawn(_telling, path)
     try:

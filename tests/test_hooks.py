@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks import hooks
 from tests.samples import ROOT
 
 DEPLOY = """
@@ -152,6 +153,50 @@ def test_one_that_cannot_be_executed_is_said_with_what_to_do(place: Place) -> No
     path = f"{place.root}/hooks/before-deploy"
     assert code == 1
     assert f"{path} cannot be executed: `chmod +x {path}`, or take it away" in output
+
+
+def test_whichever_could_not_be_called_is_refused_before_anything_is_changed(place: Place) -> None:
+    place.hook("before-deploy", keeping(place, "before"))
+    place.hook("after-deploy", "true", mode=0o644)
+    path = f"{place.root}/hooks/after-deploy"
+    said = f"{path} cannot be executed: `chmod +x {path}`, or take it away"
+    for flags in (("-y",), ()):
+        code, output = place.run(*flags, command=f"echo done >>{place.root}/work")
+        assert (code, said in output) == (1, True), output
+        assert (place.got("before"), (place.root / "work").exists()) == ([], False)
+    place.hook("before-deploy", "true", mode=0o644)
+    assert said in (output := place.run("-y")[1])
+    assert said.replace("after", "before") in output
+
+
+def test_a_plan_says_so_as_well(place: Place) -> None:
+    place.hook("after-deploy", "true", mode=0o644)
+    code, output = place.run("--dry")
+    path = f"{place.root}/hooks/after-deploy"
+    assert (code, f"`chmod +x {path}`" in output) == (1, True), output
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("#!/bin/sh\ntrue\n", ""),
+        ("#! /usr/bin/env sh\ntrue\n", ""),
+        ("\x7fELF\0\0\n", ""),
+        ("true\n", "its first line does not say what reads it, as #!/bin/sh does"),
+        ("#!/bin/sh\r\ntrue\r\n", "its first line names '/bin/sh\\r', which is not there"),
+        ("#!/gone/python3 -u\n", "its first line names '/gone/python3', which is not there"),
+    ],
+)
+def test_what_the_system_would_not_start_is_known_before(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "after-deploy"
+    path.write_text(text, newline="")
+    path.chmod(0o755)
+    assert hooks.unfit(path) == (f"{path} cannot be executed: {why}: mend it, or take it away" if why else "")
+
+
+def test_a_folder_is_no_hook(tmp_path: Path) -> None:
+    assert hooks.unfit(tmp_path) == f"{tmp_path} is no file: take it away"
+    assert hooks.unfit(tmp_path / "none") == ""
 
 
 def test_a_link_that_leads_nowhere_is_no_absent_hook(place: Place) -> None:
