@@ -10,7 +10,7 @@ from tasks.facts import bridges, containers, objects, rules
 from tasks.facts.bridges import NetworkState
 from tasks.facts.containers import ContainerState
 from tasks.facts.objects import Other, VolumeState
-from tasks.rendering.render import CURRENT, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
+from tasks.rendering.render import CURRENT, ROOT, SECRETS, SECRETS_VARIABLE, SERVICE_LABEL
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class DockerState:
     """Containers of ours by name, networks by name, images present, the digests of the env files; containers that are
     not ours, volumes by name, those that a container of ours uses, and what was adopted (kind:name).
 
-    local: images that no registry has given by that name; digests: of those that one has. rules: ``nat br-0123456789ab`` and ``forward …`` for each bridge whose traffic the host's firewall lets out as
+    local: images that no registry has given by that name; digests: of those that one has. bases: image of ours → what it was built on
+    top of, by the generations that are there. rules: ``nat br-0123456789ab`` and ``forward …`` for each bridge whose traffic the host's firewall lets out as
     Docker writes it; None where nothing can be asked.
     """
 
@@ -34,6 +35,7 @@ class DockerState:
     local: frozenset[str] = frozenset()
     digests: dict[str, str] = field(default_factory=dict)
     noted: frozenset[str] = frozenset()
+    bases: dict[str, str] = field(default_factory=dict)
 
 
 class DockerFact(FactBase[DockerState]):
@@ -44,7 +46,7 @@ class DockerFact(FactBase[DockerState]):
         what of the host is mounted into containers, ``s|…`` for the files of ours that are seen there, and for
         a mount that is no longer what is on the host (``path/``); ``x|…`` for containers that are not ours, ``v|…`` for
         volumes, ``u|…`` for those that ours use, ``p|…`` for where ours listen, ``l|…`` for their limits, ``a|…`` for what was adopted,
-        ``g|…`` for volumes that the last deploy has left.
+        ``g|…`` for volumes that the last deploy has left, ``b|…`` for what images of ours are built on.
         """
         return _DOCKER
 
@@ -85,10 +87,11 @@ class DockerFact(FactBase[DockerState]):
             local,
             {f"{row[1]}:{row[2]}": row[3] for row in rows if row[0] == "i" and "<none>" not in row},
             noted,
+            {row[1]: row[2] for row in rows if row[0] == "b"},
         )
 
 
-_KINDS = frozenset("cniemrsxvuaplg")
+_KINDS = frozenset("cniemrsxvuaplgb")
 
 
 def _names(repository: str, tag: str, digest: str) -> set[str]:
@@ -101,6 +104,11 @@ SILENT = quote("Docker does not answer, `systemctl status docker` on the host sa
 _INSPECT = (
     f'{{{{if index .Config.Labels "{SERVICE_LABEL}"}}}}{containers.FORMAT}{objects.USED_FORMAT}'
     f"{{{{else}}}}{objects.OTHER_FORMAT}{{{{end}}}}"
+)
+
+# Of a compose file: the line of an image, and the one that says what it is built on.
+_BASE = (
+    r'/^    image: "/h; /^      args: {BASE: "/{G; s/^[^"]*"\([^"]*\)".*\n    image: "\([^"]*\)"$/b|\2|\1/p;}'
 )
 
 _DOCKER = f"""
@@ -144,6 +152,7 @@ images() {{
 images || fail {SILENT} &
 sed -u 's/^/a|/' {objects.ADOPTED} 2>/dev/null
 sed -u 's/^/g|/' {objects.NOTED} 2>/dev/null
+cat {ROOT}/generations/*/dkcompose/*-deploy.yaml 2>/dev/null | sed -n '{_BASE}' | sort -u
 for file in {SECRETS}/*.env; do [ -e "$file" ] && file=${{file##*/}} && echo "e|${{file%.env}}|"; done
 grep -sH '^{SECRETS_VARIABLE}="' /dev/null {SECRETS}/*.env |
     sed -un 's/^[^:]*\\/\\([^:]*\\)\\.env:{SECRETS_VARIABLE}="\\(.*\\)"$/e|\\1|\\2/p'

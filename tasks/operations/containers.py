@@ -14,7 +14,7 @@ from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
 from tasks.model.effects import WAITED, Effect, Lost, Start
 from tasks.model.objects import replacement, second
-from tasks.operations import adoption, differing, door, jobs, rolling
+from tasks.operations import adoption, differing, door, images, jobs, rolling
 from tasks.operations.differing import DESCRIBED, FILES, NETWORKS, NEVER, SECRETS
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
@@ -53,7 +53,9 @@ def start(
     late = {reasons[item.name] for item in due} == {SECRETS} and bool(old.hidden)
     old = replace(old, late=late, moved=adoption.making_room(service), carried=adoption.carried(service))
     starts = list(_starts(service, state, reasons, anew=anew, held=bool(old.holds)))
-    if old.holds and (old.secrets == secrets or _alone(service)) and _rolls(service, state, starts):
+    old = replace(old, measured=_away(service, starts))
+    rolls = old.measured and rolling.possible(service, state.containers)
+    if old.holds and (old.secrets == secrets or _alone(service)) and rolls:
         missing = rolling.short(service, known(MachineFact).available_mb)
         old = replace(old, rolls=not missing)
         starts = [_rolling(service, item, missing) for item in starts]
@@ -122,10 +124,12 @@ def _left(state: DockerState, name: str, reason: str) -> str:
     return reason
 
 
-def _rolls(service: Service, state: DockerState, starts: Iterable[Effect]) -> bool:
-    """Whether one that visitors reach is made anew, and a second one may stand in for it."""
-    ends = {item.container for item in starts if isinstance(item, Start) and item.how == "made anew"}
-    return bool(ends & {*rolling.routed(service)}) and rolling.possible(service, state.containers)
+def _away(service: Service, starts: Iterable[Effect]) -> bool:
+    """Whether one that others reach is made anew: visitors, or those that need the service."""
+    reached = rolling.routed(service) or [item.name for item in service.containers if not item.job]
+    return any(
+        isinstance(item, Start) and item.how == "made anew" and item.container in reached for item in starts
+    )
 
 
 def _alone(service: Service) -> bool:
@@ -162,7 +166,7 @@ def _starts(
             continue
         why = reason or "with the others of its service"
         how = "run" if container.job else _how(why, there, anew=anew)
-        image, before = render.image(container), there.image if there else ""
+        before, image = images.programs(container, state)
         yield Start(service.name, container.name, how, why, held, image, before)
         if container.writable and how == "made anew":
             yield Lost(

@@ -7,7 +7,7 @@ from shlex import quote
 from pyinfra.api import StringCommand
 
 from tasks.connection.drafts import note
-from tasks.facts import DockerFact
+from tasks.facts import DockerFact, DockerState
 from tasks.model import forks, image_names, pins
 from tasks.model.catalogue import Container, Service
 from tasks.model.effects import Pull
@@ -27,6 +27,15 @@ came() {{
     case $2 in *"$id"*) ;; *) (umask 077 && mkdir -p {render.RECORDS} && echo "$1 $id" >>{render.RECORDS}/.brought) ;; esac || true
 }}
 """.strip()
+
+
+def programs(container: Container, state: DockerState) -> tuple[str, str]:
+    """What runs of it, and what will: of an image of ours what that is built on. The first is empty where nothing is there."""
+    there, wanted = state.containers.get(container.name), render.image(container)
+    runs = there.image if there else ""
+    if runs not in state.bases and image_names.parted(runs)[0] == image_names.parted(wanted)[0]:
+        return runs, wanted
+    return state.bases.get(runs, runs), container.base or wanted
 
 
 @operation

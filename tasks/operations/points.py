@@ -9,6 +9,7 @@ from pyinfra.api import StringCommand
 from tasks.connection.drafts import note
 from tasks.connection.memory import remembered
 from tasks.facts import DockerFact, MachineFact
+from tasks.operations import images
 from tasks.operations.room_ahead import version
 from tasks.rendering import render
 from tasks.rendering.render import RECORDS
@@ -65,14 +66,11 @@ def impossible() -> str:
 
 def ahead() -> Iterator[str]:
     """Services with a database, and Postgres itself, that get another major or minor version than what runs: how far apart."""
-    running = known(DockerFact).containers
+    state = known(DockerFact)
     for service in services():
         if service.databases or service.name == "postgres":
-            moved = (
-                version(running[item.name].image, render.image(item))
-                for item in service.containers
-                if item.name in running
-            )
+            there = [item for item in service.containers if item.name in state.containers]
+            moved = (version(*images.programs(item, state)) for item in there)
             yield from dict.fromkeys(f"{service.name}: {text}" for text in moved if text)
 
 

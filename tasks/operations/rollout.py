@@ -33,7 +33,7 @@ class Replaced:
     fronts: it is the proxy, and runs.
     carried: folder → the volume whose content has to come there first (folders.py). rolls: a second one stands in for each that users reach.
     role: its database's role gets another password on the way (role.py). late: of its jobs only the secrets have changed, so that they
-    keep nobody waiting: they run once it serves again.
+    keep nobody waiting: they run once it serves again. measured: how long this takes says how long the next replacement will.
     """
 
     hidden: tuple[str, ...] = ()
@@ -47,6 +47,7 @@ class Replaced:
     rolls: bool = False
     role: bool = False
     late: bool = False
+    measured: bool = True
 
     @property
     def holds(self) -> str:
@@ -106,7 +107,7 @@ def start_script(
     work = [*_jobs(file, jobs)]
     first = [] if old.late else work
     lines += [] if old.role else first
-    timed = old.running and not old.rolls
+    timed = old.running and old.measured and not old.rolls
     lines += ["begun=$(date +%s)"] if timed else []
     if old.holds:
         lines.append(f"{old.holds} touch {' '.join(map(quote, marks(old.hidden)))} 2>/dev/null || true")

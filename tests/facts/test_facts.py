@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
@@ -39,6 +40,8 @@ from tasks.facts.proxy import UNKNOWN
 from tasks.facts.skew import skew
 from tasks.facts.stores import Store
 from tasks.facts.surroundings import Route, Surroundings
+from tasks.rendering import render
+from tests.samples import stack
 
 MACHINE = [
     "system debian",
@@ -474,6 +477,24 @@ def test_without_docker_there_is_nothing(tmp_path: Path) -> None:
     for tool in ("sh", "cat"):
         (tmp_path / tool).symlink_to(f"/bin/{tool}")
     assert run(DockerFact().command(), path=str(tmp_path)) == []
+
+
+def test_what_an_image_of_ours_is_built_on_is_read_from_all_generations(tmp_path: Path) -> None:
+    said: dict[str, str] = {}
+    for base in ("pgvector/pgvector:0.8.7-pg16-bookworm", f"pgvector/pgvector:0.9.0-pg17@sha256:{'a' * 64}"):
+        found = stack(
+            backup={"endpoint": "https://s3.example.com", "bucket": "copies"},
+            overrides={"postgres": {"image": base}},
+        )
+        files = {path: text for path, text in render.tree(found).items() if path.startswith("dkcompose/")}
+        for path, text in files.items():
+            file = tmp_path / "generations" / str(len(said)) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        said[yaml.safe_load(files["dkcompose/postgres-deploy.yaml"])["services"]["postgres"]["image"]] = base
+    (line,) = [line for line in DockerFact().command().splitlines() if "/generations/" in line]
+    state = DockerFact().process(run(line.replace(render.ROOT, str(tmp_path))))
+    assert (len(said), state.bases) == (2, said)
 
 
 def test_what_a_caddy_that_does_not_run_has_loaded_is_not_known() -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.connection import drafts
 from tasks.facts import ContainerState, FileState, TreeFact
-from tasks.model.catalogue import Service
-from tasks.operations import containers, differing, door, files, images
+from tasks.model.catalogue import Route, Service
+from tasks.operations import consequences, containers, differing, door, files, images
 from tasks.rendering import render
 from tasks.rendering.docker_calls import EXPORT
 from tests.fake import commands, fake, stdin, texts
@@ -256,6 +257,30 @@ def test_a_service_that_differs_is_brought_up_in_one_command(line: str, env: str
         (command,) = texts(containers.start, SITE, {"web": "d1"})
     assert f"bring_up /root/dkcompose/site-deploy.yaml web=60{flags}" in command.splitlines()
     assert ("back() {" in command) == ("|d0|" in line or "|s2" in env)
+
+
+@pytest.mark.parametrize(
+    ("name", "measured"), [("web", True), ("worker", False)], ids=["visitors reach it", "nobody reaches it"]
+)
+def test_how_long_it_takes_is_noted_of_what_visitors_reach(name: str, *, measured: bool) -> None:
+    pair = Service("site", "Site", (WEB, replace(WEB, name="worker")), routes=(Route("www", "web", 80),))
+    with fake(docker(LINE, LINE.replace("/web", "/worker"), "e|site|s1")):
+        (command,) = texts(containers.start, pair, {"web": "d1", "worker": "d1", name: "d9"})
+    assert ("/var/lib/smarteros/replaced/site" in command) is measured
+
+
+def test_what_our_own_build_is_built_on_is_what_a_plan_compares() -> None:
+    """Where no generation says what it was built on, nothing but the builds themselves can be compared."""
+    built = container("db", image="ours/db", build="postgres", base="up/db:1.1")
+    for lines, before, image in (
+        (["b|ours/db:0123456789ab|up/db:1.0"], "up/db:1.0", "up/db:1.1"),
+        ([], "ours/db:0123456789ab", render.image(built)),
+    ):
+        line = "c|/db|db|d0||running|healthy|0|ours/db:0123456789ab|smarter-net "
+        with fake(docker(line, *lines)), drafts.drafting() as steps:
+            containers.start(Service("db", "DB", (built,)), {"db": "d1"}, name="Data | DB")
+        (found,) = consequences.starts(steps)
+        assert (found.before, found.image) == (before, image)
 
 
 def test_a_plan_names_what_the_secrets_make_anew_before_their_file_is_there() -> None:

@@ -22,16 +22,28 @@ def settings(image: str, **changes: Any) -> dict[str, Any]:
     return {"overrides": {"n8n": {"image": f"n8nio/n8n:{image}"}}, **changes}
 
 
-def host(monkeypatch: pytest.MonkeyPatch, *, bucket: bool = True, postgres: str = "running") -> None:
-    """What the current settings describe runs, n8n in version 2.1.0; a bucket has its backups, or not yet."""
+def host(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    bucket: bool = True,
+    postgres: str = "running",
+    server: str = "",
+    base: str = "",
+) -> None:
+    """What the current settings describe runs, n8n in version 2.1.0; a bucket has its backups, or not yet.
+
+    server: the image of Postgres' there, built on base.
+    """
     images = {item.name: render.image(item) for service in services() for item in service.containers}
     found = {
         name: ContainerState(name, "x", "", "", "running", "healthy", 0, image, ())
         for name, image in {**images, "n8n": "n8nio/n8n:2.1.0"}.items()
     }
-    found["postgres"] = ContainerState("postgres", "x", "", "", postgres, "", 0, images["postgres"], ())
+    found["postgres"] = ContainerState(
+        "postgres", "x", "", "", postgres, "", 0, server or images["postgres"], ()
+    )
     facts = {
-        DockerFact: DockerState(found),
+        DockerFact: DockerState(found, bases={server: base} if base else {}),
         MachineFact: Machine(backup=render.bucket(stack()) if bucket else ""),
     }
     monkeypatch.setattr(points, "known", lambda fact: facts[fact])
@@ -61,6 +73,34 @@ def test_a_patch_needs_none(monkeypatch: pytest.MonkeyPatch, image: str) -> None
     with fake({}, **settings(image, **BACKUP)):
         host(monkeypatch)
         assert texts(points.before_migrations) == []
+
+
+PGVECTOR, OURS = "pgvector/pgvector:0.8.7-pg16-bookworm", "smarteros/postgres:0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("server", "base", "changes", "moved"),
+    [
+        (PGVECTOR, "", BACKUP, []),
+        (OURS, PGVECTOR, {}, []),
+        (OURS, PGVECTOR, BACKUP, []),
+        (
+            OURS,
+            PGVECTOR.replace("16", "15"),
+            BACKUP,
+            [
+                "postgres: another build, 0.8.7-pg15-bookworm → 0.8.7-pg16-bookworm, which may not read what is stored"
+            ],
+        ),
+    ],
+    ids=["backups come", "backups go", "a newer build", "another base"],
+)
+def test_our_own_build_is_the_program_that_it_is_built_on(
+    monkeypatch: pytest.MonkeyPatch, server: str, base: str, changes: dict[str, Any], moved: list[str]
+) -> None:
+    with fake({}, **settings("2.1.0", **changes)):
+        host(monkeypatch, server=server, base=base)
+        assert list(points.ahead()) == moved
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,13 @@ def test_nothing_is_held_without_the_proxy_and_not_for_the_proxy_itself() -> Non
     assert found.holds == ""
 
 
+def test_only_what_keeps_visitors_waiting_is_measured() -> None:
+    """A job, or a worker that nobody reaches, takes another time than what the next plan tells visitors."""
+    old = of(*BOTH)
+    assert "/var/lib/smarteros/replaced" in start_script(SITE, "web-1", old=old)
+    assert "/var/lib/smarteros/replaced" not in start_script(SITE, "web-1", old=replace(old, measured=False))
+
+
 def test_nobody_new_comes_in_while_the_proxy_is_replaced() -> None:
     proxy = replace(SITE, name="caddy", phase="proxy")
     lines = start_script(proxy, "web-1", old=replaced(proxy, {"caddy-proxy": PROXY}, {}, "", "caddy-proxy"))
