@@ -16,7 +16,7 @@ from tasks.connection import drafts
 from tasks.facts import Machine, MachineFact
 from tasks.facts.ahead import Ahead
 from tasks.facts.last_run import Back, Course, CourseFact
-from tasks.model.effects import DockerRestart, Earlier, EnvFile, File, Lost, Start, Step
+from tasks.model.effects import WAITED, DockerRestart, Earlier, EnvFile, File, Lost, Network, Start, Step
 from tasks.operations import consequences, described, plan_lines
 from tasks.operations.plan_lines import Plan
 from tasks.rendering import render
@@ -185,8 +185,8 @@ def test_of_env_files_it_names_variables_and_shows_no_value() -> None:
     )
 
 
-def noticed(*effects: Any, ahead: Ahead | None = None) -> dict[str, str]:
-    found = made(*effects, ahead=ahead)
+def noticed(*effects: Any, ahead: Ahead | None = None, **changes: Any) -> dict[str, str]:
+    found = made(*effects, ahead=ahead, **changes)
     return {
         item["domain"]: item["notices"]
         for item in plan_lines.data(found)["visitors"]
@@ -215,7 +215,7 @@ def test_without_a_proxy_that_holds_them_the_service_is_down() -> None:
 def test_where_a_second_one_stands_in_nobody_waits_and_where_memory_is_short_that_is_said() -> None:
     rolls = replace(N8N, rolls=True)
     assert noticed(rolls, ahead=Ahead(seconds={"n8n": 12})) == {
-        "n8n.smarterbot.cl": "rolls: nobody waits; WebSockets are closed after 20 s, twice, and open anew"
+        "n8n.smarterbot.cl": "rolls: nobody waits for that; WebSockets are closed after 20 s, twice, and open anew"
     }
     short = replace(
         N8N,
@@ -258,6 +258,100 @@ def test_what_all_stand_on_is_noticed_by_all(effect: Any, word: str) -> None:
     found = noticed(effect)
     assert len(found) == 12
     assert all(text.startswith(word) for text in found.values())
+
+
+def anew(service: str, container: str = "", **more: Any) -> Start:
+    return Start(service, container or service, "made anew", "its description has changed", **more)
+
+
+CADDY = anew("caddy", "caddy-proxy")
+TOOK = Ahead(seconds={"postgres": 3, "redis": 2, "vault": 4, "caddy": 5, "n8n": 20})
+ROLLS = "rolls: nobody waits for that; WebSockets are closed after 20 s, twice, and open anew"
+AT_THE_DOOR = (
+    "held at the firewall while caddy-proxy is made anew, about 5 s, as the last time; WebSockets are closed"
+)
+
+
+def test_where_all_is_made_anew_everything_that_happens_to_a_domain_is_said_in_its_order() -> None:
+    """As after `make pin`: who rolls needs what does not."""
+    crm, api = (anew(name, held=True, rolls=True) for name in ("chatwoot", "vault-auth-validator"))
+    found = noticed(anew("vault"), anew("postgres"), anew("redis"), crm, N8N, api, CADDY, ahead=TOOK)
+    assert found["n8n.smarterbot.cl"] == (
+        "requests that need postgres fail or wait while it is made anew, about 3 s, as the last time; then "
+        f"held about 20 s, as the last time; then {AT_THE_DOOR}"
+    )
+    assert found["crm.smarterbot.cl"] == (
+        "requests that need postgres or redis fail or wait while they are made anew, about 5 s, as the last time; then "
+        f"{ROLLS}; then {AT_THE_DOOR}"
+    )
+    assert found["api.smarterbot.cl"] == (
+        "requests that need vault fail or wait while it is made anew, about 4 s, as the last time; then "
+        f"{ROLLS}; then {AT_THE_DOOR}"
+    )
+    assert found["mcp.smarterbot.cl"] == AT_THE_DOOR
+
+
+def test_the_seconds_are_those_of_all_of_it_and_of_none_where_one_is_unknown() -> None:
+    def seconds(ahead: Ahead) -> Any:
+        found = plan_lines.data(made(anew("postgres"), N8N, CADDY, ahead=ahead))["visitors"]
+        return next(item["seconds"] for item in found if item["domain"] == "n8n.smarterbot.cl")
+
+    assert seconds(TOOK) == 28
+    assert seconds(Ahead(seconds={"postgres": 3, "n8n": 20})) is None
+
+
+def test_of_several_that_are_needed_none_is_measured_by_another() -> None:
+    needed = (anew("postgres"), replace(anew("redis"), how="started"))
+    assert noticed(*needed, ahead=Ahead(seconds={"redis": 2}))["crm.smarterbot.cl"] == (
+        "requests that need postgres or redis fail or wait while they are made anew or started, as long as they take to start "
+        "(never measured yet)"
+    )
+
+
+def test_after_docker_has_restarted_the_rest_is_noticed_as_well() -> None:
+    found = noticed(DockerRestart(), anew("postgres"), N8N, ahead=TOOK)
+    assert found["n8n.smarterbot.cl"] == (
+        "down while Docker restarts, and until it is healthy again; then requests that need postgres fail or wait while it is made "
+        "anew, about 3 s, as the last time; then held about 20 s, as the last time"
+    )
+
+
+def test_who_is_guarded_needs_the_validator_and_vault() -> None:
+    guarded: dict[str, Any] = {"overrides": {"botpress": {"guard": True}}}
+    validator = anew("vault-auth-validator", held=True)
+    found = noticed(anew("vault"), validator, **guarded)
+    text = "requests that need vault or vault-auth-validator fail or wait while they are made anew"
+    assert {name for name, said in found.items() if said.startswith(text)} == {"bot.smarterbot.cl"}
+    assert noticed(replace(validator, rolls=True), **guarded).keys() == {
+        "api.smarterbot.cl",
+        "api.smarterbot.store",
+    }
+
+
+def test_a_network_that_is_made_anew_cuts_off_those_in_it() -> None:
+    text = "cut off for seconds while Docker makes {} anew; WebSockets are closed"
+    assert set(noticed(Network("smarter-net")).values()) == {text.format("smarter-net")}
+    assert len(noticed(Network("smarter-net"))) == 12
+    tenants = noticed(Network("tenants-net"))
+    assert set(tenants.values()) == {text.format("tenants-net")}
+    assert "mcp.smarterbot.cl" not in tenants
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("made", "down until caddy-proxy is healthy, about 5 s, as the last time"),
+        ("started", "down until caddy-proxy is healthy, about 5 s, as the last time"),
+        (WAITED, "held at the firewall while caddy-proxy is waited for, about 5 s, as the last time"),
+    ],
+)
+def test_a_proxy_that_is_away_by_now_holds_nobody(how: str, said: str) -> None:
+    assert set(noticed(replace(CADDY, how=how), ahead=TOOK).values()) == {said}
+
+
+def test_to_a_service_that_is_new_nothing_else_happens() -> None:
+    found = noticed(anew("postgres"), replace(N8N, how="made"), CADDY)
+    assert found["n8n.smarterbot.cl"] == "new: answers once it is healthy"
 
 
 def keys(found: Any) -> Iterator[str]:
@@ -424,7 +518,10 @@ def test_what_goes_before_a_deploy_is_in_the_plan_and_holds_its_visitors() -> No
     shown = replace(made(N8N), steps=(before, *made(N8N).steps))
     assert {item["domain"]: item["notices"] for item in plan_lines.data(shown)["visitors"]}[
         "n8n.smarterbot.cl"
-    ] == ("held while its data of then come into place and it starts on them, after they are ready beside it")
+    ] == (
+        "held while its data of then come into place and it starts on them, after they are ready beside it; then "
+        "held as long as it takes to start (never measured yet)"
+    )
     lines = list(plan_lines.lines("host-1", shown))
     assert lines[1:3] == ["    Rollback | n8n's data", "        database n8n: goes back"]
     assert lines[lines.index("  DATA THAT IS LOST:") + 1] == "    n8n: what was written"

@@ -27,8 +27,8 @@ class EnvFile:
 @dataclass(frozen=True)
 class Start:
     """A container. how: ``made``, ``made anew``, ``started``, ``run`` (a job) or ``waited for``. held: visitors of its service wait
-    meanwhile. before, image: what it runs, and what it will run. rolls: a second one answers them meanwhile. short: it could, were there the
-    memory for it, in words. Both change from one moment to the next, and make no other plan.
+    meanwhile. before, image: what it runs, and what it will run, of an image of ours what that is built on. rolls: a second one answers
+    them meanwhile. short: it could, were there the memory for it, in words. Both change from one moment to the next, and make no other plan.
     """
 
     service: str
@@ -73,13 +73,20 @@ class Earlier:
 
 
 @dataclass(frozen=True)
+class Network:
+    """One that is made anew: its containers stay in it, and are cut off meanwhile."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Lost:
     """Data that the service does not have afterwards."""
 
     what: str
 
 
-Effect = str | File | EnvFile | Start | Gone | Pull | DockerRestart | Earlier | Lost
+Effect = str | File | EnvFile | Start | Gone | Pull | DockerRestart | Network | Earlier | Lost
 
 
 @dataclass(frozen=True)

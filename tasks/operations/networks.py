@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from shlex import quote
 
+from tasks.connection.drafts import note
 from tasks.facts import DockerFact, DockerState, Machine, MachineFact, NetworkState
 from tasks.facts.bridges import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
+from tasks.model.effects import Network
 from tasks.model.stack import Stack
 from tasks.model.subnets import Claim, collision, free
 from tasks.operations import armed
@@ -36,6 +38,7 @@ def bridges(names: Iterable[str]) -> Commands:
     made = list(planned(names, known(MachineFact), known(DockerFact), stack()))
     for bridge in made:
         host().log(f"{bridge.state.name}: {bridge.why}: {bridge.state.subnets[0]}")
+    note(*(Network(bridge.state.name) for bridge in made if bridge.before))
     if made:
         change = armed.Change(
             what="Docker's networks",

@@ -17,7 +17,7 @@ from tasks.model.catalogue import Service, domains
 from tasks.model.effects import DockerRestart, EnvFile, Step
 from tasks.model.stack import Stack
 from tasks.operations import consequences as found
-from tasks.operations import rolled
+from tasks.operations import noticed, rolled
 from tasks.operations import room_ahead as room
 from tasks.rendering.render import CURRENT
 
@@ -41,7 +41,7 @@ class Plan:
 def data(plan: Plan) -> dict[str, Any]:
     """All of it, without a secret."""
     steps, ahead = plan.steps, plan.ahead
-    visits = {item.domain: item for item in found.visits(steps, plan.services, plan.stack, ahead)}
+    visits = {item.domain: item for item in noticed.visits(steps, plan.services, plan.stack, ahead)}
     served = _served(plan)
     names, ports = found.named(steps, ahead), room.ports(steps, ahead, FIREWALL)
     restarts = [item for step in steps for item in step.effects if isinstance(item, DockerRestart)]
@@ -54,7 +54,7 @@ def data(plan: Plan) -> dict[str, Any]:
         ],
         "files": list(_files(plan)),
         "containers": list(_containers(steps)),
-        "visitors": [asdict(visits.get(name, found.Visit(name, "nothing", 0))) for name in served],
+        "visitors": [asdict(visits.get(name, noticed.Visit(name, "nothing", 0))) for name in served],
         "domains": {
             "come": list(names.come),
             "go": list(names.go),
@@ -137,7 +137,7 @@ def lines(name: str, plan: Plan) -> Iterator[str]:
     yield from _section(
         "containers", (f"{item['container']}: {item['action']}: {item['why']}" for item in made["containers"])
     )
-    yield from _section("visitors", _noticed(made["visitors"]))
+    yield from _section("visitors", _told(made["visitors"]))
     yield from _section("domains", _named(made["domains"]))
     yield from _section("ports", _ports(made["ports"]))
     yield from _section("other containers, which stop with Docker", _stopped(made))
@@ -180,7 +180,7 @@ def _folder(path: str) -> str:
     return CURRENT if path.startswith(f"{CURRENT}/") else f"/{path.split('/')[1]}"
 
 
-def _noticed(visitors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _told(visitors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     told = [item for item in visitors if item["notices"] != "nothing"]
     for text in dict.fromkeys(item["notices"] for item in told):
         yield f"{', '.join(item['domain'] for item in told if item['notices'] == text)}: {text}"

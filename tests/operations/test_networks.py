@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from tasks.connection import drafts
 from tasks.facts import DockerFact, MachineFact
+from tasks.model.effects import Network
 from tasks.operations import networks
 from tasks.run import Refused, known
 from tests.facts.test_facts import MACHINE
@@ -159,6 +161,13 @@ def test_what_is_made_is_armed_and_what_was_there_before_is_what_comes_back() ->
         ),
     ]
     assert "members >members" in lines
+
+
+def test_a_plan_has_which_are_made_anew_and_not_which_are_new() -> None:
+    with fake(answers([SMARTER, OLDER], "route 172.16.0.0/12 dev tun0")), drafts.drafting() as steps:
+        networks.bridges([*NAMES, "new-net"], name="Networks")
+    [step] = steps
+    assert [item for item in step.effects if isinstance(item, Network)] == [Network("tenants-net")]
 
 
 def test_nothing_is_armed_where_nothing_is_to_be_made() -> None:
