@@ -6,11 +6,15 @@ answer in time is ended on the host: a Docker may take a question and never answ
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
+import gevent
 from paramiko import SSHException
+from pyinfra import logger
 from pyinfra.api import StringCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
@@ -24,6 +28,8 @@ _BEGIN, _END, _FAILED = "smarteros-answer", "smarteros-end", "smarteros-failed"
 PATIENCE = 120
 # What timeout(1) ends with, and how much later nothing is expected of the host any more: what hangs in the kernel cannot be ended.
 _LATE, _GRACE = 124, 15
+# After so many people wonder.
+_SILENT = 10
 _KILLED = 137  # by somebody else
 
 
@@ -103,9 +109,32 @@ def asked(target: Host, text: str, *, sudo: bool = True, seconds: int = PATIENCE
     """The answer of a host to a command, with what the inventory says of every command there. Raises NoAnswer, Late."""
     arguments = {**(line.arguments(target) if sudo else {}), "_timeout": seconds + _GRACE, **shown}
     try:
-        succeeded, output = target.run_shell_command(StringCommand(marked(text, seconds)), **arguments)
+        with _heard(target, seconds):
+            succeeded, output = target.run_shell_command(StringCommand(marked(text, seconds)), **arguments)
     except (OSError, EOFError, SSHException, PyinfraError) as error:
         if isinstance(error, TimeoutError) and error.errno is None:  # pyinfra's
             raise Late(seconds) from None
         raise NoAnswer(trouble.lost(error)) from None
     return read(Printed(succeeded, output.stdout_lines, output.stderr_lines), seconds)
+
+
+# Hosts whose silence has been said, until they answer something.
+_silent: WeakSet[Host] = WeakSet()
+
+
+@contextmanager
+def _heard(target: Host, seconds: int) -> Iterator[None]:
+    """Meanwhile a host that does not answer is named, once, however much it is asked at a time."""
+
+    def say() -> None:
+        if target not in _silent:
+            _silent.add(target)
+            # Not by the host's own log, which is a plan's while one is drawn up.
+            logger.info("%s has not answered for %s s; waits up to %s s", target.name, _SILENT, seconds)
+
+    timer = gevent.spawn_later(_SILENT, say)
+    try:
+        yield
+        _silent.discard(target)
+    finally:
+        timer.kill(block=False)

@@ -6,7 +6,9 @@ import subprocess
 import time
 from typing import Any
 
+import gevent
 import pytest
+from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from tasks.connection.answer import Late, NoAnswer, Printed, asked, marked, read
 from tests.fake import fake
@@ -192,3 +194,29 @@ def test_a_host_that_cannot_even_end_it_is_no_longer_waited_for(monkeypatch: pyt
     assert given == [22]
     assert str(late.value) == LATE.format(7)
     assert str(lost.value) == ("the connection does not hold ([Errno 110] Connection timed out): run again")
+
+
+def test_a_host_that_is_silent_is_named_once_until_it_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tasks.connection.answer._SILENT", 0.05)
+    waits = [0.3, 0.3, 0.0]
+
+    def slow(*_: Any, **__: Any) -> Any:
+        gevent.sleep(waits.pop(0))
+        return True, CommandOutput(
+            [OutputLine("stdout", line) for line in ("smarteros-answer", "smarteros-end 0")]
+        )
+
+    with fake({}) as host, caplog.at_level("INFO"):
+        monkeypatch.setattr(host, "run_shell_command", slow)
+        monkeypatch.setattr(host, "log", pytest.fail)  # a plan's, while one is drawn up
+        gevent.joinall([gevent.spawn(asked, host, "true", seconds=each) for each in (7, 7)], raise_error=True)
+        said = ["@fake/one has not answered for 0.05 s; waits up to 7 s"]
+        assert caplog.messages == said
+        asked(host, "true")
+        gevent.sleep(0.1)
+        assert caplog.messages == said, "who answers in time is named by nobody"
+        waits.append(0.3)
+        asked(host, "true")
+    assert caplog.messages == [*said, "@fake/one has not answered for 0.05 s; waits up to 120 s"]
