@@ -1,7 +1,6 @@
 """Printed: what a command says on standard output, where programs and pipes read it."""
 
 import json
-import os
 import sys
 from typing import Any
 
@@ -14,8 +13,6 @@ def printed(text: str) -> None:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except OSError as error:
-        # What is left of it would be tried once more at the program's end, with a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise Refused(
             f"standard output takes nothing ({error.strerror}): what was to be printed is lost"
         ) from None
