@@ -50,7 +50,8 @@ compose*restored-postgres*)
     *"<> ALL"*) sed -n "s/ $name\$//p" $top/now | grep -vx n8n ;;
     *"DROP DATABASE"*"datconnlimit = -2"*) [ ! -e $top/stays ] || exit 3; rm -f $top/half ;;
     *"count(*) FROM pg_database"*) [ -e $top/renamed ]; echo $? ;;
-    *"RENAME TO"*) [ ! -e $top/half ] || { echo "FATAL: invalid database" >&2; exit 2; }; touch $top/renamed ;;
+    *"CONNECTION LIMIT"*"ROLLBACK"*) [ ! -e $top/held ] || { echo "ERROR: lock timeout" >&2; exit 3; } ;;
+    *"RENAME TO"*) touch $top/swaps; [ ! -e $top/half ] || { echo "FATAL: invalid database" >&2; exit 2; }; touch $top/renamed ;;
     *"pg_get_userbyid(datdba) = 'n8n'"*"datconnlimit <> -2"*) grep '^n8n ' $top/now ;;
     *"pg_get_userbyid(datdba) = 'n8n'"*) grep -hs '^n8n ' $top/now $top/half ;;
     esac
@@ -164,6 +165,25 @@ def test_what_cannot_come_back_is_said_before_anything_stops(
     done = host.run("n8n")
     assert (done.returncode, done.stderr) == (1, why)
     assert not (tmp_path / "var/lib/smarteros/restore/n8n.journal").exists()
+
+
+def test_what_an_open_transaction_holds_is_said_before_anything_stops(tmp_path: Path) -> None:
+    host = Host(tmp_path, then="n8n n8n\n", now="n8n n8n\n")
+    host.write("docker", host.root.joinpath("docker").read_text().replace("inspect*) false ;;", f"inspect*) ;;\nstop*) touch {tmp_path}/stopped ;;")).chmod(0o755)  # fmt: skip
+    held = host.write("held", "")
+    done = host.run("n8n")
+    assert done.returncode == 1
+    assert (
+        "Postgres gives no database of n8n another name now (see the lines above), and nothing was touched. Where somebody's open transaction holds one, "
+        '`docker exec postgres psql -U postgres -xc "SELECT pid, usename, application_name, xact_start FROM pg_stat_activity '
+        "WHERE xact_start < now() - interval '10 s'\"` says whose, and SELECT pg_terminate_backend(PID) ends it; the same command goes on\n"
+    ) in done.stderr
+    assert not (tmp_path / "swaps").exists()
+    assert not (tmp_path / "stopped").exists()
+    held.unlink()
+    assert host.run("n8n").returncode == 0
+    assert (tmp_path / "swaps").exists()
+    assert (tmp_path / "stopped").exists()
 
 
 def test_what_was_dropped_right_after_that_time_is_said(tmp_path: Path) -> None:

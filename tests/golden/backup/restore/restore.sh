@@ -161,8 +161,21 @@ END
     [ ! -e "$report" ] || sync "$report"
 }
 
+# Before anything stands still: what their new names take of the databases is taken, and given back.
+free() {
+    [ -z "$roles" ] || live postgres -v roles="$roles" <<'END'
+SET lock_timeout = '10s';
+BEGIN;
+SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', datname, datconnlimit) FROM pg_database
+WHERE pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) AND datconnlimit <> -2 \gexec
+ROLLBACK;
+END
+}
+held="docker exec postgres psql -U postgres -xc \"SELECT pid, usename, application_name, xact_start FROM pg_stat_activity WHERE xact_start < now() - interval '10 s'\""
+
 # What was prepared comes into the place of what runs, and each step sees whether it was done.
 swapped() {
+    free || fail "Postgres gives no database of $service another name now (see the lines above), and nothing was touched. Where somebody's open transaction holds one, \`$held\` says whose, and SELECT pg_terminate_backend(PID) ends it; the same command goes on"
     stamp=$(sed -n 's/^stamp //p' "$journal")
     from=$(sed -n 's/^from //p' "$journal")
     before=_before_$stamp
@@ -207,6 +220,7 @@ END
         # Nobody comes in between, however often he tries (a dashboard that reads it, an exporter).
         live postgres -v roles="$roles" -v made="$(sed -n 's/^database //p' "$journal")" -v names="$wanted" -v before="$before" \
             -v from="$from" >/dev/null <<'END' && continue
+SET lock_timeout = '10s';
 SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS false', datname) FROM pg_database
 WHERE datname = ANY (string_to_array(:'names', E'\n')) OR pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) \gexec
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_database USING (datname) WHERE pid <> pg_backend_pid() AND
@@ -221,6 +235,7 @@ END
         tries=$((tries + 1))
         [ $tries -lt 5 ] || {
             live postgres -v roles="$roles" <<'END'
+SET lock_timeout = '10s';
 SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', datname) FROM pg_database WHERE pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) \gexec
 END
             return 1
