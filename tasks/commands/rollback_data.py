@@ -10,13 +10,14 @@ from tasks.model.catalogue import Service
 from tasks.model.effects import Earlier, Lost, Step
 from tasks.model.generations import Generation, Generations, moved
 from tasks.model.targets import target
-from tasks.operations.restoring import said
-from tasks.run import Refused, services, stack
+from tasks.operations.restoring import said, written
+from tasks.preflight import ENDED
+from tasks.run import Refused, remember, services, stack
 
 
 @dataclass(frozen=True)
 class Behind:
-    """A service whose tables are others than in that generation. point: to when its data can go back, just before the next one's images
+    """A service whose tables are others than in that generation, or whose restore to then was cut short. point: to when its data can go back, just before the next one's images
     came; None where nothing was noted then, or nothing is backed up.
     """
 
@@ -29,8 +30,11 @@ def behind(found: Generations, item: Generation) -> tuple[Behind, ...]:
     databases = {*moved(item, found.schemas)}
     noted = next((each.point for each in found.all if each.number > item.number and each.point), 0)
     point = datetime.fromtimestamp(noted, UTC) if noted and stack().backup else None
+    to = f"to {written(point)}" if point else None
     return tuple(
-        Behind(each, point) for each in services() if databases & {one.name for one in each.databases}
+        Behind(each, point)
+        for each in services()
+        if databases & {one.name for one in each.databases} or found.cut.get(each.name) == to is not None
     )
 
 
@@ -109,6 +113,7 @@ def steps(found: Sequence[Behind]) -> Iterator[Step]:
 
 def first(points: Sequence[tuple[Service, datetime]]) -> None:
     """A program of then starts on its data of then, or not at all. points: each service and to when."""
+    remember(ENDED, lambda: {service.name: f"to {written(time)}" for service, time in points})
     preflight.run()
     generation.run()
     vault.run()

@@ -67,6 +67,7 @@ done
 """.strip()
 
 
+UNFINISHED = _cut()
 # Only those in whose middle nothing else may be made: databases and volumes are between two names.
 HALF_RESTORED = _cut(' && ! grep -q ^swapped "$note"')
 _TIMERS = "smarteros-backup-*.timer smarteros-heartbeat.timer smarteros-drill*.timer"
@@ -78,7 +79,7 @@ stat -c 'prepared %Y' {STATE}/prepared 2>/dev/null
 timers=$(cd /etc/systemd/system && ls {_TIMERS} 2>/dev/null)
 [ -z "$timers" ] || systemctl show --property=Id,ActiveState $timers |
     awk -F = '$1 == "Id" {{id = $2}} $1 == "ActiveState" {{state = $2}} id && state {{if (state != "active") print "stopped " id; id = state = ""}}'
-{_cut()}
+{UNFINISHED}
 """.strip()
 
 _METRIC = re.compile(r"smarteros_(\w+?)(?:\{([^}]*)\})? ([\d.]+)")

@@ -12,6 +12,7 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.facts.backups import UNFINISHED, cut
 from tasks.model.generations import Generation, Generations, reading
 from tasks.rendering.render import RECORDS, ROOT
 from tasks.rendering.templates import HOME
@@ -23,7 +24,7 @@ class GenerationsFact(FactBase[Generations]):
     """Generations; none on a host that has none."""
 
     def command(self) -> str:
-        """Prints ``record <number>`` and what belongs to it, then ``active``, ``held``, ``tag`` and ``now`` lines."""
+        """Prints ``record <number>`` and what belongs to it, then ``active``, ``held``, ``tag``, ``now`` and ``cut`` lines."""
         return f"""
 {SHELL}
 [ -d {RECORDS} ] || exit 0
@@ -39,6 +40,7 @@ docker image ls --all --no-trunc --format '{{{{.ID}}}} {{{{.Repository}}}}:{{{{.
     echo "tag $name $number"
 done
 schemas $(cut -d ' ' -f 1 {RECORDS}/*/schemas | sort -u) | sed 's/^/now /'
+{UNFINISHED}
 true
 """.strip()
 
@@ -55,7 +57,7 @@ true
             parts = [rows[start:end] for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)]
             pairs = {
                 key: [rest for other, rest in rows if other == key]
-                for key in ("active", "held", "tag", "now")
+                for key in ("active", "held", "tag", "now", "cut")
             }
             return Generations(
                 tuple(map(_generation, parts)),
@@ -63,6 +65,7 @@ true
                 frozenset(pairs["held"]),
                 dict(_words(pairs["tag"])),
                 dict(_words(pairs["now"])),
+                cut(pairs["cut"]),
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise FactProcessError(

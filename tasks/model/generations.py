@@ -62,7 +62,7 @@ class Generation:
 @dataclass(frozen=True)
 class Generations:
     """Those of a host, the oldest first. active: the files that are there now, path → SHA-256. held: numbers of images. tags:
-    reference → number. schemas: as they are now.
+    reference → number. schemas: as they are now. cut: service → ``to TIME`` or ``undo`` of a restore that nobody has ended.
     """
 
     all: tuple[Generation, ...] = ()
@@ -70,6 +70,7 @@ class Generations:
     held: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
     schemas: Mapping[str, str] = field(default_factory=dict)
+    cut: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def current(self) -> Generation | None:

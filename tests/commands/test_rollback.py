@@ -12,17 +12,18 @@ from typing import Any
 
 import pytest
 
-from tasks import notify, plan
+from tasks import notify, plan, preflight
 from tasks.clients import vault_access
 from tasks.commands import recorded as as_recorded
 from tasks.commands import rollback, rollback_data
+from tasks.facts import MachineFact
 from tasks.facts.generations import hashes
 from tasks.model import pins
 from tasks.model.effects import Earlier, Lost, Step
 from tasks.model.generations import Generation, Generations
-from tasks.operations import described, images
+from tasks.operations import backup_health, described, images
 from tasks.rendering import render
-from tasks.run import Refused, remember, services, stack
+from tasks.run import Refused, known, remember, services, stack
 from tests import samples
 from tests.facts.test_restorable import LINES
 from tests.fake import commands, fake, stdin
@@ -238,6 +239,25 @@ def test_data_go_back_to_just_before_the_next_generation() -> None:
         (one,) = rollback_data.behind(Generations((item, *later), schemas={"n8n": "2"}), item)
         assert one.point
         assert (one.service.name, one.point.timestamp()) == ("n8n", 1700000100)
+
+
+def test_a_restore_that_was_cut_short_after_its_tables_came_back_is_ended() -> None:
+    item, _ = recorded(schemas={"n8n": "1"})
+    point = replace(item, number=8, point=1700000100)
+    same = Generations((item, point), schemas={"n8n": "1"}, cut={"n8n": "to 2023-11-14 22:15:00.000000+00"})
+    with fake({}, **FEW, **BACKUP):
+        (one,) = rollback_data.behind(same, item)
+        assert one.service.name == "n8n"
+        for other in (
+            {"n8n": "undo"},
+            {"n8n": "to 2023-11-14 22:15:01.000000+00"},
+            {"odoo": same.cut["n8n"]},
+        ):
+            assert not rollback_data.behind(replace(same, cut=other), item)
+        cut = replace(known(MachineFact), cut=dict(same.cut))
+        (said,) = backup_health.cut_short(cut.cut)
+        remember(preflight.ENDED, lambda: dict(same.cut))
+        assert said not in preflight.refusals(cut)
 
 
 READY = [line.replace("service=odoo", "service=n8n") for line in LINES if not line.startswith("unfinished")]
