@@ -1,5 +1,5 @@
 """Detected: pyinfra's table before its question, without the operations that change nothing, and without its words on hidden
-changes: there are none, since what differs from the plan by then is not done (tasks/plan.py).
+changes: there are none, since what differs from the plan by then is not done (tasks/plan.py). With --dry, which asks nothing, it is whole.
 """
 
 import sys
@@ -16,7 +16,8 @@ def lay(command_line: Any) -> None:
     """From now on pyinfra's command line (pyinfra_cli.cli) shows it so."""
     prints: Any = sys.modules["pyinfra_cli.prints"]
     every, click = prints.print_rows, command_line.click
-    prints.print_rows = lambda rows: every(changing(rows))
+    if "--dry" not in sys.argv:
+        prints.print_rows = lambda rows: every(changing(rows))
 
     def echo(message: Any = None, **options: Any) -> None:
         if _WORDS not in str(message):

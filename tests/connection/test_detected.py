@@ -42,26 +42,38 @@ server.shell(commands=["true"], name="Two | changes something")
 """
 
 
-def test_pyinfra_itself_shows_it_so(tmp_path: Path) -> None:
-    """By its own command line, whose words and table these are."""
+def shown(tmp_path: Path, *flags: str) -> tuple[int, str]:
+    """Exit code and what pyinfra's own command line shows, whose words and table these are; its question is answered with no."""
     (tmp_path / "operations.py").write_text(OPERATIONS)
     inventory = ROOT / "inventories" / "local.py"
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("pyinfra")),
-            "--dry",
+            *flags,
             str(inventory),
             str(tmp_path / "operations.py"),
         ],
         cwd=ROOT,
+        input="no\n",
         capture_output=True,
         text=True,
         check=False,
     )
-    said = done.stderr.partition("--> Detected changes:\n")[2]
-    assert done.returncode == 0, done.stderr
+    assert "may not include every change" not in done.stderr
+    return done.returncode, done.stderr.partition("--> Detected changes:\n")[2]
+
+
+def test_pyinfra_itself_shows_it_so(tmp_path: Path) -> None:
+    code, said = shown(tmp_path)
     assert "Two | changes something   1 (@local)" in said
     assert "    1 more change nothing" in said
     assert "One | changes nothing" not in said
-    assert "may not include every change" not in done.stderr
-    assert said.index("1 more change nothing") < said.index("--> Disconnecting from hosts...")
+    assert said.index("1 more change nothing") < said.index("Enter or yes goes on")
+    assert code == 1
+
+
+def test_where_nothing_is_asked_it_is_whole(tmp_path: Path) -> None:
+    code, said = shown(tmp_path, "--dry")
+    assert "One | changes nothing" in said
+    assert "Two | changes something   1 (@local)" in said
+    assert code == 0
