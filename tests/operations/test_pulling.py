@@ -72,7 +72,7 @@ def test_an_address_is_asked_as_it_is_written(tmp_path: Path, port: int) -> None
         ("http://[::1]:3128", "::1 3128"),
         ("http://[::1]", "::1 80"),
     ):
-        write(tmp_path, "/timeout", '#!/bin/sh\necho "$5 $6"\n')
+        write(tmp_path, "/timeout", '#!/bin/sh\nshift $(($# - 2))\necho "$@"\n')
         (tmp_path / "timeout").chmod(0o755)
         shell = f"PATH={tmp_path}:$PATH\n{ANSWERS}\nanswers '{address}'"
         done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
