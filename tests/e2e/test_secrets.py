@@ -162,6 +162,31 @@ def test_lost_files_containers_and_role_passwords_come_back_with_the_same_secret
     deployed.unchanged()
 
 
+def test_what_an_open_transaction_holds_ends_a_rotation_in_words_and_the_service_runs_on(
+    deployed: Deployment, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = vault.everything()["n8n"][0]["DB_POSTGRESDB_PASSWORD"]
+    running = "docker inspect --format '{{.Id}} {{.State.Health.Status}}' n8n"
+    before = deployed.sh(running)
+    held = "(echo 'BEGIN; ALTER ROLE n8n CONNECTION LIMIT 50;'; sleep 300) | psql -qX -U postgres"
+    deployed.sh(f'docker exec --detach postgres sh -c "{held}"; sleep 1')
+    monkeypatch.setenv(rotate.CHOICE, "n8n")
+    refused = deployed.run(deploy="tasks.commands.rotate.run")
+    assert refused.code == 1, refused.output
+    assert 'Postgres: ALTER ROLE "n8n" waits for process ' in refused.output
+    assert "n8n on lab-1: nothing of it was touched, and it runs on as it is" in refused.output
+    assert deployed.sh(running) == before
+    assert logs_in(deployed, "n8n", old)
+    deployed.sh(
+        "docker exec postgres psql -U postgres -qc "
+        "\"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'psql' AND state = 'idle in transaction'\""
+    )
+    again = deployed.run(deploy="tasks.commands.rotate.run")
+    assert again.code == 0, again.output
+    assert not logs_in(deployed, "n8n", old)
+    deployed.unchanged()
+
+
 def test_one_lost_key_is_made_anew_a_changed_one_is_applied_and_the_others_are_kept(
     deployed: Deployment, vault: Vault
 ) -> None:
