@@ -17,12 +17,13 @@ from tasks.run import Refused, remember, services, stack
 
 @dataclass(frozen=True)
 class Behind:
-    """A service whose tables are others than in that generation, or whose restore to then was cut short. point: to when its data can go back, just before the next one's images
-    came; None where nothing was noted then, or nothing is backed up.
+    """A service whose tables are others than in that generation, or whose restore to then was cut short (cut). point: to when its data can
+    go back, just before the next one's images came; None where nothing was noted then, or nothing is backed up.
     """
 
     service: Service
     point: datetime | None
+    cut: bool = False
 
 
 def behind(found: Generations, item: Generation) -> tuple[Behind, ...]:
@@ -30,11 +31,11 @@ def behind(found: Generations, item: Generation) -> tuple[Behind, ...]:
     databases = {*moved(item, found.schemas)}
     noted = next((each.point for each in found.all if each.number > item.number and each.point), 0)
     point = datetime.fromtimestamp(noted, UTC) if noted and stack().backup else None
-    to = f"to {written(point)}" if point else None
+    cut = {name for name, how in found.cut.items() if point and how == f"to {written(point)}"}
     return tuple(
-        Behind(each, point)
+        Behind(each, point, each.name in cut)
         for each in services()
-        if databases & {one.name for one in each.databases} or found.cut.get(each.name) == to is not None
+        if each.name in cut or databases & {one.name for one in each.databases}
     )
 
 
@@ -53,6 +54,10 @@ def told(found: Sequence[Behind], item: Generation, *, data: bool) -> Iterator[s
         name = each.service.name
         if data:
             yield f"{name}: its data go back to {_point(each)}, and what was written since goes{_kept(each.service)}"
+            continue
+        if each.cut:
+            again = target(f"rollback TO={item.number} DATA=yes")
+            yield f"{name}: a restore of its data to {_point(each)} was cut short: {again} ends it"
             continue
         yield f"{name}: its tables have changed since; its data stay, and its program of then may not take them: {_way(each, item)}"
 

@@ -5,7 +5,6 @@ Before anything is touched all that it takes is taken, and given back: what some
 """
 
 from collections.abc import Iterable
-from functools import reduce
 from shlex import quote
 
 from tasks.model.catalogue import Service
@@ -46,5 +45,8 @@ def functions(service: Service, host_name: str, running: Iterable[str]) -> str:
         f"(see the lines above); {target('deploy')} goes on once it can"
     )
     others = rotated.elsewhere(service, role=False)
-    words = {"@stopped": stop, "@untouched": quote(untouched), "@others": quote(others)}
-    return reduce(lambda text, word: text.replace(word, words[word]), words, _FUNCTIONS)
+    return (
+        _FUNCTIONS.replace("@stopped", stop)
+        .replace("@untouched", quote(untouched))
+        .replace("@others", quote(others))
+    )

@@ -248,6 +248,9 @@ def test_a_restore_that_was_cut_short_after_its_tables_came_back_is_ended() -> N
     with fake({}, **FEW, **BACKUP):
         (one,) = rollback_data.behind(same, item)
         assert one.service.name == "n8n"
+        assert told(same, item)[-1] == (
+            "n8n: a restore of its data to 2023-11-14 22:15:00Z was cut short: `make rollback TO=7 DATA=yes` ends it"
+        )
         for other in (
             {"n8n": "undo"},
             {"n8n": "to 2023-11-14 22:15:01.000000+00"},
