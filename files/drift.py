@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -159,11 +160,15 @@ def units(what: dict) -> dict:
 
 
 def rules(what: dict) -> dict:
-    """Table of the firewall → digest of its rules, without their counters."""
+    """Table of the firewall → digest of its rules, without their counters and the ports that a deploy holds for a moment."""
     lines = {name: said("nft", "-s", "list", "table", *name.split()) for name in what["tables"]}
+    lasting = {
+        name: [line for line in found if not re.search(r"\b(80|443) timeout ", line)]
+        for name, found in lines.items()
+    }
     return {
         name: {"rules": hashlib.sha256("\n".join(found).encode()).hexdigest()}
-        for name, found in lines.items()
+        for name, found in lasting.items()
         if found
     }
 

@@ -192,6 +192,12 @@ def test_a_release_that_noted_less_kinds_misses_none_of_them(box: Box) -> None:
     assert box.found() == []
 
 
+def test_ports_that_a_deploy_holds_for_a_moment_are_no_other_rules(box: Box) -> None:
+    held = "\t\telements = { 80 timeout 15s,\n\t\t\t     443 timeout 15s }\n"
+    box.write("answers/nft", f"table inet smarter_fw {{\n{held}}}\n")
+    assert box.found() == []
+
+
 def test_a_host_where_nothing_was_noted_says_so(tmp_path: Path) -> None:
     assert Box(tmp_path).look() == {"noted": None, "number": None, "generation": None, "differences": []}
 

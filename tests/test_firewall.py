@@ -9,7 +9,7 @@ from pyinfra.api.exceptions import FactProcessError
 
 from tasks import firewall
 from tasks.facts import Machine, MachineFact
-from tasks.facts.access import FIREWALL, Access
+from tasks.facts.access import FIREWALL, MOMENT, Access
 from tasks.operations import apt
 from tasks.run import Refused
 from tests.facts.test_facts import MACHINE
@@ -335,12 +335,27 @@ def test_the_questions_are_valid_shell() -> None:
 
 
 def test_unit_and_fact_take_the_same_digest_of_what_is_loaded() -> None:
-    listing = f"sha256sum <{FIREWALL}; /usr/sbin/nft -s list table inet smarter_fw; }}"
-    assert f"'{{ {listing} | sha256sum >/run/smarteros-firewall/loaded'" in UNIT
+    listing = f"sha256sum <{FIREWALL}; /usr/sbin/nft -s list table inet smarter_fw"
+    assert f"'{{ {listing}; }} | sha256sum >/run/smarteros-firewall/loaded'" in UNIT
     assert (
-        f'"$({{ {listing} 2>/dev/null | sha256sum)" = "$(cat /run/smarteros-firewall/loaded'
+        f'"$({{ {listing} | {MOMENT}; }} 2>/dev/null | sha256sum)" = "$(cat /run/smarteros-firewall/loaded'
         in MachineFact().command()
     )
+
+
+@pytest.mark.parametrize(
+    ("ports", "left"),
+    [
+        ("\t\telements = { 80 timeout 15s,\n\t\t\t     443 timeout 15s }\n", ""),
+        ("\t\telements = { 80 timeout 1m30s, 443 timeout 15s }\n", ""),
+        ("\t\telements = { 80 timeout 15s,\n\t\t\t     8080 }\n", "\t\t\t     8080 }\n"),
+        ("\t\telements = { 80, 443 }\n", "\t\telements = { 80, 443 }\n"),
+    ],
+)
+def test_ports_that_are_held_for_a_moment_are_no_change_of_the_rules(ports: str, left: str) -> None:
+    table = "\tset held {\n\t\ttype inet_service\n\t\tflags timeout\n%s\t}\n"
+    printed = subprocess.run(["sh", "-c", MOMENT], input=table % ports, text=True, stdout=-1, check=True)
+    assert printed.stdout == table % left
 
 
 def test_an_interface_that_is_not_there_and_a_peer_that_is_the_host_itself_are_refused() -> None:

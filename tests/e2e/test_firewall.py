@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tasks.operations import door
 from tests.e2e.deployment import Deployment
 
 ACCESS = "tests/e2e/deploys/access.py"
@@ -63,6 +64,7 @@ def test_a_containers_own_address_is_no_way_in(published: Deployment, spare: Dep
         "nft flush chain inet smarter_fw pre",
         "nft insert rule inet smarter_fw pre accept",
         "nft add element inet smarter_fw peers { 192.0.2.7 }",
+        "nft add element inet smarter_fw held { 80 }",
         "echo >>/etc/smarteros/firewall.nft",
         "chmod 666 /etc/smarteros/firewall.nft",
         "systemctl disable smarteros-firewall.service",
@@ -74,3 +76,10 @@ def test_what_a_hand_has_changed_is_found_and_put_right(deployed: Deployment, me
     assert deployed.converge(deploy=ACCESS).changes == [TABLE]
     assert deployed.sh("nft -s list table inet smarter_fw") == before
     deployed.unchanged(deploy=ACCESS)
+
+
+def test_ports_that_a_killed_run_has_held_are_left_to_open_by_themselves(deployed: Deployment) -> None:
+    deployed.sh(door.shut(60))
+    deployed.unchanged(deploy=ACCESS)
+    assert "443 timeout" in deployed.sh("nft list set inet smarter_fw held")
+    deployed.sh(door.OPEN)
