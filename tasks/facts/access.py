@@ -54,8 +54,7 @@ class Access:
 
 
 # The kernel's rules as this nft prints them, and the file that they came from: files/units/smarteros-firewall.service
-# notes the same when it has loaded them. Without the ports that are held for a moment (tasks/operations/door.py): also by a run
-# that was killed meanwhile.
+# notes the same when it has loaded them. Without the ports that are held for a moment (tasks/operations/door.py).
 MOMENT = "sed -E '/\\b(80|443) timeout /d'"
 _TABLE_NOW = (
     f"{{ sha256sum <{FIREWALL}; /usr/sbin/nft -s list table {TABLE} | {MOMENT}; }} 2>/dev/null | sha256sum"
