@@ -2,7 +2,7 @@
 #   time, tree (its folder below generations/), made (JSON: by whom, with which package and settings), and a line each:
 #   point (the second to which databases come back, of before its images started, where there is one),
 #   files (SHA-256, path), images (reference, number), schemas (database, digest of what its tables are). No secret: env files are
-#   no part of it, Vault has their values. state: the whole host as its newest deploy left it (files/drift.py).
+#   no part of it, Vault has their values. state: the whole host as its newest deploy left it (files/drift).
 # Beside them, a line for each image: .brought (those that came by us, tasks/operations/images.py), .left (of records that are gone);
 # and .volumes, a line for each that there is after the newest deploy: one that has gone by the next one is lost (tasks/operations/lost.py).
 opt=/opt/smarteros

@@ -1,6 +1,6 @@
 """Drift: the host looks daily for what differs from what the last deploy has made, which that notes at its end (tasks/record.py).
 
-Contents are kept as digests (files/drift.py).
+Contents are kept as digests (files/drift).
 """
 
 from tasks import host as hardening

@@ -1,5 +1,7 @@
 """Drift: when a deploy notes what it has made, what `make drift` and `make status` say, and with which exit code."""
 
+import re
+
 import pytest
 
 from tasks import drift
@@ -7,7 +9,9 @@ from tasks.commands import drift as command
 from tasks.facts import Status
 from tasks.facts.drift import Difference, Drift, DriftFact
 from tasks.operations import host_health, host_summary
+from tasks.rendering import drift_files
 from tests.fake import fake
+from tests.samples import ROOT
 
 ISSUE = {"kind": "file", "name": "/etc/issue", "what": "other content", "since": "2026-11-28T01:02:03Z"}
 EVE = {"kind": "user", "name": "eve", "what": "is new", "since": None}
@@ -24,6 +28,13 @@ def test_what_is_looked_at_is_the_same_in_every_run() -> None:
     assert "docker exec redis" in first["redis"]
     with fake({}, services=["vault", "postgres", "n8n", "odoo", "vault-auth-validator", "caddy"]):
         assert drift.wanted()["redis"] == ""
+
+
+def test_who_starts_it_lets_it_leave_nothing_beside_itself() -> None:
+    """Python keeps what it has compiled of a program's parts: in the active generation that would be an edit by hand."""
+    service = drift_files.units("/current")["smarteros-drift.service"]
+    for text in (service, DriftFact().command(), (ROOT / "files" / "record.sh").read_text()):
+        assert re.findall(r"python3 (.*?)\S*drift/drift\.py", text) == ["-I -B "]
 
 
 FOUND = Drift(

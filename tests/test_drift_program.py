@@ -1,4 +1,4 @@
-"""What looks for drift on a host (files/drift.py), run for real below a folder; docker, nft, systemctl and dpkg-query are programs of ours."""
+"""What looks for drift on a host (files/drift), run for real as it is rendered, below a folder; docker, nft, systemctl and dpkg-query are programs of ours."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import ROOT
+from tasks.rendering import drift_files
 
 STATE = {"Status": "running", "ExitCode": 0, "FinishedAt": "0001-01-01T00:00:00Z"}
 WHAT = {
@@ -34,6 +34,16 @@ class Box:
     """A host's folders, below one, and what its programs answer."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        """A generation with the program."""
+        for path, text in drift_files.files().items():
+            self.write(f"opt/smarteros/generations/6f3a/{path}", text)
+
+    @property
+    def program(self) -> Path:
+        """Through no link: some move it."""
+        return self.root / "opt/smarteros/generations/6f3a" / drift_files.PROGRAM
 
     def write(self, path: str, text: str, mode: int = 0o644) -> Path:
         """A file of the host."""
@@ -73,7 +83,7 @@ class Box:
     def run(self, word: str, told: Any = None) -> str:
         """The program."""
         done = subprocess.run(
-            [sys.executable, "-I", "-B", str(ROOT / "files" / "drift.py"), word],
+            [sys.executable, "-I", "-B", str(self.program), word],
             env={**os.environ, "DRIFT_ROOT": str(self.root), "PATH": f"{self.root}/bin:{os.environ['PATH']}"},
             input=json.dumps(told) if told else "",
             capture_output=True,
@@ -389,7 +399,7 @@ def test_a_container_that_goes_between_two_questions_is_none(box: Box) -> None:
 def test_where_docker_does_not_answer_nothing_is_said_to_differ(box: Box) -> None:
     box.write("answers/version", "")
     done = subprocess.run(
-        [sys.executable, "-I", "-B", str(ROOT / "files" / "drift.py"), "look"],
+        [sys.executable, "-I", "-B", str(box.program), "look"],
         env={**os.environ, "DRIFT_ROOT": str(box.root), "PATH": f"{box.root}/bin:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
@@ -397,6 +407,20 @@ def test_where_docker_does_not_answer_nothing_is_said_to_differ(box: Box) -> Non
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "docker does not answer, so what differs is not known\n"
+
+
+@pytest.mark.parametrize("gone", sorted({*drift_files.files()} - {drift_files.PROGRAM}))
+def test_where_a_part_of_it_is_gone_it_says_what_writes_it_anew(box: Box, gone: str) -> None:
+    (box.root / "opt/smarteros/current" / gone).unlink()
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", str(box.program), "look"], capture_output=True, text=True, check=False
+    )
+    name = Path(gone).stem
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        f"No module named '{name}': files of the active generation are gone, which a deploy writes anew; what differs is not known\n",
+    )
 
 
 def test_keys_that_are_a_deploys_are_a_file_of_ours_and_no_users(box: Box) -> None:

@@ -1,4 +1,4 @@
-"""Drift: what differs on the host from what the last deploy made, as the program says that the deploy left there (files/drift.py)."""
+"""Drift: what differs on the host from what the last deploy made, as the program says that the deploy left there (files/drift)."""
 
 import json
 from dataclasses import dataclass

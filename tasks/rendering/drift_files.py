@@ -1,4 +1,4 @@
-"""Drift files: the program that looks on the host for what differs, and the units that start it daily. Pure."""
+"""Drift files: the program that looks on the host for what differs, with what it is made of beside it, and the units that start it daily. Pure."""
 
 from tasks.rendering.templates import HOME, jinja
 
@@ -8,7 +8,8 @@ _UNITS = ("service", "timer")
 
 def files() -> dict[str, str]:
     """Path in a generation → text."""
-    return {PROGRAM: (HOME / "files" / "drift.py").read_text("utf-8")}
+    programs = sorted((HOME / "files" / "drift").glob("*.py"))
+    return {f"drift/{path.name}": path.read_text("utf-8") for path in programs}
 
 
 def units(current: str) -> dict[str, str]:

@@ -1,0 +1,44 @@
+"""Where all of it is, what programs say, and how it is written down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(os.environ.get("DRIFT_ROOT", "/"))
+
+
+def said(*command: str) -> list:
+    """The lines that a program prints; none where it is not there or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.splitlines()
+
+
+def told(*command: str) -> list:
+    """The same of a program without which nothing is known."""
+    return (
+        said(*command)
+        or said(*command)
+        or sys.exit(f"{command[0]} does not answer, so what differs is not known")
+    )
+
+
+def stamp(seconds: float) -> str:
+    """UTC, as everywhere."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> None:
+    """As a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}")
+    beside.touch(mode=mode)
+    beside.chmod(mode)
+    beside.write_text(text)
+    beside.replace(path)
