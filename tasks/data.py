@@ -21,8 +21,9 @@ from tasks import secrets
 from tasks.clients import vault_values
 from tasks.facts import DockerFact
 from tasks.model.catalogue import Database, Service
-from tasks.operations import containers, postgres, psql, redis
+from tasks.operations import containers, postgres, redis
 from tasks.operations.described import digests, mounted
+from tasks.rendering import psql
 from tasks.run import Commands, Refused, executing, known, operation, services
 from tasks.secrets import coming
 

@@ -15,7 +15,8 @@ from tasks import dokploy
 from tasks.clients import dokploy_api
 from tasks.dokploy import Change, changes
 from tasks.facts.dokploy import DokployState, Entry, read
-from tasks.operations import origins, postgres, psql
+from tasks.operations import origins, postgres
+from tasks.rendering import psql
 from tasks.run import Refused, services
 from tests.fake import commands, fake, stdin
 from tests.openbao import OpenBao, running_openbao

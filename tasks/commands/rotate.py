@@ -32,12 +32,13 @@ from tasks.commands import rotate_admins, rotate_vault
 from tasks.commands.chosen import chosen
 from tasks.commands.restore import as_described
 from tasks.connection.said import Said, once
+from tasks.facts import DockerFact
 from tasks.model.catalogue import Service
 from tasks.model.made import generated
 from tasks.model.rotation import Place, Way, places
 from tasks.model.targets import target
-from tasks.operations import lasting
-from tasks.run import Commands, Refused, executing, host, operation, services, step, together
+from tasks.operations import lasting, role
+from tasks.run import Commands, Refused, executing, host, known, operation, services, step, together
 
 CHOICE = "SMARTEROS_SERVICE"
 ALL = "all"
@@ -115,6 +116,7 @@ def renewed(found: Sequence[Service]) -> Commands:
         yield "true"
         return
     as_described()
+    yield from _ready(found)
     doors = rotate_admins.doors(found)
     for service, (present, version) in zip(
         found, together(*(partial(versioned, item.name) for item in found)), strict=True
@@ -133,6 +135,17 @@ def renewed(found: Sequence[Service]) -> Commands:
         kept |= lasting.of_before(service.name, wanted, present)
         full = {**kept, **generated(wanted, kept)}
         yield step(partial(write, service.name, full, version + bool(back)))
+
+
+def _ready(found: Sequence[Service]) -> Commands:
+    """What Postgres could not be told now is not in Vault either. One that is just starting is waited for later."""
+    roles = [user for service in found for kind, user, *_ in _doors(service) if kind == "role"]
+    there = known(DockerFact).containers.get("postgres")
+    if roles and there and (there.status, there.health) == ("running", "healthy"):
+        yield role.tried(
+            roles,
+            f"{host().name}: no secret has a new value, since Postgres cannot be told new passwords now (see the lines above); run this again once it can",
+        )
 
 
 def _stays(place: Place, door: rotate_admins.Door | None) -> str:

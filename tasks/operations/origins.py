@@ -10,8 +10,8 @@ from pyinfra.api import StringCommand
 
 from tasks.facts.dokploy import OFFERED
 from tasks.model.catalogue import Service, domains
-from tasks.operations import psql
 from tasks.operations.postgres import registered
+from tasks.rendering import psql
 from tasks.run import Commands, host, operation, stack
 
 _PSQL = psql.told("dokploy")

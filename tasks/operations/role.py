@@ -7,10 +7,13 @@ Before anything is touched all that it takes is taken, and given back: what some
 from collections.abc import Iterable
 from shlex import quote
 
+from pyinfra.api import StringCommand
+
 from tasks.model.catalogue import Service
 from tasks.model.objects import replacement
 from tasks.model.targets import target
 from tasks.operations import rotated
+from tasks.rendering import psql
 
 # Whatever else the script starts finds its standard input at its end. A role that was never told has its password of before.
 _FUNCTIONS = r"""
@@ -49,4 +52,22 @@ def functions(service: Service, host_name: str, running: Iterable[str]) -> str:
         _FUNCTIONS.replace("@stopped", stop)
         .replace("@untouched", quote(untouched))
         .replace("@others", quote(others))
+    )
+
+
+# What a new password takes of a role, and a job that is done with it of its database.
+_TAKEN = r"""
+BEGIN;
+SELECT format('ALTER ROLE "%s" LOGIN', rolname) FROM pg_roles WHERE rolname IN (@names)
+UNION ALL SELECT format('ALTER DATABASE "%s" RESET smarteros.taken', datname) FROM pg_database WHERE datname IN (@names) \gexec
+ROLLBACK;
+\q
+""".strip()
+
+
+def tried(names: Iterable[str], untouched: str) -> StringCommand:
+    """Fails, with these words, where the roles, and the databases of the same names, are somebody's now; changes nothing of them."""
+    statements = _TAKEN.replace("@names", ", ".join(f"'{name}'" for name in names))
+    return StringCommand(
+        f"{psql.told('postgres')} || {{ echo {quote(untouched)} >&2; exit 1; }}", _stdin=statements
     )

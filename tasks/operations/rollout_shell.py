@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
 from tasks.model.catalogue import CORE, Service
-from tasks.operations import psql
-from tasks.rendering import docker_calls, render
+from tasks.rendering import docker_calls, psql, render
 
 # A container that has ended so often does not come to life by waiting.
 _RESTARTS = 5

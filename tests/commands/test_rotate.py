@@ -1,11 +1,13 @@
 """Rotate: which secrets get new values, what is written, and which earlier values are tried where."""
 
 import base64
+import os
 import subprocess
 from functools import partial
 from pathlib import Path
 
 import pytest
+from pyinfra.api import StringCommand
 
 from tasks import lock
 from tasks.commands import restore, rotate
@@ -16,7 +18,7 @@ from tasks.operations import described
 from tasks.operations.described import tree
 from tasks.run import Refused, host, remember, services
 from tests.facts.test_facts import MACHINE
-from tests.fake import commands, fake, several, texts
+from tests.fake import commands, fake, several, stdin, texts
 
 Written = list[tuple[str, dict[str, str], int]]
 
@@ -94,6 +96,64 @@ def test_one_write_changes_what_a_run_brings_and_what_is_made_of_it_alone(
     }
     assert "n8n#N8N_ENCRYPTION_KEY stays: it would cost stored credentials" in caplog.text
     assert [value for value in after.values() if value in caplog.text] == []
+
+
+POSTGRES = "c|/postgres|postgres|d||running|{}|0|pgvector/pgvector:0.8.7|smarter-net "
+
+
+def test_what_postgres_could_not_be_told_is_seen_before_vault_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(restore, "known", lambda _: described.name({}))
+    monkeypatch.setattr(restore, "tree", dict)
+    monkeypatch.setattr("tasks.clients.vault_session.write", lambda *_: pytest.fail("written"))
+    with fake({"docker ps -aq": [POSTGRES.format("healthy")]}):
+        for name in ("n8n", "postgres"):
+            remember(("secrets", name), partial(tuple, (held(name), 7)))
+        first, *written = commands(rotate.renewed, [one("n8n"), one("postgres")])
+    assert stdin(first).splitlines() == [
+        "BEGIN;",
+        "SELECT format('ALTER ROLE \"%s\" LOGIN', rolname) FROM pg_roles WHERE rolname IN ('n8n', 'postgres')",
+        (
+            "UNION ALL SELECT format('ALTER DATABASE \"%s\" RESET smarteros.taken', datname) FROM pg_database "
+            "WHERE datname IN ('n8n', 'postgres') \\gexec"
+        ),
+        "ROLLBACK;",
+        "\\q",
+    ]
+    assert len(written) == 2
+    for code, said in (
+        (0, ""),
+        (
+            3,
+            "@fake/one: no secret has a new value, since Postgres cannot be told new passwords now (see the lines above); run this again once it can\n",
+        ),
+    ):
+        (tmp_path / "docker").write_text(f"#!/bin/sh\ncat >/dev/null\nexit {code}\n")
+        (tmp_path / "docker").chmod(0o755)
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", "-c", str(first)],
+            env={"PATH": path},
+            input="",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (min(code, 1), said)
+
+
+@pytest.mark.parametrize(("name", "health"), [("n8n", "starting"), ("redis", "healthy")])
+def test_a_postgres_that_starts_is_waited_for_and_one_that_has_no_part_is_not_asked(
+    name: str, health: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore, "known", lambda _: described.name({}))
+    monkeypatch.setattr(restore, "tree", dict)
+    with fake({"docker ps -aq": [POSTGRES.format(health)]}):
+        remember(("secrets", name), partial(tuple, (held(name), 7)))
+        assert [
+            item for item in commands(rotate.renewed, [one(name)]) if isinstance(item, StringCommand)
+        ] == []
 
 
 def test_what_may_never_change_and_is_gone_comes_back_with_what_is_new(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.operations import psql
+from tasks.rendering import psql
 
 # As Docker's: the one who is told, and the one who is asked who holds what that waits for.
 DOCKER = r"""#!/bin/sh
