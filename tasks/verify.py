@@ -7,6 +7,7 @@ Read only: a run that finds everything well reports no change.
 import http.client
 import ssl
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tasks.connection import tunnel
 from tasks.facts import DockerFact, ProxyTroubleFact
 from tasks.model import catalogue, image_names
 from tasks.model.catalogue import Route, Service
-from tasks.operations import dns, takeover
+from tasks.operations import dns, postgres, takeover
 from tasks.rendering.render import image
 from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack
 
@@ -60,7 +61,7 @@ def run() -> None:
 
 @operation
 def verified() -> Commands:
-    """Asks all domains at once, fails the host when one does not answer as it should, prints the table."""
+    """Asks all domains at once, fails the host when one does not answer as it should, or Postgres is shut; prints the table."""
     if not executing():
         return
     yield from ()
@@ -86,12 +87,20 @@ def verified() -> Commands:
     answers |= {job.value.domain: job.value for job in waiting}
     for line in table(answers):
         logger.info(line)
-    if broken := [answer for answer in answers.values() if answer.problem and not answer.astray]:
-        lines = "\n".join(f"    https://{answer.domain}: {answer.problem}" for answer in broken)
-        trouble = "".join(f"\n    the proxy says: {line}" for line in known(ProxyTroubleFact))
-        reason = f"{host().name} does not answer as it should:\n{lines}{trouble}\n    see `docker logs caddy-proxy`"
-        put_back = yield from takeover.put_back()
-        raise Refused(reason + put_back)
+    broken = [answer for answer in answers.values() if answer.problem and not answer.astray]
+    if lines := [*_wrong(broken), *postgres.refusals()]:
+        put_back = (yield from takeover.put_back()) if broken else ""
+        reasons = "".join(f"\n    {line}" for line in lines)
+        raise Refused(f"{host().name} does not answer as it should:{reasons}{put_back}")
+
+
+def _wrong(broken: Iterable[Answer]) -> Iterator[str]:
+    """Why domains do not answer; nothing where all do."""
+    lines = [f"https://{answer.domain}: {answer.problem}" for answer in broken]
+    yield from lines
+    if lines:
+        yield from (f"the proxy says: {line}" for line in known(ProxyTroubleFact))
+        yield "see `docker logs caddy-proxy`"
 
 
 def _astray(answers: dict[str, Answer]) -> dict[str, Answer]:

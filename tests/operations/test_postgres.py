@@ -2,13 +2,13 @@
 
 import pytest
 
-from tasks import data, preflight
+from tasks import data, preflight, verify
 from tasks.facts.shut import Shut
 from tasks.operations import host_health, postgres
 from tasks.run import Refused, services
 from tests.commands.test_status import found
 from tests.facts.test_facts import MACHINE
-from tests.fake import fake
+from tests.fake import commands, fake
 
 TOLD = "`docker exec -e PGOPTIONS='-c default_transaction_read_only=off' postgres psql -U postgres {}`"
 ALL = (
@@ -86,6 +86,18 @@ def test_the_data_phase_says_why_psql_is_kept_out() -> None:
     with fake({"pg_authid": [CLOSED]}), pytest.raises(Refused) as refused:
         data._server()
     assert str(refused.value) == RULES
+
+
+def test_verify_fails_with_it_where_every_domain_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    for status, reasons in (("running", [ALL]), ("exited", [])):
+        answers = {"docker ps -aq": [RUNS.format(status)], "pg_authid": ['readonly|["", ""]']}
+        with fake(answers, services=["vault", "postgres"]) as host:
+            monkeypatch.setattr(host, "log_styled", lambda text, **_: said.append(text))
+            failures = commands(verify.verified)
+            assert [step.function(host.state, host) for step in failures] == [False for _ in reasons]
+        assert said == [f"does not answer as it should:\n    {reason}" for reason in reasons]
+        said.clear()
 
 
 def test_status_says_it() -> None:
