@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from tasks.rendering import docker_calls
+from tasks.rendering import docker_calls, psql
 
 HOME = Path(__file__).resolve().parents[2]
 FOLDER = HOME / "templates"
@@ -22,6 +22,9 @@ def jinja() -> Environment:
     environment.filters["sh"] = quote
     environment.filters["docker_compose"] = docker_calls.compose
     environment.globals["docker_environment"] = docker_calls.EXPORT
+    environment.globals["postgres_watched"] = psql.WATCHED
+    environment.globals["postgres_name"] = psql.NAME
+    environment.globals["postgres_locked"] = psql.LOCKED
     environment.filters["yaml"] = _yaml
     environment.filters["compose"] = lambda value: _yaml(value).replace("$", "$$")
     return environment

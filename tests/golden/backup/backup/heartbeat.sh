@@ -2,7 +2,7 @@
 # Twice a minute: the time into a row, and the log's segment ended, so that it leaves; then how old the newest is that has left.
 . /opt/smarteros/current/backup/lib.sh
 
-said=$(timeout 25 docker exec -i -e PGOPTIONS="$unlimited" postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres <<'END'
+said=$(timeout 25 docker exec -i -e PGOPTIONS="$unlimited -c lock_timeout=20s" postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres <<'END'
 INSERT INTO heartbeat VALUES (true, 1, clock_timestamp())
     ON CONFLICT (one) DO UPDATE SET n = heartbeat.n + 1, at = excluded.at;
 SELECT 'ended', extract(epoch FROM at)::numeric(20, 3), pg_walfile_name(pg_switch_wal()) FROM heartbeat;

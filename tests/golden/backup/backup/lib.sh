@@ -79,8 +79,27 @@ repository() {
 # What somebody has set for all sessions, for a role or for a database holds for none of ours.
 unlimited="-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c search_path=public"
 
-# The server's own psql, statements from standard input; it is told where they end, which Docker may lose (moby#37870).
-sql() { { cat; printf '%s\n' '\q'; } | docker exec -i -e PGOPTIONS="$unlimited" postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"; }
+watched() (
+    {
+        sleep 4 >/dev/null 2>&1 7>&- 9>&-
+        docker exec postgres psql -wqAtX -U postgres -d postgres -c 'SELECT format('"'"'Postgres: %s waits for %s'"'"', substring(ltrim(waiting.query) from '"'"'^[A-Z ]+(?:"[^"]*"|[a-z0-9_]*)'"'"'), CASE WHEN holder.pid IS NULL
+    THEN '"'"'a prepared transaction: pg_prepared_xacts names it, ROLLBACK PREPARED ends it'"'"'
+    ELSE format('"'"'process %s (user %s, application %s, transaction open since %s): `docker exec postgres psql -U postgres -c '"'"'
+        '"'"'"SELECT pg_terminate_backend(%s)"` on the host ends it, and takes back what it has not committed'"'"', holder.pid, holder.usename,
+        coalesce(nullif(holder.application_name, '"'"''"'"'), '"'"'-'"'"'), to_char(holder.xact_start AT TIME ZONE '"'"'UTC'"'"', '"'"'YYYY-MM-DD HH24:MI:SS"Z"'"'"'), holder.pid)
+    END)
+FROM pg_stat_activity waiting, unnest(pg_blocking_pids(waiting.pid)) blocking LEFT JOIN pg_stat_activity holder ON holder.pid = blocking
+WHERE waiting.application_name = '"'"'smarteros'"'"'' >&2
+    } </dev/null &
+    code=0
+    "$@" || code=$?
+    kill $! 2>/dev/null || true
+    exit $code
+)
+# psql_here DATABASE [OPTION...]: the server's own psql. What somebody's open transaction holds is not waited for long.
+psql_here() { watched docker exec -i -e PGAPPNAME=smarteros -e PGOPTIONS="$unlimited -c lock_timeout=10s" postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@"; }
+# Statements from standard input; it is told where they end, which Docker may lose (moby#37870).
+sql() { { cat; printf '%s\n' '\q'; } | psql_here postgres "$@"; }
 
 # metric FILE LINE...: read by the node exporter, so never half there.
 metric() {

@@ -51,9 +51,7 @@ inside() {
     docker exec -i -e PGOPTIONS="$unlimited" $instance psql -qAtX -v ON_ERROR_STOP=1 -h /tmp -U postgres -d "$@" < <(cat; say '\q')
 }
 # live DATABASE [OPTION...]: the running server's.
-live() {
-    docker exec -i -e PGOPTIONS="$unlimited" postgres psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@" < <(cat; say '\q')
-}
+live() { psql_here "$@" < <(cat; say '\q'); }
 
 # started OPTION...: a server of its own on what pgBackRest restores with these options, once it has read its log up to there.
 # It listens nowhere but in its container, archives nothing, and has none of the keys but those of the archive.

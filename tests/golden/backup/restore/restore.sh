@@ -37,13 +37,13 @@ END
         echo 'DROP DATABASE IF EXISTS :"name" WITH (FORCE);'
         made_like "$name" "$new"
         echo 'REVOKE ALL ON DATABASE :"name" FROM PUBLIC;'
-    } | live postgres -v name="$new" || fail "the database $new cannot be made: docker logs postgres"
-    made=$(roles_for "$name") || fail "the roles of $name cannot be made: docker logs postgres"
+    } | live postgres -v name="$new" || fail "the database $new cannot be made (see the lines above): docker logs postgres"
+    made=$(roles_for "$name") || fail "the roles of $name cannot be made (see the lines above): docker logs postgres"
     [ -z "$made" ] || note "database $name: roles that are gone since were made anew, without a login: $(say "$made" | tr '\n' ' ')"
     extended "$name" live "$new" || fail "what was changed of the extensions of $name cannot be brought into its copy (see the lines above)"
     docker exec $instance nice -n 19 pg_dump -h /tmp -U postgres -Fc -Z0 --no-subscriptions -d "$name" |
         docker exec -i -e PGOPTIONS="$unlimited" postgres pg_restore -U postgres --exit-on-error -d "$new" || fail "the database $name cannot be copied from what was restored (see the lines above)"
-    settled live "$new" || fail "what has helped to copy $name cannot be removed from $new: docker logs postgres"
+    settled live "$new" || fail "what has helped to copy $name cannot be removed from $new (see the lines above): docker logs postgres"
     for extension in $extensions; do
         case $extension in "$name":*) say "CREATE EXTENSION IF NOT EXISTS \"${extension#*:}\";" ;; esac
     done | live "$new" || fail "the extensions of $name cannot be made (see the lines above)"
@@ -122,7 +122,7 @@ proofs() {
 
 # Nothing that runs is touched.
 prepared() {
-    discarded || fail "what an earlier restore of $service had made ready cannot be removed: docker logs postgres"
+    discarded || fail "what an earlier restore of $service had made ready cannot be removed (see the lines above): docker logs postgres"
     rm -f "$journal.next" "$report" "$keeping/$service".missing.*
     includes=()
     for name in "$@"; do includes+=("--db-include=$name"); done
@@ -164,18 +164,16 @@ END
 # Before anything stands still: what their new names take of the databases is taken, and given back.
 free() {
     [ -z "$roles" ] || live postgres -v roles="$roles" <<'END'
-SET lock_timeout = '10s';
 BEGIN;
 SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', datname, datconnlimit) FROM pg_database
 WHERE pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) AND datconnlimit <> -2 \gexec
 ROLLBACK;
 END
 }
-held="docker exec postgres psql -U postgres -xc \"SELECT pid, usename, application_name, xact_start FROM pg_stat_activity WHERE xact_start < now() - interval '10 s'\""
 
 # What was prepared comes into the place of what runs, and each step sees whether it was done.
 swapped() {
-    free || fail "Postgres gives no database of $service another name now (see the lines above), and nothing was touched. Where somebody's open transaction holds one, \`$held\` says whose, and SELECT pg_terminate_backend(PID) ends it; the same command goes on"
+    free || fail "Postgres gives no database of $service another name now (see the lines above), and nothing was touched: the same command goes on"
     stamp=$(sed -n 's/^stamp //p' "$journal")
     from=$(sed -n 's/^from //p' "$journal")
     before=_before_$stamp
@@ -186,7 +184,7 @@ swapped() {
             ! docker inspect --type container "$each" >/dev/null 2>&1 || docker stop "$each" >/dev/null || fail "$each cannot be stopped (see the lines above): the same command goes on"
         done
     done
-    renamed || fail "the databases cannot be renamed, and $service stands still meanwhile: docker logs postgres; the same command goes on"
+    renamed || fail "the databases cannot be renamed (see the lines above), and $service stands still meanwhile: docker logs postgres; the same command goes on"
     while read -r word path; do
         [ "$word" = item ] || continue
         source=$path$(sed -n 's/^source //p' "$journal")
@@ -220,7 +218,6 @@ END
         # Nobody comes in between, however often he tries (a dashboard that reads it, an exporter).
         live postgres -v roles="$roles" -v made="$(sed -n 's/^database //p' "$journal")" -v names="$wanted" -v before="$before" \
             -v from="$from" >/dev/null <<'END' && continue
-SET lock_timeout = '10s';
 SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS false', datname) FROM pg_database
 WHERE datname = ANY (string_to_array(:'names', E'\n')) OR pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) \gexec
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_database USING (datname) WHERE pid <> pg_backend_pid() AND
@@ -235,7 +232,6 @@ END
         tries=$((tries + 1))
         [ $tries -lt 5 ] || {
             live postgres -v roles="$roles" <<'END'
-SET lock_timeout = '10s';
 SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', datname) FROM pg_database WHERE pg_get_userbyid(datdba) = ANY (string_to_array(:'roles', ' ')) \gexec
 END
             return 1
