@@ -144,7 +144,7 @@ def _ready(found: Sequence[Service]) -> Commands:
     if roles and there and (there.status, there.health) == ("running", "healthy"):
         yield role.tried(
             roles,
-            f"{host().name}: no secret has a new value, since Postgres cannot be told new passwords now (see the lines above); run this again once it can",
+            "no secret has a new value, since Postgres cannot be told new passwords now (see the lines above); run this again once it can",
         )
 
 

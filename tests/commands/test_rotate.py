@@ -126,7 +126,7 @@ def test_what_postgres_could_not_be_told_is_seen_before_vault_has_it(
         (0, ""),
         (
             3,
-            "@fake/one: no secret has a new value, since Postgres cannot be told new passwords now (see the lines above); run this again once it can\n",
+            "no secret has a new value, since Postgres cannot be told new passwords now (see the lines above); run this again once it can\n",
         ),
     ):
         (tmp_path / "docker").write_text(f"#!/bin/sh\ncat >/dev/null\nexit {code}\n")

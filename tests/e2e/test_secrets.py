@@ -174,9 +174,7 @@ def test_what_an_open_transaction_holds_ends_a_rotation_in_words_and_the_service
     refused = deployed.run(deploy="tasks.commands.rotate.run")
     assert refused.code == 1, refused.output
     assert 'Postgres: ALTER ROLE "n8n" waits for process ' in refused.output
-    assert (
-        "lab-1: no secret has a new value, since Postgres cannot be told new passwords now" in refused.output
-    )
+    assert "no secret has a new value, since Postgres cannot be told new passwords now" in refused.output
     assert vault.everything()["n8n"][0]["DB_POSTGRESDB_PASSWORD"] == old
     assert deployed.sh(running) == before
     assert logs_in(deployed, "n8n", old)
