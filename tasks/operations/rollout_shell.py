@@ -16,8 +16,9 @@ UP = "up -d --no-build --quiet-pull"
 
 
 def functions(service: Service, host_name: str, hidden: Iterable[str]) -> Iterator[str]:
-    """``compose``, ``gate``, ``orphans``, ``bring_up``, and ``told`` where there is a database. hidden: containers that users reach."""
+    """``compose``, ``owned``, ``gate``, ``orphans``, ``bring_up``, and ``told`` where there is a database. hidden: containers that users reach."""
     yield _COMPOSE.format(docker_calls.compose(service.name, '"$file"'))
+    yield _OWNED.format(service=quote(service.name))
     yield _gate(service, host_name)
     yield _ORPHANS.format(label=render.SERVICE_LABEL, service=quote(service.name))
     yield _bring_up(hidden)
@@ -72,6 +73,25 @@ orphans() {{
 }}
 """.strip()
 
+# owned CONTAINER: of its volumes those that its user may not write to are named, by their roots.
+_OWNED = """
+owned() {{
+    user=$(docker inspect --type container --format '{{{{.Config.User}}}}' "$1" 2>/dev/null)
+    case $user in
+    '' | 0 | 0:* | root | root:*) return 0 ;;
+    *[!0-9:]*) ids=$(docker cp "$1:/etc/passwd" - 2>/dev/null | tar -xO 2>/dev/null | awk -F : -v name="${{user%%:*}}" '$1 == name {{ print $3, $4 }}') ;;
+    *) ids="${{user%%:*}} ${{user#*:}}" ;;
+    esac
+    docker inspect --type container --format '{{{{range .Mounts}}}}{{{{if and .RW (eq .Type "volume")}}}}{{{{println .Name .Source}}}}{{{{end}}}}{{{{end}}}}' "$1" 2>/dev/null | while read -r name folder; do
+        is=$(stat -c '%u %g %a' "$folder" 2>/dev/null) || continue
+        case $is in
+        "${{ids% *}} "* | *[2367] | *" ${{ids#* }} "*[2367][0-7]) ;;
+        *) [ -z "$ids" ] || echo {service}: "its volume $name belongs to the user ${{is%% *}}, and it runs as ${{ids% *}}: chown -R ${{ids% *}} $folder gives it back" >&2 ;;
+        esac
+    done
+}}
+""".strip()
+
 _STATE = "{{.State.Status}}/{{if .State.Health}}{{.State.Health.Status}}{{end}}/{{.State.ExitCode}}/{{.RestartCount}}"
 
 
@@ -110,6 +130,7 @@ gate() {{
             echo {quote(where)} "$1 on {host_name} $why (${{state%/*}}); its last 50 log lines:" >&2
             ! state "$1-next" >/dev/null || set -- "$1-next"
             docker logs --tail 50 "$1" >&2 2>&1 || true
+            owned "$1" || true
             case $1 in {quote(main.name)} | {quote(main.name)}-next | {quote(main.name)}-second) ! squeezed "$1" || echo {quote(short)} >&2 ;; esac
             return 1
         fi

@@ -129,6 +129,9 @@ case "$*" in
 "compose -f "*" --profile job up "*) ;;
 "compose -f "*" up "*) echo "$3" >file; [ "$3" != home/dkcompose/site-deploy.yaml ] || exit ${COMPOSE:-0} ;;
 "compose -f "*" start" | "start web-next") ;;
+"inspect --type container --format {{.Config.User}} web") echo "$USER_OF" ;;
+"cp web:/etc/passwd -") tar -c passwd ;;
+"inspect --type container --format {{range .Mounts}}"*" web") echo "site_data $BOX/volume" ;;
 "inspect --type container --format {{.State.OOMKilled}} {{.Id}} "*) echo "${KILLED:-false} 12ab" ;;
 "inspect --type container --format {{.State.Status}} web") echo created ;;
 "inspect --type container --format {{.State.Status}}/"*)
@@ -168,6 +171,7 @@ class Box:
             "STATE": state,
             "BACK": WELL,
             "LOOPS": "",
+            "USER_OF": "",
             **environ,
         }
         exports = [f"export {name}={quote(value)}\n" for name, value in env.items() if name != "PATH"]
@@ -289,6 +293,35 @@ def test_compose_gets_no_environment_but_its_own(box: Box) -> None:
 def test_the_gate_names_service_host_and_last_log_lines(box: Box) -> None:
     said = [*gate("web", "is not healthy after 0 s (running/starting/0)"), "log of web"]
     assert box.run(script(), STARTING) == (1, said)
+
+
+@pytest.mark.parametrize(
+    ("user", "mode", "runs_as"),
+    [
+        ("node", 0o755, "4711"),
+        ("node:node", 0o755, "4711"),
+        ("4711:4712", 0o755, "4711"),
+        ("4711", 0o700, "4711"),
+        ("", 0o755, ""),
+        ("root", 0o755, ""),
+        ("0:0", 0o755, ""),
+        ("node", 0o777, ""),
+        ("unheard-of", 0o755, ""),
+        (f"4711:{os.getgid()}", 0o770, ""),
+        (f"4711:{os.getgid()}", 0o750, "4711"),
+        (f"{os.getuid()}:4712", 0o755, ""),
+    ],
+)
+def test_whose_volume_it_may_not_write_to_is_said_with_what_gives_it_back(
+    box: Box, user: str, mode: int, runs_as: str
+) -> None:
+    volume = box.root / "volume"
+    volume.mkdir()
+    volume.chmod(mode)
+    (box.root / "passwd").write_text("root:x:0:0::/root:/bin/sh\nnode:x:4711:4712::/home/node:/bin/sh\n")
+    _, said = box.run(script(), STARTING, USER_OF=user)
+    is_of = f"site: its volume site_data belongs to the user {os.getuid()}, and it runs as {runs_as}: chown -R {runs_as} {volume} gives it back"
+    assert said[2:] == ([is_of] if runs_as else [])
 
 
 PSI = "some avg10=0.00 avg60=40.00 avg300=9.00 total=1\nfull avg10=0.00 avg60={}.50 avg300=0.00 total=1\n"
