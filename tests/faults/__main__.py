@@ -34,6 +34,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="of the delays")
     parser.add_argument("--points", type=int, help="so many of each, chosen by the seed; all without")
+    parser.add_argument(
+        "--first",
+        type=int,
+        default=0,
+        help="operation of a command with which to begin, as its number stands in the lines",
+    )
     parser.add_argument("--lab", default="faults", help="made unless it is up, and then removed at the end")
     parser.add_argument(
         "--only", choices=("bootstrap", "deploy", *NAMES, "restore", "recover"), help="this part of it"
@@ -73,7 +79,12 @@ def commanded(lab: Lab, chance: Random, folder: Path, given: argparse.Namespace)
     smarteros.prepare(lab, ["clean"])
     host = Deployment(lab, lab.host("clean"))
     commands = Commands(
-        host, folder, lambda steps: chosen(steps, chance, given.points), 1 if given.points else CHAINED
+        host,
+        folder,
+        lambda steps: [
+            point for point in chosen(steps, chance, given.points) if point.step.number >= given.first
+        ],
+        1 if given.points else CHAINED,
     )
     failures = told(commands.all(given.only))
     proof.remove(host)
