@@ -238,11 +238,28 @@ def test_a_run_under_way_is_told_from_one_that_was_killed(tmp_path: Path) -> Non
     )
     with (tmp_path / "smarteros" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        (tmp_path / ".unfinished").write_text(UNFINISHED.replace("4711", str(os.getpid())))
         running = StatusFact().process([CLOCK, *shell(files(tmp_path))]).course.deploy
     assert running
     assert running.result == "under way"
     free = StatusFact().process([CLOCK, *shell(files(tmp_path))]).course.deploy
     assert free == killed
+
+
+def test_a_run_under_way_is_seen_where_the_host_is_a_container(tmp_path: Path) -> None:
+    """There the kernel hides in /proc/locks what flock(1) has taken for another process, and ended."""
+    apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespaces can be made here")
+    (tmp_path / "smarteros").mkdir()
+    (tmp_path / ".unfinished").write_text(UNFINISHED.replace("4711", "1"))
+    taken = f"exec 9>>{tmp_path}/smarteros/lock; flock -n 9; "
+    for first, result in ((taken, "under way"), ("", "interrupted")):
+        text = f"{first}{files(tmp_path)}\ntrue"
+        out = subprocess.run([*apart, "bash", "-c", text], capture_output=True, text=True, check=True).stdout
+        deploy = StatusFact().process([CLOCK, *out.splitlines()]).course.deploy
+        assert deploy
+        assert deploy.result == result
 
 
 def test_generation_and_reboot_are_read(tmp_path: Path) -> None:
