@@ -19,7 +19,8 @@ from tasks.facts.postgres import PostgresFact, PostgresState
 from tasks.facts.proxy import LoadedCaddyfileFact, ProxyTroubleFact
 from tasks.facts.recovering import RecoveringFact
 from tasks.facts.redis import RedisFact, RedisState
-from tasks.facts.status import Room, Standing, Status, StatusFact
+from tasks.facts.rooms import Room
+from tasks.facts.status import Standing, Status, StatusFact
 from tasks.facts.takeover import Foreign, TakeoverFact, TakeoverState
 
 __all__ = [

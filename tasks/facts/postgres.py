@@ -10,7 +10,7 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 from typing_extensions import TypedDict
 
-from tasks.facts import dokploy
+from tasks.facts import dokploy, inside
 from tasks.facts import shut as shutting
 from tasks.facts.shut import Shut
 from tasks.model.shapes import Misshapen, parsed
@@ -98,6 +98,8 @@ class PostgresFact(FactBase[PostgresState]):
             kind: []
             for kind in ("server", "extensions", "owned", "asked", "dokploy", "closed", "readonly", "standby")
         }
+        if words := inside.unstarted(output):
+            raise FactProcessError(inside.cannot("postgres", words))
         for line in filter(None, output):
             kind, _, rest = line.partition("|")
             if kind not in found:

@@ -7,6 +7,7 @@ from shlex import quote
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.facts import inside
 from tasks.services.redis import CONFIG
 
 # A user's own password, as its container was started with it, and any other.
@@ -48,6 +49,8 @@ class RedisFact(FactBase[RedisState]):
     def process(self, output: list[str]) -> RedisState:
         """Lines → RedisState. Raises FactProcessError for what the question never prints."""
         found: dict[str, list[list[str]]] = {kind: [] for kind in _FIELDS}
+        if words := inside.unstarted(output):
+            raise FactProcessError(inside.cannot("redis", words))
         for line in filter(None, output):
             kind, *rest = line.split("|", _FIELDS.get(line.partition("|")[0], 0))
             if len(rest) != _FIELDS.get(kind, -1):

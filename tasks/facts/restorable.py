@@ -10,6 +10,7 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from tasks.facts import inside
 from tasks.facts.backups import FAR, PROGRESS, progress, reached
 from tasks.facts.line import Line, line_of
 from tasks.facts.spans import Span, whole
@@ -102,6 +103,8 @@ true
 
     def process(self, output: list[str]) -> Restorable:
         """Lines → Restorable. Raises FactProcessError for output that no host prints."""
+        if words := inside.unstarted(output):
+            raise FactProcessError(inside.cannot("postgres", words))
         values: dict[str, list[str]] = {}
         for line in output:
             key, _, value = line.partition(" ")
@@ -163,7 +166,7 @@ class ArchivedDatabasesFact(FactBase[tuple[str, ...]]):
 
     def command(self, label: str) -> str:
         """Prints its JSON."""
-        return f"docker exec postgres pgbackrest --stanza=main --output=json --set={quote(label)} info"
+        return f"docker exec postgres pgbackrest --stanza=main --output=json --set={quote(label)} info || [ $? = 126 ]"
 
     @staticmethod
     def default() -> tuple[str, ...]:
@@ -172,6 +175,8 @@ class ArchivedDatabasesFact(FactBase[tuple[str, ...]]):
 
     def process(self, output: list[str]) -> tuple[str, ...]:
         """Names. Raises FactProcessError for output that is not pgBackRest's."""
+        if words := inside.unstarted(output):
+            raise FactProcessError(inside.cannot("postgres", words))
         try:
             [backup] = json.loads("".join(output))[0]["backup"]
             return tuple(str(item["name"]) for item in backup["database-ref"])

@@ -10,7 +10,19 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import backups, bridges, certificates, drift, last_run, outdated, rules, shut, usage
+from tasks.facts import (
+    backups,
+    bridges,
+    certificates,
+    drift,
+    inside,
+    last_run,
+    outdated,
+    rooms,
+    rules,
+    shut,
+    usage,
+)
 from tasks.facts.access import FIREWALL, STANDS, TABLE
 from tasks.facts.certificates import Certificate
 from tasks.facts.docker import SILENT, DockerFact, DockerState
@@ -20,6 +32,7 @@ from tasks.facts.objects import NOTED
 from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
 from tasks.facts.outdated import Outdated
+from tasks.facts.rooms import Room
 from tasks.facts.shut import Shut
 from tasks.facts.unsealer import NAME
 from tasks.facts.usage import Memory, Usage
@@ -46,19 +59,9 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Room:
-    """A file system of the host: where, MB that are free, percent of bytes and of files in use."""
-
-    path: str
-    free_mb: int
-    used: int
-    files_used: int
-
-
-@dataclass(frozen=True)
 class Status:
     """All of a host that can be wrong, and what people ask first. docker: whether it answers. vault: its own seal status, None without an
-    answer. units: those of ours that failed, and the one that unseals, when it is not active. networks: Docker's, with its
+    answer. unasked: why docker exec starts nothing there. units: those of ours that failed, and the one that unseals, when it is not active. networks: Docker's, with its
     rules for them, and the volumes that the last deploy has left (noted). table: ``gone`` or ``changed`` where our firewall is not as it was loaded.
     backup: how its parts do by clock, the host's.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
@@ -69,6 +72,7 @@ class Status:
     docker: bool = False
     containers: Mapping[str, Standing] = field(default_factory=dict)
     vault: Mapping[str, Any] | None = None
+    unasked: str = ""
     rooms: tuple[Room, ...] = ()
     units: tuple[str, ...] = ()
     outbound: Outbound = field(default_factory=Outbound)
@@ -114,8 +118,9 @@ class StatusFact(FactBase[Status]):
             return Status(
                 docker="docker" in values,
                 containers=dict(_standing(line, now, used) for line in values.get("container", ())),
-                vault=_vault(values.get("vault", ())),
-                rooms=tuple(map(_room, values.get("disk", ()))),
+                vault=inside.vault(values),
+                unasked=inside.unstarted(output),
+                rooms=tuple(map(rooms.room, values.get("disk", ()))),
                 units=tuple(dict.fromkeys(values.get("unit", ()))),
                 outbound=outbound(values),
                 done=frozenset(values.get("done", ())),
@@ -163,17 +168,6 @@ def _seconds(stamp: str, now: int) -> int:
     return now if found.year == 1 else int(found.timestamp())
 
 
-def _vault(lines: Any) -> Mapping[str, Any] | None:
-    return {"sealed": json.loads(lines[0])["sealed"]} if lines and lines[0] else None
-
-
-def _room(line: str) -> Room:
-    path, free_kb, used, files_used = line.rsplit(maxsplit=3)
-    return Room(
-        path, int(free_kb) // 1024, int(used.rstrip("%")), int(files_used.rstrip("%").strip("-") or 0)
-    )
-
-
 _DONE = """
 SELECT 'done', datname, split_part(setting, '=', 1) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase,
   unnest(setconfig) setting WHERE setrole = 0 AND starts_with(setting, 'smarteros.');
@@ -181,7 +175,7 @@ SELECT 'done', datname, split_part(setting, '=', 1) FROM pg_db_role_setting JOIN
 _FORMAT = quote("container {{.Name}} {{.RestartCount}} {{json .State}}" + usage.FORMAT)
 _STATUS = f"""
 echo "clock $(date +%s)"
-df -k --output=target,avail,pcent,ipcent / /var/lib /var/lib/docker 2>/dev/null | sed 1d | sort -u | sed 's/^/disk /'
+{rooms.QUESTION}
 systemctl list-units --failed --plain --no-legend 'smarteros-*' 2>/dev/null | awk '{{print "unit", $1}}'
 if [ -e /etc/systemd/system/{NAME}.service ]; then
     systemctl is-active --quiet {NAME}.service || echo "unit {NAME}.service"
@@ -213,8 +207,7 @@ sed 's/^/g|/' {NOTED} 2>/dev/null
 {rules.QUESTION}
 ids=$(docker network ls -q) && [ -n "$ids" ] && docker network inspect --format {quote(bridges.FORMAT)} $ids 2>/dev/null
 {REACH}
-# A sealed one answers, too.
-echo "vault $(docker exec vault wget -q -T 10 -O - http://127.0.0.1:8200/v1/sys/seal-status 2>/dev/null)"
+{inside.VAULT}
 wait
 true
 """.strip()

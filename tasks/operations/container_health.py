@@ -14,6 +14,7 @@ from tasks.model.words import ago, stands
 from tasks.operations import jobs
 
 _REFUSED = "a deploy makes it, once the volumes are there that are said to be gone"
+_UNASKED = "docker exec starts nothing there, as is said below"
 _CUT = "its restore was cut short, and is ended first, as is said below"
 
 
@@ -147,6 +148,8 @@ def _logs(name: str) -> str:
 
 def _vault(line: Line, found: Status) -> Line:
     """Docker calls it healthy when it answers, sealed or not."""
+    if found.vault is None and found.unasked:
+        return replace(line, state="unasked", why="cannot be asked whether it is sealed", todo=_UNASKED)
     if found.vault is None:
         return replace(line, state="silent", why="does not answer", todo=_logs(line.container))
     if not found.vault["sealed"]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from tasks.facts import Room, Status
 from tasks.facts.access import TABLE
+from tasks.facts.inside import LOOK
 from tasks.facts.last_run import Deploy
+from tasks.facts.rooms import FULL
 from tasks.facts.unsealer import NAME
 from tasks.model.catalogue import Service
 from tasks.model.objects import replacement
@@ -17,7 +19,6 @@ from tasks.rendering import backup_files, restore_files
 from tasks.rendering.render import CURRENT
 
 _LEAST_MB = 1024
-_MOST_FILES = 95
 # Of its lifetime. Caddy renews at a third: the half of the time that it has for that is over.
 _LATE = 1 / 6
 _MOST_MEMORY, _LEAST_MEMORY = 92, 8
@@ -29,6 +30,8 @@ def machine_problems(found: Status, chosen: Iterable[Service]) -> Iterator[str]:
     for room in found.rooms:
         if said := _full(room):
             yield f"disk: {room.path} {said}: `docker system df` and `du -xh --max-depth 2 {room.path}` say what takes it"
+    if found.unasked:
+        yield f"docker exec: cannot start a program in a container, so that what only they know is not known: {found.unasked}: {LOOK}"
     if found.course.gone:
         yield f"files: those of the active generation are gone ({CURRENT} leads nowhere): {target('deploy')} writes them anew"
     if cut_off := [name for name in found.outbound.cut_off if _networked(found, name)]:
@@ -65,7 +68,7 @@ def firewall_problems(found: Status, names: Iterable[str]) -> Iterator[str]:
 def _full(room: Room) -> str:
     if room.free_mb < _LEAST_MB:
         return f"is {room.used} % full, {room.free_mb} MB are free"
-    return f"has room for no more files ({room.files_used} % used)" if room.files_used >= _MOST_FILES else ""
+    return f"has room for no more files ({room.files_used} % used)" if room.files_used >= FULL else ""
 
 
 def certificate_problems(found: Status, domains: Iterable[str]) -> Iterator[str]:

@@ -336,8 +336,6 @@ def test_a_host_without_docker_is_read() -> None:
         [HOST[0], "container /botpress"],
         [HOST[0], "container /botpress 0 {}"],
         [HOST[0], "container /botpress 0 []"],
-        [HOST[0], "vault []"],
-        [HOST[0], "vault {}"],
         [HOST[0], f"container /botpress 0 {json.dumps({**UP, 'StartedAt': 'today'})}"],
     ],
 )
@@ -423,6 +421,32 @@ def test_a_run_on_any_other_fails_with_all_that_is_wrong(monkeypatch: pytest.Mon
             "`du -xh --max-depth 2 /var/lib/docker` say what takes it"
         )
     ]
+
+
+FULL = "OCI runtime exec failed: open /tmp/runc-process1: no space left on device"
+
+
+def test_a_docker_exec_that_starts_nothing_is_said_beside_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, failed = said(monkeypatch, [*QUIET[:-1], FULL, f"vault {FULL}\r"])
+    assert shown[:3] == [
+        "SERVICE   CONTAINER  STATE    SINCE  MEMORY  IMAGE  WHY",
+        "vault     vault      unasked  60 s   -       -      cannot be asked whether it is sealed",
+        "postgres  postgres   healthy  60 s   -       -      -",
+    ]
+    assert failed == [
+        (
+            "is not well:\n"
+            "    vault: cannot be asked whether it is sealed: docker exec starts nothing there, as is said below\n"
+            "    docker exec: cannot start a program in a container, so that what only they know is not known: "
+            "open /tmp/runc-process1: no space left on device: `df -h /tmp /run` and `df -i /tmp /run` there say "
+            "whether there is room for that"
+        )
+    ]
+
+
+@pytest.mark.parametrize("answer", ["", "[]", "{}", "null", "wget: bad address", "[" * 100000])
+def test_what_is_no_answer_of_vaults_is_none(answer: str) -> None:
+    assert StatusFact().process([HOST[0], f"vault {answer}"]).vault is None
 
 
 WIRED = [
