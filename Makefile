@@ -7,6 +7,8 @@ export SMARTEROS_LAB ?= default
 WHICH = $(if $(findstring command,$(origin NAME)),$(NAME))
 # pyinfra takes a file that is not there for the name of a host.
 EXISTS = [ -f "$(INVENTORY)" ] || { echo "INVENTORY: there is no file $(INVENTORY)" >&2; exit 1; }
+# Before a target, for a lab that is not the default one.
+LAB = $(if $(filter-out default,$(SMARTEROS_LAB)),SMARTEROS_LAB=$(SMARTEROS_LAB) )
 # Exit code 0 where this checkout has a lab.
 LABS = ls .lab/*/ssh_key >/dev/null 2>&1
 
@@ -22,6 +24,7 @@ $(VENV)/ready: requirements.lock
 up: $(VENV)/ready ## a throwaway bare host here, the whole deploy on it, and a table of what answers where
 	@$(BIN)/python -m tests.lab up --smarteros
 	@$(BIN)/pyinfra -y inventories/lab.py deploy.py
+	@echo 'the lab is up: `$(LAB)make status INVENTORY=inventories/lab.py` says how it is, `$(LAB)make down` removes it; what else to try: README.md, See it work'
 
 down: ## removes the lab that SMARTEROS_LAB names (default), and with the last one all that `up` made; names the others
 	@$(LABS) || [ -x $(BIN)/python ] || { echo "no lab of this checkout is up"; exit 0; }; \

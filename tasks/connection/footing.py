@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tasks.connection import confirm, detected
+from tasks.connection import confirm, detected, results
 from tasks.model.targets import target
 
 # pyinfra as it was tested; a paramiko before this one knows no key exchange that strict_ssh leaves.
@@ -136,6 +136,7 @@ def shown_briefly() -> None:
     if main is not None:
         confirm.lay(main)
         detected.lay(main)
+        results.lay()
         main.make_inventory = _explained(main.make_inventory, (command_line.CliError, kind))
 
 
