@@ -77,7 +77,7 @@ def _agreed(digests: Mapping[str, str]) -> None:
         first, other = _told.setdefault(image, (digest, host().name))
         if first != digest:
             raise Refused(
-                f"{image}: {other} is told {short(f'@{first}')[1:]}, {host().name} {short(f'@{digest}')[1:]}: a mirror is behind "
+                f"{image}: {other} is told {_brief(first)}, {host().name} {_brief(digest)}: a mirror is behind "
                 f"(registry-mirrors in /etc/docker/daemon.json): {target('pin')} once it has caught up"
             )
 
@@ -105,11 +105,17 @@ def _write(file: Path, digests: Mapping[str, str]) -> None:
 
 
 def _change(before: str, after: str) -> str:
+    """The file has the whole digests."""
     if before == after:
         return ""
     if not after:
         return "is used no more, and dropped"
-    return f"{after}, before {before}" if before else after
+    return f"{_brief(after)}, before {_brief(before)}" if before else _brief(after)
+
+
+def _brief(pinned: str) -> str:
+    """pinned: a digest, behind a tag or alone."""
+    return short(f"@{pinned}")[1:]
 
 
 def _used() -> frozenset[str]:
