@@ -19,9 +19,11 @@ from tasks.commands.look import Look
 from tasks.connection import confirm
 from tasks.connection.exit_code import INTERRUPTED
 from tasks.connection.said import Said
+from tasks.model import rotation, settings
 from tasks.model.targets import target
 from tasks.rendering.templates import HOME
 from tasks.run import Refused
+from tasks.services import every, load
 
 _KIT = "~/smarteros-kit.json"
 # What a run says of a host that it does not come to (tasks/connection) → what helps here.
@@ -134,14 +136,10 @@ class Bootstrap:
 
     def _next(self, found: Described, seen: Look, kit: str) -> Iterable[str]:
         """What to do with a stack that works."""
-        show = "bash /root/generate-secrets.sh show"
-        if found.login:
-            show = f".venv/bin/pyinfra -y {self.file} exec -- {show}"
         yield f"{found.host} does what its users want: " + " ".join(
             f"https://{name}/" for name in seen.domains
         )
-        yield f"first logins, once and within 24 hours: {show}"
-        yield f"each password later: {self._target('secret NAME=…')} (NAME alone lists them)"
+        yield from self._logins(found)
         state = found.settings.get("state_dir")
         where = "" if found.login else " on another machine"
         yield f"keep a copy of {state}{where}: it has the keys that unseal Vault, and nobody can make them again"
@@ -158,6 +156,17 @@ class Bootstrap:
             f" and inventories/{found.known_hosts.name}" if found.login else ""
         )
         yield f"from now on: {self._target('status')}, {self._target('plan')}, {self._target('deploy')}"
+
+    def _logins(self, found: Described) -> Iterable[str]:
+        """Where passwords are, as far as the chosen services have some."""
+        services = load(settings.read(found.settings, every()))
+        if any(item.admin for item in services):
+            show = "bash /root/generate-secrets.sh show"
+            if found.login:
+                show = f".venv/bin/pyinfra -y {self.file} exec -- {show}"
+            yield f"first logins, once and within 24 hours: {show}"
+        if rotation.places(services):
+            yield f"each password later: {self._target('secret NAME=…')} (without NAME it lists them)"
 
     def _do(
         self, what: str, deploy: str, *, yes: bool = True, more: Mapping[str, str] = MappingProxyType({})

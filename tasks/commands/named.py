@@ -29,9 +29,15 @@ def asked() -> str:
     return os.environ.get(VARIABLE, "").strip().removeprefix(f"{stack().vault_mount}/")
 
 
+def listed() -> str:
+    """All that there are, in words."""
+    names = ", ".join(sorted(known_places()))
+    return f"there are {names}" if names else "there are none: none of the services has a secret"
+
+
 def unknown(name: str) -> Refused:
     """The refusal of a name: the nearest that there are, or all of its path, or all."""
     known = known_places()
     near = get_close_matches(name, known, n=3) or [each for each in known if each.startswith(f"{name}#")]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
+    hint = f"did you mean {' or '.join(near)}?" if near else listed()
     return Refused(f"NAME={name}: Vault holds nothing of that name; {hint}")

@@ -4,7 +4,7 @@ It goes to standard output and into no log of ours. ``give_secrets`` is the way 
 """
 
 from tasks.clients.vault_values import values
-from tasks.commands.named import asked, known_places, unknown
+from tasks.commands.named import asked, known_places, listed, unknown
 from tasks.commands.token import show
 from tasks.model.targets import target
 from tasks.run import Commands, Refused, executing, host, operation, stack
@@ -24,7 +24,7 @@ def shown() -> Commands:
     if place := asked():
         show(value(place))
     else:
-        host().log(f"say which: NAME=path#name; there are {', '.join(sorted(known_places()))}")
+        host().log(f"say which: NAME=path#name; {listed()}")
 
 
 def value(place: str) -> str:

@@ -47,6 +47,7 @@ def _script(stack: Stack, services: tuple[Service, ...], service: Service | None
         service=service,
         engine=vault.ENGINES[stack.vault_engine],
         given=asked(services, stack),
+        admins=[item.admin for item in services if item.admin],
         images={item.name: item.main.image for item in tools(stack)},
     )
 

@@ -291,6 +291,22 @@ def test_without_a_bucket_it_says_so_and_a_deploy_asks(
     assert "backups: name a bucket, `make bootstrap BUCKET=https://s3.example.com/name`" in said
 
 
+def test_the_end_names_logins_and_passwords_where_there_are_some(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = "first logins, once and within 24 hours: "
+    later = "each password later: `make secret NAME=…` (without NAME it lists them)"
+    for services, named in (
+        ("n8n", [True, True]),
+        ("postgres", [False, True]),
+        ("mcp-registry", [False] * 2),
+    ):
+        machine.run(monkeypatch, YES="1", SERVICES=services)
+        said = capsys.readouterr().err
+        assert [text in said for text in (first, later)] == named, services
+        assert "from now on: `make status`" in said
+
+
 def test_what_the_host_is_not_fit_for_ends_before_anything_is_done(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.clients import vault_token
 from tasks.commands import secret, token
-from tasks.commands.named import VARIABLE
+from tasks.commands.named import VARIABLE, unknown
 from tasks.run import Refused, remember
 from tests.fake import commands, fake
 
@@ -74,6 +74,17 @@ def test_without_a_name_the_names_are_listed_and_that_is_no_error(
     with caplog.at_level("INFO"):
         assert commands(secret.shown) == []
     assert "say which: NAME=path#name; there are botpress#APP_SECRET, " in caplog.text
+
+
+def test_where_there_are_none_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    none = "there are none: none of the services has a secret"
+    with fake({}, services=["vault", "mcp-registry", "caddy"]), caplog.at_level("INFO"):
+        assert commands(secret.shown) == []
+        assert str(unknown("n8n#KEY")) == f"NAME=n8n#KEY: Vault holds nothing of that name; {none}"
+    assert f"say which: NAME=path#name; {none}" in caplog.text
 
 
 @pytest.mark.parametrize(

