@@ -14,7 +14,7 @@ from getpass import getpass
 from tasks import backup, lock
 from tasks.clients.vault_values import versioned, write
 from tasks.commands.named import asked, known_places, unknown
-from tasks.model import given
+from tasks.model import given, notify
 from tasks.model.envfile import Impossible, encode
 from tasks.model.fitting import lacks
 from tasks.model.rotation import Place
@@ -60,7 +60,7 @@ def written() -> Commands:
 def _answer(place: Place, present: Mapping[str, str]) -> str:
     """Checked; empty for none. Raises Refused."""
     where = f"{stack().vault_mount}/{place}"
-    value = _asked(where, there=bool(present.get(place.name)), twice=bool(asked()))
+    value = _asked(where, form=_form(place), there=bool(present.get(place.name)), twice=bool(asked()))
     _check(where, place, value)
     return value
 
@@ -94,12 +94,19 @@ _THEN = {
 }
 
 
+def _form(place: Place) -> str:
+    """What the value has to be, in words; empty where it may be anything."""
+    told = notify.FORMS.get(place.name, "") if place.path == notify.PATH else ""
+    return told or " and ".join(lacks(place, ""))
+
+
 @cache
-def _asked(where: str, *, there: bool, twice: bool = False) -> str:
+def _asked(where: str, *, form: str, there: bool, twice: bool = False) -> str:
     """Once, however many hosts there are: they are nodes of one stack. Raises Refused."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    value = _typed(f"{where}{' (Enter keeps what is there)' if there else ''}: ")
+    words = "; ".join(filter(None, (form, "Enter keeps what is there" if there else "")))
+    value = _typed(f"{where}{f' ({words})' if words else ''}: ")
     if value and twice and _typed("once more: ") != value:
         raise Refused(f"{where}: the two are not the same: nothing is written")
     return value
@@ -115,12 +122,12 @@ def _typed(question: str) -> str:
 
 
 def _check(where: str, place: Place, value: str) -> None:
-    """Raises Refused for what no environment can hold, and for what its program would end for, or not take."""
+    """Raises Refused for what no environment can hold, and for what a deploy refuses, or its program would end for, or not take."""
     try:
         encode({place.name: value})
     except Impossible as error:
         raise Refused(f"{where}: {error}") from None
-    if value and (missing := [*lacks(place, value)]):
-        raise Refused(
-            f"{where} has to have {' and '.join(missing)}: nothing is written; {target(f'give-secrets NAME={place}')} asks again"
-        )
+    missing = " and ".join(lacks(place, value))
+    why = f"has to have {missing}" if missing else notify.amiss(place.path, place.name, value)
+    if value and why:
+        raise Refused(f"{where} {why}: nothing is written; {target(f'give-secrets NAME={place}')} asks again")

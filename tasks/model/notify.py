@@ -28,12 +28,27 @@ def places(stack: Stack) -> tuple[tuple[str, str], ...]:
 def wrong(stack: Stack, values: Values) -> Iterator[str]:
     """Addresses that nothing can be sent to: path#name, and why. values: of a path of Vault's, what it holds. Pure."""
     for path, name in places(stack):
-        value = values(path)[name].strip()
-        why = unfit(value) if name.endswith("_URL") else ""
-        if not why and name == SECRETS["ntfy"] and not value.rpartition("/")[2]:
-            why = "ends without a topic (like https://ntfy.sh/a-long-topic)"
-        if why:
+        if why := amiss(path, name, values(path)[name]):
             yield f"{path}#{name} {why}"
+
+
+# What each looks like.
+FORMS = {
+    "NTFY_URL": "like https://ntfy.sh/a-long-topic",
+    "SLACK_URL": "like https://host/path",
+    "WEBHOOK_URL": "like https://host/path",
+    "TELEGRAM_TOKEN": "like 123456:ABC-def",
+}
+
+
+def amiss(path: str, name: str, value: str) -> str:
+    """Why nothing can be sent to it, without repeating it; empty where something can. Pure."""
+    if path != PATH or not name.endswith("_URL"):
+        return ""
+    if why := unfit(value.strip()):
+        return why
+    topic = name != SECRETS["ntfy"] or value.strip().rpartition("/")[2]
+    return "" if topic else f"ends without a topic ({FORMS[name]})"
 
 
 def untold(said: Iterable[str]) -> Iterator[str]:

@@ -63,7 +63,9 @@ def give(monkeypatch: pytest.MonkeyPatch, name: str, *answers: str | None) -> li
 def test_enter_and_the_end_of_input_change_nothing(
     written: Written, monkeypatch: pytest.MonkeyPatch, answer: str | None
 ) -> None:
-    questions = ["secret/metabase#ADMIN_PASSWORD (Enter keeps what is there): "]
+    questions = [
+        "secret/metabase#ADMIN_PASSWORD (at least 6 characters and a digit; Enter keeps what is there): "
+    ]
     assert give(monkeypatch, "metabase#ADMIN_PASSWORD", answer) == questions
     assert written == []
 
@@ -73,6 +75,35 @@ def test_what_is_missing_and_not_given_is_still_missing(
 ) -> None:
     give(monkeypatch, "metabase#MB_DB_PASS", None)
     assert "secret/metabase#MB_DB_PASS is still missing: nothing was given" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "value"),
+    [
+        ("WEBHOOK_URL", "like https://host/path", "http://example.com/hook"),
+        ("SLACK_URL", "like https://host/path", "hooks.slack.com"),
+        ("NTFY_URL", "like https://ntfy.sh/a-long-topic", "https://ntfy.sh/"),
+    ],
+)
+def test_what_a_deploy_would_refuse_is_not_taken_and_the_question_says_the_form(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, form: str, value: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal())
+    give_secrets._asked.cache_clear()
+    with fake({}, notify={"ntfy": True, "slack": True, "webhook": True}):
+        remember(("secrets", "notify"), partial(tuple, ({}, 1)))
+        asked = give(monkeypatch, f"notify#{name}", value, value)
+    assert asked == [f"secret/notify#{name} ({form}): ", "once more: "]
+    why = {
+        "WEBHOOK_URL": "begins with http://, and would be readable to whoever is on the way: it has to be https:// (or lead to "
+        "a private address)",
+        "SLACK_URL": "is no address like https://host/path",
+        "NTFY_URL": "ends without a topic (like https://ntfy.sh/a-long-topic)",
+    }[name]
+    said = (
+        f"secret/notify#{name} {why}: nothing is written; `make give-secrets NAME=notify#{name}` asks again"
+    )
+    assert said in caplog.text
 
 
 def test_a_named_secret_is_asked_for_twice(
