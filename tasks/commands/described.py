@@ -96,7 +96,7 @@ def _settings(path: Path, given: Answers, ask: Ask) -> tuple[Mapping[str, Any], 
     there = written.assigned(path) if whose in ("ours", "theirs") else {}
     if whose == "theirs":
         settings = {**defaults, **there}
-        _agrees(path, settings, _meant(given.settings, settings, defaults))
+        _agrees(path, there, defaults, _meant(given.settings, settings, defaults))
         return settings, {}
     # What is as all.py has it stands in no other file.
     known = {key: defaults[key] for key in ("zone", "mirror_zones")} if whose == "ours" else {}
@@ -167,17 +167,26 @@ def needed(wanted: Sequence[str], needs: Mapping[str, Sequence[str]], order: Seq
     return [name for name in order if name in found] + [name for name in wanted if name not in order]
 
 
-def _agrees(path: Path, settings: Mapping[str, Any], answers: Mapping[str, Any]) -> None:
-    wrong = [
-        f"    {key} = {written.value(settings.get(key))} there, and {written.value(item)} was said"
-        for key, item in answers.items()
-        if not _same(settings.get(key), item)
+def _agrees(
+    path: Path, there: Mapping[str, Any], defaults: Mapping[str, Any], answers: Mapping[str, Any]
+) -> None:
+    """there: what the file says, which goes before the defaults. Raises Refused for answers that neither has."""
+    differ = {key: item for key, item in answers.items() if not _same({**defaults, **there}.get(key), item)}
+    told = [
+        f"    {key} = {written.value(there[key])} there, and {written.value(item)} was said"
+        for key, item in differ.items()
+        if key in there
     ]
-    if wrong:
-        lines = "\n".join(wrong)
+    untold = [f"        {key} = {written.value(item)}" for key, item in differ.items() if key not in there]
+    if told:
+        told = ["It says otherwise:", *told, "    Change it there or say nothing of it."]
+    if untold:
+        told += ["It says nothing of what was said; all.py has something else. Write into it:", *untold]
+    if told:
+        lines = "\n".join(told)
         raise Refused(
-            f"group_data/{path.name} was edited, or never written by this command, and is left alone. It says otherwise:\n{lines}\n"
-            "    Change it there or say nothing of it; for another host name another inventory (NAME=…)"
+            f"group_data/{path.name} was edited, or never written by this command, and is left alone. {lines}\n"
+            "    For another host name another inventory (NAME=…)"
         )
 
 

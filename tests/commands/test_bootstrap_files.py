@@ -199,9 +199,25 @@ def test_edited_settings_stay_and_are_gone_by(home: Path) -> None:
         "group_data/prod.py was edited, or never written by this command, and is left alone. It says otherwise:\n"
         '    zone = "acme.io" there, and "acme.net" was said\n'
         '    services = ["vault", "postgres", "n8n", "caddy"] there, and ["vault", "postgres", "odoo", "caddy"] was said\n'
-        '    backup = None there, and {"endpoint": "https://s3.acme.io", "bucket": "backups"} was said\n'
-        "    Change it there or say nothing of it; for another host name another inventory (NAME=…)"
+        "    Change it there or say nothing of it.\n"
+        "It says nothing of what was said; all.py has something else. Write into it:\n"
+        '        backup = {"endpoint": "https://s3.acme.io", "bucket": "backups"}\n'
+        "    For another host name another inventory (NAME=…)"
     )
+
+
+def test_what_settings_of_somebodys_own_do_not_say_is_ready_to_be_written_there(home: Path) -> None:
+    path = home / "group_data/trial.py"
+    shutil.copy(home / "group_data/lab.py", path)
+    given = {"NAME": "trial", "HOST": "@local", "SERVICES": "mcp-registry"}
+    said = refused(home, **given)
+    lines = 'services = ["vault", "mcp-registry", "caddy"]'
+    assert said == (
+        "group_data/trial.py was edited, or never written by this command, and is left alone. It says nothing of what was said; "
+        f"all.py has something else. Write into it:\n        {lines}\n    For another host name another inventory (NAME=…)"
+    )
+    path.write_text(f"{path.read_text()}{lines}\n")
+    assert told(home, **given).settings["services"] == ["vault", "mcp-registry", "caddy"]
 
 
 def test_an_inventory_of_somebodys_own_stays_and_its_keys_are_where_ssh_has_them(home: Path) -> None:
@@ -233,7 +249,8 @@ def test_an_example_that_was_edited_is_somebodys(home: Path) -> None:
     path = home / "group_data/prod.py"
     path.write_text(path.read_text().replace("ops@smarterbot.cl", "me@acme.io"))
     said = refused(home, **GIVEN)
-    assert 'zone = "smarterbot.cl" there, and "acme.io" was said' in said
+    assert 'acme_email = "me@acme.io" there, and "ops@acme.io" was said' in said
+    assert 'Write into it:\n        zone = "acme.io"' in said
 
 
 @pytest.mark.parametrize("name", ["inventories/prod.py", "inventories/staging.py", "group_data/prod.py", "group_data/staging.py", "group_data/local.py"])  # fmt: skip
