@@ -89,6 +89,11 @@ def folder() -> Path:
     return Path(inventory(sys.argv)).parent / "hooks"
 
 
+def there() -> list[Path]:
+    """Those that a deploy calls which has something to do."""
+    return [path for name in (BEFORE, AFTER) if (path := folder() / name).exists()]
+
+
 def _plan(state: State, event: str) -> dict[str, Any]:
     """What hooks read. plan: as `make plan JSON=1` has it; changes: names of what it found to do. Both null where none was made (-y)."""
     hosts = {name: {**item, "changes": _changes(state, name)} for name, item in _hosts[state].items()}

@@ -7,9 +7,12 @@ back, and no second description of it.
 import sys
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakSet
 
 from pyinfra import logger
+from pyinfra.api.state import State
 
+from tasks import hooks
 from tasks.connection import drafts
 from tasks.connection.answer import NoAnswer
 from tasks.connection.memory import remembered
@@ -43,8 +46,7 @@ def kept() -> Commands:
     if not executing():
         plan = drawn()
         remember("plan", lambda: plan)
-        for line in plan_lines.lines(host().name, plan):
-            logger.info("%s", line)
+        shown(plan)
         return
     yield from ()
     before: Plan | None = remembered("plan")
@@ -53,6 +55,21 @@ def kept() -> Commands:
         raise Refused(
             f"{host().name} has changed since the plan was shown, and nothing was done:\n{lines}\n    the same command shows the new one"
         )
+
+
+# Runs whose hooks were named.
+_named_hooks: WeakSet[State] = WeakSet()
+
+
+def shown(plan: Plan) -> None:
+    """For people; the hooks, which are called once a run, are named once."""
+    for line in plan_lines.lines(host().name, plan):
+        logger.info("%s", line)
+    state = host().state
+    if plan.steps and state not in _named_hooks and (named := hooks.there()):
+        _named_hooks.add(state)
+        words = " and ".join(path.name for path in named)
+        logger.info("hooks: %s of %s %s called", words, hooks.folder(), "are" if len(named) > 1 else "is")
 
 
 def drafted() -> tuple[Step, ...]:

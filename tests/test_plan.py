@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from tasks import applications, generation, plan, proxy, retire
+from tasks.commands import plan as plan_command
 from tasks.connection import drafts
 from tasks.facts import Machine, MachineFact
 from tasks.facts.ahead import Ahead
@@ -369,7 +371,7 @@ def test_the_readme_has_each_key_of_the_object() -> None:
     found = [*keys(plan_lines.data(env_plan())), *keys(plan_lines.data(stop))]
     rows = (ROOT / "README.md").read_text().partition("| Key of a plan |")[2].partition("\n\n")[0]
     named = set(re.findall(r"`(\w+)(?:\[\])?`", rows))
-    assert {*found, "refused", "unreachable", "inventory", "version"} - named == set()
+    assert {*found, "refused", "unreachable", "inventory", "version", "hooks"} - named == set()
 
 
 def test_foreign_containers_that_stop_with_docker_are_named() -> None:
@@ -472,6 +474,43 @@ def test_a_host_where_nothing_is_to_do_gets_one_line() -> None:
     assert list(plan_lines.lines("host-1", Plan((), load(found), found, Machine()))) == [
         "host-1: nothing to do"
     ]
+
+
+def test_hooks_that_are_called_are_named_once_where_something_is_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("sys.argv", ["pyinfra", str(tmp_path / "prod.py"), "deploy.py"])
+    folder = tmp_path / "hooks"
+
+    def named(*plans: Plan) -> list[str]:
+        caplog.clear()
+        with fake({}):
+            for each in plans:
+                plan.shown(each)
+        return [line for line in caplog.messages if "hooks" in line]
+
+    something = made(DockerRestart(("shop",)), N8N)
+    assert named(something) == []
+    folder.mkdir()
+    (folder / "after-deploy").touch()
+    assert named(something) == [f"hooks: after-deploy of {folder} is called"]
+    (folder / "before-deploy").touch()
+    assert named(something, something) == [f"hooks: before-deploy and after-deploy of {folder} are called"]
+    assert named(replace(something, steps=())) == []
+
+
+def test_the_object_names_the_hooks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pyinfra", str(tmp_path / "prod.py"), "tasks.commands.plan.run"])
+    monkeypatch.setenv("JSON", "1")
+    hook = tmp_path / "hooks" / "before-deploy"
+    hook.parent.mkdir()
+    hook.touch()
+    with fake({}):
+        plan_command._note({"nothing_to_do": True})
+    assert json.loads(capsys.readouterr().out)["hooks"] == [str(hook)]
 
 
 def test_it_is_headed_by_what_was_asked_for_and_by_the_rollback_that_a_deploy_ends() -> None:

@@ -11,11 +11,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import gevent
-from pyinfra import logger
 from pyinfra.api.state import State
 
+from tasks import hooks, plan
 from tasks import host as hardening
-from tasks import plan
 from tasks.commands import printed
 from tasks.connection import exit_code
 from tasks.facts import LoadedCaddyfileFact
@@ -46,8 +45,7 @@ def told() -> Commands:
         with suppress(Refused):  # why it is refused is more than that nobody takes it
             _note({"refused": str(error)})
         raise
-    for line in plan_lines.lines(host().name, found):
-        logger.info("%s", line)
+    plan.shown(found)
     if found.steps:
         exit_code.leave(SOMETHING)
     _note(plan_lines.data(found))
@@ -77,6 +75,7 @@ def _note(made: dict[str, Any]) -> None:
         whole = {
             "version": plan_lines.VERSION,
             "inventory": inventory(sys.argv),
+            "hooks": [str(path) for path in hooks.there()],
             "unreachable": silent,
             "hosts": hosts,
         }
