@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from tasks.commands import answers, described, leading, look, trusting, written
+from tasks.commands import answers, described, leading, look, overheard, trusting, written
 from tasks.commands.answers import say
 from tasks.commands.described import Described
 from tasks.commands.look import Look
@@ -191,7 +191,8 @@ class Bootstrap:
             text=True,
         ) as child:
             try:
-                said, _ = child.communicate()
+                said = overheard.printed(child, "looking at it") if quiet else None
+                child.wait()
             except KeyboardInterrupt:  # which it has heard as well, and cleans up
                 child.communicate()
                 raise

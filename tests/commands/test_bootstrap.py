@@ -16,7 +16,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from tasks.commands import answers, bootstrap, records, trusting
+from tasks.commands import answers, bootstrap, overheard, records, trusting
 from tasks.commands import described as describing
 from tasks.commands.bootstrap import Bootstrap
 from tasks.commands.described import Described
@@ -368,6 +368,24 @@ def test_who_ends_it_at_the_hosts_key_is_not_asked_for_the_rest_again(
         "acme.io",
         ["acme.net"],
     )
+
+
+def test_a_look_that_takes_long_says_what_it_is_at_and_what_it_waits_for(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(overheard, "_SILENT", 0.5)
+    waits = "root@here has not answered for 10 s; waits up to 120 s"
+    says = f"    [root@here] Connected\n{waits}"
+    machine.run(monkeypatch, YES="1", SAYS=says)
+    quick = capsys.readouterr().err
+    assert (f"\nbootstrap: {waits}\n" in quick, "takes more than" in quick) == (True, False)
+    program = (machine.folder / "bin/pyinfra").read_text()
+    slow = program.replace("cat ", "sleep 1; cat ")
+    monkeypatch.setattr("tests.commands.test_bootstrap.PROGRAM", slow)
+    machine.run(monkeypatch, YES="1", SAYS="    [root@here] Connected")
+    said = capsys.readouterr().err
+    line = "bootstrap: looking at it takes more than 0.5 s, and is at this by now: [root@here] Connected"
+    assert said.splitlines().count(line) == 1
 
 
 @pytest.mark.parametrize(
