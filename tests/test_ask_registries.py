@@ -91,6 +91,31 @@ def test_the_login_of_the_host_is_used(how: str, registry: Registry, tmp_path: P
     assert daemon.logins == {image: {"username": "ops", "password": "se:cret"}}
 
 
+REPOSITORY = "there is no such repository, or no access to it ({}): a private one wants docker login, as root, on the host"
+SILENT = "its registry does not answer ({}): run again once it does"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("manifest unknown: manifest unknown", "there is no such tag"),
+        ("manifest for redis:9 not found: manifest unknown: manifest unknown", "there is no such tag"),
+        ("docker.io/library/redis:9: not found", "there is no such tag"),
+        ("pull access denied for a/b, repository does not exist or may require 'docker login'", REPOSITORY),
+        ("errors:\ndenied: requested access to the resource is denied\nunauthorized: incorrect", REPOSITORY),
+        ("name unknown: repository name not known to registry", REPOSITORY),
+        ("Get https://r.example/v2/: dial tcp: lookup r.example: no such host", SILENT),
+        ("net/http: request canceled (Client.Timeout exceeded while awaiting headers)", SILENT),
+        ("Docker does not answer: timed out", "{}"),
+        ("toomanyrequests: You have reached your pull rate limit", "{}"),
+        ("", "nothing was said"),
+    ],
+)
+def test_why_a_tag_is_not_known_is_told_apart(wrong: str, why: str) -> None:
+    assert Registered(wrong=wrong).why == why.format(wrong)
+    assert Registered(wrong=wrong).absent == (why == "there is no such tag")
+
+
 class Odd(Registry):
     """What it lists is no list."""
 

@@ -45,7 +45,9 @@ def written() -> Commands:
     digests = {image: found[image].digest for image in wanted if image in found and found[image].digest}
     _agreed(digests)
     _write(file, _as_named(digests))
-    if wrong := [f"{image}: {_why(found, image)}" for image in wanted if image not in digests]:
+    if wrong := [
+        f"{image}: {found.get(image, Registered()).why}" for image in wanted if image not in digests
+    ]:
         lines = "\n".join(f"    {line}" for line in wrong)
         raise Refused(f"{host().name}: not pinned anew, since no registry says what they stand for:\n{lines}")
 
@@ -65,10 +67,6 @@ def _as_named(digests: Mapping[str, str]) -> dict[str, str]:
         for image, run in runs.items()
         if run in digests
     }
-
-
-def _why(found: Mapping[str, Registered], image: str) -> str:
-    return (found[image].wrong if image in found else "") or "nothing was said"
 
 
 def _agreed(digests: Mapping[str, str]) -> None:

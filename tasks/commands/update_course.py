@@ -37,6 +37,19 @@ def image(choice: str) -> str:
     return next(pins.images(chosen(choice, there, "has an image").main))
 
 
+def asked(choice: str, name: str, to: str) -> str:
+    """The reference that comes of image ``name`` (below). Raises Refused, with what else stands in the way of the service already."""
+    try:
+        return reference(name, to)
+    except Refused as error:
+        said = [str(error)]
+    try:
+        coming_back(tuple(item for item in services() if item.name == choice))
+    except Refused as error:
+        said += [f"    also: {error}"] if str(error) not in said else []
+    raise Refused("\n".join(said))
+
+
 def reference(name: str, to: str) -> str:
     """``name:tag@digest`` of what comes; empty where there is nothing newer, which is said. to: the tag that was asked for; empty for
     the newest of the same line. Raises Refused.
@@ -60,9 +73,10 @@ def reference(name: str, to: str) -> str:
             f"TO={new} is older than {runs}, which runs: what that has stored may be nothing for it. {target('rollback')} leads to an earlier "
             f"generation, DATA=yes with its data"
         )
-    digest = known(RegistriesFact, wanted).get(wanted) or Registered(wrong="nothing was said")
+    digest = known(RegistriesFact, wanted).get(wanted) or Registered()
     if not digest.digest:
-        raise Refused(f"{wanted}: no registry says what it stands for: {digest.wrong}")
+        listed = f": {target('outdated')} lists the newer ones that there are" if digest.absent else ""
+        raise Refused(f"{wanted}: {digest.why}{listed}")
     before = pins.by_tag(stack().pins).get(runs, "")
     if new == tag and digest.digest == (before or ("" if to else digest.digest)):
         following = (

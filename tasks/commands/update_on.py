@@ -69,7 +69,7 @@ def course() -> Note | None:
     choice = os.environ.get(CHOICE, "")
     image = update_course.image(choice)
     restore.as_described()
-    wanted = update_course.reference(image, os.environ.get("TO", ""))
+    wanted = update_course.asked(choice, image, os.environ.get("TO", ""))
     if not wanted:
         return None
     after = update_course.pinned(image, wanted)

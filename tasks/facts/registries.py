@@ -1,6 +1,7 @@
 """Registries: what the tags of images stand for now, and which there are, asked from where the images are pulled."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
@@ -16,6 +17,19 @@ from tasks.rendering.docker_calls import SOCKET
 
 PROGRAM = FOLDER / "ask_registries.py"
 
+# What Docker says of a tag that it cannot tell of, in its older and its newer store → what that means. The first that it is.
+_MEANT = (
+    (
+        r"denied|unauthorized|authentication required|name unknown|name not known|insufficient_scope",
+        "there is no such repository, or no access to it ({said}): a private one wants docker login, as root, on the host",
+    ),
+    (r"manifest.* unknown|not found$", "there is no such tag"),
+    (
+        r"no such host|time-?out|deadline exceeded|connection refused|unreachable|connection reset|EOF|server misbehaving",
+        "its registry does not answer ({said}): run again once it does",
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -25,6 +39,17 @@ class Registered:
     wrong: str = ""
     tags: tuple[str, ...] = ()
     unlisted: str = ""
+
+    @property
+    def why(self) -> str:
+        """There is no digest: as people say it, which of them it is where that is known, else as Docker says it."""
+        found = (text for pattern, text in _MEANT if re.search(pattern, self.wrong, re.IGNORECASE))
+        return next(found, "{said}").format(said=self.wrong or "nothing was said")
+
+    @property
+    def absent(self) -> bool:
+        """Whether the registry has answered, and has no such tag."""
+        return self.why == _MEANT[1][1]
 
 
 class RegistriesFact(FactBase[Mapping[str, Registered]]):

@@ -72,7 +72,7 @@ def host(
             if fact is TagsFact:
                 return {image: Registered(ONE, tags=TAGS) for image in images}
             if fact is RegistriesFact:
-                return {image: Registered(TWO) for image in images}
+                return {image: (facts or {}).get(fact, Registered(TWO)) for image in images}
             return found[fact]
 
         for module in (update_on, update_back, update_course, restore, points):
@@ -174,6 +174,18 @@ REFUSED: dict[str, tuple[dict[str, str], dict[Any, Any], dict[str, Any], str]] =
     ),
     "an older tag": ({"TO": "2.30.7"}, {}, {}, "TO=2.30.7 is older than n8nio/n8n:2.30.8, which runs"),
     "no tag": ({"TO": "latest"}, {}, {}, "TO=latest: 'n8nio/n8n:latest' is another program tomorrow"),
+    "a tag that is not there": (
+        {"TO": "2.99.0"},
+        {RegistriesFact: Registered(wrong="manifest unknown: manifest unknown")},
+        {},
+        "@fake/one is not updated: n8nio/n8n:2.99.0: there is no such tag: `make outdated INVENTORY=",
+    ),
+    "a registry that is silent": (
+        {"TO": "2.99.0"},
+        {RegistriesFact: Registered(wrong="dial tcp 192.0.2.1:443: i/o timeout")},
+        {},
+        "n8nio/n8n:2.99.0: its registry does not answer (dial tcp 192.0.2.1:443: i/o timeout): run again once it does",
+    ),
     "settings that wait": (
         {},
         {GenerationFact: "0123"},
@@ -234,6 +246,25 @@ def test_it_is_refused_before_anything_is_done(
             update_on.run()
         assert said in str(refused.value)
     assert list(inventory.parent.iterdir()) == []
+
+
+def test_what_else_stands_in_the_way_is_said_with_a_tag_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TO", "2.99.0")
+    gone = Registered(wrong="manifest unknown: manifest unknown")
+    with host(monkeypatch, {RegistriesFact: gone, RestorableFact: replace(PLENTY, verified={})}):
+        with pytest.raises(Said) as refused:
+            update_on.run()
+        first, second = str(refused.value).splitlines()
+        assert ": there is no such tag: " in first
+        assert second.startswith(
+            "    also: no restore of n8n database was proven yet, and an update may need one: "
+        )
+        monkeypatch.setenv("BACKUP", "none")
+        with pytest.raises(Said) as refused:
+            update_on.run()
+        assert len(str(refused.value).splitlines()) == 1
 
 
 def test_who_goes_without_a_backup_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
