@@ -19,7 +19,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import send_mail
+try:
+    import send_mail
+except ImportError as error:
+    sys.exit(f"{error}: files of the active generation are gone, which a deploy writes anew; nobody is told")
 
 STATE = Path("/var/lib/smarteros/notify")
 SECONDS, MOST_SECONDS = 10, 20

@@ -14,8 +14,13 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import ask_registries
-import tags
+try:
+    import ask_registries
+    import tags
+except ImportError as error:
+    sys.exit(
+        f"{error}: files of the active generation are gone, which a deploy writes anew; which images are outdated is not known"
+    )
 
 HERE = Path(__file__).resolve().parent
 ROOT = Path(os.environ.get("OUTDATED_ROOT", "/"))

@@ -245,3 +245,16 @@ def test_a_message_of_any_length_is_taken(box: Box) -> None:
     box.event("1", "drift changed\n" + "/opt/a/file: differs\n" * 5000)
     box.send()
     assert sorted(box.told()) == ["ntfy", "slack", "telegram", "webhook"]
+
+
+def test_where_a_part_of_it_is_gone_it_says_what_writes_it_anew(tmp_path: Path) -> None:
+    program = tmp_path / "send.py"
+    program.write_text((ROOT / "files" / "notify.py").read_text())
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", str(program)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        "No module named 'send_mail': files of the active generation are gone, which a deploy writes anew; nobody is told\n",
+    )

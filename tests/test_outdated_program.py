@@ -176,3 +176,17 @@ def test_what_a_registry_lists_beside_tags_is_left_out(box: Box) -> None:
     listed: list[Any] = [None, "9" * 5000]
     box.registry.tags = {"acme/crm": listed}
     assert box.ask() == {image: {}}
+
+
+@pytest.mark.parametrize("gone", ["ask_registries", "tags"])
+def test_where_a_part_of_it_is_gone_it_says_what_writes_it_anew(gone: str, tmp_path: Path) -> None:
+    for path, text in outdated_files.files(stack()).items():
+        if Path(path).stem != gone:
+            (tmp_path / Path(path).name).write_text(text)
+    program = [sys.executable, "-I", "-S", "-B", str(tmp_path / "outdated.py")]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        f"No module named '{gone}': files of the active generation are gone, which a deploy writes anew; which images are outdated is not known\n",
+    )
