@@ -17,6 +17,7 @@ from tasks.model.catalogue import Service, domains
 from tasks.model.stack import Stack
 from tasks.model.targets import target
 from tasks.operations import (
+    adoption,
     backup_health,
     container_health,
     host_health,
@@ -87,6 +88,7 @@ def _no_docker() -> str:
 def _problems(found: Status, lines: tuple[Line, ...], names: tuple[str, ...]) -> Iterator[str]:
     yield from (f"{line.container}: {line.why}: {line.todo}" for line in lines if line.why)
     yield from host_health.machine_problems(found, services())
+    yield from adoption.answering(found.networks)
     yield from backup_lines.wrong(found)
     yield from host_health.firewall_problems(found, stack().bridges)
     yield from host_health.certificate_problems(found, names)

@@ -28,7 +28,7 @@ from tasks.facts.certificates import Certificate
 from tasks.facts.docker import SILENT, DockerFact, DockerState
 from tasks.facts.drift import Drift
 from tasks.facts.last_run import Course
-from tasks.facts.objects import NOTED
+from tasks.facts.objects import NOTED, OTHER_FORMAT
 from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
 from tasks.facts.outdated import Outdated
@@ -62,7 +62,7 @@ class Standing:
 class Status:
     """All of a host that can be wrong, and what people ask first. docker: whether it answers. vault: its own seal status, None without an
     answer. unasked: why docker exec starts nothing there. units: those of ours that failed, and the one that unseals, when it is not active. networks: Docker's, with its
-    rules for them, and the volumes that the last deploy has left (noted). table: ``gone`` or ``changed`` where our firewall is not as it was loaded.
+    rules for them, the volumes that the last deploy has left (noted), and containers that are not ours. table: ``gone`` or ``changed`` where our firewall is not as it was loaded.
     backup: how its parts do by clock, the host's.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
     certificates: domain → the one that Caddy has. course: generation, last deploy, pending reboot.
@@ -108,7 +108,7 @@ class StatusFact(FactBase[Status]):
     def process(self, output: list[str]) -> Status:
         """Lines → Status. Raises FactProcessError for output that no host prints."""
         values: dict[str, list[str]] = {}
-        wired = [line for line in output if line.startswith(("n|", "r|", "g|"))]
+        wired = [line for line in output if line.startswith(("n|", "r|", "g|", "x|"))]
         for line in (line for line in output if line not in wired):
             key, _, value = line.partition(" ")
             values.setdefault(key, []).append(value)
@@ -172,7 +172,10 @@ _DONE = """
 SELECT 'done', datname, split_part(setting, '=', 1) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase,
   unnest(setconfig) setting WHERE setrole = 0 AND starts_with(setting, 'smarteros.');
 """.strip()
-_FORMAT = quote("container {{.Name}} {{.RestartCount}} {{json .State}}" + usage.FORMAT)
+_OURS = "container {{.Name}} {{.RestartCount}} {{json .State}}" + usage.FORMAT
+_FORMAT = quote(
+    f'{{{{if index .Config.Labels "{SERVICE_LABEL}"}}}}{_OURS}{{{{else}}}}{OTHER_FORMAT}{{{{end}}}}'
+)
 _STATUS = f"""
 echo "clock $(date +%s)"
 {rooms.QUESTION}
@@ -193,7 +196,7 @@ command -v docker >/dev/null || exit 0
 timeout 20 docker ps -q >/dev/null 2>&1 && echo docker || exit 0
 # One that goes away in between is no failure.
 containers() {{
-    ids=$(docker ps -aq --filter label={SERVICE_LABEL}) || return
+    ids=$(docker ps -aq) || return
     [ -z "$ids" ] || docker inspect --format {_FORMAT} $ids || docker ps -q >/dev/null
 }}
 found=$(containers) || fail {SILENT}

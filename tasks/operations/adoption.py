@@ -9,7 +9,7 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
-from tasks.facts import DockerFact, MachineFact
+from tasks.facts import DockerFact, DockerState, MachineFact
 from tasks.facts.kept import MARK, SHELL
 from tasks.facts.objects import ADOPTED, RootsFact
 from tasks.model.catalogue import Service
@@ -28,6 +28,10 @@ def _found() -> list[Namesake]:
         machine.before.entries,
         deployed=machine.deployed,
     )
+    return _beside_takeover(found)
+
+
+def _beside_takeover(found: list[Namesake]) -> list[Namesake]:
     proxies = {item.main.name for item in services() if item.phase == "proxy" and stack().takeover}
     return [item for item in found if item.kind != "container" or item.name not in proxies]
 
@@ -36,6 +40,12 @@ def refusals() -> Iterator[str]:
     """What is in the way, with both ways out."""
     yield from (item.line for item in _found() if item.against or item.key not in stack().adopt)
     yield from _roots()
+
+
+def answering(docker: DockerState) -> Iterator[str]:
+    """The same of containers alone, where status has looked."""
+    found = _beside_takeover([*namesakes.containers(docker, names(services(), stack().bridges))])
+    yield from (item.line for item in found if item.against or item.key not in stack().adopt)
 
 
 def _roots() -> Iterator[str]:

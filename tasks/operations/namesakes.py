@@ -44,8 +44,7 @@ def found(
     """All of them. entries: what is in folders that are not ours. deployed: whether a run of ours has been there before."""
     known = deployed or bool(docker.containers)
     return [
-        *_containers(docker, names),
-        *_aliases(docker, names),
+        *containers(docker, names),
         *_networks(docker, names),
         *_projects(docker, names),
         *_volumes(docker, names, known=known),
@@ -69,7 +68,9 @@ def aside(name: str, taken: Iterable[str]) -> str:
     return next(item for item in (first, *others) if item not in set(taken))
 
 
-def _containers(docker: DockerState, names: Names) -> Iterator[Namesake]:
+def containers(docker: DockerState, names: Names) -> Iterator[Namesake]:
+    """Those that are containers, by their own name or by another that they answer to."""
+    yield from _aliases(docker, names)
     taken = [item.name for item in docker.others]
     for item in docker.others:
         if item.name not in names.containers:

@@ -16,12 +16,14 @@ from tasks import backup
 from tasks.commands import report, status
 from tasks.facts import Outbound, Room, Standing, Status, StatusFact
 from tasks.facts.backups import Progress
+from tasks.facts.objects import OTHER_FORMAT
 from tasks.facts.usage import Usage
 from tasks.model.words import ago
 from tasks.operations import container_health, host_health, lost
 from tasks.operations.container_health import Line
 from tasks.run import services
 from tests.fake import commands, fake
+from tests.operations.test_namesakes import other
 
 WELL = Standing("running", "healthy", since=7300)
 DONE = Standing("exited", since=7400)
@@ -533,3 +535,32 @@ def test_a_run_on_a_host_without_docker_says_only_that(monkeypatch: pytest.Monke
 def test_a_plan_asks_nobody() -> None:
     with fake({}, executing=False):
         assert commands(status.well) == []
+
+
+def test_a_container_of_somebody_elses_that_answers_to_a_name_of_ours_is_wrong() -> None:
+    assert OTHER_FORMAT in StatusFact().command()
+    shared = {"networks": ["smarter-net", None], "aliases": [["smarter-net", "postgres"], None]}
+    named = [other("shop", **shared), other("botpress"), other("alone")]
+    found = StatusFact().process([*QUIET, *named])
+    about = "is not ours (shop:1, since 2024-03-01, running)"
+    for settings, more in (
+        (
+            {},
+            [
+                (
+                    f"container botpress: {about}: rename it (docker rename botpress old-botpress), or set "
+                    'adopt = ["container:botpress"]: it is stopped just before ours starts, and kept as botpress-before-smarteros'
+                )
+            ],
+        ),
+        ({"adopt": ["container:botpress"]}, []),
+    ):
+        with fake({}, **FEW, **settings):
+            assert list(report.made(found).problems) == [
+                (
+                    f"container shop: {about}, and cannot be adopted: it answers to postgres on smarter-net, where ours is "
+                    "looked for, and would get a part of what is meant for that: take it out of there (docker network "
+                    "disconnect smarter-net shop), or start it again under another alias, hostname or Compose service"
+                ),
+                *more,
+            ]
