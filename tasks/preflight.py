@@ -24,6 +24,7 @@ from tasks.operations import (
     daemon,
     disk,
     dns,
+    engine,
     images,
     kept,
     lost,
@@ -71,6 +72,8 @@ def checked() -> Commands:
     vault_session.warm()
     verify.trust()
     machine = known(MachineFact)
+    if machine.deployed and (masked := [*engine.masked(machine.off)]):
+        raise Refused(masked[0])  # what stands on it is not known
     if machine.deployed and machine.compose and not machine.engine:
         yield StringCommand(daemon.restarted("systemctl start docker.service"))
         machine = known(MachineFact)
@@ -159,6 +162,7 @@ def problems(
 ) -> Iterator[str]:
     """Each reason against the machine, with what to do; ``accepted`` containers may hold the ports. Pure."""
     yield from _system(machine)
+    yield from engine.masked(machine.off)
     yield from architecture.problems(machine.architecture, chosen)
     yield from _sizes(machine, chosen, images)
     yield from ports.taken(machine, chosen, frozenset(every()), accepted)

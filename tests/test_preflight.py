@@ -145,6 +145,28 @@ def test_a_docker_of_ours_that_is_stopped_is_started_before_anything_else(
         assert texts(preflight.checked)[:1] == [daemon.restarted("systemctl start docker.service")]
 
 
+def test_a_docker_or_an_sshd_that_is_masked_is_refused_before_anything_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now(monkeypatch)
+    masked = [
+        *MACHINE[:9],
+        "off docker.service masked",
+        "off ssh.service masked",
+        "off docker.socket disabled",
+    ]
+    said = "systemd: docker.service, ssh.service are masked: `systemctl unmask docker.service ssh.service`, if they may run"
+    with fake({"/etc/os-release": masked}):
+        assert said in preflight.refusals(known(MachineFact))
+    deployed = [*masked, "deployed yes", "enabled yes", "compose 2.26.1-4", "engine "]
+    with fake({"/etc/os-release": deployed}) as host:
+        [refused] = commands(preflight.checked)
+        failed: list[str] = []
+        monkeypatch.setattr(host, "log_styled", lambda text, **_: failed.append(text))
+        assert refused.function(host.state, host) is False
+        assert failed == [said]
+
+
 def test_what_an_update_leaves_to_a_person_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now(monkeypatch)
     told: list[str] = []

@@ -20,6 +20,7 @@ from tasks.operations import (
     adoption,
     backup_health,
     container_health,
+    engine,
     host_health,
     host_summary,
     lost,
@@ -67,7 +68,7 @@ def made(found: Status, silence: str = "") -> Report:
     names = tuple(name for route in routes for name in domains(stack(), route))
     lines = tuple(container_health.judged(chosen, found, lost.of(found))) if found.docker else ()
     back = rolled.standing(found.course)
-    problems: Iterator[str] = iter([silence or _no_docker()])
+    problems: Iterator[str] = iter([silence or _no_docker(found)])
     notices: Iterable[str] = ()
     if not silence:
         notices = (*rolled.notices(back), *host_health.notices(found, chosen, names))
@@ -78,7 +79,9 @@ def made(found: Status, silence: str = "") -> Report:
     return Report(stack(), chosen, names, proofs, found, lines, tuple(problems), tuple(notices), images, back)
 
 
-def _no_docker() -> str:
+def _no_docker(found: Status) -> str:
+    if masked := next(engine.masked(found.off), ""):
+        return f"Docker does not answer: {masked}, and then {target('deploy')}"
     return (
         "Docker does not answer: `systemctl status docker` on the host says why; "
         f"{target('deploy')} installs and starts it, and `systemctl restart docker` one that runs and hangs"

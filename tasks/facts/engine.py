@@ -79,9 +79,7 @@ done
 systemctl list-units --plain --no-legend --state=active k3s.service k3s-agent.service rke2-server.service \\
     rke2-agent.service kubelet.service snap.microk8s.daemon-kubelite.service nomad.service 2>/dev/null |
     sed -un 's/^\\([^ ]*\\) .*/agent \\1/p'
-systemctl show docker.service -p LoadState -p ActiveState -p UnitFileState -p FragmentPath \\
-    -p NeedDaemonReload 2>/dev/null |
-    sed -u 's/^/unit /'
+systemctl show docker.service -p ActiveState -p NeedDaemonReload 2>/dev/null | sed -u 's/^/unit /'
 files=$(systemctl show docker.service -p EnvironmentFiles --value 2>/dev/null | sed 's/ (.*//')
 set -f
 for word in $(systemctl show docker.service -p ExecStart --value 2>/dev/null |

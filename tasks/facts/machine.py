@@ -9,7 +9,7 @@ from functools import partial
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from tasks.facts import backups, holders, kept, listeners, unsealer
+from tasks.facts import backups, holders, kept, listeners, off, unsealer
 from tasks.facts.access import QUESTION, Access, access
 from tasks.facts.behind import QUESTION as BEHIND
 from tasks.facts.behind import Behind, behind
@@ -30,7 +30,7 @@ from tasks.facts.walls import walls
 class Machine:
     """The host itself: system, sizes, who listens on which port, which Docker is there, and what of ours.
 
-    available_mb: of its memory, what is left now. units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active. handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
+    available_mb: of its memory, what is left now. units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active. off: units that are to start by themselves and do not → how. handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
     apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left: settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. cut: service → ``to TIME`` or ``undo`` of a restore that was cut short in the middle. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host. skew: seconds that its clock is ahead at least; negative: behind.
     """
 
@@ -62,6 +62,7 @@ class Machine:
     daemon_stale: bool = False
     units: Mapping[str, str] = field(default_factory=dict)
     timers: tuple[str, ...] = ()
+    off: Mapping[str, str] = field(default_factory=dict)
     handed_out: tuple[str, ...] = ()
     credentials: bool = False
     unsealer: str = ""
@@ -123,11 +124,9 @@ find /etc/systemd/system -maxdepth 1 -name 'smarteros-*' -xtype f -exec sha256su
         shift
     done
 } &
-sed -u 's/^/backup /' /var/lib/smarteros/backup/prepared 2>/dev/null
-sed -un '$s/^/rewound /p' /var/lib/smarteros/backup/rewound 2>/dev/null
+sed -u 's/^/backup /' /var/lib/smarteros/backup/prepared 2>/dev/null; sed -un '$s/^/rewound /p' /var/lib/smarteros/backup/rewound 2>/dev/null
 case $(readlink /opt/smarteros/current) in generations/*) echo "acts $(cat /opt/smarteros/records/.acts 2>/dev/null || echo 0)" ;; esac
-sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null
-dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
+sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null; dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
 if [ -s /etc/docker/daemon.json ]; then
     echo "daemon_json $(base64 -w0 </etc/docker/daemon.json)"
@@ -163,6 +162,7 @@ QUESTIONS = {
     "behind": BEHIND,
     "swap": SWAP,
     "stores": STORES,
+    "off": f"{{\n{off.QUESTION}\n}} &",
     "apt": holders.QUESTION,
     "half restored": backups.HALF_RESTORED,
     "machine": _MACHINE,
@@ -203,6 +203,7 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         daemon_stale="stale" in values,
         units=dict(line.split(" ", 1) for line in values.get("unit", ())),
         timers=tuple(values.get("timer", ())),
+        off=off.off(values),
         handed_out=tuple(values.get("handed_out", ())),
         credentials="credentials" in values,
         unsealer=one("unsealer"),

@@ -17,6 +17,7 @@ from tasks.facts import (
     drift,
     inside,
     last_run,
+    off,
     outdated,
     rooms,
     rules,
@@ -61,7 +62,7 @@ class Standing:
 @dataclass(frozen=True)
 class Status:
     """All of a host that can be wrong, and what people ask first. docker: whether it answers. vault: its own seal status, None without an
-    answer. unasked: why docker exec starts nothing there. units: those of ours that failed, and the one that unseals, when it is not active. networks: Docker's, with its
+    answer. unasked: why docker exec starts nothing there. units: those of ours that failed, and the one that unseals, when it is not active. off: those that are to start by themselves and do not → how. networks: Docker's, with its
     rules for them, the volumes that the last deploy has left (noted), and containers that are not ours. table: ``gone`` or ``changed`` where our firewall is not as it was loaded.
     backup: how its parts do by clock, the host's.
     done: ``database noted_as(job)`` of each job that has ended well once. volumes: those that there are.
@@ -75,6 +76,7 @@ class Status:
     unasked: str = ""
     rooms: tuple[Room, ...] = ()
     units: tuple[str, ...] = ()
+    off: Mapping[str, str] = field(default_factory=dict)
     outbound: Outbound = field(default_factory=Outbound)
     done: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
@@ -122,6 +124,7 @@ class StatusFact(FactBase[Status]):
                 unasked=inside.unstarted(output),
                 rooms=tuple(map(rooms.room, values.get("disk", ()))),
                 units=tuple(dict.fromkeys(values.get("unit", ()))),
+                off=off.off(values),
                 outbound=outbound(values),
                 done=frozenset(values.get("done", ())),
                 volumes=frozenset(values.get("volume", ())),
@@ -180,6 +183,7 @@ _STATUS = f"""
 echo "clock $(date +%s)"
 {rooms.QUESTION}
 systemctl list-units --failed --plain --no-legend 'smarteros-*' 2>/dev/null | awk '{{print "unit", $1}}'
+{off.QUESTION}
 if [ -e /etc/systemd/system/{NAME}.service ]; then
     systemctl is-active --quiet {NAME}.service || echo "unit {NAME}.service"
 fi

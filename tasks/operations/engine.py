@@ -121,12 +121,19 @@ def _version(machine: Machine, found: Engine, source: str) -> Iterator[str]:
 
 
 def _unit(machine: Machine, found: Engine) -> Iterator[str]:
-    state = found.unit.get("LoadState", "")
-    if state == "masked" or found.unit.get("UnitFileState") == "masked":
-        yield "docker: docker.service is masked: `systemctl unmask docker.service docker.socket`, if it may run"
-    elif found.unit.get("ActiveState") == "failed" and not (machine.engine or machine.deployed):
+    if found.unit.get("ActiveState") == "failed" and not (machine.engine or machine.deployed):
         words = f" ({found.words})" if found.words else ""
         yield f"docker: docker.service has failed{words}: mend it (`journalctl -u docker`) or remove Docker"
+
+
+def masked(off: Mapping[str, str]) -> Iterator[str]:
+    """What of Docker and sshd starts for nobody. off: unit → how. Pure."""
+    if names := [name for name, how in off.items() if how == "masked" and not name.startswith("smarteros-")]:
+        one = len(names) == 1
+        yield (
+            f"systemd: {', '.join(names)} {'is' if one else 'are'} masked: `systemctl unmask {' '.join(names)}`, "
+            f"if {'it' if one else 'they'} may run"
+        )
 
 
 def _swarm(found: Engine) -> Iterator[str]:

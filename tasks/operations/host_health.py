@@ -14,7 +14,7 @@ from tasks.model.catalogue import Service
 from tasks.model.objects import replacement
 from tasks.model.targets import target
 from tasks.model.words import ago
-from tasks.operations import postgres, rules
+from tasks.operations import engine, postgres, rules
 from tasks.rendering import backup_files, restore_files
 from tasks.rendering.render import CURRENT
 
@@ -39,6 +39,8 @@ def machine_problems(found: Status, chosen: Iterable[Service]) -> Iterator[str]:
             f"network: {', '.join(cut_off)}: no way out, where the host itself reaches {found.outbound.to}: "
             f"a firewall is in between (`nft list ruleset`); {target('deploy')} has Docker write its rules anew"
         )
+    yield from engine.masked(found.off)
+    yield from (_off(unit, how) for unit, how in found.off.items() if not _said(unit, how))
     for unit in found.units:
         if backup_files.is_ours(unit) or restore_files.is_ours(unit):
             continue  # it has left a note
@@ -46,6 +48,18 @@ def machine_problems(found: Status, chosen: Iterable[Service]) -> Iterator[str]:
             yield f"{unit}: is not active, so Vault would stay sealed after a boot: {target('deploy')} mends it"
         else:
             yield f"{unit}: has failed: see `journalctl -u {unit}`; {target('deploy')} sets it up again"
+
+
+def _said(unit: str, how: str) -> bool:
+    """Whether it is said elsewhere: what nobody may start, and timers of backups and restores that stand still."""
+    if how == "stopped":
+        return backup_files.is_ours(unit) or restore_files.is_ours(unit)
+    return how == "masked" and not unit.startswith("smarteros-")
+
+
+def _off(unit: str, how: str) -> str:
+    does = "does nothing" if unit.endswith(".timer") else "does not start at boot"
+    return f"{unit}: is {how}, so that it {does}: {target('deploy')} sets that right"
 
 
 def _networked(found: Status, name: str) -> bool:

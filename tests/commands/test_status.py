@@ -265,6 +265,24 @@ def test_what_is_wrong_with_the_host_itself() -> None:
     ]
 
 
+def test_what_does_not_start_by_itself_is_wrong() -> None:
+    off = {
+        "docker.socket": "masked",
+        "docker.service": "disabled",
+        "smarteros-drift.timer": "stopped",
+        "smarteros-backup-redis.timer": "stopped",  # backup: says it
+        "smarteros-backup-postgres.timer": "disabled",
+        "smarteros-notify.timer": "masked",
+    }
+    assert list(host_health.machine_problems(found(off=off), ())) == [
+        "systemd: docker.socket is masked: `systemctl unmask docker.socket`, if it may run",
+        "docker.service: is disabled, so that it does not start at boot: `make deploy` sets that right",
+        "smarteros-drift.timer: is stopped, so that it does nothing: `make deploy` sets that right",
+        "smarteros-backup-postgres.timer: is disabled, so that it does nothing: `make deploy` sets that right",
+        "smarteros-notify.timer: is masked, so that it does nothing: `make deploy` sets that right",
+    ]
+
+
 def test_a_length_of_time_as_people_say_it() -> None:
     said = [ago(seconds) for seconds in (0, 119, 120, 7199, 7200, 172799, 172800)]
     assert said == ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]
@@ -532,6 +550,15 @@ def test_a_run_on_a_host_without_docker_says_only_that(monkeypatch: pytest.Monke
     )
 
 
+def test_a_docker_that_is_masked_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(monkeypatch, [*HOST[:2], "off docker.service masked"])[1] == [
+        (
+            "Docker does not answer: systemd: docker.service is masked: `systemctl unmask docker.service`, if it may run, and "
+            "then `make deploy`"
+        )
+    ]
+
+
 def test_a_plan_asks_nobody() -> None:
     with fake({}, executing=False):
         assert commands(status.well) == []
@@ -555,7 +582,7 @@ def test_a_container_of_somebody_elses_that_answers_to_a_name_of_ours_is_wrong()
         ),
         ({"adopt": ["container:botpress"]}, []),
     ):
-        with fake({}, **FEW, **settings):
+        with fake({}, **{**FEW, **settings}):
             assert list(report.made(found).problems) == [
                 (
                     f"container shop: {about}, and cannot be adopted: it answers to postgres on smarter-net, where ours is "

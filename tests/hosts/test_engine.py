@@ -121,9 +121,7 @@ CONDITIONS = [
         "a unit that is masked",
         "ln -s /dev/null /etc/systemd/system/docker.service; systemctl daemon-reload",
         "rm /etc/systemd/system/docker.service; systemctl daemon-reload",
-        refused=(
-            "docker: docker.service is masked: `systemctl unmask docker.service docker.socket`, if it may run",
-        ),
+        refused=("systemd: docker.service is masked: `systemctl unmask docker.service`, if it may run",),
     ),
 ]
 

@@ -37,6 +37,13 @@ def test_a_bare_host_and_either_packaged_engine_is_fine_whatever_the_setting(
     )
 
 
+def test_what_starts_for_nobody_is_named_with_what_undoes_that() -> None:
+    assert list(engine.masked({"docker.service": "disabled", "smarteros-drift.timer": "masked"})) == []
+    assert list(engine.masked({"docker.service": "masked"})) == [
+        "systemd: docker.service is masked: `systemctl unmask docker.service`, if it may run"
+    ]
+
+
 def test_debian_12_is_fine_with_dockers_own_packages() -> None:
     bookworm = replace(DEBIAN, release="12")
     assert problems(bookworm, "docker.com") == []
@@ -120,13 +127,9 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     (
-        {"unit": {"LoadState": "masked", "UnitFileState": "masked"}},
-        ["docker: docker.service is masked: `systemctl unmask docker.service docker.socket`, if it may run"],
-    ),
-    (
         {
             "packages": OURS,
-            "unit": {"LoadState": "loaded", "ActiveState": "failed"},
+            "unit": {"ActiveState": "failed"},
             "words": "failed to start daemon: no",
         },
         [
