@@ -42,7 +42,7 @@ def listed() -> Commands:
 
 
 def table(found: Generations) -> Iterator[str]:
-    """The newest first: number, time, operator, and what differs from the one before, each on a line."""
+    """The newest first: number, time, its folder, operator, and what differs from the one before, each on a line."""
     if not found.all:
         yield f"no generation is recorded yet: {target('deploy')} records what it makes"
         return
@@ -53,7 +53,7 @@ def table(found: Generations) -> Iterator[str]:
         back = f", back to {item.of}" if item.of else ""
         lost = found.lacking(item)
         no = f"; cannot be gone back to, for lack of {', '.join(lost)}" if lost else ""
-        yield f"{mark} {item.number:>3}  {_time(item)}  {item.operator}{back}{no}"
+        yield f"{mark} {item.number:>3}  {_time(item)}  {item.tree}  {item.operator}{back}{no}"
         for line in differences(before[item.number], item) if item.number in before else ():
             yield f"          {line}"
     if current is None:

@@ -74,7 +74,7 @@ _TIMERS = "smarteros-backup-*.timer smarteros-heartbeat.timer smarteros-drill*.t
 # Prints ``metric``, ``failed``, ``prepared``, ``stopped`` and ``cut`` lines.
 PROGRESS = f"""
 cat {METRICS}/*.prom 2>/dev/null | sed 's/^/metric /'
-for note in {STATE}/failed/*; do [ ! -f "$note" ] || echo "failed ${{note##*/}} $(cat "$note")"; done
+for note in {STATE}/failed/*; do [ ! -f "$note" ] || printf 'failed %s %s\\n' "${{note##*/}}" "$(cat "$note")"; done
 stat -c 'prepared %Y' {STATE}/prepared 2>/dev/null
 timers=$(cd /etc/systemd/system && ls {_TIMERS} 2>/dev/null)
 [ -z "$timers" ] || systemctl show --property=Id,ActiveState $timers |

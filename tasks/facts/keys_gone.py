@@ -42,7 +42,7 @@ asked() {
         echo "opens $1 ${place:-a way that it does not name}"
         ;;
     *'Offering public key'*'Permission denied ('*) ;;
-    *) echo "unknown $1 $(printf '%s\n' "$said" | tr -d '\r' | grep -v '^debug1: ' | tail -n 1)" ;;
+    *) printf 'unknown %s %s\n' "$1" "$(printf '%s\n' "$said" | tr -d '\r' | grep -v '^debug1: ' | tail -n 1)" ;;
     esac
     journalctl -q -b --no-pager -o short -t sshd -t sshd-session 2>/dev/null |
         sed -n "s|.*\[\([0-9]*\)\]: Accepted publickey for $2 from \([^ ]*\) port .* $print\$|\1 \2|p" |

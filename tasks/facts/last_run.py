@@ -30,6 +30,12 @@ class Deploy:
     changed: tuple[str, ...] = ()
     command: str = "deploy"
 
+    @property
+    def ended(self) -> float:
+        """Seconds since 1970; 0 for one that is under way, or was killed and is not in the log yet, so that nobody knows."""
+        known = self.seconds or self.result not in ("under way", "interrupted")
+        return self.started + self.seconds if known else 0
+
 
 @dataclass(frozen=True)
 class Back:
@@ -57,13 +63,14 @@ class Course:
 
 
 # The lock is only looked at: to try it would hold up a run that begins. /proc/locks leaves out what a process has taken that is gone, as
-# flock(1) is by then, where the host is a container itself (LXC); the run that has it says it there, too.
+# flock(1) is by then, where the host is a container itself (LXC); the run that has it says it there, too. What others have written is not
+# echoed: sh would make a line's end of the \n in a certificate's JSON, and no record would be read.
 QUESTION = f"""
 generation=$(readlink {CURRENT}) && echo "generation $(stat -c %Y {CURRENT}) ${{generation##*/}}"
 [ -e {CURRENT} ] || [ ! -L {CURRENT} ] || echo gone
 [ ! "$generation" ] || for folder in {RECORDS}/[0-9]*; do
     [ "$(cat "$folder/tree" 2>/dev/null)" != "${{generation##*/}}" ] ||
-        echo "record ${{folder##*/}} $(cat "$folder/time") $(cat "$folder/made")"
+        printf 'record %s %s %s\\n' "${{folder##*/}}" "$(cat "$folder/time")" "$(cat "$folder/made")"
 done
 stat -c 'reboot %Y' /run/reboot-required 2>/dev/null
 sort -u /run/reboot-required.pkgs 2>/dev/null | sed 's/^/package /'

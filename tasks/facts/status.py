@@ -191,7 +191,7 @@ if [ -e {FIREWALL} ] && ! {STANDS}; then
     /usr/sbin/nft list table {TABLE} >/dev/null 2>&1 && echo "firewall changed" || echo "firewall gone"
 fi
 {backups.PROGRESS}
-(cd {notify_files.STATE}/failed 2>/dev/null && for channel in *; do [ -e "$channel" ] && echo "untold $channel $(head -n 1 "$channel")"; done)
+(cd {notify_files.STATE}/failed 2>/dev/null && for channel in *; do [ -e "$channel" ] && printf 'untold %s %s\\n' "$channel" "$(head -n 1 "$channel")"; done)
 sed 's/^/drift /' {drift.FOUND} 2>/dev/null; echo
 sed 's/^/outdated /' {outdated.FOUND} 2>/dev/null; echo
 {usage.MEMORY}

@@ -139,7 +139,7 @@ def _deploy(last: Deploy, clock: float) -> Iterator[str]:
     if last.result in ("failed", "interrupted"):
         how = "has failed" if last.result == "failed" else "was interrupted"
         at = f' at "{last.at}"' if last.at else ""
-        who = f"{last.operator}, {ago(int(clock - last.started))} ago"
+        who = f"{last.operator}, {ago(int(clock - (last.ended or last.started)))} ago"
         goes_on = {
             "rotate": f"{target('rotate SERVICE=…')} once more ends it, and proves the old passwords refused",
             "rollback": f"{target('rollback TO=…')} once more ends it, {target('deploy')} leads forward again",

@@ -32,15 +32,16 @@ def summary(
 
 
 def run(last: Deploy | None, clock: float) -> str:
-    """What, by whom, when, and how it ended."""
+    """What, by whom, when it ended and how."""
     if last is None:
         return "none is noted"
-    age = ago(max(0, int(clock - last.started)))
     at = f", at {last.at}" if last.at else ""
+    age = ago(max(0, int(clock - (last.ended or last.started))))
     if last.result == "under way":
         return f"{last.command} by {last.operator}, under way for {age}{at}"
     changes = f"{len(last.changed)} changes" if len(last.changed) != 1 else "1 change"
-    return f"{last.command} by {last.operator}, {age} ago, {last.result}{at}, {changes}"
+    when = f"ended {age} ago after {ago(last.seconds)}" if last.ended else f"began {age} ago"
+    return f"{last.command} by {last.operator}, {when}, {last.result}{at}, {changes}"
 
 
 def deploy(last: Deploy | None, time: Callable[[float], str | None]) -> dict[str, Any] | None:
@@ -50,6 +51,7 @@ def deploy(last: Deploy | None, time: Callable[[float], str | None]) -> dict[str
     return {
         **asdict(last),
         "started": time(last.started),
+        "ended": time(last.ended),
         "at": last.at or None,
         "generation": last.generation or None,
     }

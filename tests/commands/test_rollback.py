@@ -15,7 +15,7 @@ import pytest
 from tasks import notify, plan, preflight
 from tasks.clients import vault_access
 from tasks.commands import recorded as as_recorded
-from tasks.commands import rollback, rollback_data
+from tasks.commands import generations, rollback, rollback_data
 from tasks.facts import MachineFact
 from tasks.facts.generations import hashes
 from tasks.model import pins
@@ -58,6 +58,14 @@ def become(
 ) -> None:
     monkeypatch.setattr(as_recorded, "known", lambda *_: files)
     as_recorded.become(found or Generations((item,)), item)
+
+
+def test_each_is_listed_with_the_folder_that_status_names() -> None:
+    first, again = recorded(tree="d7")[0], recorded(number=8, tree="d7+", of=7)[0]
+    assert list(generations.table(Generations((first, again), again.files))) == [
+        "*   8  2023-11-14T22:13:20Z  d7+  ann@laptop, back to 7",
+        "    7  2023-11-14T22:13:20Z  d7  ann@laptop",
+    ]
 
 
 def test_the_run_is_of_its_settings_files_and_images_and_of_the_hosts_own_as_they_are(

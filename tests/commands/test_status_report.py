@@ -70,7 +70,7 @@ def test_what_should_not_stay_so_is_no_failure() -> None:
     packages = ("libc6", "linux-image-6.12.57")
     assert noticed(course=Course("1a2b3c4d5e6f", NOW, failed, NOW - 3 * DAY, packages)) == [
         (
-            'deploy: the last one (root@laptop, 2 h ago) has failed at "Applications | n8n": `make deploy` goes on, and says '
+            'deploy: the last one (root@laptop, 118 min ago) has failed at "Applications | n8n": `make deploy` goes on, and says '
             "what is in its way"
         ),
         (
@@ -80,7 +80,7 @@ def test_what_should_not_stay_so_is_no_failure() -> None:
     ]
     killed = replace(DEPLOY, result="interrupted")
     assert noticed(course=Course("1a2b3c4d5e6f", NOW, killed)) == [
-        "deploy: the last one (root@laptop, 2 h ago) was interrupted: `make deploy` goes on, and says what is in its way"
+        "deploy: the last one (root@laptop, 118 min ago) was interrupted: `make deploy` goes on, and says what is in its way"
     ]
     assert noticed(course=Course("1a2b3c4d5e6f", NOW, replace(DEPLOY, result="under way"))) == []
     for command, goes_on in {
@@ -90,7 +90,7 @@ def test_what_should_not_stay_so_is_no_failure() -> None:
     }.items():
         cut = replace(killed, at="Data | PostgreSQL", command=command)
         assert noticed(course=Course("1a2b3c4d5e6f", NOW, cut)) == [
-            f'{command}: the last one (root@laptop, 2 h ago) was interrupted at "Data | PostgreSQL": {goes_on}'
+            f'{command}: the last one (root@laptop, 118 min ago) was interrupted at "Data | PostgreSQL": {goes_on}'
         ]
 
 
@@ -169,7 +169,7 @@ def test_what_people_ask_first_is_said_in_a_line_each() -> None:
     wanted = ["postgres database", "n8n files", "odoo files"]
     assert host_summary.summary(state, [*NAMES, "n8n.smarterbot.cl"], wanted, []) == {
         "generation": "1a2b3c4d5e6f, active for 2 h",
-        "last run": "deploy by root@laptop, 2 h ago, ok, 1 change",
+        "last run": "deploy by root@laptop, ended 118 min ago after 61 s, ok, 1 change",
         "memory": "3.0 GB of 7.8 GB free, swap 1.9 GB of 2.0 GB",
         "disk": "/ 41 % used, 39 GB free; /var/lib 80 % used, 8.8 GB free",
         "certificates": "2 of 3 domains, the first ends in 6 days (api.smarterbot.cl)",
@@ -181,15 +181,20 @@ def test_what_people_ask_first_is_said_in_a_line_each() -> None:
 
 
 def test_a_deploy_is_said_whichever_way_it_went() -> None:
-    going = replace(DEPLOY, result="under way", at="Docker | packages", command="rollback")
+    going = replace(DEPLOY, result="under way", seconds=0, at="Docker | packages", command="rollback")
     assert host_summary.run(going, NOW) == "rollback by root@laptop, under way for 2 h, at Docker | packages"
     failed = replace(DEPLOY, result="failed", at="Docker | packages", changed=())
     assert (
         host_summary.run(failed, NOW)
-        == "deploy by root@laptop, 2 h ago, failed, at Docker | packages, 0 changes"
+        == "deploy by root@laptop, ended 118 min ago after 61 s, failed, at Docker | packages, 0 changes"
     )
-    assert host_summary.run(replace(DEPLOY, command="rotate"), NOW).startswith("rotate by root@laptop, 2 h")
+    assert host_summary.run(replace(DEPLOY, command="rotate"), NOW).startswith("rotate by root@laptop, ended")
+    long = replace(DEPLOY, started=NOW - 870, seconds=840)
+    assert host_summary.run(long, NOW) == "deploy by root@laptop, ended 30 s ago after 14 min, ok, 1 change"
+    killed = replace(DEPLOY, result="interrupted", seconds=0)
+    assert host_summary.run(killed, NOW) == "deploy by root@laptop, began 2 h ago, interrupted, 1 change"
     assert host_summary.run(None, NOW) == "none is noted"
+    assert [one.ended for one in (DEPLOY, going, killed)] == [DEPLOY.started + 61, 0, 0]
 
 
 CONTAINER = {
@@ -222,6 +227,7 @@ HOST: Mapping[str, Any] = {
         "operator": "root@laptop",
         "started": "2026-11-23T04:00:00Z",
         "seconds": 61,
+        "ended": "2026-11-23T04:01:01Z",
         "result": "ok",
         "at": None,
         "generation": "1a2b3c4d5e6f",

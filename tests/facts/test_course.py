@@ -297,7 +297,10 @@ def recorded(tmp_path: Path, number: str, tree: str, of: int) -> None:
     folder.mkdir(parents=True)
     (folder / "tree").write_text(f"{tree}\n")
     (folder / "time").write_text("1795400000\n")
-    (folder / "made").write_text(json.dumps({"operator": "ann@laptop", "of": of, "settings": {}}) + "\n")
+    settings = {"acme_root": "-----BEGIN CERTIFICATE-----\nMIIB\\n\n"}
+    (folder / "made").write_text(
+        json.dumps({"operator": "ann@laptop", "of": of, "settings": settings}) + "\n"
+    )
 
 
 def ran(command: str, **changes: str) -> str:
