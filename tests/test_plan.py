@@ -207,10 +207,20 @@ def test_visitors_wait_as_long_as_the_last_time() -> None:
 
 
 def test_without_a_proxy_that_holds_them_the_service_is_down() -> None:
-    down = {"n8n.smarterbot.cl": "down until it is healthy, about 12 s, as the last time"}
-    assert (
-        noticed(Start("n8n", "n8n", "started", "has ended: it is started"), ahead=Ahead(seconds={"n8n": 12}))
-        == down
+    took = Ahead(seconds={"n8n": 12})
+    assert noticed(replace(N8N, held=False), ahead=took) == {
+        "n8n.smarterbot.cl": "down until it is healthy, about 12 s, as the last time"
+    }
+
+
+def test_who_gets_no_answer_now_is_not_held() -> None:
+    took = Ahead(seconds={"n8n": 12, "postgres": 3})
+    down = "down now, until it is healthy, about 12 s, as the last time"
+    for how in ("started", "made anew"):
+        assert noticed(replace(N8N, how=how, away=True), ahead=took) == {"n8n.smarterbot.cl": down}
+    stopped = replace(anew("postgres"), how="started", away=True)
+    assert noticed(stopped, ahead=took)["n8n.smarterbot.cl"] == (
+        "requests that need postgres fail now, until it is healthy, about 3 s, as the last time"
     )
 
 
@@ -342,8 +352,8 @@ def test_a_network_that_is_made_anew_cuts_off_those_in_it() -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("made", "down until caddy-proxy is healthy, about 5 s, as the last time"),
-        ("started", "down until caddy-proxy is healthy, about 5 s, as the last time"),
+        ("made", "down now, until caddy-proxy is healthy, about 5 s, as the last time"),
+        ("started", "down now, until caddy-proxy is healthy, about 5 s, as the last time"),
         (WAITED, "held at the firewall while caddy-proxy is waited for, about 5 s, as the last time"),
     ],
 )
@@ -447,6 +457,7 @@ def test_one_that_is_paused_is_named_before_anything_is_done_about_it() -> None:
         applications.run()
     (found,) = consequences.starts(steps)
     assert (found.container, found.how, found.why) == ("n8n", "started", "is paused: it is started")
+    assert found.away
 
 
 def shown(*effects: Any) -> str:

@@ -28,7 +28,8 @@ class EnvFile:
 class Start:
     """A container. how: ``made``, ``made anew``, ``started``, ``run`` (a job) or ``waited for``. held: visitors of its service wait
     meanwhile. before, image: what it runs, and what it will run, of an image of ours what that is built on. rolls: a second one answers
-    them meanwhile. short: it could, were there the memory for it, in words. Both change from one moment to the next, and make no other plan.
+    them meanwhile. short: it could, were there the memory for it, in words. away: it answers nobody now. These change from one moment to
+    the next, and make no other plan.
     """
 
     service: str
@@ -40,6 +41,7 @@ class Start:
     before: str = ""
     rolls: bool = field(default=False, compare=False)
     short: str = field(default="", compare=False)
+    away: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,8 @@ def _starts(
         why = reason or "with the others of its service"
         how = "run" if container.job else _how(why, there, anew=anew)
         before, image = images.programs(container, state)
-        yield Start(service.name, container.name, how, why, held, image, before)
+        away = there is None or there.status != "running"
+        yield Start(service.name, container.name, how, why, held, image, before, away=away)
         if container.writable and how == "made anew":
             yield Lost(
                 f"{container.name}: what was written into its own file system, beside its volumes ({container.writable})"

@@ -82,9 +82,10 @@ def _needed(needs: frozenset[str], began: Mapping[str, Start], ahead: Ahead) -> 
         return
     seconds = _sum([ahead.seconds.get(name) for name in away])
     they, take = ("they are", "they take") if len(away) > 1 else ("it is", "it takes")
-    how = f"{they} {_listed([*dict.fromkeys(away.values())], 'or')}"
-    names = _listed([*away], "or")
-    yield f"requests that need {names} fail or wait while {how}, {_took(seconds, take)}", seconds
+    how = f"or wait while {they} {_listed([*dict.fromkeys(away.values())], 'or')}"
+    if all(item.away for item in found):
+        how = f"now, until {they} healthy"
+    yield f"requests that need {_listed([*away], 'or')} fail {how}, {_took(seconds, take)}", seconds
 
 
 def _replaced(start: Start, ahead: Ahead) -> Part:
@@ -93,6 +94,8 @@ def _replaced(start: Start, ahead: Ahead) -> Part:
         return "does not answer as it should now: it is waited for", None
     if start.rolls:
         return f"rolls: nobody waits for that; WebSockets are closed after {DRAIN} s, twice, and open anew", 0
+    if start.away:
+        return f"down now, until it is healthy, {_took(seconds)}", seconds
     if start.held:
         return f"held {_took(seconds)}{start.short and f': {start.short}'}", seconds
     return f"down until it is healthy, {_took(seconds)}", seconds
@@ -102,7 +105,7 @@ def _fronted(proxies: Sequence[Start], ahead: Ahead) -> Iterator[Part]:
     for item in proxies[:1]:
         seconds = ahead.seconds.get(item.service)
         if item.how in ("made", "started"):  # so that nobody gets through now
-            yield f"down until {item.container} is healthy, {_took(seconds)}", seconds
+            yield f"down now, until {item.container} is healthy, {_took(seconds)}", seconds
             continue
         closed = "; WebSockets are closed" if item.how == "made anew" else ""
         yield f"held at the firewall while {item.container} is {item.how}, {_took(seconds)}{closed}", seconds

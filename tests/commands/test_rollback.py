@@ -14,8 +14,8 @@ import pytest
 
 from tasks import notify, plan, preflight
 from tasks.clients import vault_access
-from tasks.commands import recorded as as_recorded
 from tasks.commands import generations, rollback, rollback_data
+from tasks.commands import recorded as as_recorded
 from tasks.facts import MachineFact
 from tasks.facts.generations import hashes
 from tasks.model import pins
