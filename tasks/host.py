@@ -15,8 +15,7 @@ from tasks.connection.drafts import note
 from tasks.facts.host import NOTE, HostFact, HostState
 from tasks.facts.kept import BEFORE, LOGIN_DEFS
 from tasks.facts.theirs import SYSCTL
-from tasks.model.effects import Effect, File
-from tasks.operations import apt, closed, survey, theirs
+from tasks.operations import apt, closed, hardening, survey, theirs
 from tasks.operations.files import archive
 from tasks.operations.kept import keep
 from tasks.operations.needed import PACKAGES
@@ -79,7 +78,8 @@ def hardened() -> Commands:
     script = settle(wanted, found, sorted(units(found)))
     done = digest(script, *(part for item in sorted(wanted.items()) for part in item))
     wrong = list(differences(found, done))
-    note(*_effects(found, wanted, missing, wrong))
+    note(*([f"packages: {', '.join(missing)}"] if missing else []))
+    note(*hardening.effects(found, wrong, wanted, LOGINS, units(found)))
     if missing:
         yield StringCommand(install(missing))
     if missing or wrong:
@@ -89,14 +89,6 @@ def hardened() -> Commands:
         )
     if executing() and (notes := list(shortcomings(known(*question())))):
         host().log(f"host: {'; '.join(notes)}")
-
-
-def _effects(
-    found: HostState, wanted: Mapping[str, str], missing: list[str], wrong: list[str]
-) -> list[Effect]:
-    have = {path: found.files.get(path, "").partition(" ")[0] for path in wrong}
-    files = [File(path, wanted[path], have[path]) if path in wanted else path for path in wrong]
-    return [*([f"packages: {', '.join(missing)}"] if missing else []), *files]
 
 
 def files(container: str = "") -> dict[str, str]:
@@ -141,7 +133,7 @@ def differences(found: HostState, done: str) -> Iterator[str]:
     yield from (path for path in _other_values(found) if path not in refused)
     yield from sorted(units(found) - found.units - refused)
     if f"rules {found.audit_rules}" not in found.noted:
-        yield "audit rules"
+        yield hardening.RULES
     if f"digest {done}" not in found.noted:
         yield NOTE
 

@@ -14,6 +14,7 @@ import pytest
 from pyinfra.api.exceptions import FactProcessError
 
 from tasks import host
+from tasks.connection import drafts
 from tasks.facts import HostFact, HostState
 from tasks.operations import apt, needed, theirs
 from tests.fake import commands, fake, stdin
@@ -211,6 +212,40 @@ def test_a_machine_that_can_do_all_of_it_says_nothing() -> None:
 
 def test_planning_on_a_bare_host_shows_both_commands_and_changes_nothing() -> None:
     assert done(["container none"], executing=False) == [INSTALL, SETTLE]
+
+
+def said(lines: list[str]) -> list[str]:
+    """What a plan says of a host like that, beside whole files."""
+    with state(lines, executing=False), drafts.drafting() as steps:
+        host.hardened(name="Host")
+    return [effect for step in steps for effect in step.effects if isinstance(effect, str)]
+
+
+def test_a_plan_says_of_the_kernel_one_line_a_file_with_its_settings() -> None:
+    first = ["container none", "kernel /proc/sys/kernel/kptr_restrict:0", "kernel /proc/sys/kernel/panic:0"]
+    for name in ("all", "default", "eth0", "lo"):
+        first += [f"kernel /proc/sys/net/ipv4/conf/{name}/{key}:1" for key in ("send_redirects", "rp_filter")]
+    assert said([*first, "login PASS_MIN_DAYS 0", "login SHA_CRYPT_MIN_ROUNDS 65536"])[1:] == [
+        "the kernel's settings, by /etc/sysctl.d/99-zz-smarteros-kernel.conf: kernel.kptr_restrict = 2, kernel.panic = 10",
+        "the kernel's settings, by /etc/sysctl.d/99-zz-smarteros-network.conf: net.ipv4.conf.*.send_redirects = 0, net.ipv4.conf.all.rp_filter = 2, net.ipv4.conf.default.rp_filter = 2",
+        "/etc/login.defs: PASS_MIN_DAYS 1",
+        "the rules of the audit log are loaded",
+        "started: apt-daily-upgrade.timer, apt-daily.timer, auditd.service, cron.service, fail2ban.service, systemd-timesyncd.service",
+    ]
+
+
+def test_a_plan_says_why_of_what_is_no_file_of_ours() -> None:
+    lines = [
+        line.replace("stat 700 root:root /etc/cron.d", "stat 755 root:root /etc/cron.d") for line in MACHINE
+    ]
+    path, digest = next(iter(host.RETIRED.items()))
+    again = "all of it is applied once more: what was applied last is not noted, or was another version's"
+    assert said([*lines, f"sum {digest}  {path}", f"stat 644 root:root {path}", "noted digest 0"]) == [
+        "/etc/cron.d: for root alone",
+        f"{path}: an earlier release's, which goes",
+        again,
+    ]
+    assert said([line for line in noted(MACHINE) if not line.startswith("noted digest")]) == [again]
 
 
 @pytest.mark.parametrize("line", ["sum 00", "stat 644", "kernel /proc/sys/kernel/panic", "rules many"])
