@@ -6,7 +6,7 @@ Without the setting each run says that nothing is backed up, and timers of an ea
 from pyinfra import logger
 from pyinfra.api import StringCommand
 
-from tasks.clients import vault_session
+from tasks.clients import vault_values
 from tasks.facts import MachineFact
 from tasks.model.targets import target
 from tasks.operations import images
@@ -72,11 +72,7 @@ def prepared() -> Commands:
 @operation
 def snapshot() -> Commands:
     """A secret that Vault alone has is not left to the next hour."""
-    if (
-        executing()
-        and vault_session.wrote()
-        and any(part.name == "vault" for part in backup_files.parts(stack()))
-    ):
+    if vault_values.wrote() and any(part.name == "vault" for part in backup_files.parts(stack())):
         # Of a host that has no timers yet the deploy that brings them copies it.
         yield StringCommand(
             "unit=smarteros-backup-vault.service; ! systemctl cat $unit >/dev/null 2>&1 || systemctl start --no-block $unit"

@@ -74,6 +74,8 @@ def registered() -> Commands:
     planned = [*_kept_off(state), *changes(texts(), state.entries)]
     for change in planned:
         host().log(change.why)
+    if not stored.holds(state):
+        vault_values.writing()
     if planned or not state.environment or not stored.holds(state):
         yield step(partial(_apply, state, stored, planned))
 

@@ -61,6 +61,7 @@ def wanted() -> dict[str, tuple[Secret, ...]]:
 def filled() -> Commands:
     """Writes the missing ones of each path in one check-and-set write."""
     if vault_access.out_of_reach():
+        vault_values.writing()
         yield "true"
         return
     if lost := vault_values.lost():
@@ -76,6 +77,7 @@ def filled() -> Commands:
         except envfile.Impossible as error:
             raise Refused(f"{stack().vault_mount}/{path}#{error}") from None
         if missing:
+            vault_values.writing()
             yield step(partial(vault_values.write, path, {**present, **missing}, version))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tasks import backup
-from tasks.clients import vault_session
+from tasks.clients import vault_session, vault_values
 from tasks.facts import MachineFact
 from tasks.rendering import render
 from tasks.run import recall, remember
@@ -46,6 +46,16 @@ def test_a_run_that_wrote_a_secret_has_it_copied_away(note: str) -> None:
         [text] = texts(backup.snapshot)
         assert text.startswith("unit=smarteros-backup-vault.service;")
         assert text.endswith("systemctl start --no-block $unit")
+
+
+def test_a_plan_of_a_run_that_will_write_a_secret_has_the_copy_too(note: str) -> None:
+    with run(note, backup=BACKUP, executing=False):
+        assert texts(backup.snapshot) == []
+        vault_values.writing()
+        assert len(texts(backup.snapshot)) == 1
+    with run(note, backup=BACKUP):
+        vault_values.writing()  # as the plan before has said it
+        assert texts(backup.snapshot) == []
 
 
 def test_without_the_setting_each_run_says_so_in_one_line(caplog: pytest.LogCaptureFixture) -> None:

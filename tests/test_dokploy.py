@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tasks import dokploy
-from tasks.clients import dokploy_api
+from tasks.clients import dokploy_api, vault_values
 from tasks.dokploy import Change, changes
 from tasks.facts.dokploy import DokployState, Entry, read
 from tasks.operations import origins, postgres
@@ -449,6 +449,7 @@ def test_a_plan_changes_nothing_and_works_before_dokploy_runs(vault: OpenBao, ap
         assert commands(dokploy.registered) == ["true"]
     with host(vault, api.fact(), executing=False):
         assert len(commands(dokploy.registered)) == 1
+        assert vault_values.wrote()  # a key
     assert api.calls == []
 
 

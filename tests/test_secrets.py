@@ -423,6 +423,15 @@ def plan(
         yield {item.name: secrets.coming(item) for item in services()}
 
 
+def test_a_plan_knows_whether_something_will_be_written() -> None:
+    with plan(HELD):
+        assert (commands(secrets.filled), vault_values.wrote()) == ([], False)
+    with plan({**HELD, "n8n": HASHLESS}):
+        assert (len(commands(secrets.filled)), vault_values.wrote()) == (1, True)
+    with fake({}, executing=False):  # no Vault yet
+        assert (commands(secrets.filled), vault_values.wrote()) == (["true"], True)
+
+
 def test_a_secret_that_is_to_come_is_about_its_own_service_alone() -> None:
     with plan(HELD) as before:
         pass

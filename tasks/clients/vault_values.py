@@ -6,10 +6,11 @@ from contextlib import suppress
 from functools import partial
 
 from tasks.clients import kit, vault_session
+from tasks.connection.memory import remembered
 from tasks.model.given import BUCKET, asked, given
 from tasks.model.shapes import shown
 from tasks.model.targets import target
-from tasks.run import Refused, recall, remember, services, stack, together
+from tasks.run import Refused, executing, recall, remember, services, stack, together
 
 
 def values(path: str) -> dict[str, str]:
@@ -33,6 +34,16 @@ def write(path: str, full: dict[str, str], version: int) -> None:
     """Writes on top of what was read, which is read anew by who asks next. Raises Refused."""
     vault_session.write(path, full, version)
     recall(("secrets", path))
+
+
+def writing() -> None:
+    """Said by what writes, while a run is planned: what follows from that is in the plan, too."""
+    remember("writing", lambda: True)
+
+
+def wrote() -> bool:
+    """Whether this run has written a secret; while it is planned, whether it will."""
+    return vault_session.wrote() if executing() else bool(remembered("writing"))
 
 
 def lost() -> list[str]:

@@ -25,6 +25,7 @@ _ROLE, _SECRET = "VAULT_ROLE_ID", "VAULT_SECRET_ID"
 def handed(*, recovering: bool = False) -> Commands:
     """Writes the missing ones in one check-and-set write. recovering: also a key for the bucket that is not the kit's."""
     if vault_access.out_of_reach():
+        vault_values.writing()
         yield "true"  # planning on a host whose Vault cannot be asked yet
         return
     present, version = vault_values.versioned(BUCKET)
@@ -33,6 +34,7 @@ def handed(*, recovering: bool = False) -> Commands:
     if recovering:
         present = {name: value for name, value in present.items() if not _replaced(name, value)}
     if [name for path, name in given(services()) if path == BUCKET and not present.get(name)]:
+        vault_values.writing()
         yield step(partial(_write, present, version))
 
 

@@ -67,6 +67,17 @@ def hold(state: Path, held: Held = HELD) -> None:
         kit.hold(held)
 
 
+def test_a_plan_knows_that_they_will_be_written(bao: OpenBao, tmp_path: Path) -> None:
+    hold(tmp_path)
+    with run(tmp_path, executing=False):
+        assert (len(commands(bucket_secrets.handed)), vault_values.wrote()) == (1, True)  # not set up yet
+    converged(tmp_path)
+    with run(tmp_path, executing=False):
+        assert (commands(bucket_secrets.handed), vault_values.wrote()) == ([], False)
+        vault_values.versioned("backup")[0].pop("S3_KEY")
+        assert (len(commands(bucket_secrets.handed)), vault_values.wrote()) == (1, True)
+
+
 def test_what_the_kit_gave_this_machine_is_in_vault_once(bao: OpenBao, tmp_path: Path) -> None:
     hold(tmp_path)
     assert converged(tmp_path) == 1
