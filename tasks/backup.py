@@ -7,7 +7,9 @@ from pyinfra import logger
 from pyinfra.api import StringCommand
 
 from tasks.clients import vault_values
+from tasks.connection.drafts import note
 from tasks.facts import MachineFact
+from tasks.model.effects import Ends
 from tasks.model.targets import target
 from tasks.operations import images
 from tasks.operations.units import units
@@ -15,6 +17,7 @@ from tasks.rendering import backup_files, render, restore_files
 from tasks.run import Commands, executing, host, known, operation, remember, services, stack
 
 NOTHING = f"nothing is backed up: the setting backup names a bucket, and {target('bucket')} sets it up (README, Backups)"
+ENDS = "nothing is backed up any more: timers stop, and Postgres' log leaves no more; what is in the bucket stays there as it is"
 
 
 def run() -> None:
@@ -42,6 +45,7 @@ def stopped() -> Commands:
     if names := sorted(
         name for name in known(MachineFact).units if backup_files.is_ours(name) or restore_files.is_ours(name)
     ):
+        note(Ends(ENDS))
         yield StringCommand(_removal(names))
 
 

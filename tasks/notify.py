@@ -10,14 +10,18 @@ from pyinfra.api import StringCommand
 
 from tasks.clients import vault_access, vault_values
 from tasks.clients.vault_values import values
+from tasks.connection.drafts import note
 from tasks.facts import MachineFact
 from tasks.model import notify
+from tasks.model.effects import Ends
 from tasks.model.targets import target
 from tasks.operations import described, files
 from tasks.operations.units import units
 from tasks.rendering import notify_files
 from tasks.rendering.render import CURRENT, SECRETS
 from tasks.run import Commands, Refused, host, known, operation, services, stack
+
+ENDS = "nobody is told any more of what happens on the host; the channels' addresses go from there, and stay in Vault"
 
 
 def run() -> None:
@@ -50,6 +54,7 @@ def configured() -> Commands:
 def stopped() -> Commands:
     """Units of ours stop and are gone, with the addresses."""
     if names := sorted(name for name in known(MachineFact).units if notify_files.is_ours(name)):
+        note(Ends(ENDS))
         timers = " ".join(name for name in names if name.endswith(".timer"))
         paths = " ".join(f"/etc/systemd/system/{name}" for name in names)
         yield StringCommand(

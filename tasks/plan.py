@@ -130,4 +130,4 @@ def _said(step: str, item: Any) -> str:
         return f"{item.container}: {getattr(item, 'why', 'goes')}"
     if isinstance(item, Pull):
         return f"image {item.image}"
-    return f"{step}: {item}" if item else step
+    return f"{step}: {getattr(item, 'what', item)}" if item else step

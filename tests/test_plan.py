@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks import applications, generation, plan, proxy, retire
+from tasks import applications, backup, generation, notify, plan, proxy, retire
 from tasks.commands import plan as plan_command
 from tasks.connection import drafts
 from tasks.facts import Machine, MachineFact
@@ -24,6 +24,7 @@ from tasks.operations.plan_lines import Plan
 from tasks.rendering import render
 from tasks.run import remember, services, stack
 from tasks.services import load
+from tests.facts.test_facts import MACHINE
 from tests.fake import fake
 from tests.samples import ROOT
 from tests.samples import stack as settings
@@ -470,6 +471,37 @@ def test_many_new_files_are_counted_and_few_are_named() -> None:
     assert f"  files:\n    {CURRENT}/dkcompose/0.yaml (new)\n    /etc/a (new)\n  visitors:" in shown(
         new[0], File("/etc/a", "x\n")
     )
+
+
+def test_many_files_that_go_are_counted_by_their_folder() -> None:
+    gone = [File(f"{CURRENT}/backup/{number}.sh", None, "0a") for number in range(11)]
+    left = File(f"{CURRENT}/caddy/Caddyfile", None, "0a")
+    assert (
+        f"  files:\n    {CURRENT}/backup: 11 removed files (JSON=1 has all)\n    {CURRENT}/caddy/Caddyfile (removed)\n  visitors:"
+        in shown(*gone, left)
+    )
+
+
+@pytest.mark.parametrize(
+    ("phase", "unit", "said"),
+    [
+        (backup, "smarteros-backup-files.timer", "nothing is backed up any more: timers stop"),
+        (notify, "smarteros-notify.timer", "nobody is told any more of what happens on the host"),
+    ],
+)
+def test_what_the_host_does_no_more_is_said_once_in_words(phase: Any, unit: str, said: str) -> None:
+    lines = [*MACHINE, f"unit {unit} {'0' * 64} 644 root:root"]
+    with fake({"/etc/os-release": lines}, executing=False), drafts.drafting() as steps:
+        phase.run()
+    found = replace(made(), steps=tuple(steps))
+    [text] = plan_lines.data(found)["ends"]
+    assert text.startswith(said)
+    assert "\n".join(plan_lines.lines("host-1", found)).count(text) == 1
+    assert f"  what the host does no more:\n    {text}" in "\n".join(plan_lines.lines("host-1", found))
+    assert f"{steps[0].name}: {text}: was not shown" in plan.differing([], found.steps)
+    with fake({"/etc/os-release": MACHINE}, executing=False), drafts.drafting() as none:
+        phase.run()
+    assert none == []
 
 
 def test_what_a_container_has_beside_its_volumes_is_lost_with_it() -> None:

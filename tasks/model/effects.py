@@ -88,7 +88,14 @@ class Lost:
     what: str
 
 
-Effect = str | File | EnvFile | Start | Gone | Pull | DockerRestart | Network | Earlier | Lost
+@dataclass(frozen=True)
+class Ends:
+    """What the host does no more afterwards, and what that means."""
+
+    what: str
+
+
+Effect = str | File | EnvFile | Start | Gone | Pull | DockerRestart | Network | Earlier | Lost | Ends
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.facts.ahead import Ahead
-from tasks.model.effects import Effect, File, Gone, Lost, Start, Step
+from tasks.model.effects import Effect, Ends, File, Gone, Lost, Start, Step
 from tasks.operations import dns
 from tasks.rendering.render import CURRENT
 
@@ -60,6 +60,11 @@ def led(change: Change, ahead: Ahead, address: str) -> dict[str, str]:
 def lost(steps: Iterable[Step]) -> list[str]:
     """Data that services do not have afterwards."""
     return [effect.what for step in steps for effect in step.effects if isinstance(effect, Lost)]
+
+
+def ended(steps: Iterable[Step]) -> list[str]:
+    """What the host does no more."""
+    return [effect.what for step in steps for effect in step.effects if isinstance(effect, Ends)]
 
 
 def gone(steps: Iterable[Step]) -> list[Gone]:

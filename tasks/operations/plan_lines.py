@@ -3,7 +3,6 @@
 ``data`` is what ``make plan JSON=1`` prints; keys come without a new ``version``, while none goes and none changes what it means.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,14 +11,12 @@ from tasks.facts import Machine
 from tasks.facts.access import FIREWALL
 from tasks.facts.ahead import Ahead
 from tasks.facts.last_run import Back
-from tasks.model import diffs
 from tasks.model.catalogue import Service, domains
-from tasks.model.effects import DockerRestart, EnvFile, Step
+from tasks.model.effects import DockerRestart, Step
 from tasks.model.stack import Stack
 from tasks.operations import consequences as found
-from tasks.operations import noticed, rolled
+from tasks.operations import noticed, plan_files, rolled
 from tasks.operations import room_ahead as room
-from tasks.rendering.render import CURRENT
 
 VERSION = 1
 
@@ -52,7 +49,7 @@ def data(plan: Plan) -> dict[str, Any]:
             {"name": step.name, "says": [text for text in step.effects if isinstance(text, str)]}
             for step in steps
         ],
-        "files": list(_files(plan)),
+        "files": list(plan_files.data(steps, ahead)),
         "containers": list(_containers(steps)),
         "visitors": [asdict(visits.get(name, noticed.Visit(name, "nothing", 0))) for name in served],
         "domains": {
@@ -74,6 +71,7 @@ def data(plan: Plan) -> dict[str, Any]:
         },
         "migrations": list(room.migrations(steps, plan.services)),
         "lost": found.lost(steps),
+        "ends": found.ended(steps),
     }
 
 
@@ -95,33 +93,6 @@ def _served(plan: Plan) -> list[str]:
     return [name for item in plan.services for route in item.routes for name in domains(plan.stack, route)]
 
 
-def _files(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Of env files no more than names."""
-    for item in found.files(plan.steps):
-        have = plan.ahead.texts.get(item.path) if item.before else None
-        change = "removed" if item.after is None else "changed" if item.before else "new"
-        yield {"path": item.path, "change": change, "diff": list(diffs.unified(item.path, have, item.after))}
-    for env in (item for step in plan.steps for item in step.effects if isinstance(item, EnvFile)):
-        names = diffs.names(plan.ahead.lines.get(env.path, {}), plan.ahead.wanted(env.after))
-        own = [name for name in names.all if name != _DIGEST]
-        yield {
-            "path": env.path,
-            "change": "changed" if env.before else "new",
-            "variables": {
-                kind: [name for name in listed if name in own]
-                for kind, listed in (
-                    ("added", names.added),
-                    ("removed", names.removed),
-                    ("changed", names.changed),
-                )
-            },
-        }
-
-
-# Follows from the others.
-_DIGEST = "SMARTEROS_SECRETS_DIGEST"
-
-
 def lines(name: str, plan: Plan) -> Iterator[str]:
     """For people; one line on a host where there is nothing to do."""
     if not plan.steps:
@@ -133,7 +104,7 @@ def lines(name: str, plan: Plan) -> Iterator[str]:
     for step in made["steps"]:
         yield f"    {step['name']}"
         yield from (f"        {text}" for text in step["says"] if text not in below)
-    yield from _section("files", _shown(made["files"]))
+    yield from _section("files", plan_files.lines(made["files"]))
     yield from _section(
         "containers", (f"{item['container']}: {item['action']}: {item['why']}" for item in made["containers"])
     )
@@ -142,6 +113,7 @@ def lines(name: str, plan: Plan) -> Iterator[str]:
     yield from _section("ports", _ports(made["ports"]))
     yield from _section("other containers, which stop with Docker", _stopped(made))
     yield from _section("databases and volumes that another version may change", made["migrations"])
+    yield from _section("what the host does no more", made["ends"])
     yield from _section("DATA THAT IS LOST", made["lost"])
     yield from _section("room", _room(made))
 
@@ -151,33 +123,6 @@ def _section(title: str, lines: Any) -> Iterator[str]:
     if listed:
         yield f"  {title}:"
         yield from (f"    {line}" for line in listed)
-
-
-# More lines of one diff, and more new files of one folder, nobody reads.
-_MOST, _MANY = 60, 10
-
-
-def _shown(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    new = Counter(_folder(item["path"]) for item in files if item["change"] == "new")
-    many = {folder: count for folder, count in new.items() if count > _MANY}
-    yield from (f"{folder}: {count} new files (JSON=1 has all)" for folder, count in sorted(many.items()))
-    for item in files:
-        if item["change"] == "new" and _folder(item["path"]) in many:
-            continue
-        yield f"{item['path']} ({item['change']})"
-        if "variables" in item:
-            yield from (
-                f"    {kind}: {', '.join(names)}" for kind, names in item["variables"].items() if names
-            )
-        elif item["change"] == "changed":
-            yield from (f"    {line}" for line in item["diff"][:_MOST] or ["mode or owner"])
-            if len(item["diff"]) > _MOST:
-                yield f"    … and {len(item['diff']) - _MOST} more lines (JSON=1 has all)"
-
-
-def _folder(path: str) -> str:
-    """By which new ones are counted: the generation, else its first folder."""
-    return CURRENT if path.startswith(f"{CURRENT}/") else f"/{path.split('/')[1]}"
 
 
 def _told(visitors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
