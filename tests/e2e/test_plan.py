@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from itertools import takewhile
 from typing import Any
 
 from tasks.services import load
@@ -66,7 +67,7 @@ def planned(run: Run) -> dict[str, str]:
     """Operation → the cell of the plan's table that says how many hosts it would change."""
     start = next(number for number, line in enumerate(run.lines) if line.startswith("Operation   ")) + 1
     rows = [re.split(r"\s{2,}", line) for line in run.lines[start:]]
-    return {row[0]: row[1] for row in rows[: rows.index([""])] if len(row) > 1}
+    return {row[0]: row[1] for row in takewhile(lambda row: row != [""], rows) if len(row) > 1}
 
 
 def test_the_plan_of_a_deployed_host_is_empty(deployed: Deployment) -> None:
