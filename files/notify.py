@@ -8,6 +8,7 @@ Nothing that is written holds an address or a token.
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 try:
@@ -66,12 +67,17 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         """None of them."""
 
 
+def login(parts: SplitResult) -> tuple:
+    """What stands before the host's name."""
+    return unquote(parts.username or ""), unquote(parts.password or "")
+
+
 def post(address: str, body: dict) -> None:
     """One request. Raises OSError and its like. What stands before the host's name is a login, or a token alone."""
     parts = urlsplit(address)
     where = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     headers = {"Content-Type": "application/json", "User-Agent": "SmarterOS"}
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    user, password = login(parts)
     if password and not user:
         headers["Authorization"] = f"Bearer {password}"
     elif user:
@@ -127,7 +133,7 @@ def tried(kind: str, channel: dict, told: dict) -> str:
     try:
         SENDERS[kind](channel, told)
     except urllib.error.HTTPError as error:
-        said = " ".join(error.read(500).decode(errors="replace").split())
+        said = " ".join(error.read(10000).decode(errors="replace").split())
         return masked(f"it answers {error.code} {said or error.reason}", channel)
     except Exception as error:
         return masked(str(getattr(error, "reason", "") or error or type(error).__name__), channel)
@@ -135,13 +141,24 @@ def tried(kind: str, channel: dict, told: dict) -> str:
 
 
 def masked(text: str, channel: dict) -> str:
-    """Parts of an address's path and its login are as secret as a token."""
+    """Parts of an address's path and its login are as secret as a token, in whatever form a server sends them back."""
     parts = urlsplit(channel.get("url", ""))
-    secrets = [channel.get("token", ""), channel.get("password", ""), parts.username, parts.password]
-    secrets += [*parts.path.split("/"), *parts.query.split("&")]
-    for secret in sorted({item for item in secrets if item and len(item) > 3}, key=len, reverse=True):
-        text = text.replace(secret, "***").replace(unquote(secret), "***")
+    words = [channel.get("token", ""), channel.get("password", ""), *login(parts)]
+    words += [word for pair in parts.query.split("&") for word in (pair, pair.partition("=")[2])]
+    for user, password in (login(parts), (channel.get("user", ""), channel.get("password", ""))):
+        words += [f"{user}:{password}", f"\0{user}\0{password}"]  # of HTTP's Basic, of SMTP's PLAIN
+    secrets = {form for word in (*words, *parts.path.split("/")) for form in forms(word)}
+    for secret in sorted((item for item in secrets if len(item) > 3), key=len, reverse=True):
+        text = text.replace(secret, "***")
     return "".join(sign if sign.isprintable() else " " for sign in text)[:300]
+
+
+def forms(word: str) -> set:
+    """As it is, as a header has it, as an address does, and as JSON and HTML do."""
+    plain = unquote(word)
+    found = {word, plain, encoded := base64.b64encode(plain.encode()).decode(), encoded.rstrip("=")}
+    found |= {quote(each, safe=safe) for each in (word, plain, encoded) for safe in ("/", "")}
+    return {*found, json.dumps(plain)[1:-1], html.escape(plain)}
 
 
 def delivered(channels: dict, told: dict) -> dict:

@@ -7,6 +7,7 @@ own library alone, so that it runs on a host of the lab.
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 NTFY_TOKEN = "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2"
 SLACK = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
@@ -74,7 +76,7 @@ def webhook(path: str, headers: Any, body: dict[str, Any]) -> Answer:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Chooses by the path; /slow says nothing, /dribble a byte a second, /moved leads elsewhere."""
+    """Chooses by the path; /slow says nothing, /dribble a byte a second, /moved leads elsewhere, /echo says what it was sent."""
 
     folder: Path
 
@@ -88,6 +90,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path.startswith("/moved"):
             self._say(302, "", [("Location", "/hook/of-ours")])
+            return
+        if self.path.startswith("/echo"):
+            said = f"{self.headers.get('Authorization', '')} {self.path}"
+            self._say(400, f"{said} {json.dumps(said)} {html.escape(said)} {quote(said)} {unquote(said)}")
             return
         prefixes = {"/ntfy": ntfy, "/services": slack, "/bot": telegram}
         chosen = next((found for start, found in prefixes.items() if self.path.startswith(start)), webhook)

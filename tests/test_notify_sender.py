@@ -1,5 +1,7 @@
 """What tells people on a host (files/notify.py), run as its unit runs it, against servers that take what the services' documents say."""
 
+import base64
+import importlib.util
 import json
 import os
 import subprocess
@@ -196,6 +198,44 @@ def test_what_takes_nothing_is_said_once_without_its_secrets_and_tried_again_for
         "telegram": 1,
         "webhook": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel", "said"),
+    [
+        ("webhook", {"url": "http://ops:pa%3As%22s@{}/echo"}, "Basic *** /echo"),
+        ("ntfy", {"url": "http://:tk_pa%3As@{}/echo/ops-topic"}, "Bearer *** /echo/"),
+        ("slack", {"url": "http://ops-team@{}/echo?auth=Zm9v%2Bbar"}, "Basic *** /echo?***"),
+        (
+            "telegram",
+            {"token": "1102:AA+/x&y", "chat": 1, "api": "http://{}/echo"},
+            "/echo/bot***/sendMessage",
+        ),
+    ],
+)
+def test_a_server_that_says_back_what_it_was_sent_tells_nobody_a_secret(
+    box: Box, kind: str, channel: dict[str, Any], said: str
+) -> None:
+    secrets = ["pa:s", "pa%3As", "tk_pa", "ops-team", "Zm9v", "1102:", "1102%3A", "AA+"]
+    secrets += [base64.b64encode(text).decode()[:8] for text in (b'ops:pa:s"s', b"ops-team:")]
+    host = box.address.removeprefix("http://")
+    box.channels(**{kind: json.loads(json.dumps(channel).replace("{}", host))})
+    box.event("1", "test ok")
+    printed = box.send()
+    failed = box.files()[f"failed/{kind}"]
+    assert failed.startswith("it answers 400 ")
+    assert [text for text in secrets if text in printed + failed] == []
+    assert said.replace("/echo", "/***") in failed
+
+
+def test_a_mail_server_that_says_back_the_login_tells_nobody_the_password() -> None:
+    plain, alone = (base64.b64encode(text).decode() for text in (b"\0ops\0secret-1", b"secret-1"))
+    said = f"535 AUTH PLAIN {plain} {alone} {alone.rstrip('=')}"
+    spec = importlib.util.spec_from_file_location("notify", ROOT / "files" / "notify.py")
+    assert spec and spec.loader
+    notify = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(notify)
+    assert notify.masked(said, {"user": "ops", "password": "secret-1"}) == "535 AUTH PLAIN *** *** ***"
 
 
 def test_what_nobody_takes_for_a_day_is_given_up(box: Box) -> None:
