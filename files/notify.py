@@ -52,12 +52,14 @@ def deployed(text: str) -> dict:
     try:
         run = json.loads(text)
         changed = run["changed"]
-    except (ValueError, KeyError):
+        lines = [
+            f"{run['operator']}, {run['seconds']} s, {len(changed)} changes, generation {run['generation']}"
+        ]
+        lines += [f"at {run['at']}"] if run["at"] else []
+        lines += changed[:20] + ([f"and {len(changed) - 20} more"] if len(changed) > 20 else [])
+        return {"body": "\n".join(lines), "run": run, "command": run.get("command") or "deploy"}
+    except (ValueError, KeyError, TypeError):
         return {}
-    lines = [f"{run['operator']}, {run['seconds']} s, {len(changed)} changes, generation {run['generation']}"]
-    lines += [f"at {run['at']}"] if run["at"] else []
-    lines += changed[:20] + ([f"and {len(changed) - 20} more"] if len(changed) > 20 else [])
-    return {"body": "\n".join(lines), "run": run, "command": run.get("command") or "deploy"}
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -179,11 +181,17 @@ def delivered(channels: dict, told: dict) -> dict:
 
 
 def write(path: Path, text: str) -> None:
-    """As a whole or not at all."""
+    """As a whole or not at all, also where the power goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}")
-    beside.write_text(text)
+    with beside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def noted(state: Path, asked: dict, failed: dict) -> None:
@@ -202,6 +210,12 @@ def waiting(state: Path) -> list:
         path.unlink()
     now = time.time()
     return [path for path in files[-MOST:] if now - path.stat().st_mtime >= AGAIN]
+
+
+def dropped(path: Path) -> None:
+    """What a power cut has left empty or cut: nobody knows any more what it said."""
+    sys.stdout.write(f"{path}: is empty or was cut short (a power cut does that): what it told is lost\n")
+    path.unlink()
 
 
 def main(state: Path) -> None:
@@ -225,13 +239,22 @@ def main(state: Path) -> None:
         return {kind: down.get(kind, "") for kind in left}
 
     for path in sorted((state / "new").glob("[!.]*")):
-        message = worded(path.read_text(errors="replace"), whom["name"], whom["zone"])
+        text = path.read_text(errors="replace")
+        if not text.strip("\0\n "):
+            dropped(path)
+            continue
+        message = worded(text, whom["name"], whom["zone"])
         answers = told(message, list(channels), path, time.time())
         write(state / "last", "".join(f"{kind} {why or 'ok'}\n" for kind, why in answers.items()))
         path.unlink()
     for path in waiting(state):
-        kept = json.loads(path.read_text())
-        told(kept["message"], kept["left"], path, kept["since"])
+        try:
+            kept = json.loads(path.read_text())
+            message, left, since = kept["message"], list(kept["left"]), float(kept["since"])
+        except (ValueError, KeyError, TypeError):
+            dropped(path)
+            continue
+        told(message, left, path, since)
 
 
 if __name__ == "__main__":

@@ -64,13 +64,19 @@ def judged(known: dict, said: dict, before: dict, today: str) -> dict:
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> None:
-    """As a whole or not at all."""
+    """As a whole or not at all, also where the power goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}")
     beside.touch(mode=mode)
     beside.chmod(mode)
-    beside.write_text(text)
+    with beside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def last() -> dict:

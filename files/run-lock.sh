@@ -19,7 +19,7 @@ say() { printf '\n%s-lock %s\n' smarteros "$*"; }
 
 # The run that $run tells of becomes one line of the log, with this result. What is quoted there is JSON already.
 finish() {
-    local key value last= started= epoch=0 operator=null login=null command=null at=null changed= kept= deploy= line
+    local key value last= started= epoch= operator=null login=null command=null at=null changed= kept= deploy= line
     while read -r key value; do
         case $key in
         started) started=$value ;;
@@ -37,14 +37,18 @@ finish() {
         esac
     done <"$run"
     [ "$1" != ok ] || at=null
+    # A power cut may have left nothing of it, and of the log's last line a part.
+    [ "$epoch" ] || { epoch=$(stat -c %Y "$run"); printf -v started '%(%FT%TZ)T' "$epoch"; }
+    [ -z "$(tail -c 1 "$log" | tr '\0' x)" ] || echo >>"$log"
     printf -v line '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "command": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s], "kept": [%s]}' \
         "$started" $(($(stat -c %Y "$run") - epoch)) "$operator" "$login" "$command" \
         "$(basename "$(readlink /opt/smarteros/current)")" "$1" "$at" "$changed" "$kept"
     printf '%s\n' "$line" >>"$log"
+    sync "$log"
     rm -f "$run"
     [ ! "$deploy" ] || [ ! -e /etc/systemd/system/smarteros-notify.timer ] || {
         install -d -m 700 "$notify" "$notify/new" && printf 'deploy %s\n%s\n' "$1" "$line" >"$notify/new/.$epoch-deploy" &&
-            mv -f "$notify/new/.$epoch-deploy" "$notify/new/$epoch-deploy"
+            sync "$notify/new/.$epoch-deploy" && mv -f "$notify/new/.$epoch-deploy" "$notify/new/$epoch-deploy"
     }
 }
 
@@ -94,6 +98,7 @@ touch "$log"
 chown root:adm "$log"
 chmod 640 "$log"
 printf 'started %(%FT%TZ)T\nepoch %(%s)T\npid %d\n%s\n%s\n' -1 -1 $$ "$operator" "$login" >"$run"
+sync "$run" "$logs"
 
 # What is left has twenty seconds to end by itself. Packages have ten minutes: cut short they would be left half
 # installed, and the next apt would wait for this one in any case.
@@ -127,7 +132,10 @@ while read -r key value; do
     case $key in
     at | change | command | deploy) printf '%s %s\n' "$key" "$value" >>"$run" ;;
     look) look=$value ;;
-    acts) (umask 022 && mkdir -p /opt/smarteros) && mkdir -p /opt/smarteros/records && echo "$value" >/opt/smarteros/records/.acts ;;
+    acts)
+        (umask 022 && mkdir -p /opt/smarteros) && mkdir -p /opt/smarteros/records && echo "$value" >/opt/smarteros/records/.acts.new &&
+            sync /opt/smarteros/records/.acts.new && mv -f /opt/smarteros/records/.acts.new /opt/smarteros/records/.acts
+        ;;
     made) record "$value" "$look" || say unnoted ;;
     end)
         result=$value

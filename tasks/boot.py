@@ -99,11 +99,13 @@ mv -f {UNIT}.new {UNIT}
 umask 077
 mkdir -p {CREDENTIAL.rpartition("/")[0]}
 printf '%s\\n' "$keys" | systemd-creds encrypt --name={NAME} --tpm2-pcrs= - {CREDENTIAL}.new
+sync {PROGRAM} {UNIT} {CREDENTIAL}.new
 mv -f {CREDENTIAL}.new {CREDENTIAL}
 systemctl daemon-reload
 systemctl enable --quiet {NAME}.service
 systemctl restart {NAME}.service
 printf '%s %s\\n' {digest(keys)} "$({SUM})" >{NOTE}.new
+sync {NOTE}.new
 mv -f {NOTE}.new {NOTE}
 """.strip()
 

@@ -384,6 +384,22 @@ def test_the_daily_look_leaves_a_metric_keeps_since_when_and_tells_once(box: Box
     assert not new.exists()
 
 
+@pytest.mark.parametrize("text", ["", '{"differences": [{"ki', "[]", "null", "{}"])
+def test_what_a_power_cut_has_left_of_the_last_look_is_nothing_found_before(box: Box, text: str) -> None:
+    path = box.write("var/lib/smarteros/drift/found.json", text)
+    box.write("etc/issue", "theirs\n")
+    box.run("watch")
+    assert json.loads(path.read_text())["number"] == 7
+
+
+@pytest.mark.parametrize("text", ['{"noted": "2026', "[]"])
+def test_a_note_that_was_cut_short_is_none_and_the_next_deploy_notes_anew(box: Box, text: str) -> None:
+    box.write("opt/smarteros/records/7/state", text)
+    assert box.look()["noted"] is None
+    box.run("note", WHAT)
+    assert box.look()["number"] == 7
+
+
 def test_a_container_that_goes_between_two_questions_is_none(box: Box) -> None:
     """Copies for the bucket come and go: which there are is asked anew."""
     docker = (

@@ -3,6 +3,7 @@
 Real runs of pyinfra on this machine, with the lock below a folder of the test's.
 """
 
+import json
 import os
 import re
 import shutil
@@ -270,6 +271,26 @@ def test_a_run_that_has_lost_its_lock_changes_nothing_more(machine: Machine) -> 
         "[@local] is not locked for this run any more: its process there was ended; run again" in done.stderr
     )
     assert machine.done.read_text() == "what is read\n"
+
+
+@pytest.mark.parametrize("kept", ["", "started 2026-11-28T04:0", "epoch 17"])
+def test_what_a_power_cut_has_left_of_a_run_is_in_the_log_with_the_time_that_its_file_has(
+    tmp_path: Path, kept: str
+) -> None:
+    lock = RunLock(tmp_path)
+    lock.log.parent.mkdir()
+    lock.log.write_text('{"started": "2026-11-27T04:00:00Z", "sec')
+    unfinished = lock.log.with_name(".unfinished")
+    unfinished.write_text(kept)
+    os.utime(unfinished, (1790000000,) * 2)
+    session = lock.begin()
+    assert session.hear() == "held"
+    session.end("end ok\n")
+    cut, *lines = lock.log.read_text().splitlines()
+    assert cut == '{"started": "2026-11-27T04:00:00Z", "sec'
+    first, second = map(json.loads, lines)
+    assert (first["started"], first["seconds"], first["result"]) == ("2026-09-21T14:13:20Z", 0, "interrupted")
+    assert second["result"] == "ok"
 
 
 def test_up_to_which_act_all_is_done_is_noted_on_the_host_for_its_next_runs(tmp_path: Path) -> None:

@@ -203,9 +203,9 @@ def test_what_takes_nothing_is_said_once_without_its_secrets_and_tried_again_for
 @pytest.mark.parametrize(
     ("kind", "channel", "said"),
     [
-        ("webhook", {"url": "http://ops:pa%3As%22s@{}/echo"}, "Basic *** /echo"),
-        ("ntfy", {"url": "http://:tk_pa%3As@{}/echo/ops-topic"}, "Bearer *** /echo/"),
-        ("slack", {"url": "http://ops-team@{}/echo?auth=Zm9v%2Bbar"}, "Basic *** /echo?***"),
+        ("webhook", {"url": "http://ops:pa%3As%22s@{}/echo"}, "Basic *** /***"),
+        ("ntfy", {"url": "http://:tk_pa%3As@{}/echo/ops-topic"}, "Bearer *** /***/"),
+        ("slack", {"url": "http://ops-team@{}/echo?auth=Zm9v%2Bbar"}, "Basic *** /***?***"),
         (
             "telegram",
             {"token": "1102:AA+/x&y", "chat": 1, "api": "http://{}/echo"},
@@ -225,14 +225,15 @@ def test_a_server_that_says_back_what_it_was_sent_tells_nobody_a_secret(
     failed = box.files()[f"failed/{kind}"]
     assert failed.startswith("it answers 400 ")
     assert [text for text in secrets if text in printed + failed] == []
-    assert said.replace("/echo", "/***") in failed
+    assert said in failed
 
 
 def test_a_mail_server_that_says_back_the_login_tells_nobody_the_password() -> None:
     plain, alone = (base64.b64encode(text).decode() for text in (b"\0ops\0secret-1", b"secret-1"))
     said = f"535 AUTH PLAIN {plain} {alone} {alone.rstrip('=')}"
     spec = importlib.util.spec_from_file_location("notify", ROOT / "files" / "notify.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     notify = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(notify)
     assert notify.masked(said, {"user": "ops", "password": "secret-1"}) == "535 AUTH PLAIN *** *** ***"
@@ -248,6 +249,35 @@ def test_what_nobody_takes_for_a_day_is_given_up(box: Box) -> None:
     os.utime(path, (time.time() - 400,) * 2)
     box.send()
     assert box.files() == {"failed/webhook": "[Errno 111] Connection refused\n"}
+
+
+@pytest.mark.parametrize("text", ["", '{"left": ["webh', "[]", '{"left": ["webhook"]}', "\0\0\0"])
+def test_what_a_power_cut_has_left_of_an_event_is_said_once_and_holds_up_no_other(
+    box: Box, text: str
+) -> None:
+    box.channels(webhook={"url": "http://127.0.0.1:9/hook"})
+    box.event("2", "test ok")
+    box.send()
+    later = box.root / "state" / "later"
+    (later / "1").write_text(text)
+    box.event("0", text if text.strip("\0") == "" else "test ok")
+    for path in later.iterdir():
+        os.utime(path, (time.time() - 400,) * 2)
+    box.all()
+    lost = ": is empty or was cut short (a power cut does that): what it told is lost\n"
+    assert box.send().count(lost) == (2 if text.strip("\0") == "" else 1)
+    assert box.files() == {}
+    assert box.send() == ""
+    assert len(box.told()["webhook"]) == (1 if text.strip("\0") == "" else 2)
+
+
+@pytest.mark.parametrize("run", ["[]", '{"changed": []}', '{"changed": ["a'])
+def test_a_line_of_the_log_that_is_none_is_told_all_the_same(box: Box, run: str) -> None:
+    box.all()
+    box.event("1", f"deploy failed\n{run}")
+    box.send()
+    (hook,) = box.told()["webhook"]
+    assert hook["title"] == "vps-1: deploy failed"
 
 
 @pytest.mark.parametrize("path", ["/slow/hook", "/dribble/hook"])

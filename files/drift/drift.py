@@ -42,13 +42,21 @@ def records() -> list:
 
 def kept(record: Path) -> dict | None:
     """What was noted there."""
-    path = record / "state"
-    return json.loads(path.read_text()) if holds(path) else None
+    return whole(record / "state", "noted", "what", "made")
 
 
 def holds(path: Path) -> bool:
     """A power cut may leave a file empty."""
     return path.exists() and path.stat().st_size > 0
+
+
+def whole(path: Path, *keys: str) -> dict | None:
+    """What stands there with these keys; None where there is no file, or one that a power cut has left empty or cut."""
+    try:
+        found = json.loads(path.read_text())
+        return found if all(key in found for key in keys) else None
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def report() -> dict:
@@ -105,7 +113,7 @@ def watch() -> None:
     if not quiet():
         return
     path = STATE / "found.json"
-    before = json.loads(path.read_text())["differences"] if path.exists() else []
+    before = (whole(path, "differences") or {"differences": []})["differences"]
     seen = {(item["kind"], item["name"], item["what"]): item["since"] for item in before}
     found = report()
     for item in found["differences"]:

@@ -55,7 +55,7 @@ def rewound() -> Commands:
     yield StringCommand(
         f"[ ! -e {CURRENT}/backup ] || {{ rm -f {state}/full {state}/*.since\n"
         # What looks like new was there by that time (backup/log.sh), and what a deploy has stored since is not (recovery.digest).
-        f'echo "$(cat {state}/.rewinding) $(date +%s) {there[1].timestamp():.0f}" >>{state}/rewound\nsystemctl start {timers}; }}'
+        f'echo "$(cat {state}/.rewinding) $(date +%s) {there[1].timestamp():.0f}" >>{state}/rewound; sync {state}/rewound\nsystemctl start {timers}; }}'
     )
     yield step(partial(_ended, wrong))
     yield StringCommand(f"[ ! -e {CURRENT}/backup ] || systemctl start smarteros-backup-postgres.service")

@@ -62,7 +62,7 @@ for path in {" ".join(map(quote, paths))}; do
     [ -f "$path" ] && echo "text $(base64 -w0 <"$path") $path"
 done
 for path in {TIMES}/*; do
-    [ -f "$path" ] && echo "took $(cat "$path") ${{path##*/}}"
+    [ -f "$path" ] && took=$(grep -xE '[0-9]+' "$path") && echo "took $took ${{path##*/}}"
 done
 for path in {" ".join(map(quote, envs))}; do
     [ -f "$path" ] && while IFS= read -r line; do

@@ -125,7 +125,7 @@ find /etc/systemd/system -maxdepth 1 -name 'smarteros-*' -xtype f -exec sha256su
     done
 } &
 sed -u 's/^/backup /' /var/lib/smarteros/backup/prepared 2>/dev/null; sed -un '$s/^/rewound /p' /var/lib/smarteros/backup/rewound 2>/dev/null
-case $(readlink /opt/smarteros/current) in generations/*) echo "acts $(cat /opt/smarteros/records/.acts 2>/dev/null || echo 0)" ;; esac
+case $(readlink /opt/smarteros/current) in generations/*) echo "acts $(grep -sxE '[0-9]+' /opt/smarteros/records/.acts || echo 0)" ;; esac
 sed -u 's/^/handed_out /' /opt/smarteros/handed-out 2>/dev/null; dpkg --audit 2>/dev/null | awk '/^ / {print "broken", $1; fflush()}' &
 systemctl is-enabled --quiet docker 2>/dev/null && echo "enabled yes"
 if [ -s /etc/docker/daemon.json ]; then

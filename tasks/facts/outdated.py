@@ -32,15 +32,13 @@ class Outdated:
 
 
 def outdated(text: str) -> Outdated:
-    """The program's JSON; nothing of none. Raises ValueError."""
-    if not text.strip():
-        return Outdated()
+    """The program's JSON; nothing of none, or of what a power cut has left of it."""
     try:
         found = json.loads(text)
         images = {str(name): _image(item) for name, item in found["images"].items()}
         return Outdated(int(found["asked"]), images)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(str(error)) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Outdated()
 
 
 def _image(found: Mapping[str, Any]) -> Image:

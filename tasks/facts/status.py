@@ -136,7 +136,7 @@ class StatusFact(FactBase[Status]):
                 certificates=certificates.certificates(values),
                 course=last_run.course(values),
                 shut=shut.shut(values),
-                drift=drift.drift("".join(values.get("drift", ()))),
+                drift=drift.found("".join(values.get("drift", ()))),
                 outdated=outdated.outdated("".join(values.get("outdated", ()))),
                 untold={
                     key: why for key, _, why in (line.partition(" ") for line in values.get("untold", ()))

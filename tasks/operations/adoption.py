@@ -92,7 +92,7 @@ def noted() -> Commands:
             yield StringCommand(f"{shut}\n: >{quote(f'{item.name}/{MARK}')}")
     if keys:
         yield StringCommand(
-            f"umask 022 && mkdir -p {ADOPTED.rpartition('/')[0]} && printf '%s\\n' {' '.join(map(quote, keys))} >>{ADOPTED}"
+            f"umask 022 && mkdir -p {ADOPTED.rpartition('/')[0]} && printf '%s\\n' {' '.join(map(quote, keys))} >>{ADOPTED} && sync {ADOPTED}"
         )
 
 

@@ -79,6 +79,7 @@ cd {ROOT}
 rm -rf .incoming .current
 mkdir .incoming
 base64 -d | tar -xzf - -C .incoming --no-same-owner
+find .incoming -exec sync {{}} +
 target=generations/{name}
 while [ -e "$target" ]; do target="$target+"; done
 mv .incoming "$target"
@@ -86,6 +87,7 @@ ln -s "$target" .current
 [ -L current ] || rm -rf current
 [ ! -L current ] || ln -sfn "$(basename "$(readlink current)")" {PREVIOUS}
 mv -T .current current
+sync . generations
 ls -1dt generations/* | tail -n +{_KEPT_GENERATIONS + 1} | while read -r old; do
     # A container that nothing has changed for since still reads the files that it was started with, and to what is recorded a
     # rollback leads.
@@ -134,6 +136,7 @@ cd {SECRETS}
 rm -rf .incoming
 mkdir .incoming
 base64 -d | tar -xzf - -C .incoming --no-same-owner
+find .incoming -type f -exec sync {{}} +
 {rotated.keeping(names)}
 find .incoming -type f -exec mv -f -t . {{}} +
 rmdir .incoming

@@ -93,5 +93,6 @@ until [ "$(ask "SELECT coalesce(last_archived_wal, '') >= '$file' FROM pg_stat_a
 done
 mkdir -p -m 700 {RECORDS}
 echo "$time ${{tree:-$(basename "$(readlink {render.CURRENT})")}}" >{RECORDS}/.point.new
+sync {RECORDS}/.point.new
 mv -f {RECORDS}/.point.new {RECORDS}/.point
 """.strip()  # noqa: S608  nobody else's words are in it

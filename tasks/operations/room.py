@@ -38,6 +38,7 @@ room() {
     id=$(docker inspect --type container --format '{{.Id}}' "$1")
     umask 077 && mkdir -p "${aside%/*}"
     grep -qs "^$id|" "$aside" || docker inspect --type container --format '@line' "$id" >>"$aside"
+    sync "$aside"
     docker update --restart=no "$id" >/dev/null
     docker stop "$id" >/dev/null
     docker rename "$id" "$2"

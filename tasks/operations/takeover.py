@@ -137,6 +137,7 @@ for name in {names}; do
             docker cp "$name.Caddyfile" "$found:/etc/caddy/Caddyfile.backup" >/dev/null 2>&1 || true
     fi
 done
+sync .new
 mv -f .new containers
 touch unverified
 """.strip()

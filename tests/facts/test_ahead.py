@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tasks.facts import ahead
 from tasks.facts.ahead import Ahead, parsed, question
 from tasks.model import diffs
@@ -56,6 +58,13 @@ def test_of_values_it_prints_no_more_than_what_a_new_key_makes_of_them(tmp_path:
 
 def test_a_host_without_any_of_it_shows_nothing(tmp_path: Path) -> None:
     assert parsed(printed(tmp_path, "k").splitlines()) == Ahead()
+
+
+@pytest.mark.parametrize("left", ["", "\n", "1x\n", "\0\0"])
+def test_a_measure_that_a_power_cut_has_emptied_is_none(tmp_path: Path, left: str) -> None:
+    host(tmp_path)
+    (tmp_path / "times" / "odoo").write_text(left)
+    assert parsed(printed(tmp_path, "k").splitlines()).seconds == {"n8n": 12}
 
 
 def test_where_names_lead_follows_the_rest() -> None:

@@ -30,11 +30,14 @@ from tasks.facts import (
     PostgresFact,
     PostgresState,
     RedisFact,
+    StatusFact,
     TreeFact,
 )
 from tasks.facts import machine as room
 from tasks.facts.behind import QUESTION as BEHIND
+from tasks.facts.drift import Drift
 from tasks.facts.listeners import Listener, Published
+from tasks.facts.outdated import Outdated
 from tasks.facts.pending import PendingFact
 from tasks.facts.proxy import UNKNOWN
 from tasks.facts.skew import skew
@@ -457,6 +460,24 @@ TALKS = """#!/bin/sh
 case $1 in ps | --audit) ;; *) exit 0 ;; esac
 for n in 1 2 3 4; do printf %s "{before}name$n"; sleep {pause}; echo {after}; done
 """
+
+
+@pytest.mark.parametrize(("kept", "acts"), [("3\n", "3"), ("", "0"), ("\0", "0"), (None, "0")])
+def test_up_to_which_act_all_is_done_is_read_also_where_a_power_cut_has_emptied_it(
+    tmp_path: Path, kept: str | None, acts: str
+) -> None:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "current").symlink_to("generations/6f3a")
+    if kept is not None:
+        (tmp_path / "records" / ".acts").write_text(kept)
+    [line] = [line for line in MachineFact().command().splitlines() if 'echo "acts ' in line]
+    assert run(line.replace("/opt/smarteros", str(tmp_path))) == [f"acts {acts}"]
+
+
+@pytest.mark.parametrize("left", ["", '{"noted": "2026', '{"asked": 17'])
+def test_what_a_power_cut_has_left_of_what_the_host_found_is_nothing_found_yet(left: str) -> None:
+    found = StatusFact().process(["clock 1795757739", f"drift {left}", f"outdated {left}"])
+    assert (found.drift, found.outdated) == (Drift(), Outdated())
 
 
 def test_lines_stay_whole_where_several_programs_print_at_once(tmp_path: Path) -> None:

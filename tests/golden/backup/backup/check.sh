@@ -62,6 +62,7 @@ case $wrong in
 *)  # Once it is said in any case; afterwards as long as what is newest needs it.
     touch "$state/damaged"
     [ -z "$(comm -13 "$state/damaged" "$state/.damaged"; needed <"$state/.damaged")" ] || wrong="$wrong damaged"
+    sync "$state/.damaged"
     mv -f "$state/.damaged" "$state/damaged"
     sed "s/.*/damaged: & (make backups says which times that costs)/" "$state/damaged" >&2
     # For the recovery of a lost host, which has the bucket alone (tasks/clients/archive.py).

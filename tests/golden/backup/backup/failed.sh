@@ -8,6 +8,7 @@ said=$(journalctl --quiet --no-pager --output cat --lines 40 --unit "$1" _TRANSP
     ${MONITOR_INVOCATION_ID:+"_SYSTEMD_INVOCATION_ID=$MONITOR_INVOCATION_ID"} | tail -n 3 | tr '\n' ' ' | cut -c -600)
 [ ! -e "$state/failed/$part" ] || known=yes
 printf '%s\n' "${said:-it ended with ${MONITOR_SERVICE_RESULT:-a failure}, and said nothing}" >"$state/failed/.$part"
+sync "$state/failed/.$part"
 mv -f "$state/failed/.$part" "$state/failed/$part"
 
 # Told where people are told anything: of a drill each time, of the others once until they have succeeded again, and not of those that
@@ -19,5 +20,6 @@ drill*) event=drill ;;
 esac
 if [ -e /etc/systemd/system/smarteros-notify.timer ] && mkdir -p /var/lib/smarteros/notify/new; then
     { echo "$event failed $part"; cat "$state/failed/$part"; } >"/var/lib/smarteros/notify/new/.$part"
+    sync "/var/lib/smarteros/notify/new/.$part"
     mv -f "/var/lib/smarteros/notify/new/.$part" "/var/lib/smarteros/notify/new/$part"
 fi

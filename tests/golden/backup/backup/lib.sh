@@ -105,7 +105,7 @@ sql() { { cat; printf '%s\n' '\q'; } | psql_here postgres "$@"; }
 metric() {
     file=$1
     shift
-    printf '%s\n' "$@" >"$metrics/.$file" && mv -f "$metrics/.$file" "$metrics/$file.prom"
+    printf '%s\n' "$@" >"$metrics/.$file" && sync "$metrics/.$file" && mv -f "$metrics/.$file" "$metrics/$file.prom"
 }
 succeeded() {
     metric "backup_$1" "smarteros_backup_last_success_timestamp_seconds{part=\"$1\"} $(date +%s)"

@@ -21,6 +21,6 @@ esac
 sql <<'END' || fail "backup: the heartbeat has no table: docker logs postgres"
 CREATE TABLE IF NOT EXISTS heartbeat (one boolean PRIMARY KEY DEFAULT true CHECK (one), n bigint NOT NULL, at timestamptz NOT NULL);
 END
-printf '%s\n' fedca2fd0375 >"$state/.prepared" && mv -f "$state/.prepared" "$state/prepared"
+printf '%s\n' fedca2fd0375 >"$state/.prepared" && sync "$state/.prepared" && mv -f "$state/.prepared" "$state/prepared"
 # The first of each, without waiting for its time.
 systemctl start --no-block smarteros-heartbeat.service smarteros-backup-files.service smarteros-backup-redis.service smarteros-backup-vault.service smarteros-backup-postgres.service smarteros-backup-dumps.service smarteros-backup-check.service

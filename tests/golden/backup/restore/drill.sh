@@ -23,7 +23,7 @@ bad() {
 begins() { began=$SECONDS; say "$* …"; }
 # whole SERVICE PART: it has come back.
 whole() {
-    date +%s >"$verified/.$1.$2" && mv -f "$verified/.$1.$2" "$verified/$1.$2"
+    date +%s >"$verified/.$1.$2" && sync "$verified/.$1.$2" && mv -f "$verified/.$1.$2" "$verified/$1.$2"
     say "$1: $2 has come back whole, in $((SECONDS - began)) s" | tee -a "$report"
 }
 # The newest that the bucket has, once its server answers.
@@ -227,6 +227,7 @@ fi
 {
     for note in "$verified"/*.*; do
         name=${note##*/}
+        [ -s "$note" ] || continue # a power cut may leave it empty, and who reads this nothing of all
         say "smarteros_restore_verified_timestamp_seconds{service=\"${name%.*}\",part=\"${name##*.}\"} $(cat "$note")"
     done
 } >"$metrics/.verified" && mv -f "$metrics/.verified" "$metrics/verified.prom"
