@@ -1,5 +1,6 @@
 # What a generation was is noted on the host once its deploy has come to its end: /opt/smarteros/records/<number>/, root's alone.
 #   time, tree (its folder below generations/), made (JSON: by whom, with which package and settings), and a line each:
+#   failed (what has gone back from it: tasks/commands/update_back.py),
 #   point (the second to which databases come back, of before its images started, where there is one),
 #   files (SHA-256, path), images (reference, number), schemas (database, digest of what its tables are). No secret: env files are
 #   no part of it, Vault has their values. state: the whole host as its newest deploy left it (files/drift).
@@ -12,10 +13,13 @@ kept=5
 # hashed: the files that are active.
 hashed() { (cd "$opt/current/" && find . -type f -exec sha256sum {} + | sed 's|  \./|  |' | LC_ALL=C sort -k 2); }
 
-# numbered: the records, oldest first. A copy that somebody has put beside one is none, nor what a power cut has left empty.
+# there: the records, oldest first. A copy that somebody has put beside one is none.
+there() { ls "$records" 2>/dev/null | grep -xE '[0-9]+' | sort -n; }
+
+# numbered: those of them that are whole, and not what a power cut has left empty.
 numbered() {
     local number
-    ls "$records" 2>/dev/null | grep -xE '[0-9]+' | sort -n | while read -r number; do
+    there | while read -r number; do
         [ ! -s "$records/$number/made" ] || [ ! -s "$records/$number/time" ] || [ ! -s "$records/$number/tree" ] || echo "$number"
     done
 }
@@ -39,7 +43,7 @@ record() {
     last=$(numbered | tail -n 1)
     printf '%s\n' "${tree##*/}" >"$new/tree" && hashed >"$new/files" || return
     if [ "$last" ] && cmp -s "$new/files" "$records/$last/files"; then
-        mv -f "$new/tree" "$records/$last/tree" && rm -rf "$new" || return
+        sync "$new/tree" && mv -f "$new/tree" "$records/$last/tree" && rm -rf "$new" || return
     else
         printf '%s\n' "${1#* }" >"$new/made" && date +%s >"$new/time" && imaged >"$new/images" || return
         # One that a deploy which failed has left is not this one's.
@@ -47,9 +51,11 @@ record() {
         [ "$of" != "${tree##*/}" ] || echo "$point" >"$new/point"
         schemas $(echo "${1%% *}" | tr , ' ') >"$new/schemas"
         last=$((last + 1))
-        rm -rf "${records:?}/$last" && sync "$new"/* && mv -T "$new" "$records/$last" || return
+        rm -rf "${records:?}/$last" && sync "$new"/* "$new" && mv -T "$new" "$records/$last" && sync "$records" || return
     fi
     rm -f "$records/.point"
+    # What an update has made, it may still go back from: until then no other one makes room for it.
+    case $1 in *'"unproven": true'*) kept=6 ;; esac
     dropped
     pruned
     holding
@@ -63,7 +69,7 @@ holding() {
     there=$(docker volume ls --quiet) || return 0
     sed -n 's/^    name: //p' "$opt"/current/dkcompose/*-deploy.yaml | tr -d "\"'" | LC_ALL=C sort -u |
         { grep -xF "${there:--}" || true; } >"$records/.volumes.new"
-    cmp -s "$records/.volumes.new" "$records/.volumes" || mv -f "$records/.volumes.new" "$records/.volumes"
+    cmp -s "$records/.volumes.new" "$records/.volumes" || { sync "$records/.volumes.new"; mv -f "$records/.volumes.new" "$records/.volumes"; }
 }
 
 # stated "WHAT": how the host is by now, where that is not noted yet; what no deploy makes good is said.
@@ -83,11 +89,25 @@ imaged() {
     done
 }
 
-# dropped: records that are too old are gone, as a whole or not at all; which images they had is kept for a while.
+# spent: records that are too old: behind the newest five, and the newest five of what stands beside them and takes no good one's place:
+# what something went back from, what a later one has the files of, what a power cut has left empty.
+spent() {
+    local number later newer= good=0 beside=0 counts whole
+    whole=$(numbered)
+    there | sort -rn | while read -r number; do
+        counts=yes
+        [ ! -s "$records/$number/failed" ] && printf '%s\n' "$whole" | grep -qx "$number" || counts=
+        for later in $newer; do ! cmp -s "$records/$number/files" "$records/$later/files" || counts=; done
+        if [ "$counts" ]; then good=$((good + 1)) newer="$newer $number"; else beside=$((beside + 1)); fi
+        [ $good -le "$kept" ] && { [ "$counts" ] || [ $beside -le "$kept" ]; } || echo "$number"
+    done
+}
+
+# dropped: they are gone, as a whole or not at all; which images they had is kept for a while.
 dropped() {
     local old
-    numbered | head -n -"$kept" | while read -r old; do
-        cat "$records/$old/images" >>"$records/.left" && mv -T "$records/$old" "$records/.old" && rm -rf "$records/.old"
+    spent | sort -n | while read -r old; do
+        { [ ! -e "$records/$old/images" ] || cat "$records/$old/images"; } >>"$records/.left" && mv -T "$records/$old" "$records/.old" && rm -rf "$records/.old"
     done
 }
 

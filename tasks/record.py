@@ -38,6 +38,7 @@ def noted() -> Commands:
         "version": " ".join(filter(None, (package["version"], package["commit"][:12]))),
         "of": number,
         "settings": settings or recovery.given(),
+        **({"unproven": True} if described.unproven() else {}),
     }
     line = lock.held()
     line.send(f"look {json.dumps(drift.wanted())}")

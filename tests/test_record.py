@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tasks import drift, lock, record
+from tasks.commands import generations
 from tasks.facts.generations import SHELL, GenerationsFact, RecordedFilesFact, hashes
-from tasks.model.generations import Generations
+from tasks.model.generations import Generations, NoSuch, chosen
 from tasks.operations import files
 from tests.fake import commands as yielded
 from tests.fake import fake
@@ -67,9 +68,10 @@ class Host:
         assert done.stderr == ""
         return done.stdout
 
-    def record(self) -> list[str]:
+    def record(self, *marks: str) -> list[str]:
         """What the lock's line says of it."""
-        return self.run(f"{SHELL}\nrecord 'n8n,odoo {MADE}' '{{}}'", "bash").splitlines()
+        made = json.dumps({**json.loads(MADE), **dict.fromkeys(marks, True)})
+        return self.run(f"{SHELL}\nrecord 'n8n,odoo {made}' '{{}}'", "bash").splitlines()
 
     def images(self) -> list[str]:
         """Those that are there."""
@@ -139,6 +141,68 @@ def test_a_copy_beside_them_and_what_a_power_cut_has_emptied_are_no_records(host
         assert host.record()[-1] == f"noted {number}"
     assert [item.number for item in host.found().all] == [3, 4, 5, 6, 7]
     assert (host.opt / "records" / "2.bak").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "left"),
+    [("made", ""), ("made", '{"operator": "ann'), ("made", "[]"), ("time", ""), ("files", "")],
+)
+def test_what_a_power_cut_has_left_of_a_record_is_named_and_holds_up_no_other(
+    host: Host, part: str, left: str
+) -> None:
+    for number in range(1, 4):
+        host.activate(f"d{number}", f"n8n:{number}")
+        host.record()
+    (host.opt / "records" / "2" / part).write_text(left)
+    found = host.found()
+    assert ([item.number for item in found.all], found.broken) == ([1, 3], (2,))
+    assert list(generations.table(found))[-1] == (
+        "    2  what was noted of it is empty or was cut short (a power cut does that), so nothing goes back to it"
+    )
+    with pytest.raises(NoSuch) as refused:
+        chosen(found, "2")
+    assert str(refused.value).startswith("TO=2: what was noted of it is empty or was cut short")
+
+
+def failed_updates(host: Host, *numbers: int) -> None:
+    """Each comes to its record, is marked, and what was there before comes back."""
+    good = host.found().all[-1].tree
+    for number in numbers:
+        host.activate(f"d{number}", f"n8n:{number}")
+        host.record("unproven")
+        (host.opt / "records" / str(host.found().all[-1].number) / "failed").write_text(
+            "update of n8n to 2.31.0\n"
+        )
+        (host.opt / "current").unlink()
+        (host.opt / "current").symlink_to(f"generations/{good}")
+        host.record()
+
+
+def test_updates_that_failed_take_no_good_generations_place_and_have_a_bound_as_well(host: Host) -> None:
+    for number in range(1, 6):
+        host.activate(f"d{number}", f"n8n:{number}")
+        host.record()
+    failed_updates(host, 6, 8)
+    found = host.found()
+    assert [(item.number, bool(item.failed), found.same(item)) for item in found.all] == [
+        (1, False, 0),
+        (2, False, 0),
+        (3, False, 0),
+        (4, False, 0),
+        (5, False, 0),
+        (6, True, 0),
+        (7, False, 5),
+        (8, True, 0),
+        (9, False, 5),
+    ]
+    lines = [line for line in generations.table(found) if not line.startswith("      ")]
+    assert lines[0].startswith("*   9 ")
+    assert lines[0].endswith("ann@laptop, the same as 5")
+    assert lines[1].endswith("ann@laptop; the update of n8n to 2.31.0 went back from it")
+    assert chosen(found, "previous").number == 4
+    assert chosen(found, "8").number == 8
+    failed_updates(host, 10, 12, 14, 16, 18)
+    assert [item.number for item in host.found().all] == [1, 2, 3, 4, 14, 15, 16, 17, 18, 19]
 
 
 def test_five_are_kept_and_images_that_came_by_us_go_where_no_record_and_no_container_has_them(

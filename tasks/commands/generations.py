@@ -14,7 +14,7 @@ from pyinfra import logger
 
 from tasks.commands import printed
 from tasks.facts.generations import GenerationsFact
-from tasks.model.generations import Generation, Generations, differences
+from tasks.model.generations import BROKEN, Generation, Generations, differences
 from tasks.model.targets import inventory, target
 from tasks.run import Commands, executing, host, known, operation
 
@@ -51,11 +51,14 @@ def table(found: Generations) -> Iterator[str]:
     for item in reversed(found.all):
         mark = "*" if current and item.number == current.number else " "
         back = f", back to {item.of}" if item.of else ""
+        back = back or (f", the same as {same}" if (same := found.same(item)) else "")
+        back += f"; the {item.failed} went back from it" if item.failed else ""
         lost = found.lacking(item)
         no = f"; cannot be gone back to, for lack of {', '.join(lost)}" if lost else ""
         yield f"{mark} {item.number:>3}  {_time(item)}  {item.tree}  {item.operator}{back}{no}"
         for line in differences(before[item.number], item) if item.number in before else ():
             yield f"          {line}"
+    yield from (f"  {number:>3}  {BROKEN}" for number in reversed(found.broken))
     if current is None:
         yield "what is active is none of them: a deploy did not come to its end, or files were edited by hand"
 
@@ -66,6 +69,7 @@ def data(found: Generations) -> dict[str, Any]:
     before = {newer.number: older for older, newer in pairwise(found.all)}
     return {
         "active": current.number if current else None,
+        "broken": list(found.broken),
         "generations": [
             {
                 "number": item.number,
@@ -73,6 +77,8 @@ def data(found: Generations) -> dict[str, Any]:
                 "operator": item.operator,
                 "package": item.version,
                 "back_to": item.of or None,
+                "same_as": found.same(item) or None,
+                "failed": item.failed or None,
                 "name": item.tree,
                 "images": dict(item.images),
                 "lacking": list(found.lacking(item)),

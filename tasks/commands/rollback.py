@@ -88,6 +88,8 @@ def told(found: Generations, item: Generation, behind: Sequence[Behind]) -> Iter
     made = datetime.fromtimestamp(item.time, UTC).strftime("%Y-%m-%d %H:%M UTC")
     again = target(f"rollback TO={item.number}{' DATA=yes' if data_too() else ''}")
     yield f"back to generation {item.number}, by {item.operator}, {made}; cut short, {again} ends it"
+    if item.failed:
+        yield f"the {item.failed} went back from generation {item.number}: it had failed there"
     newest = found.all[-1]
     for line in differences(newest, item) if newest != item else ():
         yield f"    {line}"

@@ -8,6 +8,9 @@ import os
 import runpy
 from datetime import UTC, datetime
 from functools import partial
+from shlex import quote
+
+from pyinfra.api import StringCommand
 
 from tasks import hooks, lock
 from tasks.commands import rollback, rollback_data, update_note
@@ -18,6 +21,7 @@ from tasks.model.catalogue import Service
 from tasks.model.stack import BadSettings
 from tasks.model.targets import target
 from tasks.operations import restoring
+from tasks.rendering.render import RECORDS
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack, step
 
@@ -75,9 +79,20 @@ def _time(note: Note) -> datetime:
 
 @operation
 def turned(note: Note) -> Commands:
-    """From here on it goes back, however often it is cut short."""
+    """From here on it goes back, however often it is cut short. What the update has made is marked, once: later there is what it leads to."""
+    if note.way != BACK and note.of(host().name).began:
+        words = quote(f"update of {note.service} to {note.new}")
+        yield StringCommand(_MARK.format(began=int(note.of(host().name).began), words=words))
     yield step(partial(_noted, note))
     yield step(partial(update_note.keep, lock_file(), note.before))
+
+
+# A record that a power cut has emptied has no time.
+_MARK = f"""
+for folder in {RECORDS}/[0-9]*; do
+    [ "$(cat "$folder/time" 2>/dev/null || echo 0)0" -lt "{{began}}0" ] || {{{{ echo {{words}} >"$folder/failed" && sync "$folder/failed" "$folder"; }}}} || exit
+done
+""".strip()
 
 
 def _noted(note: Note) -> None:

@@ -28,11 +28,11 @@ class GenerationsFact(FactBase[Generations]):
         return f"""
 {SHELL}
 [ -d {RECORDS} ] || exit 0
-for number in $(numbered); do
+for number in $(there); do
     folder={RECORDS}/$number
-    echo "record $number $(cat $folder/time) $(cat $folder/tree)"
-    [ ! -d {ROOT}/generations/"$(cat $folder/tree)" ] || echo whole
-    for part in made files images schemas point; do sed "s/^/$part /" $folder/$part 2>/dev/null; done
+    echo "record $number $(cat $folder/time 2>/dev/null) $(cat $folder/tree 2>/dev/null)"
+    [ ! -d {ROOT}/generations/"$(cat $folder/tree 2>/dev/null)" ] || echo whole
+    for part in made files images schemas point failed; do sed "s/^/$part /" $folder/$part 2>/dev/null; done
 done
 hashed 2>/dev/null | sed 's/^/active /'
 docker image ls --all --no-trunc --format '{{{{.ID}}}} {{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null | while read -r number name; do
@@ -59,13 +59,15 @@ true
                 key: [rest for other, rest in rows if other == key]
                 for key in ("active", "held", "tag", "now", "cut")
             }
+            found = {rows[0][1].split(" ")[0]: _generation(rows) for rows in parts}
             return Generations(
-                tuple(map(_generation, parts)),
+                tuple(filter(None, found.values())),
                 dict(_files(pairs["active"])),
                 frozenset(pairs["held"]),
                 dict(_words(pairs["tag"])),
                 dict(_words(pairs["now"])),
                 cut(pairs["cut"]),
+                tuple(int(number) for number, item in found.items() if item is None),
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise FactProcessError(
@@ -73,10 +75,20 @@ true
             ) from None
 
 
-def _generation(rows: Sequence[tuple[str, str]]) -> Generation:
+def _generation(rows: Sequence[tuple[str, str]]) -> Generation | None:
+    """None for what a power cut has left empty or cut."""
+    try:
+        return _read(rows)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _read(rows: Sequence[tuple[str, str]]) -> Generation:
     number, time, tree = rows[0][1].split(" ")
+    if not tree:
+        raise ValueError(number)
     parts = {key: [rest for other, rest in rows if other == key] for key, _ in rows}
-    made = json.loads(parts["made"][0])
+    made, files = json.loads(parts["made"][0]), dict(_files(parts["files"]))
     return Generation(
         int(number),
         float(time),
@@ -85,11 +97,12 @@ def _generation(rows: Sequence[tuple[str, str]]) -> Generation:
         str(made["version"]),
         int(made["of"]),
         dict(made["settings"]),
-        dict(_files(parts.get("files", ()))),
+        files,
         dict(_words(parts.get("images", ()))),
         dict(_words(parts.get("schemas", ()))),
         "whole" in parts,
         float(parts.get("point", ["0"])[0]),
+        parts.get("failed", [""])[0],
     )
 
 

@@ -31,6 +31,7 @@ ROLLED = (
 # Those that say where secrets are, and copies: a rollback leads to no other place.
 PLACES = ("vault_engine", "vault_address", "vault_mount")
 PREVIOUS = "previous"
+BROKEN = "what was noted of it is empty or was cut short (a power cut does that), so nothing goes back to it"
 
 
 class NoSuch(ValueError):
@@ -42,7 +43,8 @@ class Generation:
     """One of them. number: 1 for the first that was recorded. time: seconds since 1970. tree: its folder's name. files: path in it →
     SHA-256. images: reference → the image's number. schemas: database → digest of its tables. version: of the package, with its
     commit. of: that it went back to; 0 for a deploy. whole: its files are still there.
-    point: to which second its databases come back as they were before it; 0 for none.
+    point: to which second its databases come back as they were before it; 0 for none. failed: what went back from it, since it had
+    failed; empty for a good one.
     """
 
     number: int
@@ -57,12 +59,14 @@ class Generation:
     schemas: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
     point: float = 0
+    failed: str = ""
 
 
 @dataclass(frozen=True)
 class Generations:
     """Those of a host, the oldest first. active: the files that are there now, path → SHA-256. held: numbers of images. tags:
     reference → number. schemas: as they are now. cut: service → ``to TIME`` or ``undo`` of a restore that nobody has ended.
+    broken: numbers of those of which a power cut has left too little.
     """
 
     all: tuple[Generation, ...] = ()
@@ -71,11 +75,18 @@ class Generations:
     tags: Mapping[str, str] = field(default_factory=dict)
     schemas: Mapping[str, str] = field(default_factory=dict)
     cut: Mapping[str, str] = field(default_factory=dict)
+    broken: tuple[int, ...] = ()
 
     @property
     def current(self) -> Generation | None:
         """The newest one whose files are the active ones; None after a deploy that did not come to its end, or an edit by hand."""
         return next((item for item in reversed(self.all) if item.files == self.active), None)
+
+    def same(self, item: Generation) -> int:
+        """The number of an earlier one with the same files; 0 for none."""
+        return next(
+            (each.number for each in self.all if each.files == item.files and each.number < item.number), 0
+        )
 
     def lacking(self, item: Generation) -> tuple[str, ...]:
         """What of it is no longer on the host, in words; none where it can be gone back to."""
@@ -84,24 +95,28 @@ class Generations:
 
 
 def chosen(found: Generations, to: str) -> Generation:
-    """The one that TO names. ``previous``: the one before the newest; the newest itself where that is not what is active, and the one
-    that is, where a rollback to it was cut short. Raises NoSuch.
+    """The one that TO names. ``previous``: the one before the newest that has other files, and that nothing went back from; the newest
+    itself where that is not what is active, and the one that is, where a rollback to it was cut short. Raises NoSuch.
     """
     if not found.all:
         raise NoSuch("no generation is recorded on it yet: a deploy that comes to its end records one")
     if to != PREVIOUS:
         by_number = {str(item.number): item for item in found.all}
+        if to in map(str, found.broken):
+            raise NoSuch(f"TO={to}: {BROKEN}; there are {', '.join(by_number)}")
         if to not in by_number:
             raise NoSuch(f"TO={to}: there is no such generation; there are {', '.join(by_number)}")
         return by_number[to]
     newest, current = found.all[-1], found.current
-    if current is None:
-        return newest
-    if current != newest:
+    if current not in (None, newest) and not current.failed:
         return current
-    if len(found.all) < 2:
-        raise NoSuch(f"generation {newest.number} is the only one: there is none before it")
-    return found.all[-2]
+    good = [
+        item for item in found.all if not item.failed and (current is None or item.files != current.files)
+    ]
+    if not good:
+        only = "the only one" if len(found.all) < 2 else "the only good one"
+        raise NoSuch(f"generation {newest.number} is {only}: there is none before it")
+    return good[-1]
 
 
 def moved(item: Generation, now: Mapping[str, str]) -> tuple[str, ...]:

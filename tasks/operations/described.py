@@ -41,6 +41,11 @@ def back() -> tuple[int, dict[str, object]]:
     return remember("back", lambda: (0, {}))
 
 
+def unproven() -> bool:
+    """Whether this run may still go back from what it makes, once that is noted."""
+    return remember("unproven", lambda: False)
+
+
 def now() -> Stack:
     """The settings as they are, also where this run goes back to earlier ones."""
     return remember("now", stack)

@@ -205,6 +205,14 @@ def test_what_it_means_is_said_first() -> None:
         assert told(found, item, "yes")[2:] == [f"n8n: its data go back to 2023-11-14 22:15:00Z, and {KEPT}"]
 
 
+def test_that_an_update_went_back_from_it_is_said() -> None:
+    item, _ = recorded(failed="update of n8n to 2.31.0")
+    with fake({}, **FEW, **BACKUP):
+        assert told(Generations((item,)), item)[1] == (
+            "the update of n8n to 2.31.0 went back from generation 7: it had failed there"
+        )
+
+
 def test_where_no_restore_point_is_it_is_said_before_it_is_asked_for_with_the_whole_command() -> None:
     item, _ = recorded(schemas={"n8n": "1"})
     found = Generations((item, replace(item, number=8)), schemas={"n8n": "2"})

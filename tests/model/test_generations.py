@@ -41,6 +41,18 @@ def test_the_same_files_again_are_the_newest_of_them() -> None:
     assert chosen(replace(ALL, all=(*ALL.all, four), active=ONE.files), "previous") == THREE
 
 
+def test_what_an_update_went_back_from_is_gone_back_to_by_its_number_alone() -> None:
+    """Number 3 failed, and 4 is 2 again: what was before that is 1."""
+    three, four = replace(THREE, failed="update of n8n to 2.3"), replace(TWO, number=4)
+    back = replace(ALL, all=(ONE, TWO, three, four), active=TWO.files)
+    assert chosen(back, "previous") == ONE
+    assert chosen(back, "3") == three
+    assert chosen(replace(back, all=(ONE, TWO, three), active=three.files), "previous") == TWO
+    assert chosen(replace(back, active={"a": "of a way back that was cut short"}), "previous") == four
+    with pytest.raises(NoSuch, match="generation 4 is the only good one: there is none before it"):
+        chosen(replace(back, all=(TWO, three, four)), "previous")
+
+
 @pytest.mark.parametrize(
     ("found", "to", "said"),
     [
