@@ -159,6 +159,9 @@ def test_what_a_power_cut_has_left_of_a_record_is_named_and_holds_up_no_other(
     assert list(generations.table(found))[-1] == (
         "    2  what was noted of it is empty or was cut short (a power cut does that), so nothing goes back to it"
     )
+    assert next(generations.table(Generations(broken=(1,)))).startswith(
+        "    1  what was noted of it is empty"
+    )
     with pytest.raises(NoSuch) as refused:
         chosen(found, "2")
     assert str(refused.value).startswith("TO=2: what was noted of it is empty or was cut short")

@@ -43,7 +43,7 @@ def listed() -> Commands:
 
 def table(found: Generations) -> Iterator[str]:
     """The newest first: number, time, its folder, operator, and what differs from the one before, each on a line."""
-    if not found.all:
+    if not found.all and not found.broken:
         yield f"no generation is recorded yet: {target('deploy')} records what it makes"
         return
     current = found.current
