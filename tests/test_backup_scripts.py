@@ -19,6 +19,8 @@ from tests.samples import stack
 
 BACKUP = {"endpoint": "https://s3.example.com", "bucket": "acme-backup"}
 # Volumes are folders here; a one-off ends with the number in `ends`, the next with the next.
+# What says who holds a lock (tasks/rendering/psql.py) is there for as long as a statement, which is told here in no time.
+SLEEP = '#!/bin/sh\n[ "$1" != 4 ] || exec /bin/sleep 4\n'
 DOCKER = r"""#!/bin/sh
 cd "$(dirname "$0")"
 case "$1 $2" in
@@ -115,7 +117,7 @@ def box(tmp_path: Path) -> Box:
     box.write("docker", DOCKER).chmod(0o755)
     box.write("pgbackrest", '#!/bin/sh\necho "$*" >put; cat >>put\n').chmod(0o755)
     box.write("systemctl", f'#!/bin/sh\necho "systemctl $*" >>{tmp_path}/asked\n').chmod(0o755)
-    box.write("sleep", "#!/bin/sh\n").chmod(0o755)
+    box.write("sleep", SLEEP).chmod(0o755)
     bucket(box, "200")
     return box
 
@@ -366,7 +368,7 @@ def test_a_segment_that_comes_after_the_one_behind_it_is_no_gap(box: Box) -> Non
     names = [f"00000001000000000000000{n}" for n in (4, 5, 6)]
     box.write("log", log(names[0], names[2]))
     box.write("later", log(*names))
-    box.write("sleep", f'#!/bin/sh\necho "$1" >>{box.root}/slept\nmv {box.root}/later {box.root}/log\n')
+    box.write("sleep", f'{SLEEP}echo "$1" >>{box.root}/slept\nmv {box.root}/later {box.root}/log\n')
     done = box.run("check")
     assert (done.returncode, done.stderr) == (0, "")
     assert (box.root / "slept").read_text() == "30\n"
@@ -392,7 +394,7 @@ def test_behind_a_gap_a_full_backup_is_made_at_once(box: Box) -> None:
     # The full one begins behind it, whatever came after that: nothing newest needs what is missing.
     box.write("log", log("000000010000000000000004", *(f"00000001000000000000000{n}" for n in (6, 7, 8))))
     box.write("info", INFO)
-    box.write("sleep", f"#!/bin/sh\ntouch {box.root}/slept\n")
+    box.write("sleep", f"{SLEEP}touch {box.root}/slept\n")
     done = box.run("check")
     assert (done.returncode, bool(box.metric("backup_check")), (box.root / "slept").exists()) == (
         0,
@@ -788,7 +790,7 @@ def test_what_nobody_needs_goes_in_steps_between_which_files_are_sent(box: Box) 
     files = box.root / "current" / "backup" / "files.sh"
     box.write(
         "sleep",
-        f'#!/bin/sh\necho "sleep $*" >>{box.root}/asked\nrm -f {box.root}/lib/backup/odoo.since\nexec timeout 20 sh {files}\n',
+        f'{SLEEP}echo "sleep $*" >>{box.root}/asked\nrm -f {box.root}/lib/backup/odoo.since\nexec timeout 20 sh {files}\n',
     ).chmod(0o755)
     settled(box)
     assert box.run("check").returncode == 0
