@@ -26,7 +26,7 @@ def rows(run: Run) -> dict[str, tuple[str, str]]:
 def advice(run: Run) -> list[str]:
     """What is said to be done, a line each."""
     start = next(number for number, line in enumerate(run.lines) if line == "is not well:")
-    return run.lines[start + 1 : run.lines.index("", start)]
+    return [*takewhile(bool, run.lines[start + 1 :])]
 
 
 SERVICES = (
