@@ -16,6 +16,7 @@ from tasks.connection.detected import Row
 # As many changed operations are listed; a first deploy's are in the total alone.
 _MOST = 15
 _HEADS = ("--> Results:", "--> Disconnecting from hosts...")
+_COUNT = re.compile(r": (\x1b\[[0-9;]*m)*executed \d+ commands")
 _LOUD = re.compile(r"-v+|--debug(-all|-operations)?")
 
 
@@ -51,7 +52,9 @@ def done(rows: Sequence[Row]) -> list[Row]:
 
 
 def new() -> Callable[[logging.LogRecord], bool]:
-    """Whether pyinfra shows a message: not that an operation failed whose host has said why, nor that no host is left then."""
+    """Whether pyinfra shows a message: not that no host is left. Of an operation that failed, and whose host has said why, not how many
+    commands it was.
+    """
     reasons: set[str] = set()
 
     def shown(record: logging.LogRecord) -> bool:
@@ -60,9 +63,10 @@ def new() -> Callable[[logging.LogRecord], bool]:
             reasons.clear()
         host, bracket, said = text.partition("] ")
         if bracket and record.levelno >= logging.ERROR:
-            if re.fullmatch(r"Error: executed \d+ commands", said.strip()):
-                return host not in reasons
-            reasons.add(host)
+            if not re.fullmatch(r"Error: executed \d+ commands", said.strip()):
+                reasons.add(host)
+            elif host in reasons:
+                record.msg = _COUNT.sub("", str(record.msg))
         ours = record.module != "cli" or text not in _HEADS
         return ours and not text.endswith("pyinfra error: No hosts remaining!")
 

@@ -110,7 +110,7 @@ def test_after_a_reason_of_ours_there_is_nothing_more(tmp_path: Path) -> None:
         ('server.shell(commands=["echo no such host >&2; false"], name="Three")', "no such host"),
     ):
         code, said = ended(tmp_path, call)
-        assert said.endswith(f"[@local] {reason}\n"), said
+        assert said.endswith(f"[@local] {reason}\n    [@local] Error\n"), said
         assert code == 1
 
 
