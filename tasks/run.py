@@ -17,7 +17,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import State
 
-from tasks.connection import drafts, login, sessions
+from tasks.connection import at_work, drafts, login, sessions
 from tasks.connection.answer import NoAnswer
 from tasks.connection.memory import host as host  # noqa: PLC0414  what a run shares, too
 from tasks.connection.memory import recall as recall  # noqa: PLC0414
@@ -154,7 +154,8 @@ def operation(function: Callable[P, Commands]) -> Callable[..., OperationMeta]:
         try:
             for command in function(*args, **kwargs):
                 forget()
-                yield _guard()(command)
+                with at_work.said(host(), really=executing()):
+                    yield _guard()(command)
                 forget()
         except Refused as error:
             if not executing():
