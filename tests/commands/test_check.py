@@ -296,17 +296,12 @@ def test_a_host_that_does_what_users_want_passes(monkeypatch: pytest.MonkeyPatch
         yield "sign in"
 
     with run(monkeypatch, users, {"smarteros.lab": ["/vault-auth-validator - -"]}) as said:
-        assert said[1].split() == [
-            "vault-auth-validator",
-            "built",
-            "on",
-            "the",
-            "host",
-            "sign",
-            "in",
-            "0.0",
+        *words, seconds, ended = said[1].split()
+        assert (words, ended) == (
+            ["vault-auth-validator", *["built", "on", "the", "host", "sign", "in"]],
             "ok",
-        ]
+        )
+        assert 0 <= float(seconds) < 60
         assert len(said) == 2
 
 
@@ -340,7 +335,7 @@ def test_a_check_that_is_ended_says_so_and_fails_the_host(monkeypatch: pytest.Mo
     left: list[str] = []
     before = signal.getsignal(signal.SIGTERM)
     with run(monkeypatch, users, {"smarteros.lab": ["/vault-auth-validator - -"]}) as said:
-        assert [line.split()[-2:] for line in said[2:4]] == [["0.0", "ok"], ["0.0", "ended"]]
+        assert [line.split()[-1] for line in said[2:4]] == ["ok", "ended"]
         assert said[0] == "ended by SIGTERM: what the check has made is removed"
         assert said[4:] == ["the check was ended by SIGTERM, and has left nothing", "False"]
     assert left == ["removed"]

@@ -218,7 +218,7 @@ def test_what_is_adopted_is_said_and_noted_once() -> None:
         assert texts(adoption.noted) == [
             (
                 "umask 022 && mkdir -p /var/lib/smarteros && printf '%s\\n' network:tenants-net volume:n8n_data "
-                ">>/var/lib/smarteros/adopted"
+                ">>/var/lib/smarteros/adopted && sync /var/lib/smarteros/adopted"
             )
         ]
     noted = [*FACTS["docker ps -aq"], "a|network:tenants-net", "a|volume:n8n_data"]
