@@ -66,7 +66,9 @@ def test_a_rollback_brings_the_generation_before_back_and_a_deploy_rolls_forward
     newer = listed(deployed)[-1]
     deployed.converge()
     assert deployed.sh(f"stat -c '%a %U' {RECORDS} {RECORDS}/[0-9]*/made | sort -u") == "600 root\n700 root\n"
-    assert len(listed(deployed)) <= 5
+    kept = listed(deployed)
+    assert len([item for item in kept if not item["same_as"] and not item["failed"]]) <= 5
+    assert len(kept) <= 10
     deployed.sh(f"docker rmi --force {IMAGES[1]}")
     # Its image is gone: that is said before anything is done.
     number = str(newer["number"])
