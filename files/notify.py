@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 try:
     import send_mail
+    from written import write
 except ImportError as error:
     sys.exit(f"{error}: files of the active generation are gone, which a deploy writes anew; nobody is told")
 
@@ -178,20 +179,6 @@ def delivered(channels: dict, told: dict) -> dict:
         thread.join(max(0, until - time.monotonic()))
     late = f"it has not answered within {MOST_SECONDS} s"
     return {kind: why for kind in channels if (why := answers.get(kind, late))}
-
-
-def write(path: Path, text: str) -> None:
-    """As a whole or not at all, also where the power goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}")
-    with beside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
 
 
 def noted(state: Path, asked: dict, failed: dict) -> None:

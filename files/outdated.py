@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 try:
     import ask_registries
     import tags
+    from written import write
 except ImportError as error:
     sys.exit(
         f"{error}: files of the active generation are gone, which a deploy writes anew; which images are outdated is not known"
@@ -61,22 +62,6 @@ def judged(known: dict, said: dict, before: dict, today: str) -> dict:
     ended = [on for line, on in known["ends"].items() if tags.is_of(tag, line) and on < today]
     found["ended"] = min(ended, default="")
     return {kind: text for kind, text in found.items() if text}
-
-
-def write(path: Path, text: str, mode: int = 0o600) -> None:
-    """As a whole or not at all, also where the power goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}")
-    beside.touch(mode=mode)
-    beside.chmod(mode)
-    with beside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
 
 
 def last() -> dict:

@@ -140,6 +140,7 @@ def test_a_host_gets_the_sender_and_its_timers_only_where_people_are_told() -> N
         "notify/certificates.sh",
         "notify/send.py",
         "notify/send_mail.py",
+        "notify/written.py",
     ]
     assert sorted(notify_files.units(settings, services, render.CURRENT, render.SECRETS)) == [
         "smarteros-certificates.service",

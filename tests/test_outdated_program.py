@@ -178,7 +178,7 @@ def test_what_a_registry_lists_beside_tags_is_left_out(box: Box) -> None:
     assert box.ask() == {image: {}}
 
 
-@pytest.mark.parametrize("gone", ["ask_registries", "tags"])
+@pytest.mark.parametrize("gone", ["ask_registries", "tags", "written"])
 def test_where_a_part_of_it_is_gone_it_says_what_writes_it_anew(gone: str, tmp_path: Path) -> None:
     for path, text in outdated_files.files(stack()).items():
         if Path(path).stem != gone:

@@ -19,8 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 try:
     from compare import differences, stays, unmade
-    from ground import ROOT, stamp, write
+    from ground import ROOT, stamp
     from kinds import KINDS, now
+    from written import write
 except ImportError as error:
     sys.exit(
         f"{error}: files of the active generation are gone, which a deploy writes anew; what differs is not known"

@@ -1,4 +1,4 @@
-"""Where all of it is, what programs say, and how it is written down."""
+"""Where all of it is, and what programs say."""
 
 from __future__ import annotations
 
@@ -32,19 +32,3 @@ def told(*command: str) -> list:
 def stamp(seconds: float) -> str:
     """UTC, as everywhere."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def write(path: Path, text: str, mode: int = 0o600) -> None:
-    """As a whole or not at all, also where the power goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}")
-    beside.touch(mode=mode)
-    beside.chmod(mode)
-    with beside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)

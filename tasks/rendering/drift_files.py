@@ -8,7 +8,7 @@ _UNITS = ("service", "timer")
 
 def files() -> dict[str, str]:
     """Path in a generation → text."""
-    programs = sorted((HOME / "files" / "drift").glob("*.py"))
+    programs = [*sorted((HOME / "files" / "drift").glob("*.py")), HOME / "files" / "written.py"]
     return {f"drift/{path.name}": path.read_text("utf-8") for path in programs}
 
 

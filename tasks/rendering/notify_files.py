@@ -11,7 +11,11 @@ STATE = "/var/lib/smarteros/notify"
 # Below /vault/secrets.
 CHANNELS = "notify.json"
 VOLUME = "caddy_data"
-_PROGRAMS = {"notify/send.py": "notify.py", "notify/send_mail.py": "send_mail.py"}
+_PROGRAMS = {
+    "notify/send.py": "notify.py",
+    "notify/send_mail.py": "send_mail.py",
+    "notify/written.py": "written.py",
+}
 _UNITS = ("notify.service", "notify.timer", "certificates.service", "certificates.timer")
 
 

@@ -15,6 +15,7 @@ _COPIES = {
     PROGRAM: HOME / "files" / "outdated.py",
     "outdated/ask_registries.py": HOME / "files" / "ask_registries.py",
     "outdated/tags.py": HOME / "tasks" / "model" / "tags.py",
+    "outdated/written.py": HOME / "files" / "written.py",
 }
 _UNITS = ("service", "timer")
 

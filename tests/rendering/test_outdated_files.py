@@ -18,6 +18,7 @@ def test_programs_are_copies_and_what_is_asked_about_lies_beside_them() -> None:
         "outdated/outdated.py": "files/outdated.py",
         "outdated/ask_registries.py": "files/ask_registries.py",
         "outdated/tags.py": "tasks/model/tags.py",
+        "outdated/written.py": "files/written.py",
     }
     assert {path: files.pop(path) for path in copies} == {
         path: (ROOT / name).read_text() for path, name in copies.items()

@@ -52,7 +52,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-COPIED = ("build/", "drift/", "outdated/outdated.py", "outdated/ask_registries.py", "outdated/tags.py")
+COPIED = (
+    "build/",
+    "drift/",
+    *(f"outdated/{name}.py" for name in ("outdated", "ask_registries", "tags", "written")),
+)
 
 
 def tree(variant: str) -> dict[str, str]:
