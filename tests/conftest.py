@@ -13,6 +13,10 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+# Of `make test`, which calls this: the makes below it would take it for the one above them, and name the folders they enter.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"):
+    os.environ.pop(name, None)
+
 # What asserts beside the test files.
 pytest.register_assert_rewrite(
     "tests.e2e.backed",

@@ -20,8 +20,7 @@ def plan_script() -> dict[str, Any]:
 
 def test_the_plan_is_the_command_below_make_plan() -> None:
     said = subprocess.run(
-        # Below another make it would name the folders that it enters and leaves.
-        ["make", "-n", "--no-print-directory", "plan", "INVENTORY=inventories/staging.py"],
+        ["make", "-n", "plan", "INVENTORY=inventories/staging.py"],
         cwd=ROOT,
         capture_output=True,
         text=True,
