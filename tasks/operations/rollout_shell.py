@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
 from tasks.model.catalogue import CORE, Service
+from tasks.model.objects import replacement
 from tasks.rendering import docker_calls, psql, render
 
 # A container that has ended so often does not come to life by waiting.
@@ -149,7 +150,8 @@ def _bring_up(hidden: Iterable[str]) -> str:
     before Compose, which takes half a second to find out what else has to. What the variable ``between`` names is done while
     the ones of before are gone and the new ones not started: until then they serve.
     """
-    names = " ".join(map(quote, hidden))
+    hidden = tuple(hidden)
+    names, nexts = (" ".join(map(quote, found)) for found in (hidden, map(replacement, hidden)))
     gates = 'for item in $2; do gate "${item%=*}" "${item##*=}" || return; done'
     if not names:
         return f"""
@@ -161,15 +163,17 @@ bring_up() {{
     return f"""
 hide() {{
     [ "$(docker inspect --type container --format '{{{{.State.Status}}}}' "$1")" = created ] || return 0
-    docker rename "$1" "$1-next" || return 1
-    docker network disconnect {CORE} "$1-next" && docker network connect {CORE} "$1-next" &&
-        docker start "$1-next" >/dev/null 2>&1
+    docker rename "$1" "$1-next" && docker network disconnect {CORE} "$1-next" && docker network connect {CORE} "$1-next"
 }}
 bring_up() {{
     for item in {names}; do docker rm --force "$item-next" >/dev/null 2>&1 || true; done
     orphans "$1" && compose "$1" {UP.replace("-d", "--no-start")} ${{3:-}} 2>&1 || return
-    ${{between:-:}} || return
-    for item in {names}; do hide "$item" || true; done
+    {{ for item in {names}; do hide "$item" & done; wait; }} &
+    hiding=$! failed=
+    ${{between:-:}} || failed=$?
+    wait $hiding
+    [ -z "$failed" ] || return "$failed"
+    docker start {nexts} >/dev/null 2>&1 || true
     compose "$1" start 2>&1 || return
     {gates}
     for item in {names}; do ! state "$item-next" >/dev/null || docker rename "$item-next" "$item" || return; done

@@ -125,6 +125,8 @@ case "$*" in
     case $said in
     BEGIN*) printf '%s' "${said%.}" >>tried; exit ${LOCKED:-0} ;;
     esac
+    [ -z "$AWAITED" ] || for _ in $(seq 100); do [ -e "$AWAITED" ] && break; sleep 0.05; done
+    [ -z "$AWAITED" ] || [ -e "$AWAITED" ] || exit 9
     printf '%s' "${said%.}" >>told; exit ${PSQL:-0} ;;
 "compose -f "*" --profile job up "*) ;;
 "compose -f "*" up "*) echo "$3" >file; [ "$3" != home/dkcompose/site-deploy.yaml ] || exit ${COMPOSE:-0} ;;
@@ -172,6 +174,7 @@ class Box:
             "BACK": WELL,
             "LOOPS": "",
             "USER_OF": "",
+            "AWAITED": "",
             **environ,
         }
         exports = [f"export {name}={quote(value)}\n" for name, value in env.items() if name != "PATH"]
@@ -610,6 +613,13 @@ def test_who_has_the_password_of_before_stands_still_when_another_counts_and_vis
     assert box.lines("tried") == ["BEGIN;", TOLD, "ROLLBACK;", "\\q"]
     assert box.lines("told") == [TOLD, "\\q"]
     assert "SCRAM" not in "".join(box.lines("calls"))
+
+
+def test_postgres_is_told_while_who_comes_is_renamed_and_nobody_starts_before_both(box: Box) -> None:
+    """Whoever is held waits for the slower of the two."""
+    assert box.run(script(KEPT, CHANGED), given=TOLD, AWAITED="hidden") == (0, [])
+    done = [line for line in box.lines("calls") if line == "start web-next" or "psql" in line]
+    assert done[-1] == "start web-next"
 
 
 PREPARED = replace(KEPT, containers=(container("prepare", env_file=True, job=True), *KEPT.containers))
