@@ -69,6 +69,7 @@ def run(arguments: list[str], environment: Environment) -> None:
         api.site(),
         int(environment.get("MB_JETTY_PORT") or 3000),
         environment.get("MB_JETTY_HOST") or "localhost",
+        queue=50,  # Java's, where Jetty names none
     )
 
 
