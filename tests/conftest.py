@@ -1,6 +1,6 @@
-"""One lab with one deployed host for each worker, for tests that need one; and the order of the tests: files that take
-longest come first, and the two groups that have a host with backups end it, one for each worker: a machine that is too slow for all
-(.ci/test) has seen most of the others by then.
+"""One lab with one deployed host for each worker, for tests that need one; and the order of the tests: after what says most about a
+deploy comes what has many tests for its time, and the two groups that have a host with backups end it, one for each worker: a machine
+that is too slow for all (.ci/test) has seen most tests by then.
 """
 
 import os
@@ -40,22 +40,20 @@ from tests.lab import smarteros, state  # noqa: E402
 from tests.lab.lab import Lab  # noqa: E402
 
 # The first two are the first deploys of two workers' hosts: what comes after finds them deployed.
-LONGEST = (
-    "test_canary.py",
-    "test_make.py",
-    "test_convergence.py",
-    "test_faults.py",
-    "test_debian12.py",
-    "test_rebuild.py",
-    "test_sudo.py",
-    "test_secrets.py",
-    "test_mail.py",
-    "test_takeover.py",
-    "test_external_vault.py",
-    "test_vault.py",  # it has the first Vault of the host `spare`
+FIRST = ("test_canary.py", "test_make.py", "test_convergence.py", "test_faults.py")
+# Few tests that take long, most of them on a bare host of their own; the longest last.
+LAST = (
     "test_bad_image.py",
-    "test_lock_out.py",
     "test_reboot.py",
+    "test_takeover.py",
+    "test_lock_out.py",
+    "test_rebuild.py",
+    "test_external_vault.py",
+    "test_mail.py",
+    "test_vault.py",  # it has the first Vault of the host `spare`
+    "test_sudo.py",
+    "test_debian12.py",
+    "test_secrets.py",
 )
 
 
@@ -92,7 +90,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sorts by file; within a file all stays as it is."""
-    order = [*LONGEST, "", *_GROUPS]
+    order = [*FIRST, "", *LAST, *_GROUPS]
 
     def place(item: pytest.Item) -> int:
         of_the_lab = item.path.parent.name in ("e2e", "hosts")
