@@ -2,7 +2,7 @@
 
 Beside it lie ``images.json``, which says what is asked about, ``ask_registries.py`` and ``tags.py``, by which ``make outdated`` asks and
 compares, too. What is found stays for ``make status``, with a metric and, where something is outdated that was not so the last time, an
-event for who is told (notify.py). Of an image whose registry is silent what was found before still counts.
+event for who is told (files/notify). Of an image whose registry is silent what was found before still counts.
 """
 
 from __future__ import annotations

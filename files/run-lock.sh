@@ -12,7 +12,7 @@ state=/run/smarteros
 logs=/var/log/smarteros
 log=$logs/runs.log
 run=$logs/.unfinished  # the present run; that of one that ended without a word, on the next run
-notify=/var/lib/smarteros/notify  # what people are to be told (files/notify.py)
+notify=/var/lib/smarteros/notify  # what people are to be told (files/notify)
 
 # Put together here, so that what merely shows this script (set -x) says nothing. Others print on these streams, too.
 say() { printf '\n%s-lock %s\n' smarteros "$*"; }

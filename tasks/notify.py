@@ -1,4 +1,4 @@
-"""Notify: whom the host tells what has happened. Addresses and tokens come out of Vault; ``files/notify.py`` tells them.
+"""Notify: whom the host tells what has happened. Addresses and tokens come out of Vault; ``files/notify`` tells them.
 
 Without the setting nobody is told, and what an earlier one had put there is gone. A rollback changes nothing of it: people are told of
 it as the settings are now.

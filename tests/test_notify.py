@@ -138,8 +138,11 @@ def test_a_host_gets_the_sender_and_its_timers_only_where_people_are_told() -> N
     services = load(settings)
     assert sorted(notify_files.files(settings, services)) == [
         "notify/certificates.sh",
+        "notify/channels.py",
+        "notify/masks.py",
         "notify/send.py",
         "notify/send_mail.py",
+        "notify/words.py",
         "notify/written.py",
     ]
     assert sorted(notify_files.units(settings, services, render.CURRENT, render.SECRETS)) == [

@@ -1,9 +1,9 @@
-"""What tells people on a host (files/notify.py), run as its unit runs it, against servers that take what the services' documents say."""
+"""What tells people on a host (files/notify), run as its unit runs it, against servers that take what the services' documents say."""
 
 import base64
-import importlib.util
 import json
 import os
+import runpy
 import subprocess
 import sys
 import threading
@@ -15,8 +15,13 @@ from typing import Any
 
 import pytest
 
+from tasks.rendering import notify_files
+from tasks.services import load
 from tests import receivers
-from tests.samples import ROOT
+from tests.samples import ROOT, stack
+
+SETTINGS = stack(notify={"slack": True})
+PROGRAMS = notify_files.files(SETTINGS, load(SETTINGS))
 
 RUN = {
     "started": "2026-11-28T04:00:00Z",
@@ -38,6 +43,12 @@ class Box:
 
     root: Path
     address: str
+
+    def __post_init__(self) -> None:
+        """A generation with the programs."""
+        (self.root / "notify").mkdir()
+        for path, text in PROGRAMS.items():
+            (self.root / path).write_text(text)
 
     def channels(self, **channels: Any) -> None:
         """Whom to tell."""
@@ -62,7 +73,7 @@ class Box:
     def send(self) -> str:
         """One run of the unit; all that it printed."""
         done = subprocess.run(
-            [sys.executable, "-I", str(ROOT / "files" / "notify.py"), str(self.root / "state")],
+            [sys.executable, "-I", "-B", str(self.root / "notify" / "send.py"), str(self.root / "state")],
             env={**os.environ, "CREDENTIALS_DIRECTORY": str(self.root)},
             capture_output=True,
             text=True,
@@ -231,12 +242,8 @@ def test_a_server_that_says_back_what_it_was_sent_tells_nobody_a_secret(
 def test_a_mail_server_that_says_back_the_login_tells_nobody_the_password() -> None:
     plain, alone = (base64.b64encode(text).decode() for text in (b"\0ops\0secret-1", b"secret-1"))
     said = f"535 AUTH PLAIN {plain} {alone} {alone.rstrip('=')}"
-    spec = importlib.util.spec_from_file_location("notify", ROOT / "files" / "notify.py")
-    assert spec is not None
-    assert spec.loader is not None
-    notify = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(notify)
-    assert notify.masked(said, {"user": "ops", "password": "secret-1"}) == "535 AUTH PLAIN *** *** ***"
+    masked = runpy.run_path(str(ROOT / "files" / "notify" / "masks.py"))["masked"]
+    assert masked(said, {"user": "ops", "password": "secret-1"}) == "535 AUTH PLAIN *** *** ***"
 
 
 def test_what_nobody_takes_for_a_day_is_given_up(box: Box) -> None:
@@ -317,14 +324,17 @@ def test_a_message_of_any_length_is_taken(box: Box) -> None:
     assert sorted(box.told()) == ["ntfy", "slack", "telegram", "webhook"]
 
 
-def test_where_a_part_of_it_is_gone_it_says_what_writes_it_anew(tmp_path: Path) -> None:
-    program = tmp_path / "send.py"
-    program.write_text((ROOT / "files" / "notify.py").read_text())
+@pytest.mark.parametrize("gone", sorted({*PROGRAMS} - {"notify/send.py", "notify/certificates.sh"}))
+def test_where_a_part_of_it_is_gone_it_says_what_writes_it_anew(box: Box, gone: str) -> None:
+    (box.root / gone).unlink()
     done = subprocess.run(
-        [sys.executable, "-I", "-B", str(program)], capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-B", str(box.root / "notify" / "send.py")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (
         1,
         "",
-        "No module named 'send_mail': files of the active generation are gone, which a deploy writes anew; nobody is told\n",
+        f"No module named '{Path(gone).stem}': files of the active generation are gone, which a deploy writes anew; nobody is told\n",
     )

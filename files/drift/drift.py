@@ -2,7 +2,7 @@
 
 ``note`` reads from standard input what counts, and keeps how that is now in the newest record of a generation (record.sh); of what
 differs it says what no deploy makes good. ``look`` says as JSON what is otherwise since; it writes nothing. ``watch`` looks, and leaves
-a metric and, when it is not what it was the last time, an event for who is told (notify.py). Of contents there are only digests.
+a metric and, when it is not what it was the last time, an event for who is told (files/notify). Of contents there are only digests.
 
 What it is made of lies beside it: kinds.py names what is looked at, in containers.py and system.py, and compare.py how that differs.
 """

@@ -59,7 +59,7 @@ def untold(said: Iterable[str]) -> Iterator[str]:
 
 
 def channels(stack: Stack, values: Values) -> dict[str, dict[str, Any]]:
-    """Channel → all that the sender needs for it (files/notify.py). Pure."""
+    """Channel → all that the sender needs for it (files/notify). Pure."""
     notify = stack.notify
     found: dict[str, dict[str, Any]] = {}
     if notify is None:

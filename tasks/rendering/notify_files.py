@@ -11,11 +11,7 @@ STATE = "/var/lib/smarteros/notify"
 # Below /vault/secrets.
 CHANNELS = "notify.json"
 VOLUME = "caddy_data"
-_PROGRAMS = {
-    "notify/send.py": "notify.py",
-    "notify/send_mail.py": "send_mail.py",
-    "notify/written.py": "written.py",
-}
+_BESIDE = ("send_mail.py", "written.py")
 _UNITS = ("notify.service", "notify.timer", "certificates.service", "certificates.timer")
 
 
@@ -23,7 +19,11 @@ def files(stack: Stack, services: tuple[Service, ...]) -> dict[str, str]:
     """Path in a generation → text."""
     if stack.notify is None:
         return {}
-    found = {path: (HOME / "files" / name).read_text("utf-8") for path, name in _PROGRAMS.items()}
+    programs = [
+        *sorted((HOME / "files" / "notify").glob("*.py")),
+        *(HOME / "files" / name for name in _BESIDE),
+    ]
+    found = {f"notify/{path.name}": path.read_text("utf-8") for path in programs}
     names = [name for item in services for route in item.routes for name in domains(stack, route)]
     if any(service.phase == "proxy" for service in services):
         found["notify/certificates.sh"] = _render(
