@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 
+from tasks.facts import redis
 from tasks.model import catalogue, envfile
 from tasks.model.made import generated
 from tasks.operations import daemon, needed
@@ -178,6 +179,7 @@ def noop_variables() -> dict[str, str]:
         "PATHS": " ".join(["smarteros", *(service.name for service in services if service.secrets)]),
         "EXTENDED": " ".join(db.name for service in services for db in service.databases if db.extensions),
         "OWNED": "\n".join(_questions(services)),
+        "REDIS": redis.QUESTION,
     }
 
 

@@ -14,6 +14,16 @@ docker compose version --short >/dev/null
 docker buildx version >/dev/null
 grep -q max-size /etc/docker/daemon.json
 
+# the host: packages, kernel, accounts, units, firewall, SSH
+dpkg-query -W -f '${Package} ${db:Status-Status} ${Version}\n' >/dev/null
+cat $(sed -n 's|^\([a-z][^ =]*\) *=.*|/proc/sys/\1|p' /etc/sysctl.d/*smarteros*.conf | tr . /) >/dev/null 2>&1 || true
+getent passwd >/dev/null
+sha256sum /root/.ssh/authorized_keys /etc/systemd/system/smarteros-* /etc/smarteros/firewall.nft >/dev/null
+systemctl show --property=Id,ActiveState,UnitFileState docker.service ssh.service 'smarteros-*' >/dev/null
+nft -s list table inet smarter_fw | sha256sum >/dev/null
+iptables-save >/dev/null
+/usr/sbin/sshd -T >/dev/null
+
 # files: the generation and the secrets, by content
 find . -type f -exec sha256sum {} + | sort >/dev/null
 find . -printf '%m %u:%g %P\n' >/dev/null
@@ -47,6 +57,9 @@ for database in $EXTENDED; do
     docker exec postgres psql -qAtX -U postgres -d "$database" -c 'SELECT extname FROM pg_extension' >/dev/null
 done
 
+# Redis: its role, settings and users
+sh -c "$REDIS" >/dev/null
+
 # Who owns each application, and what Dokploy has registered
 docker exec -i postgres sh -c 'while IFS="|" read -r name sql; do psql -qAtX -U postgres -d "$name" -c "$sql" </dev/null; done' \
     >/dev/null <<SQL
@@ -61,4 +74,14 @@ for pair in $DOMAINS; do
         openssl s_client -quiet -ign_eof -connect 127.0.0.1:443 -servername "$domain" -verify_hostname "$domain" \
             -verify_return_error -CAfile /tmp/bench-root.pem 2>/dev/null | head -1 | grep -Eq ' (200|302|303)'
 done
+
+# What the run leaves, noted at its end: all of it as it is now, and a line in the log
+docker ps -aq --filter label=smarteros.service | xargs docker inspect >/dev/null
+docker volume ls -q --filter label=smarteros.service >/dev/null
+find . -type f -exec sha256sum {} + | sort >/dev/null
+systemctl show --property=Id,ActiveState,UnitFileState docker.service ssh.service 'smarteros-*' >/dev/null
+nft -s list table inet smarter_fw | sha256sum >/dev/null
+sh -c "$REDIS" >/dev/null
+date >/tmp/bench-noted
+sync /tmp/bench-noted
 echo nothing to do
