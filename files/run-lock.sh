@@ -1,9 +1,9 @@
 #!/bin/bash
 # One run at a time, and the line that each leaves in the audit log. On the host for as long as the SSH session of a
 # run: standard input is that session, and its end is the end of the run, however that came about.
-#   in:  operator <JSON>, login <JSON>, then command <JSON>, deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
+#   in:  operator <JSON>, login <JSON>, from <JSON: which process of which machine>, command <JSON>, then deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
 #        goes on, acts <number> (up to which CHANGELOG.md's acts are done), look <JSON> and made <both: what files/record.sh takes>, end <result>
-#   out: held | held late | waits <who> | user <name> | busy <word> <value>… | stuck <who>, removed <image>, drifted <what>,
+#   out: held | held late | waits <who> | user <name> | busy <word> <value>…, then asks (in: gone <pid> | stays) | stuck <who>, removed <image>, drifted <what>,
 #        noted <number> | unnoted, at last untold <channel> <why>, each after "smarteros-lock"
 set -u
 export TZ=UTC
@@ -79,6 +79,8 @@ left() {
 [ "$(id -u)" = 0 ] || { say user "$(id -un)"; exit; }
 read -r operator
 read -r login
+read -r from
+read -r command
 mkdir -p "$state"
 late=
 exec 9>>"$state/lock"
@@ -87,7 +89,10 @@ if ! flock -n 9; then
     if ! flock -w 0.5 9; then
         say busy now "$EPOCHSECONDS"
         sed 's/^/smarteros-lock busy /' "$run" 2>/dev/null
-        exit
+        say asks
+        # Who has begun that run knows that it is over; its lost connection is noticed here only minutes later.
+        read -r -t 20 word pid
+        [ "$word" = gone ] && [ "$pid" = "$(sed -n 's/^pid //p' "$run")" ] && kill "$pid" && flock -w 20 9 || exit 0
     fi
 fi
 
@@ -97,7 +102,7 @@ install -d -m 750 -o root -g adm "$logs"
 touch "$log"
 chown root:adm "$log"
 chmod 640 "$log"
-printf 'started %(%FT%TZ)T\nepoch %(%s)T\npid %d\n%s\n%s\n' -1 -1 $$ "$operator" "$login" >"$run"
+printf 'started %(%FT%TZ)T\nepoch %(%s)T\npid %d\n%s\n%s\n%s\n%s\n' -1 -1 $$ "$operator" "$login" "$from" "$command" >"$run"
 sync "$run" "$logs"
 
 # What is left has twenty seconds to end by itself. Packages have ten minutes: cut short they would be left half
@@ -130,7 +135,7 @@ say "held$late"
 result=interrupted look=
 while read -r key value; do
     case $key in
-    at | change | command | deploy) printf '%s %s\n' "$key" "$value" >>"$run" ;;
+    at | change | deploy) printf '%s %s\n' "$key" "$value" >>"$run" ;;
     look) look=$value ;;
     acts)
         (umask 022 && mkdir -p /opt/smarteros) && mkdir -p /opt/smarteros/records && echo "$value" >/opt/smarteros/records/.acts.new &&

@@ -21,8 +21,8 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 
 from tasks.connection import login
+from tasks.connection.lock_says import duration
 from tasks.connection.memory import remembered
-from tasks.lock import duration
 from tasks.model.catalogue import domains
 from tasks.model.targets import command, inventory
 from tasks.operations import described, plan_lines

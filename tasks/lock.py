@@ -6,7 +6,6 @@ A plan, ``tasks.verify.run`` and the like take no lock.
 """
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -21,8 +20,9 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 
-from tasks.connection import login, sessions, trouble
+from tasks.connection import login, of_this_machine, sessions
 from tasks.connection.line import Line
+from tasks.connection.lock_says import holder, refusal, said
 from tasks.model import notify, targets
 from tasks.rendering.templates import HOME
 from tasks.run import Commands, Refused, executing, forget, guard, host, operation, stack, straight_on
@@ -92,7 +92,8 @@ def _take(target: Host, *, deploy: bool = False) -> Outcome:
     except (EOFError, OSError, SSHException) as error:
         return Outcome(refusal=f"{target.name} cannot be locked: {str(error) or 'the connection has ended'}")
     line.send(f"operator {json.dumps(login.operator())}")
-    line.send(f"login {json.dumps(login.user(target))}\ncommand {json.dumps(targets.command(sys.argv))}")
+    line.send(f"login {json.dumps(login.user(target))}\nfrom {json.dumps(of_this_machine.name())}")
+    line.send(f"command {json.dumps(targets.command(sys.argv))}")
     printed = []
     while (text := line.receive()) is not None:
         printed.append(text)
@@ -101,53 +102,20 @@ def _take(target: Host, *, deploy: bool = False) -> Outcome:
             if deploy:
                 line.send("deploy yes")
             return Outcome(line, late=bool(rest))
+        if word == "asks":
+            line.send(_over(target, printed))
         if word == "waits":
             target.log(f"waits for what an interrupted run has left at work: {rest}")
     return Outcome(refusal=refusal(target.name, printed))
 
 
-def said(text: str) -> str:
-    """What the script says in this line; nothing in one that something else has printed. Pure."""
-    found = re.search(r"smarteros-lock (.*?)\r?$", text)
-    return found[1] if found else ""
-
-
-def refusal(name: str, printed: Sequence[str]) -> str:
-    """Why the host could not be locked, from what was printed there, by the script and by others. Pure."""
-    words = [text.split(" ", 2) for text in map(said, printed) if text]
-    busy = {row[1]: row[2] for row in words if row[0] == "busy" and len(row) == 3}
-    last = words[-1] if words else ["nothing"]
-    if last[0] == "user":
-        return f"login: commands run as {last[1]}; log in as root, or set _sudo = True for the host"
-    if last[0] == "stuck":
-        return (
-            f"{name}: an interrupted run has left something at work there that does not end: "
-            f"{' '.join(last[1:])}; end it, then run again"
-        )
-    if busy:
-        return _busy(name, busy)
-    why = (
-        trouble.unanswered(succeeded=False, out=printed, errors=())
-        if any(printed)
-        else "the connection has ended"
-    )
-    return f"{name} cannot be locked: {why}"
-
-
-def _busy(name: str, found: dict[str, str]) -> str:
-    age = int(found["now"]) - int(found.get("epoch", found["now"]))
-    what, who = json.loads(found.get("command", '"a run"')), json.loads(found.get("operator", '"somebody"'))
-    doing = f", now at {found['at']}" if "at" in found else ""
-    free = f"; if it is gone for good, `kill {found['pid']}` there" if "pid" in found else ""
-    return f"{name} is locked: {what} by {who}, under way for {duration(age)}{doing}. Run again when that has ended{free}"
-
-
-def duration(seconds: int) -> str:
-    """In the unit that fits. Pure."""
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
+def _over(target: Host, printed: Sequence[str]) -> str:
+    """What the script is told of the run that has the lock."""
+    found = holder(printed)
+    if not of_this_machine.over(json.loads(found.get("from", '""'))):
+        return "stays"
+    target.log("the run that has the lock was begun here, and is over: what is left of it there is ended")
+    return f"gone {found['pid']}"
 
 
 def _guarded(command: PyinfraCommand | str) -> PyinfraCommand | str:

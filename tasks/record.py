@@ -14,6 +14,7 @@ from pyinfra import logger
 from tasks import drift, lock
 from tasks.clients import recovery
 from tasks.connection import login
+from tasks.connection.lock_says import said
 from tasks.model.targets import target
 from tasks.operations import described
 from tasks.run import Commands, Refused, executing, host, operation, services
@@ -66,7 +67,7 @@ def _answers() -> Iterator[tuple[str, str]]:
     """What the host says until it has noted all. Raises Refused, with what has failed there."""
     others = []
     while (text := lock.held().receive()) is not None:
-        word, _, rest = lock.said(text).partition(" ")
+        word, _, rest = said(text).partition(" ")
         if word == "noted":
             return
         if word == "unnoted":

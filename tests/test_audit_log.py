@@ -71,7 +71,7 @@ def test_a_run_that_ended_with_the_hosts_power_is_written_by_the_next_one(host: 
     with (host.log.parent / ".unfinished").open("a") as file:
         file.write('change "Prox')  # the last word that reached the disk
     assert host.lines() == []
-    host.begin('operator "bob@desk"\nlogin "root"\ncommand "rotate"\n').end("end ok\n")
+    host.begin('operator "bob@desk"\nlogin "root"\nfrom ""\ncommand "rotate"\n').end("end ok\n")
     bob = {**line("ok"), "operator": "bob@desk", "login": "root"}
     assert host.lines() == [line("interrupted", "Data | Redis", "Data | Redis"), bob]
 

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from tasks import lock
+from tasks.connection import lock_says, of_this_machine
 from tests.fake import fake
-from tests.run_lock import RunLock
+from tests.run_lock import ANN, RunLock
 from tests.samples import ROOT
 from tests.signals import heard
 
@@ -30,6 +31,7 @@ DEPLOY = """
 from pathlib import Path
 from pyinfra.api import StringCommand
 from tasks import lock
+from tasks.connection import lock_says, of_this_machine
 from tasks.run import Refused, operation
 
 lock._SCRIPT = Path({script!r})
@@ -162,6 +164,43 @@ def test_the_second_operator_is_told_that_it_is_no_deploy(machine: Machine) -> N
     assert code == 1
     assert "] is locked: rotate by ann@laptop, under way for " in output, output
     first.end("end ok\n")
+
+
+def ended() -> str:
+    """The name of a process of this machine that is gone."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        found = of_this_machine._named(process.pid)
+        process.kill()
+    return found
+
+
+def test_a_run_of_this_machine_that_is_over_keeps_nobody_out_whose_connection_the_host_has_not_noticed_to_be_gone(
+    machine: Machine,
+) -> None:
+    first = machine.lock.begin(ANN.replace('from ""', f'from "{ended()}"'))
+    assert first.hear() == "held"
+    code, output = machine.run()
+    assert (code, changed(output)) == (0, ["Phase | work"]), output
+    assert (
+        "the run that has the lock was begun here, and is over: what is left of it there is ended" in output
+    )
+    assert first.process.wait(10) == -signal.SIGTERM
+    assert [(line["command"], line["result"]) for line in machine.lock.lines()] == [
+        ("rotate", "interrupted"),
+        ("deploy", "ok"),
+    ]
+
+
+def test_a_run_that_began_meanwhile_is_not_ended_in_the_place_of_one_that_is_over(tmp_path: Path) -> None:
+    host = RunLock(tmp_path)
+    first = host.begin()
+    assert first.hear() == "held"
+    second = host.begin()
+    assert second.process.stdout
+    assert "smarteros-lock asks\n" in iter(second.process.stdout.readline, "")
+    assert second.end("gone 1\n") == []
+    first.end("end ok\n")
+    assert [line["result"] for line in host.lines()] == ["ok"]
 
 
 def test_a_plan_takes_no_lock_and_needs_none(machine: Machine) -> None:
@@ -418,23 +457,23 @@ def test_a_refusal_says_why_and_what_to_do(said: list[str], text: str) -> None:
     ours = [
         line if line.startswith("sudo") or line == "at all" else f"smarteros-lock {line}" for line in said
     ]
-    assert lock.refusal("h1", ours) == text
+    assert lock_says.refusal("h1", ours) == text
 
 
 def test_a_duration_is_said_in_the_unit_that_fits() -> None:
     texts = {0: "0 s", 119: "119 s", 120: "2 min", 7199: "119 min", 7200: "2 h", 200_000: "55 h"}
-    assert {seconds: lock.duration(seconds) for seconds in texts} == texts
+    assert {seconds: lock_says.duration(seconds) for seconds in texts} == texts
 
 
 @pytest.mark.parametrize(
     "line", ["Welcome, user of h1", "+ echo smarteros-locked", "held", "user deploy", ""]
 )
 def test_what_others_print_is_nothing_that_the_script_says(line: str) -> None:
-    assert lock.said(line) == ""
+    assert lock_says.said(line) == ""
 
 
 def test_what_the_script_says_is_found_behind_what_others_print() -> None:
-    assert [lock.said(line) for line in ("smarteros-lock held", "$ smarteros-lock held late\r")] == [
+    assert [lock_says.said(line) for line in ("smarteros-lock held", "$ smarteros-lock held late\r")] == [
         "held",
         "held late",
     ]

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tasks import lock, notify
+from tasks import notify
 from tasks.clients import vault_access
+from tasks.connection import lock_says
 from tasks.facts import Status
 from tasks.model import given
 from tasks.model import notify as model
@@ -205,7 +206,7 @@ def test_a_channel_that_takes_nothing_is_a_notice_of_status() -> None:
 
 def test_who_was_not_told_of_a_deploy_is_a_warning_of_it() -> None:
     said = map(
-        lock.said, ["smarteros-lock untold slack it answers 404 no_service", "", "smarteros-lock held"]
+        lock_says.said, ["smarteros-lock untold slack it answers 404 no_service", "", "smarteros-lock held"]
     )
     assert list(model.untold(said)) == [
         "notify: slack was not told: it answers 404 no_service; it is tried again for a day, and by `make test-notify`"

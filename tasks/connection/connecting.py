@@ -5,8 +5,10 @@ pyinfra prints some of it in its own words, in several lines, and lets the rest 
 
 import logging
 import socket
+import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from paramiko import (
     AuthenticationException,
@@ -19,6 +21,8 @@ from paramiko import (
 from pyinfra import logger
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
+
+T = TypeVar("T")
 
 _CLOSES = (
     "what listens there closes the connection, or is no SSH server: see ssh_port; a firewall, fail2ban or sshd's MaxStartups "
@@ -105,9 +109,29 @@ def _network(error: OSError, said: str) -> str:
         return _CLOSES
     if error.filename:
         return f"{error.filename}: {error.strerror}"
-    if "refused" in said or "Unable to connect" in said:
+    if _refused(said):
         return "nothing listens there: see ssh_hostname and ssh_port, and whether sshd runs"
     return f"the connection fails ({said}): run again"
+
+
+def _refused(said: str) -> bool:
+    return "refused" in said or "Unable to connect" in said
+
+
+# An sshd that restarts (a deploy that was cut short has told it to) listens again by then. Seconds.
+_MOMENTS = (0.5, 1, 1.5)
+
+
+def once_it_listens(connect: Callable[[], T]) -> T:
+    """What it gives, tried anew while nothing listens there. Raises what it raises."""
+    for seconds in _MOMENTS:
+        try:
+            return connect()
+        except (ConnectError, OSError) as error:
+            if not _refused(str(error.__context__ if isinstance(error, ConnectError) else error)):
+                raise
+        time.sleep(seconds)
+    return connect()
 
 
 # Something is sent every 15 seconds, and a network that is gone noticed by its staying unanswered: late enough for
@@ -126,7 +150,7 @@ def watched(transport: Any) -> None:
 def _connect(connector: SSHConnector) -> None:
     """In the place of pyinfra's, around it. Raises ConnectError, which pyinfra prints as one line, and nothing else."""
     try:
-        _pyinfras(connector)
+        once_it_listens(lambda: _pyinfras(connector))
         if connector.client:
             watched(connector.client.get_transport())
     except Exception as error:  # noqa: BLE001  what pyinfra does not foresee would be a traceback

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,19 @@ def shown(data: Mapping[str, Any]) -> HostKey:
     """The key. data: pyinfra's of the host. Raises Said: it cannot be reached, and why."""
     address, port = str(data["ssh_hostname"]), int(data.get("ssh_port", 22))
     client = _Client()
+    connect = partial(
+        client.connect,
+        address,
+        _pyinfra_ssh_config_file=data.get("ssh_config_file"),
+        _pyinfra_ssh_known_hosts_file=os.devnull,
+        username=data.get("ssh_user"),
+        port=port,
+        timeout=_PATIENCE,
+        allow_agent=False,
+        look_for_keys=False,
+    )
     try:
-        client.connect(
-            address,
-            _pyinfra_ssh_config_file=data.get("ssh_config_file"),
-            _pyinfra_ssh_known_hosts_file=os.devnull,
-            username=data.get("ssh_user"),
-            port=port,
-            timeout=_PATIENCE,
-            allow_agent=False,
-            look_for_keys=False,
-        )
+        connecting.once_it_listens(connect)
     except _Shown as error:
         return error.found
     except (OSError, EOFError, SSHException) as error:

@@ -16,7 +16,7 @@ import paramiko
 import pytest
 from pyinfra.api.exceptions import PyinfraError
 
-from tasks.connection.connecting import watched, why
+from tasks.connection.connecting import once_it_listens, watched, why
 from tests.samples import ROOT
 
 
@@ -129,6 +129,26 @@ def test_a_port_where_nothing_listens_is_one_line(tmp_path: Path) -> None:
     assert said(tmp_path, ssh_port=port) == [
         f"[h1] 127.0.0.1, port {port}: nothing listens there: see ssh_hostname and ssh_port, and whether sshd runs"
     ]
+
+
+def test_an_sshd_that_restarts_is_waited_for_a_moment_and_nothing_else_is() -> None:
+    refused = ConnectionRefusedError(111, "Connection refused")
+    answers: list[Any] = [
+        refused,
+        paramiko.ssh_exception.NoValidConnectionsError({("127.0.0.1", 22): refused}),
+        "in",
+    ]
+
+    def connect() -> str:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return str(found)
+
+    assert once_it_listens(connect) == "in"
+    answers = [TimeoutError("timed out"), "in"]
+    with pytest.raises(TimeoutError):
+        once_it_listens(connect)
 
 
 def test_a_key_that_is_not_there_or_none_is_one_line(tmp_path: Path) -> None:
