@@ -132,27 +132,13 @@ class Visitors:
 
     def _stay(self, name: str, noticed: Noticed, over: threading.Event, opened: threading.Barrier) -> None:
         who, url = SOCKETS[name]
-        with self._known(who) as session, connected(session, url) as socket:
+        with who(self.host) as session, connected(session, url) as socket:
             opened.wait()
             try:
                 while not over.wait(1):
                     pong(*socket)
             except (AssertionError, OSError, httpcore.NetworkError, httpcore.TimeoutException):
                 noticed.lost.append(name)
-
-    @contextmanager
-    def _known(self, who: Callable[[Deployment], Any]) -> Iterator[Any]:
-        """Logged in, when the service lets somebody do that again."""
-        for _ in range(20):
-            try:
-                with who(self.host) as session:
-                    yield session
-                    return
-            except httpx.HTTPStatusError as error:
-                if error.response.status_code != 429:
-                    raise
-                time.sleep(5)
-        raise TimeoutError("who logs in is told to wait, for 100 s by now")
 
 
 _OWN_START = """
