@@ -43,7 +43,7 @@ compose*restored-postgres*)
     *"pg_get_userbyid(datdba) = 'n8n'"*) cat $top/then ;;
     esac
     ;;
-"exec postgres psql -wqAtX "*) echo "process 7 holds it" ;;
+"exec postgres psql -wqAtX "*) [ ! -e $top/held ] || echo "process 7 holds it" ;;
 "exec -i"*" postgres psql"*)
     echo "${*//$'\n'/ }" >>$top/asked
     name=$(sed -n 's/.*-v name=\(.*\) -v roles=.*/\1/p' <<<"$*")
