@@ -9,9 +9,9 @@ find $places ! -type d ! -path '/root/.*' -printf 'file\t%p\t%m %u:%g %l\n'
 find $places -type f ! -path '/root/.*' -exec sha256sum {} + | sed 's/^\(.\{64\}\)  \(.*\)$/hash\t\2\t\1/'
 find /vault /opt/smarteros/current/ -type d -printf 'file\t%p\t%m %u:%g\n'
 # How long each replacement took is there after the first one, and a killed deploy is followed by one; what the daily look for drift
-# leaves comes at its hour, and what registries have said. What is in records is each host's own history (tests/test_record.py).
+# leaves comes at its hour, and what registries have said, and the folder of the first drill. What is in records is each host's own history (tests/test_record.py).
 find /opt/smarteros /var/lib/smarteros -mindepth 1 -maxdepth 1 ! -path /var/lib/smarteros/replaced ! -path /var/lib/smarteros/drift \
-    ! -path /var/lib/smarteros/outdated ! -path /var/lib/smarteros/metrics -printf 'file\t%p\t%m %u:%g\n'
+    ! -path /var/lib/smarteros/outdated ! -path /var/lib/smarteros/metrics ! -path /var/lib/smarteros/restore -printf 'file\t%p\t%m %u:%g\n'
 
 dpkg-query -W -f 'package\t${Package}\t${db:Status-Abbrev}${Version}\n'
 cut -d: -f1 /etc/passwd | sed 's/.*/user\t&\tthere/'
