@@ -58,7 +58,7 @@ for database in $EXTENDED; do
 done
 
 # Redis: its role, settings and users
-sh -c "$REDIS" >/dev/null
+sh -c "$REDIS" </dev/null >/dev/null
 
 # Who owns each application, and what Dokploy has registered
 docker exec -i postgres sh -c 'while IFS="|" read -r name sql; do psql -qAtX -U postgres -d "$name" -c "$sql" </dev/null; done' \
@@ -81,7 +81,7 @@ docker volume ls -q --filter label=smarteros.service >/dev/null
 find . -type f -exec sha256sum {} + | sort >/dev/null
 systemctl show --property=Id,ActiveState,UnitFileState docker.service ssh.service 'smarteros-*' >/dev/null
 nft -s list table inet smarter_fw | sha256sum >/dev/null
-sh -c "$REDIS" >/dev/null
+sh -c "$REDIS" </dev/null >/dev/null
 date >/tmp/bench-noted
 sync /tmp/bench-noted
 echo nothing to do
