@@ -31,7 +31,6 @@ DEPLOY = """
 from pathlib import Path
 from pyinfra.api import StringCommand
 from tasks import lock
-from tasks.connection import lock_says, of_this_machine
 from tasks.run import Refused, operation
 
 lock._SCRIPT = Path({script!r})
@@ -198,7 +197,10 @@ def test_a_run_that_began_meanwhile_is_not_ended_in_the_place_of_one_that_is_ove
     second = host.begin()
     assert second.process.stdout
     assert "smarteros-lock asks\n" in iter(second.process.stdout.readline, "")
-    assert second.end("gone 1\n") == []
+    with subprocess.Popen(["sleep", "60"]) as other:
+        assert second.end(f"gone {other.pid}\n") == []
+        assert other.poll() is None
+        other.kill()
     first.end("end ok\n")
     assert [line["result"] for line in host.lines()] == ["ok"]
 

@@ -26,7 +26,7 @@ def over(found: str) -> bool:
         os.kill(int(number), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):
         return False
     return _named(int(number)) not in ("", found)
 

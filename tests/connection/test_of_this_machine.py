@@ -36,6 +36,11 @@ def test_what_cannot_be_known_here_is_not_over(name: str) -> None:
     assert not of_this_machine.over(name)
 
 
+def test_a_number_that_no_process_has_is_not_over() -> None:
+    boot, space, _, started = of_this_machine.name().split(" ")
+    assert not of_this_machine.over(f"{boot} {space} {'9' * 30} {started}")
+
+
 def test_one_of_another_container_on_this_machine_is_not_over() -> None:
     boot, _, number, started = of_this_machine.name().split(" ")
     assert not of_this_machine.over(f"{boot} pid:[1] {number} {started}")
