@@ -7,6 +7,8 @@
 # Beside them, a line for each image: .brought (those that came by us, tasks/operations/images.py), .left (of records that are gone);
 # and .volumes, a line for each that there is after the newest deploy: one that has gone by the next one is lost (tasks/operations/lost.py).
 opt=/opt/smarteros
+# One that hangs is no answer.
+docker() { timeout 120 docker "$@"; }
 records=$opt/records
 kept=5
 
@@ -34,6 +36,11 @@ schemas() {
     done | docker exec -i postgres psql -qAtX -F ' ' -U postgres -d postgres 2>/dev/null || true
 }
 
+# edited "JSON" TREE TREE: whether a rotation, which brings no files, has found what differs from the newest record: somebody has edited it.
+edited() {
+    case $1 in *'"rotation": true'*) [ "$(tr -d + <"$2")" = "$(tr -d + <"$3")" ] ;; *) false ;; esac
+}
+
 # record "DATABASE,... JSON" "WHAT": no other generation where the newest record is of the same files. Says the newest one's number.
 # WHAT: JSON of what drift.py looks at.
 record() {
@@ -42,7 +49,9 @@ record() {
     mkdir -p "$records" && chmod 700 "$records" && rm -rf "$new" "$records/.old" && mkdir "$new" || return
     last=$(numbered | tail -n 1)
     printf '%s\n' "${tree##*/}" >"$new/tree" && hashed >"$new/files" || return
-    if [ "$last" ] && cmp -s "$new/files" "$records/$last/files"; then
+    if [ "$last" ] && { cmp -s "$new/files" "$records/$last/files" || edited "$1" "$records/$last/tree" "$new/tree"; }; then
+        # One of an earlier version may have none, where Docker did not answer.
+        [ -s "$records/$last/images" ] || { imaged >"$new/images" && mv -f "$new/images" "$records/$last/images"; } || return
         sync "$new/tree" && mv -f "$new/tree" "$records/$last/tree" && rm -rf "$new" || return
     else
         printf '%s\n' "${1#* }" >"$new/made" && date +%s >"$new/time" && imaged >"$new/images" || return
@@ -69,7 +78,11 @@ holding() {
     there=$(docker volume ls --quiet) || return 0
     sed -n 's/^    name: //p' "$opt"/current/dkcompose/*-deploy.yaml | tr -d "\"'" | LC_ALL=C sort -u |
         { grep -xF "${there:--}" || true; } >"$records/.volumes.new"
-    cmp -s "$records/.volumes.new" "$records/.volumes" || { sync "$records/.volumes.new"; mv -f "$records/.volumes.new" "$records/.volumes"; }
+    if cmp -s "$records/.volumes.new" "$records/.volumes"; then
+        rm -f "$records/.volumes.new"
+    else
+        sync "$records/.volumes.new" && mv -f "$records/.volumes.new" "$records/.volumes"
+    fi
 }
 
 # stated "WHAT": how the host is by now, where that is not noted yet; what no deploy makes good is said.
@@ -80,12 +93,15 @@ stated() {
     [ ! "$lines" ] || printf '%s\n' "$lines" | while read -r line; do say drifted "$line"; done
 }
 
-# imaged: what the active compose files name.
+# imaged: what the active compose files name. Fails where Docker does not say whether it is there.
 imaged() {
-    local name number
+    local name number said
     sed -n 's/^    image: //p' "$opt"/current/dkcompose/*-deploy.yaml | tr -d "\"'" | LC_ALL=C sort -u | while read -r name; do
-        number=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null) || continue
-        printf '%s %s\n' "$name" "$number"
+        if number=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null); then
+            printf '%s %s\n' "$name" "$number"
+        elif ! said=$(docker image inspect "$name" 2>&1 >/dev/null); then
+            case $said in *[Nn]'o such image'*) ;; *) echo "whether the image $name is there: ${said:-Docker does not answer}" >&2; return 1 ;; esac
+        fi
     done
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # One run at a time, and the line that each leaves in the audit log. On the host for as long as the SSH session of a
 # run: standard input is that session, and its end is the end of the run, however that came about.
-#   in:  operator <JSON>, login <JSON>, from <JSON: which process of which machine>, command <JSON>, then deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
+#   in:  operator <JSON>, login <JSON>, from <JSON: which process of which machine>, command <JSON>, about <JSON: which service, "" for the host>, then deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
 #        goes on, acts <number> (up to which CHANGELOG.md's acts are done), look <JSON> and made <both: what files/record.sh takes>, end <result>
 #   out: held | held late | waits <who> | user <name> | busy <word> <value>…, then asks (in: gone <pid> | stays) | stuck <who>, removed <image>, drifted <what>,
 #        noted <number> | unnoted, at last untold <channel> <why>, each after "smarteros-lock"
@@ -19,7 +19,7 @@ say() { printf '\n%s-lock %s\n' smarteros "$*"; }
 
 # The run that $run tells of becomes one line of the log, with this result. What is quoted there is JSON already.
 finish() {
-    local key value last= started= epoch= operator=null login=null command=null at=null changed= kept= deploy= line
+    local key value last= started= epoch= operator=null login=null command=null about='""' at=null changed= kept= deploy= line
     while read -r key value; do
         case $key in
         started) started=$value ;;
@@ -27,6 +27,7 @@ finish() {
         operator) operator=$value ;;
         login) login=$value ;;
         command) command=$value ;;
+        about) about=$value ;;
         at) at=$value ;;
         deploy) deploy=$value ;;
         change)
@@ -40,8 +41,8 @@ finish() {
     # A power cut may have left nothing of it, and of the log's last line a part.
     [ "$epoch" ] || { epoch=$(stat -c %Y "$run"); printf -v started '%(%FT%TZ)T' "$epoch"; }
     [ -z "$(tail -c 1 "$log" | tr '\0' x)" ] || echo >>"$log"
-    printf -v line '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "command": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s], "kept": [%s]}' \
-        "$started" $(($(stat -c %Y "$run") - epoch)) "$operator" "$login" "$command" \
+    printf -v line '{"started": "%s", "seconds": %d, "operator": %s, "login": %s, "command": %s, "about": %s, "generation": "%s", "result": "%s", "at": %s, "changed": [%s], "kept": [%s]}' \
+        "$started" $(($(stat -c %Y "$run") - epoch)) "$operator" "$login" "$command" "$about" \
         "$(basename "$(readlink /opt/smarteros/current)")" "$1" "$at" "$changed" "$kept"
     printf '%s\n' "$line" >>"$log"
     sync "$log"
@@ -81,6 +82,7 @@ read -r operator
 read -r login
 read -r from
 read -r command
+read -r about
 mkdir -p "$state"
 late=
 exec 9>>"$state/lock"
@@ -102,7 +104,7 @@ install -d -m 750 -o root -g adm "$logs"
 touch "$log"
 chown root:adm "$log"
 chmod 640 "$log"
-printf 'started %(%FT%TZ)T\nepoch %(%s)T\npid %d\n%s\n%s\n%s\n%s\n' -1 -1 $$ "$operator" "$login" "$from" "$command" >"$run"
+printf 'started %(%FT%TZ)T\nepoch %(%s)T\npid %d\n%s\n%s\n%s\n%s\n%s\n' -1 -1 $$ "$operator" "$login" "$from" "$command" "$about" >"$run"
 sync "$run" "$logs"
 
 # What is left has twenty seconds to end by itself. Packages have ten minutes: cut short they would be left half

@@ -6,6 +6,7 @@ A plan, ``tasks.verify.run`` and the like take no lock.
 """
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -94,6 +95,7 @@ def _take(target: Host, *, deploy: bool = False) -> Outcome:
     line.send(f"operator {json.dumps(login.operator())}")
     line.send(f"login {json.dumps(login.user(target))}\nfrom {json.dumps(of_this_machine.name())}")
     line.send(f"command {json.dumps(targets.command(sys.argv))}")
+    line.send(f"about {json.dumps(targets.about(sys.argv, os.environ))}")
     printed = []
     while (text := line.receive()) is not None:
         printed.append(text)

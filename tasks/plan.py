@@ -21,7 +21,7 @@ from tasks.facts.ahead import Ahead, look
 from tasks.facts.last_run import CourseFact
 from tasks.model.effects import WAITED, EnvFile, File, Gone, Pull, Start, Step
 from tasks.model.targets import command
-from tasks.operations import described, dns, plan_lines, rolled
+from tasks.operations import cut_short, described, dns, plan_lines, rolled
 from tasks.operations.consequences import named
 from tasks.operations.plan_lines import Plan
 from tasks.rendering.templates import HOME
@@ -85,8 +85,12 @@ def drawn() -> Plan:
     steps = drafted()
     number, _ = described.back()
     asked = f"a rollback to generation {number}" if number else _ASKED.get(command(sys.argv), "a deploy")
-    back = None if number or not steps else rolled.standing(known(CourseFact))
-    return Plan(steps, services(), stack(), known(MachineFact), _ahead(steps), dns.address(), asked, back)
+    course = known(CourseFact)
+    back = None if number or not steps else rolled.standing(course)
+    left = cut_short.known(course.cut_short, [item.name for item in services()])
+    return Plan(
+        steps, services(), stack(), known(MachineFact), _ahead(steps), dns.address(), asked, back, left
+    )
 
 
 def _ahead(steps: Sequence[Step]) -> Ahead:

@@ -15,19 +15,20 @@ from tasks import drift, lock
 from tasks.clients import recovery
 from tasks.connection import login
 from tasks.connection.lock_says import said
+from tasks.facts.last_run import CourseFact
 from tasks.model.targets import target
-from tasks.operations import described
-from tasks.run import Commands, Refused, executing, host, operation, services
+from tasks.operations import cut_short, described
+from tasks.run import Commands, Refused, executing, host, known, operation, services
 
 
-def run() -> None:
-    """The phase."""
-    noted(name="Record | what this run has made, for a way back and for what differs later")
+def run(*, rotation: bool = False) -> None:
+    """The phase. rotation: this run brings no files: what somebody has edited is no generation."""
+    noted(rotation, name="Record | what this run has made, for a way back and for what differs later")
 
 
 @operation
-def noted() -> Commands:
-    """Fails where it cannot be noted; says which images went, and what differs that no deploy makes good."""
+def noted(rotation: bool) -> Commands:
+    """Fails where it cannot be noted; says which images went, what differs that no deploy makes good, and which rotation is not ended."""
     if not executing():
         return
     yield from ()
@@ -40,6 +41,7 @@ def noted() -> Commands:
         "of": number,
         "settings": settings or recovery.given(),
         **({"unproven": True} if described.unproven() else {}),
+        **({"rotation": True} if rotation else {}),
     }
     line = lock.held()
     line.send(f"look {json.dumps(drift.wanted())}")
@@ -61,6 +63,11 @@ def noted() -> Commands:
                 fg="yellow",
                 log_func=logger.warning,
             )
+    if not rotation:
+        for text in cut_short.lines(
+            cut_short.known(known(CourseFact).cut_short, [item.name for item in services()])
+        ):
+            host().log_styled(text, fg="yellow", log_func=logger.warning)
 
 
 def _answers() -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.samples import ROOT
 
-ANN = 'operator "ann@laptop"\nlogin "deploy"\nfrom ""\ncommand "rotate"\n'
+ANN = 'operator "ann@laptop"\nlogin "deploy"\nfrom ""\ncommand "rotate"\nabout "n8n"\n'
 
 
 @dataclass(frozen=True)

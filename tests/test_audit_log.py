@@ -17,7 +17,13 @@ def host(tmp_path: Path) -> RunLock:
 
 def line(result: str, at: str | None = None, *changed: str) -> dict[str, Any]:
     """What the log says of a run of Ann's."""
-    who = {"operator": "ann@laptop", "login": "deploy", "command": "rotate", "generation": "6f3a90c2"}
+    who = {
+        "operator": "ann@laptop",
+        "login": "deploy",
+        "command": "rotate",
+        "about": "n8n",
+        "generation": "6f3a90c2",
+    }
     return {**who, "result": result, "at": at, "changed": list(changed), "kept": []}
 
 
@@ -71,7 +77,7 @@ def test_a_run_that_ended_with_the_hosts_power_is_written_by_the_next_one(host: 
     with (host.log.parent / ".unfinished").open("a") as file:
         file.write('change "Prox')  # the last word that reached the disk
     assert host.lines() == []
-    host.begin('operator "bob@desk"\nlogin "root"\nfrom ""\ncommand "rotate"\n').end("end ok\n")
+    host.begin('operator "bob@desk"\nlogin "root"\nfrom ""\ncommand "rotate"\nabout "n8n"\n').end("end ok\n")
     bob = {**line("ok"), "operator": "bob@desk", "login": "root"}
     assert host.lines() == [line("interrupted", "Data | Redis", "Data | Redis"), bob]
 

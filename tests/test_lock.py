@@ -161,7 +161,7 @@ def test_the_second_operator_is_told_that_it_is_no_deploy(machine: Machine) -> N
     assert first.hear() == "held"
     code, output = machine.run()
     assert code == 1
-    assert "] is locked: rotate by ann@laptop, under way for " in output, output
+    assert "] is locked: rotate n8n by ann@laptop, under way for " in output, output
     first.end("end ok\n")
 
 

@@ -17,9 +17,9 @@ from tasks.commands import plan as plan_command
 from tasks.connection import drafts
 from tasks.facts import Machine, MachineFact
 from tasks.facts.ahead import Ahead
-from tasks.facts.last_run import Back, Course, CourseFact
+from tasks.facts.last_run import Back, Course, CourseFact, Deploy
 from tasks.model.effects import WAITED, DockerRestart, Earlier, EnvFile, File, Lost, Network, Start, Step
-from tasks.operations import consequences, described, plan_lines
+from tasks.operations import consequences, cut_short, described, plan_lines
 from tasks.operations.plan_lines import Plan
 from tasks.rendering import render
 from tasks.run import remember, services, stack
@@ -570,6 +570,20 @@ def test_it_is_headed_by_what_was_asked_for_and_by_the_rollback_that_a_deploy_en
     }
     asked = replace(made(N8N), asked="a rollback to generation 3")
     assert next(plan_lines.lines("host-1", asked)) == "host-1: a rollback to generation 3 would change this:"
+
+
+def test_a_rotation_that_was_cut_short_is_named_also_where_there_is_nothing_to_do() -> None:
+    cut = Deploy("ann@laptop", 1795406400, 6, "interrupted", at="Data | Redis", command="rotate", about="n8n")
+    done = replace(made(), steps=(), cut_short=cut_short.known([cut, replace(cut, about="gone")], ["n8n"]))
+    said, ends = plan_lines.lines("host-1", done)
+    assert said == (
+        'host-1: rotate: that of n8n (ann@laptop, 2026-11-23 04:00:00Z) was interrupted at "Data | Redis", and the old values may still open '
+        "things: `make rotate SERVICE=n8n` once more ends it, and proves the old values refused; a deploy does not"
+    )
+    assert ends == "host-1: nothing to do"
+    assert plan_lines.data(done)["rotations_cut_short"] == [
+        {"of": "n8n", "operator": "ann@laptop", "result": "interrupted"}
+    ]
 
 
 @pytest.mark.parametrize(

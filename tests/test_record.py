@@ -22,7 +22,9 @@ from tests.samples import ROOT
 DOCKER = """#!/bin/sh
 cd {folder}
 case "$1 $2" in
-"image inspect") cat "images/$(echo "$5" | tr / _)" 2>/dev/null ;;
+"image inspect")
+    for name; do :; done
+    cat "images/$(echo "$name" | tr / _)" 2>/dev/null || {{ (cat down 2>/dev/null || echo "Error: No such image: $name") >&2; false; }} ;;
 "image ls") for each in images/*; do echo "$(cat $each) ${{each#images/}}"; done ;;
 "image rm") rm "images/$(echo "$3" | tr / _)" ;;
 "volume ls") cat volumes 2>/dev/null ;;
@@ -123,6 +125,18 @@ def test_the_same_files_are_no_other_generation_and_their_newest_copy_counts(hos
     host.activate("d1+", "n8n:1")
     assert host.record() == ["noted 1"]
     assert [item.tree for item in host.found().all] == ["d1+"]
+
+
+def test_what_somebody_has_edited_is_no_generation_of_a_rotations(host: Host) -> None:
+    host.activate("d1", "n8n:1")
+    assert host.record("rotation") == ["noted 1"]  # of a deploy that ended before it had noted it
+    file = host.opt / "current/dkcompose/n8n-deploy.yaml"
+    text = file.read_text()
+    file.write_text(f"{text}# by hand\n")
+    assert host.record("rotation") == ["noted 1"]
+    (item,) = host.found().all
+    assert item.files == {"dkcompose/n8n-deploy.yaml": hashlib.sha256(text.encode()).hexdigest()}
+    assert host.record() == ["noted 2"]
 
 
 @pytest.mark.parametrize("part", ["made", "time", "tree"])
@@ -376,8 +390,10 @@ def test_the_end_of_a_deploy_costs_no_command_and_says_what_went_and_what_is_mea
     )
     monkeypatch.setattr(lock, "held", lambda: line)
     caplog.set_level("INFO")
-    with fake({}):
-        assert yielded(record.noted) == []
+    cut = '{"started": "2026-11-23T04:00:00Z", "seconds": 6, "operator": "ann@laptop", "command": "rotate", "about": "n8n", '
+    cut += '"generation": "", "result": "failed", "at": "Rotate | new values", "changed": []}'
+    with fake({"runs.log": [f"rotation {cut}"]}):
+        assert yielded(record.noted, rotation=False) == []
         look, made = (text.partition(" ")[::2] for text in line.sent)
         assert (look[0], json.loads(look[1])) == ("look", drift.wanted())
     databases, _, text = made[1].partition(" ")
@@ -388,6 +404,8 @@ def test_the_end_of_a_deploy_costs_no_command_and_says_what_went_and_what_is_mea
     assert "drift: user eve is new; from now on that is how it is meant to be" in caplog.text
     edited = "drift: /opt/smarteros/current/caddy/Caddyfile: other content, by hand, and left so: `make deploy` puts it back"
     assert edited in caplog.text
+    left = 'rotate: that of n8n (ann@laptop, 2026-11-23 04:00:00Z) has failed at "Rotate | new values", and the old values may still open things: '
+    assert f"{left}`make rotate SERVICE=n8n` once more ends it" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -399,7 +417,7 @@ def test_what_cannot_be_noted_fails_the_run_with_what_the_host_said(
     line = Line(*answers)
     monkeypatch.setattr(lock, "held", lambda: line)
     with fake({}) as host:
-        [failure] = yielded(record.noted)
+        [failure] = yielded(record.noted, rotation=False)
         assert failure.function(host.state, host) is False
     assert (
         "could not be noted there (mkdir: no space left), without which nothing goes back to it"
@@ -409,6 +427,25 @@ def test_what_cannot_be_noted_fails_the_run_with_what_the_host_said(
 
 def test_the_lock_calls_what_stands_before_it() -> None:
     assert 'made) record "$value" "$look" || say unnoted ;;' in (ROOT / "files" / "run-lock.sh").read_text()
+
+
+def test_a_docker_that_does_not_answer_is_no_host_without_images(host: Host) -> None:
+    host.activate("d1", "n8n:1")
+    there, down = host.folder / "images" / "n8n:1", host.folder / "down"
+    there.rename(host.folder / "kept")
+    down.write_text("Cannot connect to the Docker daemon\n")
+    text = f"{SHELL}\nrecord 'n8n {MADE}' '{{}}' 2>&1 || echo unnoted"
+    assert host.run(text, "bash").splitlines() == [
+        "whether the image n8n:1 is there: Cannot connect to the Docker daemon",
+        "unnoted",
+    ]
+    assert not [*(host.opt / "records").glob("[0-9]*")]
+    down.unlink()
+    assert host.record() == ["noted 1"]  # somebody has removed the image by then
+    assert host.found().all[0].images == {}
+    (host.folder / "kept").rename(there)
+    assert host.record() == ["noted 1"]
+    assert host.found().all[0].images == {"n8n:1": "sha256:n8n:1"}
 
 
 def test_volumes_of_the_active_generation_are_noted_where_docker_says_which_there_are(host: Host) -> None:

@@ -67,7 +67,7 @@ def run() -> None:
         rotate_vault.run()
     else:
         _all_of(found)
-    record.run()
+    record.run(rotation=True)
 
 
 def _all_of(found: Sequence[Service]) -> None:

@@ -20,6 +20,7 @@ from pyinfra.api.output import echo
 from pyinfra.connectors.util import extract_control_arguments, make_unix_command_for_host
 
 from tasks.connection import wire
+from tasks.rendering.docker_calls import environment
 
 
 class Line:
@@ -67,7 +68,9 @@ class Line:
 
 def composed(target: Host, command: str) -> str:
     """The command as pyinfra would run it there: with sudo, where the inventory says so."""
-    words = make_unix_command_for_host(target.state, target, StringCommand(command), **arguments(target))
+    own = arguments(target)
+    own["_env"] = environment(own.get("_env"))  # the login's own would lead it to another Docker
+    words = make_unix_command_for_host(target.state, target, StringCommand(command), **own)
     if target.state.print_input:
         echo(f"{target.print_prefix}>>> {words}", err=True)
     logger.debug("Running on %s: %s", target.name, words)

@@ -44,9 +44,10 @@ def holder(printed: Sequence[str]) -> dict[str, str]:
 def _busy(name: str, found: dict[str, str]) -> str:
     age = int(found["now"]) - int(found.get("epoch", found["now"]))
     what, who = json.loads(found.get("command", '"a run"')), json.loads(found.get("operator", '"somebody"'))
+    about = json.loads(found.get("about", '""'))
     doing = f", now at {found['at']}" if "at" in found else ""
     free = f"; if it is gone for good, `kill {found['pid']}` there" if "pid" in found else ""
-    return f"{name} is locked: {what} by {who}, under way for {duration(age)}{doing}. Run again when that has ended{free}"
+    return f"{name} is locked: {what}{about and f' {about}'} by {who}, under way for {duration(age)}{doing}. Run again when that has ended{free}"
 
 
 def duration(seconds: int) -> str:

@@ -3,7 +3,7 @@ waits for a reboot; asked within StatusFact, and by plans.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from tasks.rendering.render import CURRENT, RECORDS
 class Deploy:
     """operator: user@machine. started: seconds since 1970. result: ``ok``, ``failed``, ``interrupted`` or ``under way``.
     at: where it was, when it did not come to its end. changed: names of the operations that changed something. command: what was asked
-    for, by its target.
+    for, by its target. about: which service, or ``all``; empty where it was the whole host.
     """
 
     operator: str
@@ -29,6 +29,7 @@ class Deploy:
     at: str = ""
     changed: tuple[str, ...] = ()
     command: str = "deploy"
+    about: str = ""
 
     @property
     def ended(self) -> float:
@@ -50,6 +51,7 @@ class Back:
 class Course:
     """generation: name of the active one; active: since when; gone: whether its files are away. number: by which ``make generations``
     has it, 0 for none. deploy: the last one. reboot: since when one is due, for which packages.
+    cut_short: rotations that had new values in Vault, did not come to their end, and were not run again.
     """
 
     generation: str = ""
@@ -60,6 +62,7 @@ class Course:
     gone: bool = False
     number: int = 0
     back: Back | None = None
+    cut_short: tuple[Deploy, ...] = ()
 
 
 # The lock is only looked at: to try it would hold up a run that begins. /proc/locks leaves out what a process has taken that is gone, as
@@ -75,16 +78,19 @@ done
 stat -c 'reboot %Y' /run/reboot-required 2>/dev/null
 sort -u /run/reboot-required.pkgs 2>/dev/null | sed 's/^/package /'
 tail -n 20 /var/log/smarteros/runs.log 2>/dev/null | sed 's/^/run /'
+cat /var/log/smarteros/runs.log.1 /var/log/smarteros/runs.log 2>/dev/null | grep -a '"command": "rotate"' | tail -n 50 | sed 's/^/rotation /'
 sed 's/^/unfinished /' /var/log/smarteros/.unfinished 2>/dev/null
 held=$(stat -c %i /run/smarteros/lock 2>/dev/null) &&
     grep -qs "^lock:.*:$held " "/proc/$(sed -n 's/^pid //p' /var/log/smarteros/.unfinished 2>/dev/null)"/fdinfo/* && echo held
 """.strip()
 
 # What is JSON in the notes of a run; commands that deploy. Others lock the host and are in the log as well.
-_QUOTED = ("operator", "command", "at", "change")
+_QUOTED = ("operator", "command", "about", "at", "change")
 _DEPLOYS = ("deploy", "rollback", "rotate", "update")
 # Those of them that bring a generation.
 _BRING = ("deploy", "rollback", "update")
+# How the names of its own operations begin: by then it has been let in, and Vault is open.
+_ROTATES = "Rotate | "
 
 
 def course(values: Mapping[str, Sequence[str]]) -> Course:
@@ -102,7 +108,20 @@ def course(values: Mapping[str, Sequence[str]]) -> Course:
         "gone" in values,
         number,
         _back(number, recorded.get(number), [item for item in found if item.generation == generation]),
+        tuple(_cut_short([*_logged(values.get("rotation", ())), *_unfinished_of(values)])),
     )
+
+
+def _cut_short(rotations: Iterable[Deploy]) -> Iterable[Deploy]:
+    """The last of each service's, oldest first. Vault's own keys are no part of ``all``."""
+    found: dict[str, Deploy] = {}
+    for item in rotations:
+        if item.result == "ok":
+            ended = [name for name in found if name != "vault"] if item.about == "all" else [item.about]
+            found = {name: each for name, each in found.items() if name not in ended}
+        elif item.about and any(text.startswith(_ROTATES) for text in (item.at, *item.changed)):
+            found = {**{name: each for name, each in found.items() if name != item.about}, item.about: item}
+    return [item for item in found.values() if item.result != "under way"]
 
 
 def _records(lines: Sequence[str]) -> Iterator[tuple[int, Back]]:
@@ -150,8 +169,11 @@ class CourseFact(FactBase[Course]):
 
 def runs(values: Mapping[str, Sequence[str]]) -> list[Deploy]:
     """``run`` and ``unfinished`` lines → all that are noted, the newest last."""
-    unfinished = _unfinished(values.get("unfinished", ()), held="held" in values)
-    return [*_logged(values.get("run", ())), *unfinished]
+    return [*_logged(values.get("run", ())), *_unfinished_of(values)]
+
+
+def _unfinished_of(values: Mapping[str, Sequence[str]]) -> Iterator[Deploy]:
+    return _unfinished(values.get("unfinished", ()), held="held" in values)
 
 
 def _logged(lines: Sequence[str]) -> Iterator[Deploy]:
@@ -168,6 +190,7 @@ def _logged(lines: Sequence[str]) -> Iterator[Deploy]:
                 str(found["at"] or ""),
                 tuple(map(str, found["changed"])),
                 str(found.get("command") or "deploy"),
+                str(found.get("about") or ""),
             )
 
 
@@ -187,4 +210,5 @@ def _unfinished(lines: Sequence[str], *, held: bool) -> Iterator[Deploy]:
             at=found.get("at", [""])[-1],
             changed=tuple(dict.fromkeys(found.get("change", ()))),
             command=found.get("command", ["deploy"])[-1],
+            about=found.get("about", [""])[-1],
         )

@@ -1,7 +1,7 @@
 """Targets: how a message names one of the Makefile, so that whoever copies it stays on the hosts of this run."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # The Makefile's own: without INVENTORY a target is about these hosts.
@@ -26,6 +26,22 @@ def given(argv: Sequence[str]) -> str:
     program, *words = argv
     files = (word for word in words if word.endswith(".py"))
     return next(files, "") if "pyinfra" in Path(program).parts[-2:] else ""
+
+
+# What says which service, or which generation, a command is about.
+_CHOICES = {
+    "rotate": "SMARTEROS_SERVICE",
+    "update": "SMARTEROS_SERVICE",
+    "rollback": "TO",
+    "restore": "SMARTEROS_RESTORE",
+    "restore-undo": "SMARTEROS_RESTORE",
+    "drill": "SMARTEROS_RESTORE",
+}
+
+
+def about(argv: Sequence[str], environment: Mapping[str, str]) -> str:
+    """What it is about: ``n8n`` of a rotation, ``all``; empty of what is about the whole host. Pure."""
+    return environment.get(_CHOICES.get(command(argv), ""), "").strip()
 
 
 def command(argv: Sequence[str]) -> str:

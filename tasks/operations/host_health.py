@@ -2,7 +2,7 @@
 and what is worth knowing, though nothing is wrong yet. Pure.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tasks.facts import Room, Status
 from tasks.facts.access import TABLE
@@ -14,7 +14,7 @@ from tasks.model.catalogue import Service
 from tasks.model.objects import replacement
 from tasks.model.targets import target
 from tasks.model.words import ago
-from tasks.operations import engine, postgres, rules
+from tasks.operations import cut_short, engine, postgres, rules
 from tasks.rendering import backup_files, restore_files
 from tasks.rendering.render import CURRENT
 
@@ -104,9 +104,11 @@ def certificate_problems(found: Status, domains: Iterable[str]) -> Iterator[str]
             )
 
 
-def notices(found: Status, chosen: Iterable[Service], domains: Iterable[str]) -> Iterator[str]:
+def notices(found: Status, chosen: Collection[Service], domains: Iterable[str]) -> Iterator[str]:
     """What should not stay so. Nothing is down for it. Pure."""
-    if found.course.deploy:
+    left = cut_short.known(found.course.cut_short, [service.name for service in chosen])
+    yield from cut_short.lines(left)
+    if found.course.deploy and found.course.deploy not in left:
         yield from _deploy(found.course.deploy, found.clock)
     if found.course.reboot:
         packages = f" ({', '.join(found.course.packages)})" if found.course.packages else ""
@@ -140,10 +142,11 @@ def _deploy(last: Deploy, clock: float) -> Iterator[str]:
         how = "has failed" if last.result == "failed" else "was interrupted"
         at = f' at "{last.at}"' if last.at else ""
         who = f"{last.operator}, {ago(int(clock - (last.ended or last.started)))} ago"
+        about = last.about or "…"
         goes_on = {
-            "rotate": f"{target('rotate SERVICE=…')} once more ends it, and proves the old passwords refused",
-            "rollback": f"{target('rollback TO=…')} once more ends it, {target('deploy')} leads forward again",
-            "update": f"{target('update SERVICE=…')} once more ends it, there or back",
+            "rotate": f"{target(f'rotate SERVICE={about}')} once more ends it, and proves the old passwords refused",
+            "rollback": f"{target(f'rollback TO={about}')} once more ends it, {target('deploy')} leads forward again",
+            "update": f"{target(f'update SERVICE={about}')} once more ends it, there or back",
         }.get(last.command, f"{target('deploy')} goes on, and says what is in its way")
         yield f"{last.command}: the last one ({who}) {how}{at}: {goes_on}"
 

@@ -36,12 +36,13 @@ def run(last: Deploy | None, clock: float) -> str:
     if last is None:
         return "none is noted"
     at = f", at {last.at}" if last.at else ""
+    what = f"{last.command} {last.about}".rstrip()
     age = ago(max(0, int(clock - (last.ended or last.started))))
     if last.result == "under way":
-        return f"{last.command} by {last.operator}, under way for {age}{at}"
+        return f"{what} by {last.operator}, under way for {age}{at}"
     changes = f"{len(last.changed)} changes" if len(last.changed) != 1 else "1 change"
     when = f"ended {age} ago after {ago(last.seconds)}" if last.ended else f"began {age} ago"
-    return f"{last.command} by {last.operator}, {when}, {last.result}{at}, {changes}"
+    return f"{what} by {last.operator}, {when}, {last.result}{at}, {changes}"
 
 
 def deploy(last: Deploy | None, time: Callable[[float], str | None]) -> dict[str, Any] | None:

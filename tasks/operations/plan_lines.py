@@ -10,12 +10,12 @@ from typing import Any
 from tasks.facts import Machine
 from tasks.facts.access import FIREWALL
 from tasks.facts.ahead import Ahead
-from tasks.facts.last_run import Back
+from tasks.facts.last_run import Back, Deploy
 from tasks.model.catalogue import Service, domains
 from tasks.model.effects import DockerRestart, Step
 from tasks.model.stack import Stack
 from tasks.operations import consequences as found
-from tasks.operations import noticed, plan_files, rolled
+from tasks.operations import cut_short, noticed, plan_files, rolled
 from tasks.operations import room_ahead as room
 
 VERSION = 1
@@ -23,7 +23,9 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do to one host. address: where SSH has found it. asked: what it is, in words. back: a rollback that it ends."""
+    """What a run would do to one host. address: where SSH has found it. asked: what it is, in words. back: a rollback that it ends.
+    cut_short: rotations that it does not end.
+    """
 
     steps: tuple[Step, ...]
     services: tuple[Service, ...]
@@ -33,6 +35,7 @@ class Plan:
     address: str = ""
     asked: str = "a deploy"
     back: Back | None = None
+    cut_short: tuple[Deploy, ...] = ()
 
 
 def data(plan: Plan) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def data(plan: Plan) -> dict[str, Any]:
     return {
         "nothing_to_do": not steps,
         "rolled_back": rolled.data(plan.back),
+        "rotations_cut_short": cut_short.data(plan.cut_short),
         "steps": [
             {"name": step.name, "says": [text for text in step.effects if isinstance(text, str)]}
             for step in steps
@@ -95,6 +99,7 @@ def _served(plan: Plan) -> list[str]:
 
 def lines(name: str, plan: Plan) -> Iterator[str]:
     """For people; one line on a host where there is nothing to do."""
+    yield from (f"{name}: {text}" for text in cut_short.lines(plan.cut_short))
     if not plan.steps:
         yield f"{name}: nothing to do"
         return

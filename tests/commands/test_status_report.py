@@ -92,6 +92,11 @@ def test_what_should_not_stay_so_is_no_failure() -> None:
         assert noticed(course=Course("1a2b3c4d5e6f", NOW, cut)) == [
             f'{command}: the last one (root@laptop, 118 min ago) was interrupted at "Data | PostgreSQL": {goes_on}'
         ]
+    cut = replace(killed, at="Data | PostgreSQL", command="rotate", about="all")
+    (said,) = noticed(course=Course("1a2b3c4d5e6f", NOW, cut, cut_short=(cut,)))
+    assert said.startswith("rotate: that of all (root@laptop, ")
+    (said,) = noticed(course=Course("1a2b3c4d5e6f", NOW, cut))
+    assert "`make rotate SERVICE=all` once more ends it" in said
 
 
 def test_until_a_deploy_a_rollback_is_said_with_what_the_next_one_does() -> None:
@@ -224,6 +229,7 @@ HOST: Mapping[str, Any] = {
     },
     "last_deploy": {
         "command": "deploy",
+        "about": "",
         "operator": "root@laptop",
         "started": "2026-11-23T04:00:00Z",
         "seconds": 61,

@@ -198,6 +198,46 @@ def test_the_last_deploy_is_the_last_line_that_is_one(lines: list[str], deploy: 
     assert StatusFact().process([CLOCK, *(f"run {line}" for line in lines)]).course.deploy == deploy
 
 
+def rotation(about: str, result: str, *, at: str = "Rotate | new values", command: str = "rotate") -> str:
+    told = {"about": about, "result": result, "at": at, "command": command, "changed": []}
+    return json.dumps({**json.loads(LOGGED), **told})
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        ([rotation("n8n", "interrupted"), *[LOGGED] * 30], ["n8n"]),
+        ([rotation("n8n", "failed"), rotation("odoo", "failed"), rotation("n8n", "ok")], ["odoo"]),
+        ([rotation("n8n", "failed"), rotation("vault", "failed"), rotation("all", "ok")], ["vault"]),
+        ([rotation("all", "failed"), rotation("n8n", "ok")], ["all"]),
+        ([rotation("n8n", "failed"), rotation("n8n", "failed", at="Preflight | all")], ["n8n"]),
+        ([rotation("n8n", "failed", at="Preflight | all")], []),
+        ([rotation("n8n", "failed"), rotation("n8n", "ok", command="update")], ["n8n"]),
+        ([rotation("n8n", "ok"), ROTATED], []),
+    ],
+)
+def test_rotations_that_were_cut_short_are_known_until_they_are_ended(
+    tmp_path: Path, lines: list[str], left: list[str]
+) -> None:
+    (tmp_path / "runs.log").write_text("".join(f"{line}\n" for line in lines[1:]))
+    (tmp_path / "runs.log.1").write_text(f"{lines[0]}\n")
+    found = StatusFact().process([CLOCK, *shell(files(tmp_path))]).course
+    assert [item.about for item in found.cut_short] == left
+
+
+def test_one_that_was_killed_is_cut_short_and_one_under_way_is_not(tmp_path: Path) -> None:
+    (tmp_path / "runs.log").write_text(rotation("n8n", "failed") + "\n")
+    said = UNFINISHED.replace('"rollback"', '"rotate"\nabout "n8n"').replace("Applications", "Rotate")
+    (tmp_path / ".unfinished").write_text(said)
+    (tmp_path / "smarteros").mkdir()
+    (found,) = StatusFact().process([CLOCK, *shell(files(tmp_path))]).course.cut_short
+    assert (found.operator, found.result) == ("ana@laptop", "interrupted")
+    with (tmp_path / "smarteros" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (tmp_path / ".unfinished").write_text(said.replace("4711", str(os.getpid())))
+        assert StatusFact().process([CLOCK, *shell(files(tmp_path))]).course.cut_short == ()
+
+
 UNFINISHED = """\
 started 2026-11-23T05:59:00Z
 epoch 1795413540
