@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pyinfra import logger
 
-from tasks.clients import vault_access, vault_values
+from tasks.clients import vault_access, vault_past, vault_values
 from tasks.clients.vault_values import values, versioned
 from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
@@ -119,17 +119,22 @@ def rendered() -> Commands:
 
 
 def _warn_of_untold(texts: Mapping[str, str]) -> None:
-    """A file whose text differs, and not in what its containers are made of, differs in its first admin's password."""
+    """A file that has all as it is now but an earlier password of the first admin's; one that somebody has edited is none."""
     found, digests = known(TreeFact, SECRETS, (), "077"), known(DockerFact).env_digests
-    wanted = files.expected(texts, mode="600")
-    differ = {
-        name for name, state in wanted.items() if name not in found or found[name].sha256 != state.sha256
-    }
-    for item in services():
-        if item.admin and f"{item.name}.env" in differ and digests.get(item.name) == digest(item):
+    for name, state in files.expected(texts, mode="600").items():
+        item = next(each for each in services() if f"{each.name}.env" == name)
+        if not item.admin or name not in found or found[name].sha256 == state.sha256:
+            continue
+        if digests.get(item.name) == digest(item) and found[name].sha256 in _earlier(item, item.admin.secret):
             place = f"{item.name}#{item.admin.secret}"
             line = f"{place} has changed in Vault, and {item.title} is not told: where you have not changed it there yet, do"
             host().log_styled(line, fg="yellow", log_func=logger.warning)
+
+
+def _earlier(service: Service, secret: str) -> Iterator[str]:
+    """SHA-256 of its env file with each value of that secret that Vault still has of before."""
+    for value in vault_past.older(service.name).get(secret, ()):
+        yield hashlib.sha256(env_text(service, {secret: value}).encode()).hexdigest()
 
 
 def coming(service: Service) -> str:
@@ -158,9 +163,11 @@ def _all(service: Service) -> dict[str, str]:
     return {**own, **_given(service), **_composed(service), **_redis_users(service)}
 
 
-def env_text(service: Service) -> str:
-    """The service's env file: all its secrets and their keyed digest. Raises Refused for impossible values."""
-    present = _all(service)
+def env_text(service: Service, other: Mapping[str, str] | None = None) -> str:
+    """The service's env file: all its secrets and their keyed digest. other: of these names another value. Raises Refused for impossible
+    values.
+    """
+    present = {**_all(service), **(other or {})}
     where = f"{stack().vault_mount}/{service.name}"
     for name in present:
         if not _NAME.fullmatch(name):

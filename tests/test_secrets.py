@@ -16,7 +16,7 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 
 from tasks import secrets
-from tasks.clients import vault_values
+from tasks.clients import vault_past, vault_values
 from tasks.commands import give_secrets
 from tasks.connection.said import Said
 from tasks.model.catalogue import Container, Health, Secret, Service, Size
@@ -373,20 +373,26 @@ def test_a_plan_knows_the_digest_that_containers_will_have_to_show() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "mode", "warned"),
+    ("changed", "mode", "added", "warned"),
     [
-        ({"ADMIN_PASSWORD": "new"}, "600", True),
-        ({"MB_DB_PASS": "new"}, "600", False),
-        ({}, "600", False),
-        ({}, "644", False),
+        ({"ADMIN_PASSWORD": "new"}, "600", "", True),
+        ({"MB_DB_PASS": "new"}, "600", "", False),
+        ({}, "600", "", False),
+        ({}, "644", "", False),
+        ({}, "600", "X=1\n", False),
     ],
 )
 def test_a_first_admins_password_makes_no_container_anew_and_a_run_says_that_it_does_not_reach_it(
-    changed: dict[str, str], mode: str, *, warned: bool, caplog: pytest.LogCaptureFixture
+    changed: dict[str, str],
+    mode: str,
+    added: str,
+    *,
+    warned: bool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with metabase(METABASE, {}, executing=True) as service:
         digest = secrets.digest(service)
-        texts = {f"{item.name}.env": secrets.env_text(item) for item in services() if item.secrets}
+        texts = {f"{item.name}.env": secrets.env_text(item) + added for item in services() if item.secrets}
     present = [
         line
         for name, text in texts.items()
@@ -395,7 +401,11 @@ def test_a_first_admins_password_makes_no_container_anew_and_a_run_says_that_it_
     responses = {"docker ps -aq": [f"e|metabase|{digest}"], "/vault/secrets": present}
     with metabase({**METABASE, **changed}, responses, executing=True) as service:
         assert (secrets.digest(service) == digest) is (not changed or warned)
-        list(secrets.rendered._inner())  # type: ignore[attr-defined]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                vault_past, "older", lambda _: {name: ["older", METABASE[name]] for name in changed}
+            )
+            list(secrets.rendered._inner())  # type: ignore[attr-defined]
     said = "metabase#ADMIN_PASSWORD has changed in Vault, and Metabase KPI is not told: where you have not changed it there yet, do"
     assert (said in caplog.text) is warned
 
@@ -406,6 +416,7 @@ N8N = {
     "N8N_OWNER_PASSWORD": "c",
     "N8N_INSTANCE_OWNER_PASSWORD_HASH": "d",
 }
+METABASE_BEFORE = {"metabase": {"ADMIN_PASSWORD": [METABASE["ADMIN_PASSWORD"]]}}
 HELD = {**KEY, "postgres": {"POSTGRES_PASSWORD": "p"}, "metabase": METABASE, "n8n": N8N}
 HASHLESS = {name: value for name, value in N8N.items() if not name.endswith("_HASH")}
 
@@ -463,11 +474,13 @@ def test_what_is_to_come_for_a_first_admin_alone_makes_no_container_anew() -> No
 
 
 def test_a_first_admins_changed_password_is_named_beside_what_is_to_come(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with plan(HELD) as before:
-        pass
-    responses = {"docker ps -aq": [f"e|metabase|{before['metabase']}"]}
+        text = secrets.env_text(next(item for item in services() if item.name == "metabase"))
+    file = [f"s|{sha256(text.encode()).hexdigest()}  ./metabase.env", "m|600|root:root||metabase.env"]
+    responses = {"docker ps -aq": [f"e|metabase|{before['metabase']}"], "/vault/secrets": file}
+    monkeypatch.setattr(vault_past, "older", METABASE_BEFORE.__getitem__)
     held = {**HELD, "n8n": HASHLESS, "metabase": {**METABASE, "ADMIN_PASSWORD": "new"}}
     with plan(held, responses):
         commands(secrets.rendered)

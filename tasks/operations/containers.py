@@ -160,16 +160,17 @@ def _starts(
 ) -> Iterator[Effect]:
     """What becomes of each container. Where one sees other networks or files, Compose makes all of its service anew."""
     for container in service.containers:
-        there = state.containers.get(container.name)
+        own = state.containers.get(container.name)
+        there = own or state.containers.get(replacement(container.name))
         reason = reasons.get(container.name, "")
         if not reason and (container.job or not anew):
             continue
         why = reason or "with the others of its service"
-        how = "run" if container.job else _how(why, there, anew=anew)
+        how = "run" if container.job else _how(why, there, anew=anew or own is not there)
         before, image = images.programs(container, state)
         away = there is None or there.status != "running"
         yield Start(service.name, container.name, how, why, held, image, before, away=away)
-        if container.writable and how == "made anew":
+        if container.writable and own and how == "made anew":
             yield Lost(
                 f"{container.name}: what was written into its own file system, beside its volumes ({container.writable})"
             )

@@ -14,6 +14,7 @@ import pytest
 from tasks.connection import drafts
 from tasks.facts import ContainerState, FileState, TreeFact
 from tasks.model.catalogue import Route, Service
+from tasks.model.effects import Start
 from tasks.operations import consequences, containers, differing, door, files, images
 from tasks.rendering import render
 from tasks.rendering.docker_calls import EXPORT
@@ -235,6 +236,10 @@ def test_what_a_failed_run_left_in_the_place_of_a_container_is_named(monkeypatch
         monkeypatch.setattr(host, "log", said.append)
         assert len(texts(containers.start, SITE, {"web": "d1"})) == 1
     assert said == ["web: its replacement web-next is not in its place yet"]
+    with fake(docker(LINE.replace("/web", "/web-next"), "e|site|s1")), drafts.drafting() as steps:
+        containers.start(SITE, {"web": "d1"}, name="Services | site")
+        [start] = [item for item in steps[0].effects if isinstance(item, Start)]
+        assert (start.how, start.away) == ("made anew", False)
 
 
 # One that was made and never started.
