@@ -3,7 +3,7 @@
 # run: standard input is that session, and its end is the end of the run, however that came about.
 #   in:  operator <JSON>, login <JSON>, from <JSON: which process of which machine>, command <JSON>, about <JSON: which service, "" for the host>, then deploy yes (people want to know how it ends), at <JSON> and change <JSON> as the run
 #        goes on, acts <number> (up to which CHANGELOG.md's acts are done), look <JSON> and made <both: what files/record.sh takes>, end <result>
-#   out: held | held late | waits <who> | user <name> | busy <word> <value>…, then asks (in: gone <pid> | stays) | stuck <who>, removed <image>, drifted <what>,
+#   out: held | held late | waits <who> | user <name> | busy <word> <value>…, then asks (in: gone <pid> | stays) | stuck <who> | full <kB> <folder>, removed <image>, drifted <what>,
 #        noted <number> | unnoted, at last untold <channel> <why>, each after "smarteros-lock"
 set -u
 export TZ=UTC
@@ -104,7 +104,7 @@ install -d -m 750 -o root -g adm "$logs"
 touch "$log"
 chown root:adm "$log"
 chmod 640 "$log"
-printf 'started %(%FT%TZ)T\nepoch %(%s)T\npid %d\n%s\n%s\n%s\n%s\n%s\n' -1 -1 $$ "$operator" "$login" "$from" "$command" "$about" >"$run"
+printf 'started %(%FT%TZ)T\nepoch %(%s)T\npid %d\n%s\n%s\n%s\n%s\n%s\n' -1 -1 $$ "$operator" "$login" "$from" "$command" "$about" 2>/dev/null >"$run" || { say full "$(df -k --output=avail "$logs" | sed '1d; s/ //g')" "$logs"; exit; }
 sync "$run" "$logs"
 
 # What is left has twenty seconds to end by itself. Packages have ten minutes: cut short they would be left half

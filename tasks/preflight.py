@@ -192,4 +192,5 @@ def _sizes(machine: Machine, chosen: tuple[Service, ...], images: str) -> Iterat
         wide = sizing.wider(chosen, machine.cpus)
         yield f"cpus: {machine.cpus}, and the largest container needs {need.cpus:g} ({wide}){disk.LARGER}"
     containers = sum(len(service.containers) for service in chosen)
+    yield from disk.tight(machine)
     yield from disk.problems(machine, round(need.disk_gb * 1024), containers, images)

@@ -82,6 +82,12 @@ def test_a_run_that_ended_with_the_hosts_power_is_written_by_the_next_one(host: 
     assert host.lines() == [line("interrupted", "Data | Redis", "Data | Redis"), bob]
 
 
+def test_a_run_that_cannot_be_noted_does_not_begin(host: RunLock) -> None:
+    run = host.begin(**{'"$about" 2>/dev/null >"$run"': '"$about" 2>/dev/null >/dev/full'})
+    assert re.fullmatch(rf"full \d+ {host.log.parent}", run.hear())
+    assert run.end() == []
+
+
 def test_names_are_written_as_they_are(host: RunLock) -> None:
     names = ['o"x\\y@z', "d\\e", 'a "quoted" | ünï\ncode']
     operator, login, operation = map(json.dumps, names)

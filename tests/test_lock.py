@@ -451,6 +451,10 @@ STUCK = "h1: an interrupted run has left something at work there that does not e
             ["waits apt-get (12)", "stuck apt-get (12)"],
             f"{STUCK}: apt-get (12); end it, then run again",
         ),
+        (
+            ["full 12 /var/log/smarteros"],
+            "h1 cannot be locked: /var/log/smarteros takes no note of this run (12 kB are free there): make room, then run again",
+        ),
         (["sudo: no", "at all"], "h1 cannot be locked: sudo: no"),
         ([], "h1 cannot be locked: the connection has ended"),
     ],

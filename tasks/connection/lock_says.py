@@ -20,6 +20,9 @@ def refusal(name: str, printed: Sequence[str]) -> str:
     last = words[-1] if words else ["nothing"]
     if last[0] == "user":
         return f"login: commands run as {last[1]}; log in as root, or set _sudo = True for the host"
+    if last[0] == "full":
+        kb, place = last[1:]
+        return f"{name} cannot be locked: {place} takes no note of this run ({kb} kB are free there): make room, then run again"
     if last[0] == "stuck":
         return (
             f"{name}: an interrupted run has left something at work there that does not end: "

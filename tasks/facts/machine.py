@@ -4,7 +4,7 @@ import time
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from typing import Any
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
@@ -17,7 +17,7 @@ from tasks.facts.listeners import Listener, Published
 from tasks.facts.skew import skew
 from tasks.facts.started import STARTED
 from tasks.facts.stores import QUESTION as STORES
-from tasks.facts.stores import Store, stores
+from tasks.facts.stores import Store, stores, tight
 from tasks.facts.surroundings import QUESTION as AROUND
 from tasks.facts.surroundings import Surroundings, surroundings
 from tasks.facts.swap import QUESTION as SWAP
@@ -31,7 +31,7 @@ class Machine:
     """The host itself: system, sizes, who listens on which port, which Docker is there, and what of ours.
 
     available_mb: of its memory, what is left now. units: our systemd units, name → "sha256 mode owner:group". timers: those enabled and active. off: units that are to start by themselves and do not → how. handed_out: services whose first login was given to the operator. credentials: units can have encrypted ones.
-    apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. docker_left: settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. cut: service → ``to TIME`` or ``undo`` of a restore that was cut short in the middle. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host. skew: seconds that its clock is ahead at least; negative: behind.
+    apt: who holds one of its locks. daemon_unproven: Docker has not come back with its new settings yet. tight: file systems that a run writes to and that are full → MB that are free. docker_left: settings of ours that this host keeps to its own. backup: the bucket whose repositories are prepared. rewound: when it last went back, to when. cut: service → ``to TIME`` or ``undo`` of a restore that was cut short in the middle. unsealer: digest of what unseals Vault there, or ``differs``; empty where nothing does. acts: up to which number they are done (tasks/model/acts.py); None for a new host. skew: seconds that its clock is ahead at least; negative: behind.
     """
 
     system: str = ""
@@ -58,6 +58,7 @@ class Machine:
     daemon_unproven: bool = False
     docker_left: tuple[str, ...] = ()
     stores: tuple[Store, ...] = ()
+    tight: Mapping[str, int] = field(default_factory=dict)
     daemon_enabled: bool = False
     daemon_stale: bool = False
     units: Mapping[str, str] = field(default_factory=dict)
@@ -147,8 +148,7 @@ if command -v docker >/dev/null; then
     written=$(stat -c %Y /etc/docker/daemon.json 2>/dev/null || echo 0)
     [ "$written" -gt "$(started docker)" ] && echo "stale yes"
 fi
-wait
-true
+wait; true
 """.strip()
 
 # What is asked about → shell. The last waits for all the others.
@@ -169,12 +169,17 @@ QUESTIONS = {
 }
 
 
-def _one(values: dict[str, list[str]], key: str, default: str = "") -> str:
-    return values.get(key, [default])[0]
+# What is true where the host has said it at all.
+_FLAGS = ("deployed", "git", "credentials")
+_DAEMON = ("unproven", "loose", "enabled", "stale")
 
 
 def _machine(values: dict[str, list[str]]) -> Machine:
-    one = partial(_one, values)
+    def one(key: str, default: str = "") -> str:
+        return values.get(key, [default])[0]
+
+    flags: dict[str, Any] = {name: name in values for name in _FLAGS}
+    flags |= {f"daemon_{name}": name in values for name in _DAEMON}
     return Machine(
         system=values["system"][0],
         release=one("release"),
@@ -185,7 +190,6 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         available_mb=int(one("available_kb", "0")) // 1024,
         cpus=int(values["cpus"][0]),
         disk_free_mb=int(values["disk_kb"][0]) // 1024,
-        deployed="deployed" in values,
         listeners=(listening := listeners.listeners(values)),
         published=listeners.published(values),
         broken_packages=tuple(values.get("broken", ())),
@@ -193,19 +197,14 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         engine=one("engine"),
         compose=one("compose"),
         buildx=one("buildx"),
-        git="git" in values,
         daemon_json=b64decode(one("daemon_json")).decode(errors="replace"),
-        daemon_unproven="unproven" in values,
         docker_left=tuple(values.get("docker_left", ())),
         stores=stores(values),
-        daemon_loose="loose" in values,
-        daemon_enabled="enabled" in values,
-        daemon_stale="stale" in values,
+        tight=tight(values),
         units=dict(line.split(" ", 1) for line in values.get("unit", ())),
         timers=tuple(values.get("timer", ())),
         off=off.off(values),
         handed_out=tuple(values.get("handed_out", ())),
-        credentials="credentials" in values,
         unsealer=one("unsealer"),
         backup=one("backup"),
         rewound=one("rewound"),
@@ -217,4 +216,5 @@ def _machine(values: dict[str, list[str]]) -> Machine:
         swap=swap(values),
         behind=behind(values),
         acts=int(one("acts")) if "acts" in values else None,
+        **flags,
     )

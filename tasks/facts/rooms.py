@@ -1,6 +1,8 @@
-"""Rooms: file systems of the host that Docker, its containers and its runtime write to, and how full they are; asked within StatusFact."""
+"""Rooms: file systems of the host that Docker, its containers, its runtime and runs write to, and how full they are; asked within StatusFact."""
 
 from dataclasses import dataclass
+
+from tasks.facts.stores import PLACES
 
 # Percent, of files and of what is small.
 FULL = 95
@@ -18,7 +20,7 @@ class Room:
 
 # Of those that are small, and that docker exec needs, only what is full.
 QUESTION = f"""
-df -k --output=target,avail,pcent,ipcent / /var/lib /var/lib/docker 2>/dev/null | sed 1d | sort -u | sed 's/^/disk /'
+df -k --output=target,avail,pcent,ipcent / /var/lib /var/lib/docker {" ".join(PLACES)} 2>/dev/null | sed 1d | sort -u | sed 's/^/disk /'
 df -k --output=target,avail,pcent,ipcent /tmp /run 2>/dev/null |
     awk '$1 ~ "^/(tmp|run)$" && ($3 + 0 >= {FULL} || $4 + 0 >= {FULL}) {{print "disk", $0}}'
 """.strip()

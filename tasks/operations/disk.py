@@ -29,6 +29,12 @@ def problems(machine: Machine, needed_mb: int, containers: int, images: str = ""
             )
 
 
+def tight(machine: Machine) -> Iterator[str]:
+    """File systems of their own that are full. Pure."""
+    for path, free_mb in machine.tight.items():
+        yield f"disk: {free_mb} MB free on {path}, and a run writes there: `du -xh --max-depth 2 {path}` says what takes it; make room"
+
+
 def distinct(stores: Iterable[Store]) -> tuple[Store, ...]:
     """One folder for each file system, the topmost."""
     found: dict[str, Store] = {}

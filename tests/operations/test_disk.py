@@ -26,6 +26,12 @@ def own(path: str, free_mb: int, files: int = 900_000) -> Store:
     return Store(path, path, free_mb, files)
 
 
+def test_a_file_system_of_its_own_that_is_full_is_named() -> None:
+    assert list(disk.tight(Machine())) == []
+    said = "disk: 3 MB free on /var/log, and a run writes there: `du -xh --max-depth 2 /var/log` says what takes it; make room"
+    assert list(disk.tight(Machine(tight={"/var/log": 3}))) == [said]
+
+
 def test_one_file_system_holds_everything() -> None:
     assert problems(*ONE) == []
     short = tuple(replace(item, free_mb=19_999) for item in ONE)
