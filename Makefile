@@ -171,5 +171,7 @@ undo-host: $(VENV)/ready ## what stood on the hosts before the first deploy come
 	@$(EXISTS)
 	@$(BIN)/pyinfra $(INVENTORY) tasks.commands.undo_host.run
 
-lock: $(VENV)/ready ## pins what pyproject.toml asks for, with hashes
-	@$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+lock: $(VENV)/ready ## requirements.lock: the libraries that this package runs with, by hash (of images: `make pin`)
+	@cp requirements.lock $(VENV)/requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file $(VENV)/requirements.lock
+	@cmp -s $(VENV)/requirements.lock requirements.lock || cp $(VENV)/requirements.lock requirements.lock

@@ -40,7 +40,7 @@ mcp_servers = []
 
 # Per service: image, build (a commit or tag of its fork), domain, port (on loopback), guard (only with a Vault
 # token), allow_from (only from these networks), public (paths that both leave open), memory_mb, cpus, disk_gb, networks,
-# environment, health_seconds:
+# environment (no secret: files and plans show it), health_seconds:
 # {"n8n": {"image": "n8nio/n8n:2.30.8", "memory_mb": 2048}}.
 overrides = {}
 

@@ -52,12 +52,14 @@ def lines(found: Drift) -> list[str]:
     """For people. Pure."""
     if not found.differences:
         return [f"nothing differs from what the deploy of {found.noted} made (generation {found.number})"]
+    number = len(found.differences)
+    many = f"{number} differences" if number > 1 else "1 difference"
     return [
         f"{item.kind} {item.name}: {item.what}" + (f", since {item.since}" if item.since else "")
         for item in found.differences
     ] + [
         (
-            f"{len(found.differences)} differences from what the deploy of {found.noted} made (generation {found.number}): {target('deploy')} "
+            f"{many} from what the deploy of {found.noted} made (generation {found.number}): {target('deploy')} "
             "makes good what it can"
         )
     ]

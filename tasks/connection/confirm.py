@@ -16,9 +16,8 @@ def meant(answer: str | None, argv: Sequence[str]) -> str:
     """Why the answer is no yes, empty where it is one; None: nobody answered. Pure."""
     if answer is None:
         command = shlex.join([*argv[:1], "-y", *argv[1:]])
-        return (
-            f"nobody answered (no terminal, as in cron or CI), and nothing was done: {command} does not ask"
-        )
+        shown = "" if _destructive(argv) else "YES=1 in the environment goes on as shown, "
+        return f"nobody answered (no terminal, as in cron or CI), and nothing was done: {shown}{command} does not ask"
     if answer.strip().lower() in (_YES[2:] if _destructive(argv) else _YES):
         return ""
     return f"the answer was {answer.strip()!r}, and nothing was done: {_wanted(argv)} would have gone on"

@@ -55,8 +55,9 @@ def test_a_yes_beforehand_is_the_same_in_every_target(
 def test_who_cannot_be_asked_is_told_the_command() -> None:
     assert meant(None, DEPLOY) == (
         "nobody answered (no terminal, as in cron or CI), and nothing was done: "
-        ".venv/bin/pyinfra -y inventories/prod.py deploy.py does not ask"
+        "YES=1 in the environment goes on as shown, .venv/bin/pyinfra -y inventories/prod.py deploy.py does not ask"
     )
+    assert "YES" not in meant(None, UNDO)
 
 
 def nobody() -> str:

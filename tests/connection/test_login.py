@@ -121,6 +121,10 @@ def test_a_login_without_a_shell_is_not_taken_for_one_without_sudo() -> None:
 
 def test_a_command_of_the_runs_own_channel_goes_through_sudo_as_every_other_does() -> None:
     with fake({}, _sudo=True) as host:
-        assert line.composed(host, "echo 'a b'") == """sudo -H -n sh -c 'echo '"'"'a b'"'"''"""
+        sudo = line.composed(host, "echo 'a b'")
+    assert sudo.startswith("sudo -H -n sh -c 'export DOCKER_HOST=")
+    assert sudo.endswith("""&& echo '"'"'a b'"'"''""")
     with fake({}) as host:
-        assert line.composed(host, "id") == "sh -c id"
+        plain = line.composed(host, "id")
+    assert plain.startswith("sh -c 'export DOCKER_HOST=")
+    assert plain.endswith("&& id'")

@@ -178,6 +178,14 @@ def test_what_an_open_transaction_holds_ends_a_rotation_in_words_and_the_service
     assert vault.everything()["n8n"][0]["DB_POSTGRESDB_PASSWORD"] == old
     assert deployed.sh(running) == before
     assert logs_in(deployed, "n8n", old)
+    left, ends = (
+        "rotate: that of n8n (",
+        "`make rotate SERVICE=n8n INVENTORY=inventories/lab.py` once more ends it",
+    )
+    for deploy in ("deploy.py", "tasks.commands.plan.run", "tasks.commands.status.run"):
+        said = deployed.run(deploy=deploy).output
+        assert left in said, said
+        assert ends in said, said
     deployed.sh(
         "docker exec postgres psql -U postgres -qc "
         "\"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'psql' AND state = 'idle in transaction'\""
@@ -185,6 +193,7 @@ def test_what_an_open_transaction_holds_ends_a_rotation_in_words_and_the_service
     again = deployed.run(deploy="tasks.commands.rotate.run")
     assert again.code == 0, again.output
     assert not logs_in(deployed, "n8n", old)
+    assert left not in deployed.run(deploy="tasks.commands.status.run").output
     deployed.unchanged()
 
 
