@@ -99,9 +99,10 @@ imaged() {
     sed -n 's/^    image: //p' "$opt"/current/dkcompose/*-deploy.yaml | tr -d "\"'" | LC_ALL=C sort -u | while read -r name; do
         if number=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null); then
             printf '%s %s\n' "$name" "$number"
-        elif ! said=$(docker image inspect "$name" 2>&1 >/dev/null); then
-            case $said in *[Nn]'o such image'*) ;; *) echo "whether the image $name is there: ${said:-Docker does not answer}" >&2; return 1 ;; esac
+            continue
         fi
+        said=$(docker image inspect "$name" 2>&1 >/dev/null)
+        case $said in *[Nn]'o such image'*) ;; *) echo "whether the image $name is there: ${said:-Docker does not answer}" >&2; return 1 ;; esac
     done
 }
 
