@@ -225,6 +225,13 @@ def test_whatever_a_host_prints_is_a_fact_or_a_clear_error(fact: Any, pick: st.D
     assert read(fact, lines) is not None
 
 
+@pytest.mark.parametrize(
+    "line", [line for kind in "cniemrsxvuaplgb" for line in (kind, f"{kind}|", f"{kind}|a")]
+)
+def test_a_line_of_dockers_that_is_cut_short_is_a_fact_or_a_clear_error(line: str) -> None:
+    assert read(DockerFact, [line]) is not None
+
+
 def applied() -> dict[str, Callable[[], list[Any]]]:
     """Every operation that reads what a host prints, on the current host."""
     stored = {name: "aZ09" * 12 for each in services() for name in [item.name for item in each.secrets]}

@@ -68,6 +68,7 @@ class DockerFact(FactBase[DockerState]):
             )
             local = frozenset(f"{row[1]}:{row[2]}" for row in rows if row[0] == "i" and row[3] == "<none>")
             envs = {row[1]: row[2] for row in rows if row[0] == "e"}
+            built = {row[1]: row[2] for row in rows if row[0] == "b"}
             written = [row[1] for row in rows if row[0] == "r"]
             others = objects.others(line[2:] for line in output if line.startswith("x|"))
             volumes = objects.volumes(line[2:] for line in output if line.startswith("v|"))
@@ -87,7 +88,7 @@ class DockerFact(FactBase[DockerState]):
             local,
             {f"{row[1]}:{row[2]}": row[3] for row in rows if row[0] == "i" and "<none>" not in row},
             noted,
-            {row[1]: row[2] for row in rows if row[0] == "b"},
+            built,
         )
 
 
