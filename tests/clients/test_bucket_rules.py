@@ -98,7 +98,9 @@ def test_the_key_that_is_made_can_back_up_and_destroy_nothing(server: s3.S3) -> 
     list(bucket_rules.converged(store))
     key = bucket_key.made(store)
     host = Bucket(store.place, *key)
+    store.put("trial/of-a-run-that-was-killed", b"x")
     assert list(bucket_trial.tried(store, host)) == []
+    assert store.keys("trial/") == []
     assert bucket_rules.locked(host) == 30
     again = bucket_key.made(store)
     assert again != key

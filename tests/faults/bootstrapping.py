@@ -382,7 +382,9 @@ def same(clean: Seen, found: Seen) -> None:
         differing = state.differences(before, after)
         assert differing == [], f"{what}: " + "\n".join(differing)
     assert (more := sorted(set(found.there) - set(clean.there))) == [], f"left on the host: {more}"
-    assert found.bucket == clean.bucket
+    assert found.bucket == clean.bucket, (
+        f"in the bucket: {found.bucket}, and after a clean run {clean.bucket}"
+    )
     proof.same(clean.host, found.host)
 
 
