@@ -69,7 +69,13 @@ def press(browser: Chrome) -> None:
 
 
 def send_token(browser: Chrome, token: str) -> None:
-    """Type it into the sign-in page that is shown, and press the button."""
+    """Type it into the sign-in page that is shown, and press the button. Fails with what is shown in its place."""
+    _painted(browser)
+    try:
+        wait(browser).until(lambda page: page.find_elements(By.ID, "token"))
+    except TimeoutException:
+        shown = browser.find_element(By.TAG_NAME, "body").text
+        pytest.fail(f"the browser is at {browser.current_url}, no sign-in page, and shows:\n{shown}")
     _painted(browser)
     browser.find_element(By.ID, "token").send_keys(token)
     press(browser)
