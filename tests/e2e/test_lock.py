@@ -124,7 +124,16 @@ def test_a_run_with_nothing_to_do_leaves_one_line_for_one_remote_command(deploye
     before = deployed.sh(f"cat {LOG}")
     run = deployed.run("-vvv")
     run.unchanged()
-    assert len([line for line in run.lines if line.startswith(">>> sh -c 'exec bash --norc -c ")]) == 1
+    assert (
+        len(
+            [
+                line
+                for line in run.lines
+                if line.startswith(">>> sh -c 'export ") and "exec bash --norc -c " in line
+            ]
+        )
+        == 1
+    )
     (line,) = [json.loads(text) for text in deployed.sh(f"cat {LOG}").removeprefix(before).splitlines()]
     assert re.fullmatch(r"\S+@\S+", line.pop("operator"))
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", line.pop("started"))
@@ -133,6 +142,7 @@ def test_a_run_with_nothing_to_do_leaves_one_line_for_one_remote_command(deploye
     assert line == {
         "login": "root",
         "command": "deploy",
+        "about": "",
         "generation": generation,
         "result": "ok",
         "at": None,
