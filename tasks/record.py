@@ -3,7 +3,7 @@ that it sees what differs later.
 
 Over the lock's own line (files/record.sh), so that it costs no command; nothing is noted where the files are those of the newest
 record, and nothing differs. tasks/commands/rollback.py goes back, tasks/drift.py looks. What no deploy makes good (a new user, say)
-is said when it becomes what is noted.
+is said when it becomes what is noted. Only where the run has changed something it costs one question, about rotations that nobody has ended.
 """
 
 import json
