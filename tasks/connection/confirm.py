@@ -6,7 +6,10 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
+
+from tasks.connection import exit_code
 
 _YES = ("", "y", "yes")
 _DESTRUCTIVE = ("tasks.commands.undo_host.run", "tasks.commands.bucket_rewind.run")
@@ -47,16 +50,18 @@ def asking(argv: Sequence[str], ask: Callable[[], str], *, given: bool = False) 
     """
 
     def confirmed(message: str) -> bool:
-        if message.startswith("Detected changes") and given and not _destructive(argv):
+        changes = message.startswith("Detected changes")
+        if changes and given and not _destructive(argv):
             return True
         sys.stderr.write(f"\n    {message}\n    {_wanted(argv)} goes on, anything else ends it: ")
         sys.stderr.flush()
         try:
-            answer: str | None = ask()
+            with exit_code.asked() if changes else nullcontext():
+                answer: str | None = ask()
         except EOFError:
             answer = None
         if why := meant(answer, argv):
-            if message.startswith("Detected changes"):
+            if changes:
                 sys.exit(f"\n{why}" if answer is None else why)
             return False
         return True

@@ -5,6 +5,8 @@ and for one that Ctrl-C has ended.
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pyinfra import logger
@@ -43,6 +45,21 @@ def interruptible() -> None:
         sys.exit(INTERRUPTED)
 
     signal.signal(signal.SIGINT, end)
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """Within, Ctrl-C is a no to pyinfra's question: nothing has begun that a second run would go on with."""
+
+    def end(_number: int, _frame: object) -> None:
+        sys.stderr.write("\nended, and nothing was done\n")
+        sys.exit(INTERRUPTED)
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def interrupted() -> None:

@@ -1,6 +1,7 @@
 """pyinfra's question: who answers it how, and what a run says that nobody could answer."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -70,6 +71,21 @@ def test_what_is_not_wanted_ends_with_exit_code_1(ask: Callable[[], str]) -> Non
         asking(DEPLOY, ask)(DETECTED)
     assert "nothing was done" in str(raised.value.code)
     assert asking(DEPLOY, ask)("One of more hosts failed, continue?") is False
+
+
+def test_ctrl_c_at_the_question_is_a_no(capsys: pytest.CaptureFixture[str]) -> None:
+    """And not a run that goes on where it was; what is asked in between has done something."""
+
+    def ended() -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        return "y"
+
+    with pytest.raises(SystemExit) as raised:
+        asking(DEPLOY, ended)(DETECTED)
+    assert raised.value.code == 130
+    assert capsys.readouterr().err.endswith("\nended, and nothing was done\n")
+    with pytest.raises(KeyboardInterrupt):
+        asking(DEPLOY, ended)("One of more hosts failed, continue?")
 
 
 def test_a_yes_that_was_given_is_one_to_the_changes_alone() -> None:
