@@ -29,7 +29,7 @@ class Line:
     def __init__(self, target: Host, command: str) -> None:
         words = composed(target, command)
         client = getattr(target.connector, "client", None)
-        self._end = _remote(client.get_transport(), words) if client else _local(words)
+        self._end = _remote(client.get_transport(), words) if client else local(words)
         self._lines: Queue[str | None] = Queue()
         self._reader = gevent.spawn(self._read)
 
@@ -92,8 +92,8 @@ def _remote(transport: Any, words: str) -> Any:
     return channel
 
 
-def _local(words: str) -> socket.socket:
-    """In a session of its own: Ctrl-C at the terminal is for this program, not for that one."""
+def local(words: str) -> socket.socket:
+    """A process of this machine, in a session of its own: Ctrl-C at the terminal is for this program, not for that one."""
     ours, theirs = socket.socketpair()
     end = theirs.fileno()
     os.set_blocking(end, True)  # gevent's sockets are not

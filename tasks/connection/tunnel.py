@@ -11,6 +11,8 @@ from typing import Any
 import gevent
 from pyinfra.api.host import Host
 
+from tasks.connection import line, wire
+
 _CHUNK = 65536
 
 # Seconds without a byte; requests and urllib3 set their own on top.
@@ -27,6 +29,25 @@ def connect(host: Host, port: int, timeout: float = 10, address: str = "127.0.0.
         channel = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=timeout)
     except Exception as error:  # paramiko raises ChannelException, SSHException, EOFError
         raise ConnectionError(f"{host.name}: nothing answers on {address}:{port} ({error})") from error
+    return _pumped(channel)
+
+
+def spoken(host: Host, command: str) -> socket.socket:
+    """A socket whose other end is a command's standard input and output on the host. Raises OSError when there is no connection."""
+    words = line.composed(host, command)
+    client = getattr(host.connector, "client", None)
+    if client is None:
+        ours: socket.socket = line.local(words)
+        return ours
+    try:
+        channel = client.get_transport().open_session(timeout=10)
+        channel.exec_command(wire.wired(words))
+    except Exception as error:  # as above
+        raise ConnectionError(f"{host.name}: it starts nothing more ({error})") from error
+    return _pumped(channel)
+
+
+def _pumped(channel: Any) -> socket.socket:
     ours, theirs = socket.socketpair()
     ours.settimeout(_SILENCE)
     gevent.spawn(_pump, theirs.recv, channel.sendall, channel.shutdown_write)
