@@ -1,0 +1,156 @@
+"""Nodes: the hosts of a cluster in one swarm, each as what its groups say. What is somebody else's swarm is never left, nor joined.
+
+Where a node is reached is its for ever: Docker keeps it even where a swarm is made anew of what is left (moby#34306).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gevent.lock import RLock
+from pyinfra import context
+
+from tasks.clients.engine_api import Engine
+from tasks.facts.node import ACTIVE, NONE, Node, NodeFact
+from tasks.model.cluster import HOME, LABEL, MANAGERS, Cluster
+from tasks.run import Commands, Refused, executing, host, known, operation, step
+
+PORT = 2377
+# One after the other: each new manager is a vote that the others agree on.
+_ONE = RLock()
+# Who never has more ended tasks of a service to look back on than its last two keeps nobody's disk.
+_KEPT_TASKS = 2
+
+
+@dataclass(frozen=True)
+class Course:
+    """What makes one swarm of the nodes. makes: who makes it, empty where it is there. asks: who answers for it. joins: who comes to it."""
+
+    makes: str
+    asks: str
+    joins: tuple[str, ...]
+
+
+def course(found: Mapping[str, Node], cluster: Cluster, addresses: Mapping[str, str]) -> Course:
+    """Pure. found: node → what its Docker says; addresses: where the others reach it. Raises Refused with all that is in the way."""
+    if lines := [*_wrong(found, addresses)]:
+        raise Refused("\n".join(lines))
+    asks = _answers(found, cluster)
+    makes = "" if found[asks].manages else asks
+    return Course(
+        makes, asks, tuple(name for name, node in found.items() if node.state == NONE and name != asks)
+    )
+
+
+def _answers(found: Mapping[str, Node], cluster: Cluster) -> str:
+    """A node that manages, or the one that is to."""
+    managing = [name for name, node in found.items() if node.manages]
+    return next(
+        (name for name in cluster.of(MANAGERS) if name in managing),
+        next(iter(managing), cluster.of(MANAGERS)[0]),
+    )
+
+
+def _wrong(found: Mapping[str, Node], addresses: Mapping[str, str]) -> Iterator[str]:
+    there = {name: node for name, node in found.items() if node.state == ACTIVE}
+    for name, node in found.items():
+        if node.state not in (NONE, ACTIVE):
+            yield f"swarm: {name} is {node.state} in a swarm: {node.error or 'its Docker says no more'}: `docker info` there says more"
+        elif node.address and node.address != addresses[name]:
+            yield (
+                f"swarm: {name} is reached at {node.address} there, which is for ever, and node_address says {addresses[name]}: set "
+                f"node_address to {node.address}, or `docker swarm leave` on it"
+            )
+    clusters = {node.cluster: name for name, node in there.items() if node.cluster}
+    if len(clusters) > 1:
+        yield f"swarm: {' and '.join(clusters.values())} are in two swarms, which nobody can make one: `docker swarm leave` on one of them"
+    ours = {node.id for node in there.values()}
+    for name, node in there.items():
+        if not node.manages and ours.isdisjoint(node.managers):
+            yield f"swarm: {name} works for managers that are not in this inventory: `docker swarm leave` there, or name them"
+
+
+def nodes(cluster: Cluster) -> dict[str, Node]:
+    """What the Docker of each says."""
+    found = {}
+    for name in cluster.roles:
+        with context.ctx_host.use(_named(name)):
+            found[name] = known(NodeFact)
+    return found
+
+
+def _named(name: str) -> Any:
+    return host().state.inventory.get_host(name)
+
+
+@operation
+def made(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
+    """The swarm is there, on the one node that makes it."""
+    planned = course(nodes(cluster), cluster, addresses)
+    if planned.makes == host().name:
+        body = {
+            **_at(addresses[planned.makes]),
+            "Spec": {"Orchestration": {"TaskHistoryRetentionLimit": _KEPT_TASKS}},
+        }
+        yield step(lambda: Engine(host()).post("/swarm/init", body)) if executing() else "true"
+
+
+@operation
+def joined(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
+    """The host is one of its nodes. What lets it in travels in bodies alone, and is another one afterwards."""
+    asks = _answers(nodes(cluster), cluster)  # not what the others are at: they join meanwhile
+    if known(NodeFact).state == NONE and asks != host().name:
+        yield step(lambda: _joined(cluster, asks, addresses)) if executing() else "true"
+
+
+def _joined(cluster: Cluster, asks: str, addresses: Mapping[str, str]) -> None:
+    manager, name = Engine(_named(asks)), host().name
+    part = "Manager" if MANAGERS in cluster.roles[name] else "Worker"
+    with _ONE:
+        there = manager.get("/swarm")
+        to = {"RemoteAddrs": [f"{addresses[asks]}:{PORT}"], "JoinToken": there["JoinTokens"][part]}
+        Engine(host()).post("/swarm/join", {**_at(addresses[name]), **to})
+        there = manager.get("/swarm")
+        rotated = {"version": there["Version"]["Index"], f"rotate{part}Token": "true"}
+        manager.post("/swarm/update", there["Spec"], **rotated)
+
+
+def _at(address: str) -> dict[str, str]:
+    return {"ListenAddr": f"{address}:{PORT}", "AdvertiseAddr": address, "DataPathAddr": address}
+
+
+@operation
+def described(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
+    """Each node has the role and the labels that its groups say; labels that are not ours stay."""
+    found = nodes(cluster)
+    planned = course(found, cluster, addresses)
+    if planned.asks != host().name:
+        return
+    if planned.makes or planned.joins:  # while it is only planned
+        yield "true"
+        return
+    ids = {node.id: name for name, node in found.items()}
+    there = Engine(host()).get("/nodes")
+    for item in there:
+        name = ids.get(item["ID"])
+        if name and (spec := differing(item["Spec"], cluster, name)):
+            yield step(_change(item["ID"], item["Version"]["Index"], spec)) if executing() else "true"
+
+
+def _change(node: str, version: int, spec: Mapping[str, Any]) -> Any:
+    return lambda: Engine(host()).post(f"/nodes/{node}/update", spec, version=version)
+
+
+def differing(spec: Mapping[str, Any], cluster: Cluster, name: str) -> dict[str, Any] | None:
+    """What the node's spec is to be; None where it is so. Pure."""
+    theirs = {
+        key: value
+        for key, value in (spec.get("Labels") or {}).items()
+        if not key.startswith(LABEL) or key.startswith(HOME)
+    }
+    wanted = {
+        **spec,
+        "Role": "manager" if MANAGERS in cluster.roles[name] else "worker",
+        "Labels": {**theirs, **cluster.labels(name)},
+    }
+    return None if wanted == {**spec, "Labels": spec.get("Labels") or {}} else wanted
