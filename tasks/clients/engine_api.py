@@ -27,6 +27,7 @@ VERSION = "v1.45"
 
 # Seconds to connect, and for one answer.
 _PATIENCE = (10, 60)
+_FRAME = 8
 # A service that somebody else has changed meanwhile: the version that was to be changed is no longer the newest.
 _STALE = "update out of sequence"
 
@@ -56,18 +57,18 @@ class Engine:
         """Takes it away; what is gone already is no fault."""
         self._asked("DELETE", path, {})
 
+    def log(self, path: str, lines: int) -> list[str]:
+        """The last lines of a log, of both streams, as they came."""
+        query = {"stdout": "true", "stderr": "true", "tail": str(lines)}
+        answer = self._sent("GET", path, query)
+        return [] if answer.status_code != 200 else _unframed(answer.content)[-lines:]
+
     def close(self) -> None:
         """Ends the command on the host."""
         self._session.close()
 
     def _asked(self, method: str, path: str, query: Mapping[str, Any], body: Any = None) -> Any:
-        url = f"http://docker/{VERSION}{path}"
-        try:
-            answer = self._session.request(method, url, params=query, json=body, timeout=_PATIENCE)
-        except (requests.RequestException, OSError) as error:
-            raise Refused(
-                f"docker: its API on {self._target.name} does not answer {method} {path}: {shown(str(error)[:300])}"
-            ) from None
+        answer = self._sent(method, path, query, body)
         if answer.status_code == 404 and method != "POST":
             return None
         if answer.status_code >= 300:
@@ -77,9 +78,27 @@ class Engine:
         try:
             return answer.json() if answer.content else None
         except ValueError:
-            raise Refused(
-                f"docker: its API on {self._target.name} does not answer {method} {path}: it is no JSON"
-            ) from None
+            raise Refused(f"{self._silent(method, path)}: it is no JSON") from None
+
+    def _sent(self, method: str, path: str, query: Mapping[str, Any], body: Any = None) -> requests.Response:
+        url = f"http://docker/{VERSION}{path}"
+        try:
+            return self._session.request(method, url, params=query, json=body, timeout=_PATIENCE)
+        except (requests.RequestException, OSError) as error:
+            raise Refused(f"{self._silent(method, path)}: {shown(str(error)[:300])}") from None
+
+    def _silent(self, method: str, path: str) -> str:
+        return f"docker: its API on {self._target.name} does not answer {method} {path}"
+
+
+def _unframed(data: bytes) -> list[str]:
+    """What Docker sends of two streams as one: eight bytes before each part, the last four of them its length."""
+    text = b""
+    while len(data) >= _FRAME:
+        length = int.from_bytes(data[4:_FRAME], "big")
+        text += data[_FRAME : _FRAME + length]
+        data = data[_FRAME + length :]
+    return [shown(line) for line in text.decode(errors="replace").splitlines()]
 
 
 def _message(answer: requests.Response) -> str:

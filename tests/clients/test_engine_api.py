@@ -71,3 +71,14 @@ def test_a_docker_that_is_not_there(tmp_path: Path) -> None:
     assert not (tmp_path / "answer").exists()
     with fake({}) as host, pytest.raises(Refused, match=r"docker: its API on .* does not answer GET /info"):
         Engine(host).get("/info")
+
+
+def test_a_log_is_both_streams_without_what_docker_puts_between(tmp_path: Path) -> None:
+    parts = ((1, b"one\ntw"), (2, b"o\xff\x1b[2J\n"), (1, b"three\n"))
+    body = b"".join(bytes([number, 0, 0, 0]) + len(part).to_bytes(4, "big") + part for number, part in parts)
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+    (tmp_path / "answer").write_bytes(head + body)
+    with fake({}) as host:
+        assert Engine(host).log("/services/x/logs", 2) == ["two\ufffd\\x1b[2J", "three"]
+        answers(tmp_path, "missing")
+        assert Engine(host).log("/services/x/logs", 2) == []

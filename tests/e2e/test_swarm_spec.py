@@ -9,8 +9,8 @@ import pytest
 
 from tasks.rendering import render
 from tasks.services import load
-from tests.e2e.deployment import Deployment
-from tests.e2e.well import wait_for
+from tests.e2e.deployment import Deployment, Run
+from tests.e2e.test_bad_image import publish
 from tests.lab import smarteros
 from tests.lab.lab import Lab
 from tests.rendering.test_swarm_spec import HOSTILE
@@ -24,6 +24,7 @@ VALUES = {
     "DATABASE_URL": "postgres://postgres:p@postgres:5432/postgres",
     **{f"V{number}": value for number, value in enumerate(HOSTILE)},
 }
+GOOD, BAD = (f"caddy:2.11.{number}-alpine" for number in ("7", "95"))
 DEPLOY = "tests/e2e/deploys/swarm_spec.py"
 
 
@@ -45,17 +46,13 @@ def swarm(lab: Lab) -> Iterator[Deployment]:
     lab.remove_host("swarm")
 
 
-def spoken(host: Deployment, marked: str) -> None:
-    """The services as they are rendered, with these secrets."""
+def spoken(host: Deployment, marked: str, code: int = 0, **settings: Any) -> Run:
+    """The services as they are rendered, with these secrets and settings."""
     values = {**VALUES, "MARKED": marked}
     given = {"address": host.host.address, "services": SERVICES, "values": values}
-    host.run(deploy=DEPLOY, environment={"SWARM_SPEC": json.dumps(given)})
-    wait_for(lambda: running(host), dict.fromkeys(CONTAINERS, "1/1"), 240)
-
-
-def running(host: Deployment) -> dict[str, str]:
-    lines = host.sh("docker service ls --format '{{.Name}} {{.Replicas}}'").splitlines()
-    return dict(line.split() for line in lines)
+    run = host.run(deploy=DEPLOY, environment={"SWARM_SPEC": json.dumps(given)}, **settings)
+    assert run.code == code, run.output[-4000:]
+    return run
 
 
 def running_of(host: Deployment, name: str) -> str:
@@ -156,9 +153,32 @@ def test_docker_says_what_it_does_not_take(swarm: Deployment) -> None:
 
 def test_the_same_again_changes_nothing_and_a_secret_rolls_its_tasks(swarm: Deployment) -> None:
     before = {name: running_of(swarm, name) for name in CONTAINERS}
-    spoken(swarm, "POSTGRES_PASSWORD")
+    spoken(swarm, "POSTGRES_PASSWORD").unchanged()
     assert {name: running_of(swarm, name) for name in CONTAINERS} == before
-    spoken(swarm, "other")
-    rolled = ("postgres", "botpress", "redis")
-    wait_for(lambda: [name for name in rolled if running_of(swarm, name) in ("", before[name])], [], 180)
-    assert running_of(swarm, "mcp-registry-web") == before["mcp-registry-web"]
+    run = spoken(swarm, "other")
+    assert run.changes == ["Swarm | PostgreSQL", "Swarm | Redis", "Swarm | Botpress Bot"]
+    assert {name for name in CONTAINERS if running_of(swarm, name) in ("", before[name])} == {
+        "mcp-registry-web"
+    }
+    # The one of before is what a rollback needs; the one before that goes.
+    assert len(secrets(swarm, "redis")) == 2
+    spoken(swarm, "third")
+    assert len(secrets(swarm, "redis")) == 2
+    spoken(swarm, "third").unchanged()
+
+
+def secrets(host: Deployment, service: str) -> list[str]:
+    return host.sh(f"docker secret ls -q --filter label=smarteros.service={service}").split()
+
+
+def test_what_does_not_start_goes_back_and_is_a_failure(lab: Lab, swarm: Deployment) -> None:
+    publish(lab, GOOD, BAD, ['ENTRYPOINT ["sh", "-c", "echo it is broken >&2; exit 3"]'])
+    swarm.sh(f"docker pull --quiet {BAD}", timeout=300)
+    run = spoken(swarm, "third", code=1, overrides={"mcp-registry": {"image": BAD}})
+    assert (
+        "mcp-registry-web: it does not start as described, it runs as before again: its task on swarm says"
+        in run.output
+    )
+    assert "it is broken" in run.output
+    assert inspected(swarm, "mcp-registry-web")["Config"]["Image"].partition("@")[0] == GOOD
+    spoken(swarm, "third").unchanged()
