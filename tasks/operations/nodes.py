@@ -35,14 +35,14 @@ def course(found: Mapping[str, Node], cluster: Cluster, addresses: Mapping[str, 
     """Pure. found: node → what its Docker says; addresses: where the others reach it. Raises Refused with all that is in the way."""
     if lines := [*_wrong(found, addresses)]:
         raise Refused("\n".join(lines))
-    asks = _answers(found, cluster)
+    asks = answers(found, cluster)
     makes = "" if found[asks].manages else asks
     return Course(
         makes, asks, tuple(name for name, node in found.items() if node.state == NONE and name != asks)
     )
 
 
-def _answers(found: Mapping[str, Node], cluster: Cluster) -> str:
+def answers(found: Mapping[str, Node], cluster: Cluster) -> str:
     """A node that manages, or the one that is to."""
     managing = [name for name, node in found.items() if node.manages]
     return next(
@@ -74,12 +74,13 @@ def nodes(cluster: Cluster) -> dict[str, Node]:
     """What the Docker of each says."""
     found = {}
     for name in cluster.roles:
-        with context.ctx_host.use(_named(name)):
+        with context.ctx_host.use(named(name)):
             found[name] = known(NodeFact)
     return found
 
 
-def _named(name: str) -> Any:
+def named(name: str) -> Any:
+    """The host of that name."""
     return host().state.inventory.get_host(name)
 
 
@@ -98,13 +99,13 @@ def made(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
 @operation
 def joined(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
     """The host is one of its nodes. What lets it in travels in bodies alone, and is another one afterwards."""
-    asks = _answers(nodes(cluster), cluster)  # not what the others are at: they join meanwhile
+    asks = answers(nodes(cluster), cluster)  # not what the others are at: they join meanwhile
     if known(NodeFact).state == NONE and asks != host().name:
         yield step(lambda: _joined(cluster, asks, addresses)) if executing() else "true"
 
 
 def _joined(cluster: Cluster, asks: str, addresses: Mapping[str, str]) -> None:
-    manager, name = Engine(_named(asks)), host().name
+    manager, name = Engine(named(asks)), host().name
     part = "Manager" if MANAGERS in cluster.roles[name] else "Worker"
     with _ONE:
         there = manager.get("/swarm")

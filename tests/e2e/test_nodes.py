@@ -22,13 +22,13 @@ def three(lab: Lab) -> Iterator[list[Deployment]]:
         lab.remove_host(name)
 
 
-def run(hosts: list[Deployment], *names: str, code: int = 0, **groups: list[str]) -> Run:
+def run(hosts: list[Deployment], *names: str, code: int = 0, mtu: int = 0, **groups: list[str]) -> Run:
     """One run on these of them."""
     chosen = {
         name: {**GROUPS, **{key.replace("_", "-"): found for key, found in groups.items()}}[name]
         for name in names
     }
-    given = {"groups": chosen, "addresses": {host.host.name: host.host.address for host in hosts}}
+    given = {"mtu": mtu, "groups": chosen, "addresses": {host.host.name: host.host.address for host in hosts}}
     limits = [word for name in names[1:] for word in ("--limit", name)]
     made = hosts[0].run(
         *limits, deploy="tests/e2e/deploys/nodes.py", environment={"NODES": json.dumps(given)}
@@ -62,6 +62,32 @@ def test_one_host_becomes_three(three: list[Deployment]) -> None:
         not in tokens
     )
     run(three, *NAMES).unchanged()
+
+
+def test_containers_of_all_nodes_reach_one_another_by_name(three: list[Deployment]) -> None:
+    first, second, third = three
+    third.sh("docker network create tenants-net")
+    refused = run(three, *NAMES, code=1, mtu=1500)
+    assert "networks: tenants-net on node-3 is a bridge of its own" in refused.output
+    third.sh("docker network rm tenants-net")
+    run(three, *NAMES, mtu=1500)
+    run(three, *NAMES, mtu=1500).unchanged()
+    found = json.loads(first.sh("docker network inspect smarter-net"))[0]
+    assert (found["Attachable"], found["Options"]["com.docker.network.driver.mtu"]) == (True, "1400")
+    image = "redis:7.4.11-alpine"
+    for host in (second, third):
+        host.sh(f"docker pull --quiet {image}", timeout=300)
+    second.sh(f"docker run --detach --name answers --network smarter-net {image}")
+    ask = f"docker run --rm --network smarter-net {image} redis-cli -h answers"
+    assert third.sh(f"{ask} ping").strip() == "PONG"
+    # More than one packet holds.
+    assert (
+        third.sh(
+            f"head -c 100000 /dev/zero | docker run --rm -i --network smarter-net {image} redis-cli -h answers -x set key"
+        ).strip()
+        == "OK"
+    )
+    second.sh("docker rm --force answers")
 
 
 def test_what_a_node_is_for_changes_and_other_labels_stay(three: list[Deployment]) -> None:

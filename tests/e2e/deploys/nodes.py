@@ -4,10 +4,20 @@ import json
 import os
 
 from tasks.model.cluster import cluster
-from tasks.operations import nodes
+from tasks.operations import nodes, overlays
+from tasks.run import stack
 
 given = json.loads(os.environ["NODES"])
 wanted = cluster(given["groups"])
 nodes.made(wanted, given["addresses"], name="Cluster | the swarm is there")
 nodes.joined(wanted, given["addresses"], name="Cluster | the host is one of its nodes")
 nodes.described(wanted, given["addresses"], name="Cluster | each node is what its groups say")
+if given.get("mtu"):
+    overlays.overlays(
+        ("smarter-net", "tenants-net"),
+        wanted,
+        given["mtu"],
+        stack(),
+        encrypted=False,
+        name="Cluster | networks",
+    )

@@ -1,0 +1,123 @@
+"""Overlays: the networks that the nodes of a swarm have in common, made once, on a node that manages.
+
+What they are is for ever: Docker changes neither an overlay's MTU nor its encryption. A node's own bridge of the same name would be taken
+by its containers without a word, so none may be left.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Network
+from typing import Any
+
+from tasks.clients.engine_api import Engine
+from tasks.facts.bridges import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
+from tasks.model.cluster import Cluster
+from tasks.model.stack import Stack
+from tasks.model.subnets import Claim
+from tasks.operations import nodes
+from tasks.operations.networks import chosen
+from tasks.run import Commands, Refused, executing, host, operation, step
+
+# What VXLAN puts around a packet, and ESP around that, where it is encrypted: 50 and up to 40 bytes.
+ROOM = 100
+_ENCRYPTED = "encrypted"
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """One of them. mtu: bytes of a packet within."""
+
+    name: str
+    subnet: str
+    pool: str
+    mtu: int
+    encrypted: bool
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """As the Engine API takes it. Containers of Compose may join it, too."""
+        return {
+            "Name": self.name,
+            "Driver": "overlay",
+            "Attachable": True,
+            "IPAM": {"Config": [{"Subnet": self.subnet}]},
+            "Options": {MTU_OPTION: str(self.mtu), **({_ENCRYPTED: "true"} if self.encrypted else {})},
+            "Labels": {NETWORK_LABEL: "yes", POOL_LABEL: self.pool},
+        }
+
+
+@dataclass(frozen=True)
+class Around:
+    """networks: node → its networks, in the Engine API's words. mtu: the smallest of the nodes' ways to one another. claims: what is taken
+    on any of them.
+    """
+
+    networks: Mapping[str, Sequence[Mapping[str, Any]]]
+    mtu: int
+    claims: tuple[Claim, ...] = ()
+
+
+def planned(names: Iterable[str], around: Around, settings: Stack, *, encrypted: bool) -> list[Overlay]:
+    """Those that are missing. Pure. Raises Refused with all that is in the way."""
+    names, mtu = tuple(names), around.mtu - ROOM
+    if lines := [*_wrong(names, around, mtu, encrypted=encrypted)]:
+        raise Refused("\n".join(lines))
+    there = {item["Name"] for found in around.networks.values() for item in found}
+    claims, made = [*around.claims, *_taken(around)], []
+    for name in names:
+        if name in there:
+            continue
+        subnet = chosen(name, settings, claims)
+        claims.append(Claim(subnet, f"Docker's network {name}"))
+        pool = next((pool for pool in settings.network_pools if subnet.subnet_of(IPv4Network(pool))), "")
+        made.append(Overlay(name, str(subnet), pool, mtu, encrypted))
+    return made
+
+
+def _taken(around: Around) -> Iterator[Claim]:
+    for node, found in around.networks.items():
+        for item in found:
+            for block in (item.get("IPAM") or {}).get("Config") or ():
+                if ":" not in block.get("Subnet", ":"):
+                    yield Claim(IPv4Network(block["Subnet"]), f"Docker's network {item['Name']} on {node}")
+
+
+def _wrong(names: Sequence[str], around: Around, mtu: int, *, encrypted: bool) -> Iterator[str]:
+    seen = set()
+    for node, found in around.networks.items():
+        for item in found:
+            name = item["Name"]
+            if name not in names:
+                continue
+            if item["Driver"] != "overlay":
+                yield (
+                    f"networks: {name} on {node} is a {item['Driver']} of its own, and what is to join the swarm's network would join that: take its "
+                    f"containers out and `docker network rm {name}` there"
+                )
+            elif name not in seen and (why := _other(item, mtu, encrypted=encrypted)):
+                yield f"networks: {name} {why}, which no overlay changes: take all out of it and `docker network rm {name}`, or leave the settings as they were"
+            seen.add(name)
+
+
+def _other(item: Mapping[str, Any], mtu: int, *, encrypted: bool) -> str:
+    options = item.get("Options") or {}
+    if int(options.get(MTU_OPTION) or mtu) > mtu:
+        return f"has an MTU of {options[MTU_OPTION]}, and the nodes leave room for {mtu}"
+    if (_ENCRYPTED in options) != encrypted:
+        return "is encrypted" if _ENCRYPTED in options else "is not encrypted"
+    return "" if item.get("Attachable") else "lets no container of Compose in"
+
+
+@operation
+def overlays(
+    names: Iterable[str], cluster: Cluster, mtu: int, settings: Stack, *, encrypted: bool
+) -> Commands:
+    """They are there. mtu: as of Around."""
+    if nodes.answers(nodes.nodes(cluster), cluster) != host().name:
+        return
+    found = {name: Engine(nodes.named(name)).get("/networks") for name in cluster.roles}
+    for overlay in planned(names, Around(found, mtu), settings, encrypted=encrypted):
+        how = "encrypted" if encrypted else "readable between the nodes"
+        host().log(f"{overlay.name}: {overlay.subnet}, MTU {overlay.mtu}, {how}")
+        yield step(partial(Engine(host()).post, "/networks/create", overlay.body)) if executing() else "true"
