@@ -5,7 +5,7 @@ by its containers without a word, so none may be left.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Network
 from typing import Any
@@ -50,12 +50,13 @@ class Overlay:
 @dataclass(frozen=True)
 class Around:
     """networks: node → its networks, in the Engine API's words. mtu: the smallest of the nodes' ways to one another. claims: what is taken
-    on any of them.
+    on any of them. plain: node → why its kernel encrypts nothing.
     """
 
     networks: Mapping[str, Sequence[Mapping[str, Any]]]
     mtu: int
     claims: tuple[Claim, ...] = ()
+    plain: Mapping[str, str] = field(default_factory=dict)
 
 
 def planned(names: Iterable[str], around: Around, settings: Stack, *, encrypted: bool) -> list[Overlay]:
@@ -84,6 +85,12 @@ def _taken(around: Around) -> Iterator[Claim]:
 
 
 def _wrong(names: Sequence[str], around: Around, mtu: int, *, encrypted: bool) -> Iterator[str]:
+    for node, why in around.plain.items():
+        if encrypted and why:
+            yield (
+                f"overlay_encryption: the kernel of {node} encrypts nothing between nodes ({why}), and its packets would be lost in silence: "
+                "another kernel does (CONFIG_INET_ESP, GCM), or set it to False, and what the nodes say to one another can be read on their way"
+            )
     seen = set()
     for node, found in around.networks.items():
         for item in found:
@@ -114,10 +121,12 @@ def overlays(
     names: Iterable[str], cluster: Cluster, mtu: int, settings: Stack, *, encrypted: bool
 ) -> Commands:
     """They are there. mtu: as of Around."""
-    if nodes.answers(nodes.nodes(cluster), cluster) != host().name:
+    there = nodes.nodes(cluster)
+    if nodes.answers(there, cluster) != host().name:
         return
+    plain = {name: node.plain for name, node in there.items()}
     found = {name: Engine(nodes.named(name)).get("/networks") for name in cluster.roles}
-    for overlay in planned(names, Around(found, mtu), settings, encrypted=encrypted):
+    for overlay in planned(names, Around(found, mtu, plain=plain), settings, encrypted=encrypted):
         how = "encrypted" if encrypted else "readable between the nodes"
         host().log(f"{overlay.name}: {overlay.subnet}, MTU {overlay.mtu}, {how}")
         yield step(partial(Engine(host()).post, "/networks/create", overlay.body)) if executing() else "true"

@@ -108,7 +108,7 @@ SWARM = {
 
 def test_what_docker_says_of_a_node() -> None:
     fact = NodeFact()
-    assert fact.process([json.dumps(SWARM)]) == Node(
+    assert fact.process(["encrypts", json.dumps(SWARM)]) == Node(
         "active", "x", "one", "10.0.0.1", manages=True, managers=("x",)
     )
     outside = {
@@ -120,7 +120,14 @@ def test_what_docker_says_of_a_node() -> None:
         "RemoteManagers": None,
         "Cluster": None,
     }
-    assert fact.process([json.dumps(outside)]) == fact.process([]) == fact.default() == Node()
-    for lines in (["{"], ["[]"], ['{"RemoteManagers": [{}]}']):
+    assert (
+        fact.process(["encrypts", json.dumps(outside)])
+        == fact.process(["encrypts"])
+        == fact.default()
+        == Node()
+    )
+    why = "RTNETLINK answers: Protocol not supported"
+    assert fact.process([f"plain {why}"]) == Node(plain=why)
+    for text in ("{", "[]", '{"RemoteManagers": [{}]}'):
         with pytest.raises(FactProcessError):
-            fact.process(lines)
+            fact.process(["encrypts", text])

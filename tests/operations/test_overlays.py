@@ -98,6 +98,18 @@ def test_what_no_overlay_changes_is_said_once(
     ]
 
 
+def test_a_kernel_that_encrypts_nothing_is_refused_where_it_would_have_to() -> None:
+    around = Around(
+        {"node-1": []}, 1500, plain={"node-1": "", "node-2": "Requested AEAD algorithm not found"}
+    )
+    assert len(planned(NAMES, around, STACK, encrypted=False)) == 2
+    with pytest.raises(Refused) as raised:
+        planned(NAMES, around, STACK, encrypted=True)
+    assert str(raised.value).startswith(
+        "overlay_encryption: the kernel of node-2 encrypts nothing between nodes (Requested AEAD algorithm not found), and its packets "
+    )
+
+
 def test_a_pool_without_room_is_refused() -> None:
     (line,) = refused([bridge("theirs", POOL)])
     assert line.startswith(

@@ -18,6 +18,6 @@ if given.get("mtu"):
         wanted,
         given["mtu"],
         stack(),
-        encrypted=False,
+        encrypted=given["encrypted"],
         name="Cluster | networks",
     )
