@@ -154,7 +154,7 @@ def _mounts(service: Service, defined: Mapping[str, Any]) -> Iterator[dict[str, 
         if isinstance(given, dict):
             if given["source"].startswith(f"{CURRENT}/"):
                 continue  # it comes as configs
-            yield {"Type": "bind", "Source": given["source"], "Target": given["target"]}
+            yield _long(given)
             continue
         source, target, *options = given.split(":")
         mount: dict[str, Any] = {
@@ -169,6 +169,15 @@ def _mounts(service: Service, defined: Mapping[str, Any]) -> Iterator[dict[str, 
         if mount["Type"] == "volume":
             mount["VolumeOptions"] = {"Labels": {SERVICE_LABEL: service.name}}
         yield mount
+
+
+def _long(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A folder of the host. A swarm makes none that is missing, as is said with it."""
+    more = given.keys() - {"type", "source", "target", "read_only", "bind"}
+    if more or given["type"] != "bind" or given.get("bind", {}).keys() - {"create_host_path"}:
+        raise Unreadable(f"{given['target']}: nobody reads all of {', '.join(sorted(given))}")
+    read_only = {"ReadOnly": True} if given.get("read_only") else {}
+    return {"Type": "bind", "Source": given["source"], "Target": given["target"], **read_only}
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:

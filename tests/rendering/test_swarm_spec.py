@@ -196,6 +196,11 @@ def test_the_digest_tells_all_that_a_task_is_made_from() -> None:
             "networks.smarter-net: nobody reads ipv4_address",
         ),
         ("volumes: ['x_data:/data:z']", "x_data:/data:z: nobody reads z"),
+        ("volumes: [{type: volume, source: a, target: /a}]", "/a: nobody reads all of source, target, type"),
+        (
+            "volumes: [{type: bind, source: /a, target: /a, bind: {propagation: shared}}]",
+            "/a: nobody reads all of bind, source, target, type",
+        ),
         ("command: serve --all", "'serve --all' is no list of words"),
         ("mem_limit: much", "much is no size"),
         ("mem_limit: 5e3", "5e3 is no size"),
@@ -259,6 +264,24 @@ def test_the_shim_gives_hostile_values_as_they_are(tmp_path: Any) -> None:
     )
     found = dict(item.split("=", 1) for item in done.stdout.decode().split("\0") if item)
     assert {name: found[name] for name in values} == values
+
+
+def test_a_folder_of_the_host_is_as_it_is_said() -> None:
+    item = container("x")
+    text = "services: {x: {image: x, labels: {}, volumes: [{type: bind, source: /a, target: /b, read_only: true}, '/c:/d:ro', 'e:/e']}}"
+    mounts = spec(Service("x", "X", (item,)), item, text, Brought({}))["TaskTemplate"]["ContainerSpec"][
+        "Mounts"
+    ]
+    assert mounts == [
+        {"Type": "bind", "Source": "/a", "Target": "/b", "ReadOnly": True},
+        {"Type": "bind", "Source": "/c", "Target": "/d", "ReadOnly": True},
+        {
+            "Type": "volume",
+            "Source": "e",
+            "Target": "/e",
+            "VolumeOptions": {"Labels": {"smarteros.service": "x"}},
+        },
+    ]
 
 
 def test_names_are_short_enough_for_a_swarm() -> None:
