@@ -29,6 +29,8 @@ SOURCE = HOME / "files" / "host"
 
 UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "cron.service", "fail2ban.service")
 _LISTCHANGES = "apt-listchanges"
+# There while that is on its way here.
+_CAME = f"{ROOT}/.{_LISTCHANGES}"
 TIMED = ("smarteros-integrity.service", "smarteros-integrity.timer")
 # A container has its kernel, with the audit log and the clock, from the machine that it runs on: what it could
 # change there is not ours to change.
@@ -182,14 +184,13 @@ def remarks(found: HostState) -> Iterator[str]:
 
 def install(names: list[str]) -> str:
     """Shell that installs the packages, waiting up to ten minutes for another apt to end; nothing is changed where those of
-    later phases cannot be had. Where systemd does not answer, apt-listchanges' package leaves its timer disabled without a word;
-    one that was there before stays as its owner has it.
+    later phases cannot be had. Where systemd does not answer, or the run is cut short, apt-listchanges' package leaves its timer disabled
+    without a word, and so does each later one: settle enables it. One that was there before stays as its owner has it.
     """
     later = survey.installs()
-    script = apt.script(names, apt.KEEP, *([apt.tried(later)] if later else []))
-    if _LISTCHANGES not in names:
-        return script
-    return f"{script}\nsystemctl enable --quiet --now {_LISTCHANGES}.timer 2>/dev/null || true"
+    before = [apt.tried(later)] if later else []
+    before += [f"mkdir -p {ROOT}\ntouch {_CAME}\nrm -f {NOTE}"] if _LISTCHANGES in names else []
+    return apt.script(names, apt.KEEP, *before)
 
 
 def settle(texts: Mapping[str, str], found: HostState, active: list[str]) -> str:
@@ -203,6 +204,7 @@ def settle(texts: Mapping[str, str], found: HostState, active: list[str]) -> str
         "units": active,
     }
     names |= {"keep": keep([*texts, LOGIN_DEFS]), "before": BEFORE, "retired": RETIRED, "left": _left(found)}
+    names |= {"came": _CAME, "timer": f"{_LISTCHANGES}.timer"}
     names |= {"modules": sorted(theirs.in_use(found.theirs, found.container))}
     return (
         jinja()

@@ -748,23 +748,23 @@ def test_the_banner_names_no_system_and_warns() -> None:
     assert "Unauthorized use is prohibited" in FILES["/etc/issue"]
 
 
-@pytest.mark.parametrize(
-    ("names", "ends", "said"),
-    [
-        (["aide", "apt-listchanges"], 0, "enable --quiet --now apt-listchanges.timer\n"),
-        (["aide", "apt-listchanges"], 7, ""),
-        (["aide"], 0, ""),  # it was there before: its timer is its owner's
-    ],
-)
+@pytest.mark.parametrize("ends", [0, 7])
 def test_the_timer_of_a_package_that_came_with_us_is_enabled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], ends: int, said: str
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, ends: int
 ) -> None:
+    """Also by the run after one that was cut short in between, or failed: what has begun is told from what has ended."""
     monkeypatch.setattr("tasks.operations.survey.installs", list)
-    monkeypatch.setattr(apt, "script", lambda *_: f"set -e\n(exit {ends})")
-    (tmp_path / "systemctl").write_text('#!/bin/sh\necho "$*"\nexit 1\n')
-    (tmp_path / "systemctl").chmod(0o755)
-    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["sh", "-c", host.install(names)], env=path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (ends, said)
+    monkeypatch.setattr(apt, "script", lambda _, __, *lines: "\n".join(["set -e", *lines, f"(exit {ends})"]))
+    enabled = "systemctl enable --quiet --now apt-listchanges.timer"
+    note = folder.root / "opt/smarteros/host"
+    assert folder.run(settle()) == 0
+    assert enabled not in folder.read("called").splitlines()
+    assert folder.run(host.install(["aide"]), "") == ends
+    assert note.exists()
+    assert folder.run(host.install(["aide", "apt-listchanges"]), "") == ends
+    assert not note.exists()
+    assert enabled not in folder.read("called").splitlines()
+    assert folder.run(settle()) == 0
+    assert folder.run(settle()) == 0
+    assert folder.read("called").splitlines().count(enabled) == 1
+    assert [path.name for path in note.parent.iterdir()] == ["host"]
