@@ -304,7 +304,7 @@ class Bootstrapping:
             (f"--> Starting operation: {point.step.name}", point.seconds)
             for point in sample(every, self.chance, self.count or 9)
         ]
-        chosen += [(_QUIET[1], self.chance.uniform(2, 8)) for _ in ways]
+        chosen += [(_QUIET[1], self.chance.uniform(0.5, 3)) for _ in ways]
         for (line, seconds), way in zip(chosen, cycle(ways), strict=False):
             if self._came(trial.program, line, seconds, way):
                 yield f"{way.__doc__} at {line} (+{seconds:.1f} s)"
@@ -327,6 +327,8 @@ class Bootstrapping:
             else:
                 raise AssertionError(f"it did not come to {line}: {''.join(said)[-6000:]}")
             time.sleep(seconds)
+            if process.poll() == 0:  # nobody is told any more once its terminal is closed
+                return False
             began = time.monotonic()
             try:
                 rest = way(program, process)
