@@ -36,9 +36,9 @@ _NAME = "bootstrapped"
 _SERVICES = (*LIGHT["services"], "n8n")
 _WRITES = Path(__file__).with_name("writes")
 # Where runs leave what they do not need any more, there; Docker notes each build in its own folder, and containerd's shim leaves the
-# request of a health check whose container is ended meanwhile.
-_LOOK = "find /tmp /var/tmp /dev/shm /run/smarteros /root -mindepth 1 ! -path '/root/repos*' ! -path '/root/.docker*' ! -name 'runc-process*' -printf '%p %m %u\\n' | sort"
-_OWN = re.compile(r"(?<=systemd-private-)[0-9a-f]{32}|(?<=[.-])\w{6}(?=[ /])|[0-9a-f]{16,}|\d{5,}")
+# request of a health check whose container is ended meanwhile. Those of systemd's are of units that are at work as one looks.
+_LOOK = "find /tmp /var/tmp /dev/shm /run/smarteros /root -mindepth 1 ! -path '/root/repos*' ! -path '/root/.docker*' ! -name 'runc-process*' ! -path '*/systemd-private-*' -printf '%p %m %u\\n' | sort"
+_OWN = re.compile(r"(?<=[.-])\w{6}(?=[ /])|[0-9a-f]{16,}|\d{5,}")
 # Seconds: more than a run takes that has lost its host, or has to remove what it has made.
 _PATIENCE = 240
 _ANSWERS = ("HOST", "ZONE", "MIRRORS", "EMAIL", "SERVICES", "BUCKET", "BUCKET_ROOT", "FINGERPRINT")
