@@ -7,7 +7,7 @@ nothing of it is in a command line.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pyinfra.api.host import Host
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     requests, tunnel_http = lazily("requests"), lazily("tasks.connection.tunnel_http")
 
-# Docker 25 and later; 29 takes none older than 1.44.
+# Docker's from 26.0 on; 29 takes none older than 1.44.
 VERSION = "v1.45"
 
 # Seconds to connect, and for one answer.
@@ -36,7 +36,7 @@ class Stale(Refused):
     """Somebody else has changed it since it was read."""
 
 
-class Engine:
+class Api:
     """A session with one host's Docker. Raises Refused for what it does not take, with its own words."""
 
     def __init__(self, target: Host) -> None:
@@ -63,7 +63,11 @@ class Engine:
         answer = self._sent("GET", path, query)
         return [] if answer.status_code != 200 else _unframed(answer.content)[-lines:]
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        """Itself, until the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Ends the command on the host."""
         self._session.close()
 

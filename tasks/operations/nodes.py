@@ -5,12 +5,14 @@ Where a node is reached is its for ever: Docker keeps it even where a swarm is m
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gevent.lock import RLock
 from pyinfra import context
+from pyinfra.api.host import Host
 
-from tasks.clients.engine_api import Engine
+from tasks.clients.engine_api import Api
 from tasks.facts.node import ACTIVE, NONE, Node, NodeFact
 from tasks.model.cluster import HOME, LABEL, MANAGERS, Cluster
 from tasks.run import Commands, Refused, executing, host, known, operation, step
@@ -79,9 +81,10 @@ def nodes(cluster: Cluster) -> dict[str, Node]:
     return found
 
 
-def named(name: str) -> Any:
+def named(name: str) -> Host:
     """The host of that name."""
-    return host().state.inventory.get_host(name)
+    found: Host = host().state.inventory.get_host(name)
+    return found
 
 
 @operation
@@ -93,7 +96,7 @@ def made(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
             **_at(addresses[planned.makes]),
             "Spec": {"Orchestration": {"TaskHistoryRetentionLimit": _KEPT_TASKS}},
         }
-        yield step(lambda: Engine(host()).post("/swarm/init", body)) if executing() else "true"
+        yield step(partial(_told, host(), "/swarm/init", body)) if executing() else "true"
 
 
 @operation
@@ -105,15 +108,20 @@ def joined(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
 
 
 def _joined(cluster: Cluster, asks: str, addresses: Mapping[str, str]) -> None:
-    manager, name = Engine(named(asks)), host().name
+    name = host().name
     part = "Manager" if MANAGERS in cluster.roles[name] else "Worker"
-    with _ONE:
-        there = manager.get("/swarm")
-        to = {"RemoteAddrs": [f"{addresses[asks]}:{PORT}"], "JoinToken": there["JoinTokens"][part]}
-        Engine(host()).post("/swarm/join", {**_at(addresses[name]), **to})
+    with _ONE, Api(named(asks)) as manager:
+        token = manager.get("/swarm")["JoinTokens"][part]
+        to = {"RemoteAddrs": [f"{addresses[asks]}:{PORT}"], "JoinToken": token}
+        _told(host(), "/swarm/join", {**_at(addresses[name]), **to})
         there = manager.get("/swarm")
         rotated = {"version": there["Version"]["Index"], f"rotate{part}Token": "true"}
         manager.post("/swarm/update", there["Spec"], **rotated)
+
+
+def _told(target: Host, path: str, body: Mapping[str, Any], **query: Any) -> None:
+    with Api(target) as engine:
+        engine.post(path, body, **query)
 
 
 def _at(address: str) -> dict[str, str]:
@@ -131,15 +139,14 @@ def described(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
         yield "true"
         return
     ids = {node.id: name for name, node in found.items()}
-    there = Engine(host()).get("/nodes")
+    with Api(host()) as engine:
+        there = engine.get("/nodes")
     for item in there:
         name = ids.get(item["ID"])
         if name and (spec := differing(item["Spec"], cluster, name)):
-            yield step(_change(item["ID"], item["Version"]["Index"], spec)) if executing() else "true"
-
-
-def _change(node: str, version: int, spec: Mapping[str, Any]) -> Any:
-    return lambda: Engine(host()).post(f"/nodes/{node}/update", spec, version=version)
+            change = f"/nodes/{item['ID']}/update"
+            told = partial(_told, host(), change, spec, version=item["Version"]["Index"])
+            yield step(told) if executing() else "true"
 
 
 def differing(spec: Mapping[str, Any], cluster: Cluster, name: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any
 
-from tasks.clients.engine_api import Engine
+from tasks.clients.engine_api import Api
 from tasks.facts.bridges import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
 from tasks.model.cluster import Cluster
 from tasks.model.stack import Stack
@@ -125,8 +125,19 @@ def overlays(
     if nodes.answers(there, cluster) != host().name:
         return
     plain = {name: node.plain for name, node in there.items()}
-    found = {name: Engine(nodes.named(name)).get("/networks") for name in cluster.roles}
+    found = {name: _there(name) for name in cluster.roles}
     for overlay in planned(names, Around(found, mtu, plain=plain), settings, encrypted=encrypted):
         how = "encrypted" if encrypted else "readable between the nodes"
         host().log(f"{overlay.name}: {overlay.subnet}, MTU {overlay.mtu}, {how}")
-        yield step(partial(Engine(host()).post, "/networks/create", overlay.body)) if executing() else "true"
+        yield step(partial(_made, overlay)) if executing() else "true"
+
+
+def _there(node: str) -> list[dict[str, Any]]:
+    with Api(nodes.named(node)) as engine:
+        found: list[dict[str, Any]] = engine.get("/networks")
+    return found
+
+
+def _made(overlay: Overlay) -> None:
+    with Api(host()) as engine:
+        engine.post("/networks/create", overlay.body)

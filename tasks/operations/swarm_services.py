@@ -15,7 +15,7 @@ from typing import Any
 
 import gevent
 
-from tasks.clients.engine_api import Engine
+from tasks.clients.engine_api import Api
 from tasks.rendering.render import DIGEST_LABEL, SERVICE_LABEL
 from tasks.run import Commands, Refused, executing, host, operation, step
 
@@ -92,20 +92,16 @@ def spare(
 @operation
 def converged(service: str, wanted: Callable[[], Iterable[Wanted]]) -> Commands:
     """The service's tasks run as they are described. wanted: asked when it is time to know, since secrets are part of it."""
-    engine = Engine(host())
-    for item in differing(wanted(), engine.get("/services", status="true")):
-        yield step(partial(_brought, engine, item)) if executing() else "true"
-    stale = [
-        (kind, each)
-        for kind in _KINDS
-        for each in spare(kind, service, engine.get(f"/{kind}"), engine.get("/services"))
-    ]
-    for kind, each in stale:
-        yield step(partial(engine.delete, f"/{kind}/{each}")) if executing() else "true"
-    engine.close()
+    with Api(host()) as engine:
+        for item in differing(wanted(), engine.get("/services", status="true")):
+            yield step(partial(_brought, engine, item)) if executing() else "true"
+        services = engine.get("/services")
+        for kind in _KINDS:
+            for each in spare(kind, service, engine.get(f"/{kind}"), services):
+                yield step(partial(engine.delete, f"/{kind}/{each}")) if executing() else "true"
 
 
-def _brought(engine: Engine, wanted: Wanted) -> None:
+def _brought(engine: Api, wanted: Wanted) -> None:
     ids = {
         name: _stored(engine, kind, name, text, wanted.service)
         for kind in _KINDS
@@ -125,7 +121,7 @@ def _brought(engine: Engine, wanted: Wanted) -> None:
         _until(wanted, engine, number, lambda: _rolled(engine, number, wanted))
 
 
-def _stored(engine: Engine, kind: str, name: str, text: str, service: str) -> str:
+def _stored(engine: Api, kind: str, name: str, text: str, service: str) -> str:
     """Its id. One is never changed: its name says what it holds."""
     query = {"filters": json.dumps({"name": [name]})}
     for item in engine.get(f"/{kind}", **query):
@@ -137,7 +133,7 @@ def _stored(engine: Engine, kind: str, name: str, text: str, service: str) -> st
     )
 
 
-def _until(wanted: Wanted, engine: Engine, number: str, ended: Callable[[], bool]) -> None:
+def _until(wanted: Wanted, engine: Api, number: str, ended: Callable[[], bool]) -> None:
     over = time.monotonic() + wanted.seconds
     while not ended():
         if time.monotonic() > over:
@@ -145,7 +141,7 @@ def _until(wanted: Wanted, engine: Engine, number: str, ended: Callable[[], bool
         gevent.sleep(0.5)
 
 
-def _runs(engine: Engine, number: str, wanted: Wanted) -> bool:
+def _runs(engine: Api, number: str, wanted: Wanted) -> bool:
     tasks = _tasks(engine, number)
     replicas = wanted.spec["Mode"]["Replicated"]["Replicas"]
     if len([item for item in tasks if item["Status"].get("Err")]) >= _ATTEMPTS * replicas:
@@ -153,7 +149,7 @@ def _runs(engine: Engine, number: str, wanted: Wanted) -> bool:
     return len([item for item in tasks if item["Status"]["State"] == "running"]) >= int(replicas)
 
 
-def _rolled(engine: Engine, number: str, wanted: Wanted) -> bool:
+def _rolled(engine: Api, number: str, wanted: Wanted) -> bool:
     state = ((engine.get(f"/services/{number}") or {}).get("UpdateStatus") or {}).get("State")
     if state in _BACK:
         what = (
@@ -165,12 +161,12 @@ def _rolled(engine: Engine, number: str, wanted: Wanted) -> bool:
     return bool(state == _WELL)
 
 
-def _tasks(engine: Engine, number: str) -> list[dict[str, Any]]:
+def _tasks(engine: Api, number: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = engine.get("/tasks", filters=json.dumps({"service": [number]})) or []
     return sorted(found, key=lambda item: item["Status"]["Timestamp"])
 
 
-def _why(engine: Engine, number: str, wanted: Wanted, what: str) -> str:
+def _why(engine: Api, number: str, wanted: Wanted, what: str) -> str:
     nodes = {item["ID"]: item["Description"]["Hostname"] for item in engine.get("/nodes") or ()}
     return "\n".join(
         [

@@ -98,10 +98,10 @@ def digests(stack: Stack, service: Service, files: Mapping[str, str]) -> dict[st
 
     Not its secrets: those carry a keyed digest of their own in the env file (see tasks/secrets.py).
     """
-    defined = _defined(_compose_text(stack, service, {}))
+    plain = defined(_compose_text(stack, service, {}))
     return {
         container.name: digest(
-            json.dumps(defined[container.name], sort_keys=True), *_flat(_mounted(container, files))
+            json.dumps(plain[container.name], sort_keys=True), *_flat(_mounted(container, files))
         )
         for container in service.containers
     }
@@ -109,15 +109,16 @@ def digests(stack: Stack, service: Service, files: Mapping[str, str]) -> dict[st
 
 def labelled(text: str) -> dict[str, str]:
     """A compose file → container → the digest that its label shows."""
-    return {name: item["labels"][DIGEST_LABEL] for name, item in _defined(text).items()}
+    return {name: item["labels"][DIGEST_LABEL] for name, item in defined(text).items()}
 
 
 def images(text: str) -> dict[str, str]:
     """A compose file → container → its image."""
-    return {name: item["image"] for name, item in _defined(text).items()}
+    return {name: item["image"] for name, item in defined(text).items()}
 
 
-def _defined(text: str) -> dict[str, Any]:
+def defined(text: str) -> dict[str, Any]:
+    """A compose file → container → what it says of it."""
     found: dict[str, Any] = yaml.load(text, _Loader)["services"]  # noqa: S506  a safe one
     return found
 

@@ -8,12 +8,11 @@ sends it.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
-import yaml
-
 from tasks.model.catalogue import Container, Service
-from tasks.rendering.render import CURRENT, DIGEST_LABEL, SERVICE_LABEL, digest
+from tasks.rendering.render import CURRENT, DIGEST_LABEL, SERVICE_LABEL, defined, digest
 from tasks.rendering.swarm_units import FIELDS, Unreadable, dollars
 
 # Where a task has its service's secrets: in memory alone, on the node that runs it.
@@ -60,11 +59,7 @@ def secret_name(service: Service, digested: str) -> str:
 
 def secret_text(values: Mapping[str, str]) -> str:
     """Variables → what the shim reads: words of the shell that mean nothing but themselves."""
-    return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items()))
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "'\\''") + "'"
+    return "".join(f"{name}={quote(value)}\n" for name, value in sorted(values.items()))
 
 
 def configs(service: Service, container: Container, files: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -79,9 +74,9 @@ def configs(service: Service, container: Container, files: Mapping[str, str]) ->
 
 def spec(service: Service, container: Container, text: str, brought: Brought) -> dict[str, Any]:
     """The service. text: the compose file. Raises Unreadable for what a swarm has no words for."""
-    defined = dollars(yaml.safe_load(text)["services"][container.name])
+    said = dollars(defined(text)[container.name])
     made: dict[str, Any] = {"ContainerSpec": {}, "Resources": {"Limits": {}}}
-    for key, value in defined.items():
+    for key, value in said.items():
         if key in _ELSEWHERE:
             continue
         read = FIELDS.get(key)
@@ -89,7 +84,7 @@ def spec(service: Service, container: Container, text: str, brought: Brought) ->
             raise Unreadable(f"{container.name}: {key} has no place in a swarm")
         _merge(made, read(value))
     inside = made["ContainerSpec"]
-    inside["Mounts"] = [*_mounts(service, defined), *inside.get("Mounts", ())]
+    inside["Mounts"] = [*_mounts(service, said), *inside.get("Mounts", ())]
     inside["Configs"] = [
         {"ConfigName": name, "File": {"Name": path, "UID": "0", "GID": "0", "Mode": _MODE}}
         for name, (path, _) in configs(service, container, brought.files).items()
@@ -107,11 +102,9 @@ def spec(service: Service, container: Container, text: str, brought: Brought) ->
         "RollbackConfig": {**_UPDATE, "Order": order, "FailureAction": "pause"},
         "EndpointSpec": {"Mode": "dnsrr"},
     }
-    labels = {
-        key: value for key, value in inside["Labels"].items() if key != DIGEST_LABEL
-    }  # Compose's, of less
-    inside["Labels"] = labels
-    inside["Labels"] = found["Labels"] = {**labels, DIGEST_LABEL: digest(json.dumps(found, sort_keys=True))}
+    inside["Labels"].pop(DIGEST_LABEL, None)  # Compose's, which is of less
+    marked = {**inside["Labels"], DIGEST_LABEL: digest(json.dumps(found, sort_keys=True))}
+    inside["Labels"] = found["Labels"] = marked
     return found
 
 
@@ -149,8 +142,8 @@ def _placed(service: Service, container: Container) -> Iterator[str]:
         yield f"node.labels.smarteros.{service.role}==1"
 
 
-def _mounts(service: Service, defined: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for given in defined.get("volumes", ()):
+def _mounts(service: Service, said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for given in said.get("volumes", ()):
         if isinstance(given, dict):
             if given["source"].startswith(f"{CURRENT}/"):
                 continue  # it comes as configs

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.clients.engine_api import Engine, Stale
+from tasks.clients.engine_api import Api, Stale
 from tasks.run import Refused
 from tests.fake import fake
 
@@ -38,12 +38,12 @@ def answers(folder: Path, name: str) -> None:
 def test_what_is_right_is_taken(tmp_path: Path) -> None:
     with fake({}) as host:
         answers(tmp_path, "right")
-        assert Engine(host).post("/services/create", {"Name": "x"}) == {"ID": "x"}
+        assert Api(host).post("/services/create", {"Name": "x"}) == {"ID": "x"}
         answers(tmp_path, "nothing")
-        assert Engine(host).post("/services/create", {}) is None
+        assert Api(host).post("/services/create", {}) is None
         answers(tmp_path, "missing")
-        assert Engine(host).get("/services/x") is None
-        Engine(host).delete("/services/x")
+        assert Api(host).get("/services/x") is None
+        Api(host).delete("/services/x")
 
 
 @pytest.mark.parametrize(
@@ -57,20 +57,20 @@ def test_what_is_right_is_taken(tmp_path: Path) -> None:
 def test_what_is_not_is_said_with_dockers_words(name: str, said: str, tmp_path: Path) -> None:
     answers(tmp_path, name)
     with fake({}) as host, pytest.raises(Refused, match="docker: ") as raised:
-        Engine(host).post("/x", {})
+        Api(host).post("/x", {})
     assert str(raised.value).endswith(said)
 
 
 def test_somebody_elses_change_is_told_apart(tmp_path: Path) -> None:
     answers(tmp_path, "stale")
     with fake({}) as host, pytest.raises(Stale):
-        Engine(host).post("/services/x/update", {}, version=3)
+        Api(host).post("/services/x/update", {}, version=3)
 
 
 def test_a_docker_that_is_not_there(tmp_path: Path) -> None:
     assert not (tmp_path / "answer").exists()
     with fake({}) as host, pytest.raises(Refused, match=r"docker: its API on .* does not answer GET /info"):
-        Engine(host).get("/info")
+        Api(host).get("/info")
 
 
 def test_a_log_is_both_streams_without_what_docker_puts_between(tmp_path: Path) -> None:
@@ -79,6 +79,6 @@ def test_a_log_is_both_streams_without_what_docker_puts_between(tmp_path: Path) 
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
     (tmp_path / "answer").write_bytes(head + body)
     with fake({}) as host:
-        assert Engine(host).log("/services/x/logs", 2) == ["two\ufffd\\x1b[2J", "three"]
+        assert Api(host).log("/services/x/logs", 2) == ["two\ufffd\\x1b[2J", "three"]
         answers(tmp_path, "missing")
-        assert Engine(host).log("/services/x/logs", 2) == []
+        assert Api(host).log("/services/x/logs", 2) == []

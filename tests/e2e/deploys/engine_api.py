@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from pyinfra import logger
 
-from tasks.clients.engine_api import Engine, Stale
+from tasks.clients.engine_api import Api, Stale
 from tasks.run import Refused, host
 
-engine = Engine(host())
+engine = Api(host())
 
 
 def said(what: Callable[[], object]) -> str:
@@ -30,4 +30,3 @@ for line in (
     said(lambda: len(engine.get("/services", filters='{"name": ["redis"]}'))),
 ):
     logger.info("engine: %s", line)
-engine.close()

@@ -4,7 +4,7 @@ import json
 import os
 from functools import partial
 
-from tasks.clients.engine_api import Engine
+from tasks.clients.engine_api import Api
 from tasks.model.catalogue import Service
 from tasks.operations import swarm_services
 from tasks.operations.swarm_services import Wanted
@@ -12,7 +12,7 @@ from tasks.rendering import render, swarm_spec
 from tasks.run import host, services, stack
 
 given = json.loads(os.environ["SWARM_SPEC"])
-engine = Engine(host())
+engine = Api(host())
 if not engine.get("/info")["Swarm"]["NodeID"]:
     address = given["address"]
     engine.post(
