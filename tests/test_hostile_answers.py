@@ -225,6 +225,12 @@ def test_whatever_a_host_prints_is_a_fact_or_a_clear_error(fact: Any, pick: st.D
     assert read(fact, lines) is not None
 
 
+@pytest.mark.parametrize("fact", EVERY_FACT, ids=lambda fact: fact.__name__)
+@pytest.mark.parametrize("at", range(3))
+def test_an_answer_nested_deeper_than_can_be_read_is_a_fact_or_a_clear_error(fact: Any, at: int) -> None:
+    assert read(fact, [*GOOD.get(fact, MACHINE)[:at], "[" * 100_000]) is not None
+
+
 @pytest.mark.parametrize(
     "line", [line for kind in "cniemrsxvuaplgb" for line in (kind, f"{kind}|", f"{kind}|a")]
 )

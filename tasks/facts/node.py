@@ -62,5 +62,5 @@ class NodeFact(FactBase[Node]):
                 tuple(item["NodeID"] for item in found.get("RemoteManagers") or ()),
                 "" if esp == "encrypts" else esp.removeprefix("plain ") or "it does not say why",
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise FactProcessError(f"cannot read what Docker says of its swarm: {error}") from None
