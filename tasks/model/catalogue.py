@@ -50,12 +50,13 @@ class Secret:
 
 @dataclass(frozen=True)
 class Database:
-    """A database and the role that owns it; the role's password is the service's secret ``secret``."""
+    """A database, and the role that owns it with the service's secret ``secret``. variable: tells a container its role (role.py)."""
 
     name: str
     secret: str
     extensions: tuple[str, ...] = ()
     create_databases: bool = False
+    variable: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,11 @@ class Container:
     """One container. Policy (capabilities, logs, restart, limits) is the template's; what it is let off is declared
     here, each exception with its reason: cap_add, binds, ports (what → why), folders, root, writable, executable (why).
 
-    files: folder of rendered files (``templates/<folder>``) → path in the container, read-only.
-    env_file: whether it gets the service's secrets. job: runs once and must exit 0.
+    files: folder of rendered files (``templates/<folder>``) → path in the container, read-only. env_file: whether it gets the
+    service's secrets. job: runs once and must exit 0.
     build: folder under ``files/`` that its image is built from, on top of the image ``base`` where one is named; arguments: what else of
     its Dockerfile's is given (pins.py); fork: the Dockerfile in its fork (forks.py). joins: the container in whose network it is, in place of any of its own.
-    reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says
-    as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
+    reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
     its image exists for, in Docker's words; empty where it exists for all that hosts have. alone: it starts with its database
     and its volumes, and asks nobody else, so that a drill can start it on copies of both. Of one that visitors reach, either twice says why a
     second one may run beside it for a moment (it rolls), or once why not (its visitors are held while it is replaced).

@@ -16,6 +16,7 @@ from tasks.model.effects import WAITED, Effect, Lost, Start
 from tasks.model.objects import replacement, second
 from tasks.operations import adoption, differing, door, images, jobs, rolling
 from tasks.operations.differing import DESCRIBED, FILES, NETWORKS, NEVER, SECRETS
+from tasks.operations.role import apart
 from tasks.operations.rollout import replaced, start_script
 from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services
@@ -55,7 +56,7 @@ def start(
     starts = list(_starts(service, state, reasons, anew=anew, held=bool(old.holds)))
     old = replace(old, measured=_away(service, starts))
     rolls = old.measured and rolling.possible(service, state.containers)
-    if old.holds and (old.secrets == secrets or _alone(service)) and rolls:
+    if old.holds and (old.secrets == secrets or _alone(service, behind=late or not due)) and rolls:
         missing = rolling.short(service, known(MachineFact).available_mb)
         old = replace(old, rolls=not missing)
         starts = [_rolling(service, item, missing) for item in starts]
@@ -132,9 +133,11 @@ def _away(service: Service, starts: Iterable[Effect]) -> bool:
     )
 
 
-def _alone(service: Service) -> bool:
-    """Whether no database and no Redis may refuse it with the secrets of before, so that it serves on."""
-    return not service.databases and not service.redis
+def _alone(service: Service, *, behind: bool) -> bool:
+    """Whether no database and no Redis may refuse it with the secrets of before, so that it serves on. behind: no job of it has to have the
+    new ones before it starts: a second one can have a role of its own then.
+    """
+    return not service.redis and (not service.databases or (behind and apart(service)))
 
 
 def _rolling(service: Service, item: Effect, missing: str) -> Effect:

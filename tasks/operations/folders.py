@@ -1,4 +1,4 @@
-"""Folders: those of the host that are a service's own, made before it starts, with what an earlier release had in a volume.
+"""Folders: those of the host that are a service's own, made before it starts, with what an earlier release had in a volume; and its volumes.
 
 A mark in each says that it is ours; while something is in the mark, what has to come there has not all come.
 """
@@ -8,6 +8,7 @@ from shlex import quote
 
 from tasks.facts.kept import MARK
 from tasks.model.catalogue import Service
+from tasks.rendering import render
 
 
 def made(service: Service, carried: Mapping[str, str]) -> Iterator[str]:
@@ -16,6 +17,16 @@ def made(service: Service, carried: Mapping[str, str]) -> Iterator[str]:
     if paths:
         yield _FUNCTIONS
     yield from (f"home {quote(path)} {quote(carried.get(path, ''))}" for path in paths)
+
+
+def volumes(service: Service) -> Iterator[str]:
+    """Shell. Made by us, so that they are known as ours again, with the labels by which Compose knows them as its own."""
+    kept = (volume for item in service.containers for volume in item.volumes if not volume.reads)
+    for name in map(quote, dict.fromkeys(volume.name for volume in kept)):
+        made = {"com.docker.compose.project": service.name, "com.docker.compose.volume": name}
+        labels = {render.SERVICE_LABEL: service.name, **made}
+        create = " ".join(f"--label {key}={value}" for key, value in labels.items())
+        yield f"docker volume inspect {name} >/dev/null 2>&1 || docker volume create {create} {name} >/dev/null"
 
 
 # What containers have left there since is theirs: it stays, and the volume still has its own. Docker's empty folders, in

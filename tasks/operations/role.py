@@ -2,6 +2,9 @@
 
 So nobody is refused: who runs has the password that counts, and who waits is held. The statement comes over the script's standard input, and is on no command line and in no output.
 Before anything is touched all that it takes is taken, and given back: what somebody's open transaction holds is no reason to stand still.
+
+Where a second container stands in meanwhile, nobody waits: it has a role of its own, which is the service's as soon as it has signed in,
+with the new password before that of the service is told. It goes with the second container.
 """
 
 from collections.abc import Iterable
@@ -10,7 +13,7 @@ from shlex import quote
 from pyinfra.api import StringCommand
 
 from tasks.model.catalogue import Service
-from tasks.model.objects import replacement
+from tasks.model.objects import replacement, second
 from tasks.model.targets import target
 from tasks.operations import rotated
 from tasks.rendering import psql
@@ -26,14 +29,29 @@ role_told() {
     printf '%s\n' "$statement" '\q' | told postgres && role_is=told
 }
 role_changed() {
+    role_is=asked
     @stopped
     role_told
 }
 role_back() {
-    role_told || [ $role_is = told ] || elsewhere=@others
+    { [ $role_is != before ] && role_told; } || [ $role_is = told ] || elsewhere=@others
 }
 """.strip()
 BACK, CHANGED = "role_back", "role_changed"
+
+# Of its roles, ROLE SECOND: made with the password that the statement has for the one, as which it acts.
+_SECOND = r"""
+second_role() {
+    verifier=$(printf '%s\n' "$statement" | sed -n "s/^ALTER ROLE \"$1\".* LOGIN PASSWORD '\(.*\)';$/\1/p")
+    printf '%s\n' 'SET client_min_messages = warning;' 'BEGIN;' "DROP ROLE IF EXISTS \"$2\";" "CREATE ROLE \"$2\" LOGIN IN ROLE \"$1\" PASSWORD '$verifier';" \
+        "ALTER ROLE \"$2\" SET role = \"$1\";" 'COMMIT;' '\q' | told postgres
+}
+""".strip()
+_GONE = r"""
+second_gone() {
+    printf '%s\n' 'SET client_min_messages = warning;' @drops '\q' | told postgres
+}
+""".strip()
 
 
 def functions(service: Service, host_name: str, running: Iterable[str]) -> str:
@@ -53,6 +71,26 @@ def functions(service: Service, host_name: str, running: Iterable[str]) -> str:
         .replace("@untouched", quote(untouched))
         .replace("@others", quote(others))
     )
+
+
+def apart(service: Service) -> bool:
+    """Whether a second container of it can have roles of its own."""
+    return bool(service.databases) and all(item.variable for item in service.databases)
+
+
+def seconds(service: Service) -> str:
+    """Shell: the function ``second_gone``, after which none of their roles is there; empty where there are none."""
+    drops = (quote(f'DROP ROLE IF EXISTS "{second(item.name)}";') for item in service.databases)
+    return _GONE.replace("@drops", " ".join(drops)) if apart(service) else ""
+
+
+def standing_in(service: Service) -> tuple[str, str]:
+    """Shell that makes those roles, behind ``functions``; and the options of ``docker compose run`` with which a container has them."""
+    made = " && ".join(
+        f"second_role {quote(item.name)} {quote(second(item.name))}" for item in service.databases
+    )
+    options = (f"--env {quote(f'{item.variable}={second(item.name)}')}" for item in service.databases)
+    return f"{_SECOND}\n{made}", " ".join(options)
 
 
 # What a new password takes of a role, and a job that is done with it of its database.

@@ -41,7 +41,9 @@ def short(service: Service, available_mb: int) -> str:
 
 
 def functions(names: Iterable[str], exec_proxy: str) -> str:
-    """The functions ``stand_in FILE "name=seconds …"`` and ``dismiss``. exec_proxy: how a command reaches the proxy; empty without one."""
+    """The functions ``stand_in FILE "name=seconds …"`` and ``dismiss``. exec_proxy: how a command reaches the proxy; empty without one. The variable
+    ``as`` has what the second one gets otherwise, ``gone`` what takes away what it had (role.py).
+    """
     return (
         _FUNCTIONS.replace("@names", " ".join(map(quote, names)))
         .replace("@exec", exec_proxy or "false")
@@ -65,7 +67,7 @@ drained() {
 stand_in() {
     for item in @names; do
         docker rm --force --volumes "$item-second" >/dev/null 2>&1 || true
-        compose "$1" run --detach --no-TTY --interactive=false --no-deps --quiet-pull --name "$item-second" "$item" >/dev/null || return
+        compose "$1" run --detach --no-TTY --interactive=false --no-deps --quiet-pull ${as:-} --name "$item-second" "$item" >/dev/null || return
     done
     for item in $2; do gate "${item%=*}-second" "${item##*=}" "" 'exited/*' 'has not become healthy' || return; done
     for item in @names; do @exec touch "/tmp/second-$item" || true; done
@@ -78,6 +80,7 @@ dismiss() {
         @exec rm -f "/tmp/second-$item" || true
         drained "$item-second"
         docker stop "$item-second" >/dev/null 2>&1 || true
+        ${gone:-:} || continue
         docker rm --force --volumes "$item-second" >/dev/null 2>&1 || true
     done
 }

@@ -32,7 +32,7 @@ class Replaced:
     moved: containers that are not ours → what they are called once ours has their name (room.py); None: nobody asked.
     fronts: it is the proxy, and runs.
     carried: folder → the volume whose content has to come there first (folders.py). rolls: a second one stands in for each that users reach.
-    role: its database's role gets another password on the way (role.py). late: of its jobs only the secrets have changed, so that they
+    role: its database's role gets another password on the way (role.py), and a second one has a role of its own. late: of its jobs only the secrets have changed, so that they
     keep nobody waiting: they run once it serves again. measured: how long this takes says how long the next replacement will.
     """
 
@@ -102,8 +102,8 @@ def start_script(
     old = old or Replaced()
     lines = ["set -eu", *functions(service, host_name, old.hidden), *_ending(service, host_name, old)]
     lines += dict.fromkeys(images.wait(container) for container in service.containers)
-    lines += ["dismiss"] if _may_roll(service, old) else []
-    lines += [*_volumes(service), *folders.made(service, old.carried), *room.made(old.moved or {})]
+    lines += _dismissed(service) if _may_roll(service, old) else []
+    lines += [*folders.volumes(service), *folders.made(service, old.carried), *room.made(old.moved or {})]
     work = [*_jobs(file, jobs)]
     first = [] if old.late else work
     lines += [] if old.role else first
@@ -117,6 +117,9 @@ def start_script(
         lines += [role.CHANGED, *first] if first else [f"between={role.CHANGED}"]
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
     if old.rolls:
+        if old.role:
+            made, options = role.standing_in(service)
+            lines += [made, f"as={quote(options)}"]
         lines.append(f"stand_in {file} {_words({name: gated[name] for name in rolling.routed(service)})}")
     lines.append(f"bring_up {file} {_words(gated)}{' --force-recreate' if recreate else ''}")
     if timed:
@@ -144,14 +147,12 @@ def _may_roll(service: Service, old: Replaced) -> bool:
     return service.rollout == "rolling" and bool(old.hidden)
 
 
-def _volumes(service: Service) -> Iterator[str]:
-    """Made by us, so that they are known as ours again, with the labels by which Compose knows them as its own."""
-    volumes = (volume for item in service.containers for volume in item.volumes if not volume.reads)
-    for name in map(quote, dict.fromkeys(volume.name for volume in volumes)):
-        made = {"com.docker.compose.project": service.name, "com.docker.compose.volume": name}
-        labels = {render.SERVICE_LABEL: service.name, **made}
-        create = " ".join(f"--label {key}={value}" for key, value in labels.items())
-        yield f"docker volume inspect {name} >/dev/null 2>&1 || docker volume create {create} {name} >/dev/null"
+def _dismissed(service: Service) -> Iterator[str]:
+    """What a run that was cut short has left of a second one."""
+    yield "dismiss"
+    if role.seconds(service):
+        there = " || ".join(f"state {quote(second(name))} >/dev/null" for name in rolling.routed(service))
+        yield f"{there} || second_gone || true"
 
 
 def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
@@ -170,6 +171,8 @@ def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:
         steps.append("[ $code = 0 ] || put_back")
     if _may_roll(service, old):
         yield rolling.functions(rolling.routed(service), old.holds)
+        if gone := role.seconds(service):
+            yield f"{gone}\ngone=second_gone"
         steps.append("dismiss")
     steps += old.led_on
     if old.fronts:

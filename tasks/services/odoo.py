@@ -65,7 +65,13 @@ def describe(stack: Stack) -> Service:
         needs=("postgres",),
         routes=(route,),
         databases=(
-            Database("odoo", secret="PGPASSWORD", extensions=("pg_trgm", "unaccent"), create_databases=True),
+            Database(
+                "odoo",
+                secret="PGPASSWORD",
+                extensions=("pg_trgm", "unaccent"),
+                create_databases=True,
+                variable="PGUSER",
+            ),
         ),
         secrets=(
             Secret("PGPASSWORD"),

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.connection import drafts
 from tasks.facts import ContainerState
-from tasks.model.catalogue import Container, Database, Health, Route, Service, Size
+from tasks.model.catalogue import Container, Database, Health, RedisUser, Route, Service, Size
 from tasks.model.effects import Start
 from tasks.operations import containers, rolling
 from tasks.operations.rollout import Replaced, replaced, start_script
@@ -183,11 +183,12 @@ DOCKER = r"""#!/bin/sh
 . "${0%/*}/environment"
 cd "$BOX"
 for last; do :; done
+case "$*" in "exec postgres psql "*) exit ;; esac
 well() { grep -qs ^running/healthy "c/$1"; }
 well web || { well web-second && [ -e p/second-web ]; } || echo "$*" >>dark
 echo >>count
 [ "$(wc -l <count)" != "${KILL:-}" ] || { kill -9 "$(cat script)"; exit; }
-case "$*" in *"inspect "*) ;; *) echo "$* [$({ ls c; ls p; } | tr '\n' ' ')]" >>calls ;; esac
+case "$*" in *"inspect "*) ;; *) echo "$* [$({ ls c; ls p; ls r; } | tr '\n' ' ')]" >>calls ;; esac
 case "$*" in
 "image inspect "* | "volume inspect "*) ;;
 "exec caddy-proxy touch "*) : >"p/${last##*/}" ;;
@@ -198,6 +199,15 @@ case "$*" in
     [ "$n" = 0 ] || echo $((n - 1)) >busy
     [ "$n" = 0 ] || n=1
     printf '[{"address":"web-seconds:80","num_requests":7,"fails":0},{"address":"web:80","num_requests":%s,"fails":0},{"address":"web-second:80","num_requests":%s,"fails":2},{"address":"web:81","num_requests":0,"fails":0}]' $n $n ;;
+"exec -i "*" psql "*)
+    given=$(cat)
+    printf '%s\n' "$given" >>told
+    case $given in
+    *ROLLBACK*) ;;
+    *"CREATE ROLE"*) : >r/site-second ;;
+    *"DROP ROLE"*) rm -f r/site-second; exit "${DROP:-0}" ;;
+    *) : >counts; ! well web || echo "web has another" >counts ;;
+    esac ;;
 "compose -f "*" run "*" --name web-second web") [ ! -e c/web-second ] || exit 1; echo "$SECOND" >c/web-second ;;
 "compose -f "*" up "*)
     echo "$3" >file
@@ -231,8 +241,8 @@ class House(Box):
     """A host whose docker knows what runs."""
 
     def there(self) -> list[str]:
-        """Containers and the proxy's files."""
-        return sorted(path.name for folder in ("c", "p") for path in (self.root / folder).iterdir())
+        """Containers, the proxy's files, and roles of a second one's own."""
+        return sorted(path.name for folder in ("c", "p", "r") for path in (self.root / folder).iterdir())
 
     def seen(self, words: str) -> list[str]:
         """What was there at each call that has these words."""
@@ -263,7 +273,7 @@ def furnished(tmp_path: Path) -> House:
     (tmp_path / "sleep").write_text('#!/bin/sh\necho >>"${0%/*}/slept"\n')
     for name in ("docker", "sleep"):
         (tmp_path / name).chmod(0o755)
-    for folder in ("c", "p"):
+    for folder in ("c", "p", "r"):
         (tmp_path / folder).mkdir()
     (tmp_path / "c/web").write_text(f"{WELL}\n")
     for name in ("bad", "good"):
@@ -432,3 +442,126 @@ def test_without_the_proxy_what_is_left_goes_all_the_same(house: House) -> None:
     old = replaced(SITE, {"web": RUNNING, "web-second": SECOND}, {"web": "d9"}, "", "caddy-proxy")
     assert house.run(script(old))[0] == 0
     assert house.there() == ["web"]
+
+
+# Another password of its database's role
+
+OWN = replace(
+    SITE,
+    containers=(replace(WEB, env_file=True),),
+    databases=(Database("site", secret="PASSWORD", variable="PGUSER"),),
+)
+STATEMENT = """ALTER ROLE "site" NOSUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$4096:a/b+c==$d:e';"""
+MADE = [
+    "BEGIN;",
+    'DROP ROLE IF EXISTS "site-second";',
+    """CREATE ROLE "site-second" LOGIN IN ROLE "site" PASSWORD 'SCRAM-SHA-256$4096:a/b+c==$d:e';""",
+    'ALTER ROLE "site-second" SET role = "site";',
+    "COMMIT;",
+]
+
+
+def rotation(*lines: str, service: Service = OWN, role: str = STATEMENT) -> tuple[list[Start], str]:
+    """What is noted of containers, and the script, where Vault has other values than they have."""
+    machine = [*MACHINE, "available_kb 4096000"]
+    machine.remove("available_kb 2048000")
+    digests = {item.name: "d1" for item in service.containers}
+    with fake({"docker ps -aq": [*lines, "e|site|s2"], "MemAvailable": machine}):
+        with drafts.drafting() as steps:
+            containers.start(service, digests, {}, str, str, name="Services | Site")
+        script = "\n".join(texts(containers.start, service, digests, {}, str, lambda: role))
+    return [item for step in steps for item in step.effects if isinstance(item, Start)], script
+
+
+def test_a_second_one_with_a_role_of_its_own_stands_in_while_the_password_changes(house: House) -> None:
+    (start,), text = rotation(line(digest="d1", secrets="s1"), CADDY)
+    assert start.rolls
+    assert house.run(text, SECOND=WELL, given=STATEMENT) == (0, [])
+    assert house.order() == [
+        "touch replaced-web",
+        "second",
+        "touch second-web",
+        "replaced",
+        "stopped",
+        "rm second-web",
+        "stopped",
+        "led on replaced-web",
+    ]
+    told = [text for text in house.lines("told") if text not in ("\\q", "SET client_min_messages = warning;")]
+    drop = MADE[1]
+    assert told == ["BEGIN;", STATEMENT, "ROLLBACK;", drop, *MADE, STATEMENT, drop]
+    (run,) = [text for text in house.lines("calls") if " run " in text]
+    assert " --env PGUSER=site-second --name web-second web [" in run
+    # No second one is there before its role is, and that goes before it does.
+    assert house.seen(" run ") == ["web replaced-web site-second"]
+    assert house.seen("rm --force --volumes web-second")[-1] == "web web-second replaced-web"
+    assert house.lines("counts") == []
+    assert house.there() == ["web"]
+    assert house.lines("dark") == []
+    assert "SCRAM" not in "".join(house.lines("calls"))
+
+
+def test_killed_at_any_call_the_next_run_ends_a_rotation_and_no_role_is_left(tmp_path: Path) -> None:
+    number = 0
+
+    def found(house: House) -> tuple[str, ...]:
+        lines = [CADDY]
+        for name in ("web", "web-next", "web-second"):
+            if state := house.lines(f"c/{name}"):
+                status, health, *_ = state[0].split("/")
+                had = "s2" if name != "web" or (house.root / "changed").exists() else "s1"
+                lines.append(line(name, "d1", f"{status}|{health}", had))
+        return tuple(lines)
+
+    while True:
+        number += 1
+        (tmp_path / str(number)).mkdir()
+        house = furnished(tmp_path / str(number))
+        text = f"echo $$ >{house.root}/script\n{rotation(*found(house))[1]}"
+        if house.run(text, SECOND=WELL, given=STATEMENT, KILL=str(number))[0] == 0:
+            break
+        (house.root / "count").unlink()
+        role = "" if (house.root / "counts").exists() else STATEMENT
+        assert house.run(rotation(*found(house), role=role)[1], SECOND=WELL, given=role)[0] == 0
+        assert [name for name in house.there() if name != "replaced-web"] == ["web"], number
+        assert house.lines("dark") == [], number
+        assert rotation(*found(house))[1] == ""
+    assert number > 25
+
+
+def test_one_whose_second_is_never_healthy_runs_on_with_the_password_of_before(house: House) -> None:
+    hasty = replace(OWN, containers=(replace(OWN.main, health=Health(("true",), 0)),))
+    _, text = rotation(line(digest="d1", secrets="s1"), CADDY, service=hasty)
+    assert house.run(text, SECOND=STARTING, given=STATEMENT)[0] == 1
+    assert not (house.root / "counts").exists()
+    assert house.there() == ["web"]
+    assert house.lines("dark") == []
+
+
+def test_where_its_role_cannot_go_the_second_one_stays_and_is_the_next_runs(house: House) -> None:
+    _, text = rotation(line(digest="d1", secrets="s1"), CADDY)
+    house.run(text, SECOND=WELL, given=STATEMENT, DROP="3")
+    assert "web-second" in house.there()
+    assert "dismiss" in rotation(line(digest="d1", secrets="s2"), line("web-second", "d1"), CADDY)[1]
+
+
+JOB = container("prepare", env_file=True, job=True)
+ENDED = f"c|/prepare|site|{{0}}|s1|exited||0|{JOB.image}|smarter-net "
+WITH_JOB = replace(OWN, containers=(JOB, *OWN.containers))
+
+
+@pytest.mark.parametrize(
+    ("service", "lines", "may"),
+    [
+        (WITH_JOB, (ENDED.format("d1"),), True),
+        (WITH_JOB, (ENDED.format("d0"),), False),
+        (replace(OWN, redis=RedisUser("site", "CACHE")), (), False),
+        (replace(OWN, databases=(*OWN.databases, Database("b", secret="B"))), (), False),
+    ],
+    ids=["a job that may come later", "a job that comes first", "Redis may refuse it", "another database"],
+)
+def test_else_its_visitors_are_held(service: Service, lines: tuple[str, ...], *, may: bool) -> None:
+    starts, script = rotation(*lines, line(digest="d1", secrets="s1"), CADDY, service=service)
+    (start,) = [item for item in starts if item.container == "web"]
+    assert start.rolls is may
+    assert (STANDS_IN in script.splitlines()) is may
