@@ -16,6 +16,7 @@ from tasks import (
     lock,
     login_keys,
     networks,
+    nodes,
     notify,
     outdated,
     plan,
@@ -40,6 +41,7 @@ firewall.run()
 ssh.run()
 login_keys.run()
 docker.run()
+nodes.run()
 networks.run()
 generation.run()
 vault.run()

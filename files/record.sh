@@ -76,7 +76,7 @@ record() {
 holding() {
     local there
     there=$(docker volume ls --quiet) || return 0
-    sed -n 's/^    name: //p' "$opt"/current/dkcompose/*-deploy.yaml | tr -d "\"'" | LC_ALL=C sort -u |
+    cat "$opt"/current/dkcompose/*-deploy.yaml 2>/dev/null | sed -n 's/^    name: //p' | tr -d "\"'" | LC_ALL=C sort -u |
         { grep -xF "${there:--}" || true; } >"$records/.volumes.new"
     if cmp -s "$records/.volumes.new" "$records/.volumes"; then
         rm -f "$records/.volumes.new"
@@ -96,7 +96,7 @@ stated() {
 # imaged: what the active compose files name. Fails where Docker does not say whether it is there.
 imaged() {
     local name number said
-    sed -n 's/^    image: //p' "$opt"/current/dkcompose/*-deploy.yaml | tr -d "\"'" | LC_ALL=C sort -u | while read -r name; do
+    cat "$opt"/current/dkcompose/*-deploy.yaml 2>/dev/null | sed -n 's/^    image: //p' | tr -d "\"'" | LC_ALL=C sort -u | while read -r name; do
         if number=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null); then
             printf '%s %s\n' "$name" "$number"
             continue

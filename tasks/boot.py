@@ -9,16 +9,19 @@ import hashlib
 from pyinfra.api import StringCommand
 
 from tasks.clients.vault_kept import kept
+from tasks.connection import grouped
 from tasks.facts import MachineFact
 from tasks.facts.unsealer import CREDENTIAL, NAME, NOTE, PROGRAM, SUM, UNIT
 from tasks.model.targets import target
 from tasks.operations.kept import keep
 from tasks.rendering.templates import HOME
-from tasks.run import Commands, executing, host, known, operation, stack
+from tasks.run import Commands, executing, host, known, operation, services, stack
 
 
 def run() -> None:
-    """The phase."""
+    """The phase. A cluster's node without Vault has nothing to unseal."""
+    if grouped.cluster() and not any(service.phase == "vault" for service in services()):
+        return
     unsealer(name="Boot | Vault is unsealed after a boot and a restart of its container")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from pyinfra.api import StringCommand
 
+from tasks.connection import grouped
 from tasks.connection.drafts import note
 from tasks.facts import Machine, MachineFact
 from tasks.facts.kept import DAEMON_JSON, DOCKER_SOURCE, SHELL
@@ -22,7 +23,7 @@ from tasks.run import Commands, Refused, executing, host, known, operation, stac
 def run() -> None:
     """The phase."""
     engine(name="Docker | engine, compose, buildx, daemon settings")
-    rules.written(stack().bridges, name="Docker | its rules in the host's firewall")
+    rules.written(grouped.own(stack()), name="Docker | its rules in the host's firewall")
 
 
 @operation

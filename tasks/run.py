@@ -17,7 +17,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import State
 
-from tasks.connection import at_work, drafts, login, sessions
+from tasks.connection import at_work, drafts, grouped, login, sessions
 from tasks.connection.answer import NoAnswer
 from tasks.connection.memory import host as host  # noqa: PLC0414  what a run shares, too
 from tasks.connection.memory import recall as recall  # noqa: PLC0414
@@ -50,14 +50,14 @@ def stack() -> Stack:
 
 
 def services() -> tuple[catalogue.Service, ...]:
-    """The host's enabled services in start order."""
-    return remember("services", lambda: load(stack()))
+    """The host's enabled services in start order; of a cluster's node those that its own Compose runs."""
+    return remember("services", lambda: tuple(filter(grouped.here, load(stack()))))
 
 
 def _stack() -> Stack:
     data = host().data.dict()
     try:
-        return settings.read(data, every()).with_pins(pins.of(data))
+        return grouped.placed(settings.read(data, every()).with_pins(pins.of(data)))
     except BadSettings as error:
         lines = "\n".join(f"    {line}" for line in error.lines)
         raise Said(f"the settings of {host().name} cannot be deployed:\n{lines}") from None

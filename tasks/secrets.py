@@ -16,6 +16,7 @@ from pyinfra import logger
 
 from tasks.clients import vault_access, vault_past, vault_values
 from tasks.clients.vault_values import values, versioned
+from tasks.connection import grouped
 from tasks.facts import DockerFact, TreeFact
 from tasks.model import envfile
 from tasks.model.catalogue import Secret, Service
@@ -46,7 +47,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def run() -> None:
-    """The phase: fill what is missing in Vault, then render the env files."""
+    """The phase: fill what is missing in Vault, then render the env files. A node that runs nothing with secrets asks no Vault."""
+    if grouped.cluster() and not any(item.secrets for item in services()):
+        return
     filled(name="Secrets | what is missing is generated into Vault")
     rendered(name=f"Secrets | {SECRETS}/<service>.env")
 

@@ -24,6 +24,7 @@ from tasks.model.catalogue import Route, Service
 from tasks.operations import dns, postgres, takeover
 from tasks.rendering.render import image
 from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack
+from tasks.services import load
 
 # A first deploy orders its certificates while this waits.
 _PATIENCE = 90
@@ -115,7 +116,7 @@ def _astray(answers: dict[str, Answer]) -> dict[str, Answer]:
 def _routes() -> list[tuple[Service, Route]]:
     if not any(service.phase == "proxy" for service in services()):
         return []
-    return [(service, route) for service in services() for route in service.routes]
+    return [(service, route) for service in load(stack()) for route in service.routes]
 
 
 def trust() -> ssl.SSLContext:

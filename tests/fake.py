@@ -29,12 +29,21 @@ def fake(responses: Responses, *, executing: bool = True, **changes: Any) -> Ite
 
 
 @contextmanager
-def several(*changes: Mapping[str, Any], responses: Responses | None = None) -> Iterator[Host]:
-    """The host ``@fake/0`` as the current one, beside others with these settings; only it answers, with the given lines."""
+def several(
+    *changes: Mapping[str, Any],
+    responses: Responses | None = None,
+    groups: Mapping[str, list[int]] | None = None,
+) -> Iterator[Host]:
+    """The host ``@fake/0`` as the current one, beside others with these settings; only it answers, with the given lines. groups: name → the
+    numbers of its hosts.
+    """
     data = [settings(**each) for each in changes]
     entries = [(f"@fake/{number}", each) for number, each in enumerate(data)]
     data[0] |= {"fake_responses": dict(responses or {}), "fake_delay": 0, "fake_delay_jitter": 0}
-    state = State(Inventory((entries, {})), Config())
+    named: dict[str, Any] = {
+        name: ([f"@fake/{number}" for number in found], {}) for name, found in (groups or {}).items()
+    }
+    state = State(Inventory((entries, {}), **named), Config())
     host = state.inventory.get_host("@fake/0")
     connector: Any = host.connector
     connector._lookup_response = partial(_answer, connector._lookup_response)

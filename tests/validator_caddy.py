@@ -67,7 +67,7 @@ def running_site(folder: Path, validator_port: int) -> Iterator[Site]:
 
 
 @contextmanager
-def running_caddy(folder: Path, port: int) -> Iterator[None]:
+def running_caddy(folder: Path, port: int, address: str = "127.0.0.1") -> Iterator[None]:
     """Caddy with the folder's Caddyfile, until the block ends; up when it listens on the port."""
     log = folder / "caddy.log"
     with log.open("wb") as sink:
@@ -76,7 +76,7 @@ def running_caddy(folder: Path, port: int) -> Iterator[None]:
         process = subprocess.Popen(command, env=environ, stdout=sink, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + 30
-        while not _listens(port):
+        while not _listens(port, address):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"Caddy does not start; its log ends with\n{log.read_text()[-2000:]}")
             time.sleep(0.05)
@@ -106,9 +106,9 @@ def _caddy() -> Path:
     return Path(str(found[0].locate()))
 
 
-def _listens(port: int) -> bool:
+def _listens(port: int, address: str) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((address, port)) == 0
 
 
 def _handler(site: Site) -> type[BaseHTTPRequestHandler]:

@@ -24,6 +24,10 @@ class Cluster:
         """The nodes that have it."""
         return tuple(node for node, roles in self.roles.items() if role in roles)
 
+    def composes(self, node: str, role: str) -> bool:
+        """Whether its own Compose runs a service of that role: the proxy on each node of proxies, all else where the data is."""
+        return ("proxies" if role == "proxies" else "data") in self.roles[node]
+
     def labels(self, node: str) -> dict[str, str]:
         """Those of ours that it has to have, without where volumes are."""
         return {f"{LABEL}{role}": "1" for role in ROLES if role in self.roles[node]}
@@ -41,6 +45,11 @@ def cluster(groups: Mapping[str, Collection[str]]) -> Cluster:
     if lines := [*_wrong(made, groups)]:
         raise BadSettings(lines)
     return made
+
+
+def grouped(groups: Mapping[str, Collection[str]]) -> bool:
+    """Whether any host is in a group that says what it is for."""
+    return any({MANAGERS, *ROLES} & set(found) for found in groups.values())
 
 
 def _few(count: int) -> int:

@@ -3,10 +3,10 @@
 import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from tasks.model.domain_types import URL
-from tasks.model.setting_types import matching
+from tasks.model.setting_types import ENTRY, matching
 
 McpName = Annotated[
     str,
@@ -37,3 +37,23 @@ McpRemote = Annotated[
         "is no address like https://host/mcp",
     ),
 ]
+
+
+class McpServer(BaseModel):
+    """An entry of the MCP registry; the fields are those of server.json. remote: where it answers."""
+
+    model_config = ENTRY
+
+    name: McpName
+    description: McpText
+    version: McpVersion
+    remote: McpRemote | None = None
+
+
+def distinct(servers: tuple[McpServer, ...]) -> tuple[McpServer, ...]:
+    """Their names are paths of the registry, which Caddy matches in either case."""
+    names = [server.name.lower() for server in servers]
+    for index, server in enumerate(servers):
+        if names.index(names[index]) < index:
+            raise ValueError(f"{server.name!r} is listed twice")
+    return servers

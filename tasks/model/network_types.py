@@ -1,7 +1,7 @@
 """Networks, interfaces and addresses of hosts, in settings."""
 
 import re
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -51,6 +51,20 @@ def _network(text: str) -> str:
 
 
 Peer = Annotated[str, AfterValidator(_peer)]
+
+
+def _node(text: str) -> str:
+    """A swarm's nodes are reached over IPv4 alone here, as all networks of ours are."""
+    try:
+        found = IPv4Address(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no IPv4 address (like 10.0.0.2)") from None
+    if found.is_loopback or found.is_multicast or found.is_unspecified:
+        raise ValueError(f"{text!r} is nothing that another host can reach (like 10.0.0.2)")
+    return str(found)
+
+
+Node = Annotated[str, AfterValidator(_node)]
 
 
 def _visitor(text: str) -> str:

@@ -4,10 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from tasks.model import envfile, zones
 from tasks.model.words import kind, meant
+
+# Of a table of settings: what it does not know is refused, and no value is shown in an error.
+ENTRY = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
 
 
 def matching(

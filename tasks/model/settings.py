@@ -16,8 +16,9 @@ from tasks.model.catalogue import Describe
 from tasks.model.conflicts import mistakes
 from tasks.model.contradictions import contradictions, meant, mirrors, strings
 from tasks.model.load import BACKUP
+from tasks.model.mcp_types import McpServer
 from tasks.model.notify_types import Notify
-from tasks.model.stack import Backup, BadSettings, Fork, Mail, McpServer, OpenPort, Override, Stack
+from tasks.model.stack import Backup, BadSettings, Fork, Mail, OpenPort, Override, Stack
 from tasks.model.targets import target
 from tasks.model.words import hidden, suggestion, wrong
 

@@ -46,8 +46,8 @@ def demand(services: Iterable[Service]) -> Size:
         item.image: item.size.image_gb for item in sorted(containers, key=lambda item: item.size.image_gb)
     }
     return Size(
-        memory_mb=max(lasting + passing, *(item.size.memory_mb for item in containers)) + _SYSTEM_MEMORY_MB,
-        cpus=max(item.size.cpus for item in containers),
+        memory_mb=max([lasting + passing, *(item.size.memory_mb for item in containers)]) + _SYSTEM_MEMORY_MB,
+        cpus=max((item.size.cpus for item in containers), default=0),
         disk_gb=sum(item.size.disk_gb for item in containers) + sum(images.values()) + _SYSTEM_DISK_GB,
     )
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StrictStr
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, StrictStr
 
 from tasks.model.adopt_types import Adopted
 from tasks.model.backup_types import Bucket, Endpoint, Region, parts
@@ -12,13 +12,14 @@ from tasks.model.domain_types import Address, Directory, Domain, Email
 from tasks.model.image_types import PATH, Image, Repository, Revision
 from tasks.model.login_key_types import LoginKeys
 from tasks.model.mail_types import PORTS, Login, MailHost
-from tasks.model.mcp_types import McpName, McpRemote, McpText, McpVersion
-from tasks.model.network_types import Interface, Network, Peer, Pools, Visitor
+from tasks.model.mcp_types import McpServer, distinct
+from tasks.model.network_types import Interface, Network, Node, Peer, Pools, Visitor
 from tasks.model.notify_types import Notify
 from tasks.model.path_types import LocalPath, OptionalPath, Pem
 from tasks.model.port_types import Ports, Protocol, Target
 from tasks.model.public_paths import PublicPath
 from tasks.model.setting_types import (
+    ENTRY,
     Cores,
     Gigabytes,
     Listed,
@@ -47,7 +48,7 @@ class BadSettings(ValueError):
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
+    model_config = ENTRY
 
 
 class Fork(_Settings):
@@ -79,24 +80,6 @@ class Override(_Settings):
     networks: Annotated[tuple[str, ...], Listed] | None = None
     environment: dict[Variable, Value] = {}
     health_seconds: Seconds | None = None
-
-
-class McpServer(_Settings):
-    """An entry of the MCP registry; the fields are those of server.json. remote: where it answers."""
-
-    name: McpName
-    description: McpText
-    version: McpVersion
-    remote: McpRemote | None = None
-
-
-def _distinct(servers: tuple[McpServer, ...]) -> tuple[McpServer, ...]:
-    """Their names are paths of the registry, which Caddy matches in either case."""
-    names = [server.name.lower() for server in servers]
-    for index, server in enumerate(servers):
-        if names.index(names[index]) < index:
-            raise ValueError(f"{server.name!r} is listed twice")
-    return servers
 
 
 class OpenPort(_Settings):
@@ -163,7 +146,7 @@ class Stack(_Settings):
     profile: Literal["minimum", "recommended", "production"] = "minimum"
     overrides: dict[str, Override] = {}
     forks: dict[str, Fork] = {}
-    mcp_servers: Annotated[tuple[McpServer, ...], Listed, AfterValidator(_distinct)] = ()
+    mcp_servers: Annotated[tuple[McpServer, ...], Listed, AfterValidator(distinct)] = ()
     vault_engine: Literal["vault", "openbao"] = "vault"
     vault_address: Address | None = None
     vault_mount: Mount = "secret"
@@ -176,6 +159,8 @@ class Stack(_Settings):
     docker_source: Literal["distribution", "docker.com"] = "distribution"
     wan_interfaces: Annotated[tuple[Interface, ...], Listed] = ()
     peers: Annotated[tuple[Peer, ...], Listed] = ()
+    node_address: Node | None = None
+    overlay_encryption: Annotated[bool, Field(strict=True)] = True
     open_ports: Annotated[tuple[OpenPort, ...], Listed] = ()
     guests: Annotated[tuple[Peer, ...], Listed] = ()
     login_users: Annotated[tuple[User, ...], Listed] = ()
@@ -188,6 +173,7 @@ class Stack(_Settings):
     timezone: TimeZone = "UTC"
     acknowledged: Annotated[int, Field(ge=0, strict=True)] = 0
     _pins: Mapping[str, str] | None = PrivateAttr(default=None)
+    _proxies: tuple[str, ...] = PrivateAttr(default=())
 
     @property
     def pins(self) -> Mapping[str, str] | None:
@@ -200,6 +186,17 @@ class Stack(_Settings):
         """The same settings, with these."""
         found = self.model_copy()
         found._pins = pins  # noqa: SLF001  its own, of another one
+        return found
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Addresses of all nodes that have a proxy; none of one host. No setting: the inventory's groups (connection/grouped.py)."""
+        return self._proxies
+
+    def with_proxies(self, proxies: tuple[str, ...]) -> "Stack":
+        """The same settings, with these."""
+        found = self.model_copy()
+        found._proxies = proxies  # noqa: SLF001  its own, of another one
         return found
 
     @property

@@ -8,7 +8,7 @@ from tasks.run import remember, services, stack
 
 def tree() -> render.Files:
     """The host's rendered files, made once a run."""
-    return remember("tree", lambda: render.tree(stack()))
+    return remember("tree", lambda: render.tree(stack(), services()))
 
 
 def name(rendered: render.Files) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
-from typing import Any
 
+from tasks.connection import grouped
 from tasks.facts.names import Names, NamesFact
 from tasks.model import catalogue
 from tasks.run import host, known, services, stack
+from tasks.services import load
 
 _NAMED = 3
 
@@ -14,7 +15,7 @@ _NAMED = 3
 def domains() -> list[str]:
     """Every name that the chosen services answer under."""
     return [
-        name for item in services() for route in item.routes for name in catalogue.domains(stack(), route)
+        name for item in load(stack()) for route in item.routes for name in catalogue.domains(stack(), route)
     ]
 
 
@@ -38,12 +39,14 @@ def served() -> list[str]:
 def elsewhere(names: Iterable[str]) -> dict[str, str]:
     """Those of the names that do not lead to the current host → where they lead; empty where nobody can say so."""
     asked = tuple(names)
-    return astray(asked, known(NamesFact, asked), address()) if asked else {}
+    return astray(asked, known(NamesFact, asked), address(), stack().proxies) if asked else {}
 
 
-def astray(names: Iterable[str], found: Names, address: str) -> dict[str, str]:
-    """Pure. address: where SSH has found the host, which need not know its address itself (NAT)."""
-    here = {*found.own, address}
+def astray(names: Iterable[str], found: Names, address: str, proxies: Iterable[str] = ()) -> dict[str, str]:
+    """Pure. address: where SSH has found the host, which need not know its address itself (NAT). proxies: those of a cluster's, each of
+    which is as good.
+    """
+    here = {*found.own, address, *proxies}
     leads = {name: found.leads.get(name, frozenset()) for name in names}
     return {
         name: ", ".join(sorted(ends)) or ("" if name in found.unasked else "nowhere")
@@ -71,8 +74,7 @@ def hidden() -> Iterator[str]:
 
 def address() -> str:
     """Where SSH has found the current host; empty where it is this machine."""
-    client: Any = getattr(host().connector, "client", None)
-    return str(client.get_transport().getpeername()[0]) if client else ""
+    return grouped.reached(host())
 
 
 def remarks() -> Iterator[str]:

@@ -48,13 +48,14 @@ def missing(machine: Machine, found: Engine, source: str) -> list[str]:
     return [name for part, names in parts.items() if not there[part] for name in names.split()]
 
 
-def problems(machine: Machine, found: Engine, source: str) -> Iterator[str]:
-    """Each reason against the host's Docker, with the way out. Pure."""
+def problems(machine: Machine, found: Engine, source: str, *, node: bool = False) -> Iterator[str]:
+    """Each reason against the host's Docker, with the way out. node: it is to be one of a swarm's. Pure."""
     yield from _foreign(found)
     yield from _parts(found, origin(found, source))
     yield from _version(machine, found, source)
     yield from _unit(machine, found)
-    yield from _swarm(found)
+    if not node:
+        yield from _swarm(found)
     if agents := [name for name in found.agents if name != "nomad.service"]:
         yield (
             f"kubernetes: {', '.join(agents)} runs here, whose ports and containerd a second stack would take from it: "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from shlex import quote
 
+from tasks.connection import grouped
 from tasks.connection.drafts import note
 from tasks.facts import DockerFact, DockerState, Machine, MachineFact, NetworkState
 from tasks.facts.bridges import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
@@ -105,7 +106,7 @@ def chosen(what: str, settings: Stack, claims: Iterable[Claim], *, last: bool = 
 def refusals() -> Iterator[str]:
     """Why no network could be made."""
     try:
-        list(planned(stack().bridges, known(MachineFact), known(DockerFact), stack()))
+        list(planned(grouped.own(stack()), known(MachineFact), known(DockerFact), stack()))
     except Refused as error:
         yield str(error)
 

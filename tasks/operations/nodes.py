@@ -4,7 +4,7 @@ Where a node is reached is its for ever: Docker keeps it even where a swarm is m
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,8 +13,13 @@ from pyinfra import context
 from pyinfra.api.host import Host
 
 from tasks.clients.engine_api import Api
+from tasks.connection import grouped
+from tasks.facts import DockerFact, MachineFact
 from tasks.facts.node import ACTIVE, NONE, Node, NodeFact
 from tasks.model.cluster import HOME, LABEL, MANAGERS, Cluster
+from tasks.model.stack import Stack
+from tasks.model.subnets import Claim
+from tasks.operations import networks
 from tasks.run import Commands, Refused, executing, host, known, operation, step
 
 PORT = 2377
@@ -76,24 +81,34 @@ def nodes(cluster: Cluster) -> dict[str, Node]:
     """What the Docker of each says."""
     found = {}
     for name in cluster.roles:
-        with context.ctx_host.use(named(name)):
+        with context.ctx_host.use(grouped.named(name)):
             found[name] = known(NodeFact)
     return found
 
 
-def named(name: str) -> Host:
-    """The host of that name."""
-    found: Host = host().state.inventory.get_host(name)
-    return found
+def around(cluster: Cluster, settings: Stack) -> tuple[list[int], tuple[Claim, ...]]:
+    """The MTU of each node's way out, and what is somebody's around any of them."""
+    mtus, claims = [], []
+    for name in cluster.roles:
+        with context.ctx_host.use(grouped.named(name)):
+            machine, docker = known(MachineFact), known(DockerFact)
+            mtus.append(int(networks.wanted_mtu(machine, settings) or networks.ETHERNET))
+            claims += [
+                replace(item, holder=f"{item.holder} on {name}") for item in networks.held(machine, docker)
+            ]
+    return mtus, tuple(claims)
 
 
 @operation
-def made(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
+def made(cluster: Cluster, addresses: Mapping[str, str], settings: Stack) -> Commands:
     """The swarm is there, on the one node that makes it."""
     planned = course(nodes(cluster), cluster, addresses)
     if planned.makes == host().name:
+        subnet = networks.chosen("what Docker's swarm has for itself", settings, around(cluster, settings)[1])
         body = {
             **_at(addresses[planned.makes]),
+            "DefaultAddrPool": [str(subnet)],
+            "SubnetSize": subnet.prefixlen,
             "Spec": {"Orchestration": {"TaskHistoryRetentionLimit": _KEPT_TASKS}},
         }
         yield step(partial(_told, host(), "/swarm/init", body)) if executing() else "true"
@@ -110,7 +125,7 @@ def joined(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
 def _joined(cluster: Cluster, asks: str, addresses: Mapping[str, str]) -> None:
     name = host().name
     part = "Manager" if MANAGERS in cluster.roles[name] else "Worker"
-    with _ONE, Api(named(asks)) as manager:
+    with _ONE, Api(grouped.named(asks)) as manager:
         token = manager.get("/swarm")["JoinTokens"][part]
         to = {"RemoteAddrs": [f"{addresses[asks]}:{PORT}"], "JoinToken": token}
         _told(host(), "/swarm/join", {**_at(addresses[name]), **to})

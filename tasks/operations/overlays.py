@@ -11,6 +11,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from tasks.clients.engine_api import Api
+from tasks.connection import grouped
 from tasks.facts.bridges import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
 from tasks.model.cluster import Cluster
 from tasks.model.stack import Stack
@@ -117,23 +118,23 @@ def _other(item: Mapping[str, Any], mtu: int, *, encrypted: bool) -> str:
 
 
 @operation
-def overlays(
-    names: Iterable[str], cluster: Cluster, mtu: int, settings: Stack, *, encrypted: bool
-) -> Commands:
-    """They are there. mtu: as of Around."""
+def overlays(names: Iterable[str], cluster: Cluster, settings: Stack, *, encrypted: bool) -> Commands:
+    """They are there."""
     there = nodes.nodes(cluster)
     if nodes.answers(there, cluster) != host().name:
         return
     plain = {name: node.plain for name, node in there.items()}
     found = {name: _there(name) for name in cluster.roles}
-    for overlay in planned(names, Around(found, mtu, plain=plain), settings, encrypted=encrypted):
+    mtus, claims = nodes.around(cluster, settings)
+    around = Around(found, min(mtus), claims, plain)
+    for overlay in planned(names, around, settings, encrypted=encrypted):
         how = "encrypted" if encrypted else "readable between the nodes"
         host().log(f"{overlay.name}: {overlay.subnet}, MTU {overlay.mtu}, {how}")
         yield step(partial(_made, overlay)) if executing() else "true"
 
 
 def _there(node: str) -> list[dict[str, Any]]:
-    with Api(nodes.named(node)) as engine:
+    with Api(grouped.named(node)) as engine:
         found: list[dict[str, Any]] = engine.get("/networks")
     return found
 

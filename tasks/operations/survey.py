@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+from tasks.connection import grouped
 from tasks.facts import DockerFact, MachineFact
 from tasks.facts.engine import Engine
 from tasks.facts.kept import DOCKER_SOURCE
@@ -108,7 +109,7 @@ def refusals() -> Iterator[str]:
     if machine.deployed and machine.engine:
         yield from _daemon(machine, found)
         return
-    yield from engine.problems(machine, found.engine, source)
+    yield from engine.problems(machine, found.engine, source, node=grouped.cluster() is not None)
     yield from _daemon(machine, found)
     yield from apt_problems(
         found.packages, (*_TOOLS, *PACKAGES, *engine.missing(machine, found.engine, source))

@@ -7,7 +7,7 @@ service's compose file, its own configuration (``templates/<folder>``), the buil
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -40,10 +40,10 @@ def digest(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
-def tree(stack: Stack) -> Files:
-    """Every rendered file of the enabled services, and those for the operator."""
+def tree(stack: Stack, here: Sequence[Service] | None = None) -> Files:
+    """Every rendered file of the services of this host, all that are enabled where nothing else is said, and those for the operator."""
     files: Files = {}
-    services = load(stack)
+    services = tuple(load(stack) if here is None else here)
     for service in services:
         files |= render(stack, service)
     return (

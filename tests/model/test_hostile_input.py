@@ -11,7 +11,8 @@ from pyinfra.api import DeployError
 
 from tasks import preflight
 from tasks.model import settings as outside
-from tasks.model.stack import BadSettings, Fork, McpServer, Override, Stack
+from tasks.model.mcp_types import McpServer
+from tasks.model.stack import BadSettings, Fork, Override, Stack
 from tasks.rendering import render
 from tasks.services import every
 from tests.fake import commands, fake

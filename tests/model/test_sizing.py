@@ -98,6 +98,7 @@ def test_the_demand_is_what_all_take_and_the_most_of_what_runs_beside_them_for_a
     once = a_service("c", 150)
     rolling = replace(once, containers=(replace(once.main, twice="it keeps nothing"),))
     assert sizing.demand([*held, rolling]).memory_mb == 400 + 450 + 150
+    assert sizing.demand([]).memory_mb == 400  # a node that runs nothing yet
     job = container("j", size=Size(500, 1, used_mb=400), job=True)
     assert (
         sizing.demand([replace(held[0], containers=(*held[0].containers, job)), held[1]]).memory_mb

@@ -31,6 +31,7 @@ def test_names_that_lead_to_no_address_of_the_host_are_astray() -> None:
         "there.example.org": "198.51.100.1, 198.51.100.2",
         "gone.example.org": "nowhere",
     }
+    assert [*dns.astray(NAMES, found, "203.0.113.9", ("198.51.100.2",))] == ["gone.example.org"]
     assert sorted(dns.astray(NAMES, found, "")) == [
         "gone.example.org",
         "seen.example.org",

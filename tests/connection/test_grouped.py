@@ -1,0 +1,90 @@
+"""An inventory's groups, as a run at one of its hosts sees them."""
+
+from typing import Any
+
+import pytest
+from pyinfra import context
+
+from tasks.connection import grouped
+from tasks.connection.said import Said
+from tasks.operations import shared
+from tasks.run import host, services, stack
+from tests.fake import several
+
+ADDRESSES: list[dict[str, Any]] = [{"node_address": f"10.0.0.{number}"} for number in (1, 2, 3)]
+GROUPS = {"proxies": [0, 1], "data": [0], "apps": [2]}
+BACKED: list[dict[str, Any]] = [
+    {**each, "backup": {"endpoint": "https://s3.example.com", "bucket": "one"}} for each in ADDRESSES
+]
+
+
+def at(number: int, wanted: Any, *changes: dict[str, Any], **groups: list[int]) -> Any:
+    """What is found at one of three nodes."""
+    with several(*(changes or ADDRESSES), groups=groups or GROUPS) as first:
+        target = first.state.inventory.get_host(f"@fake/{number}")
+        with context.ctx_host.use(target):
+            return wanted()
+
+
+def test_hosts_that_no_group_says_anything_of_are_stacks_of_their_own() -> None:
+    assert at(0, grouped.cluster, nodes=[0, 1, 2]) is None
+    assert at(0, lambda: len(services()), nodes=[0, 1, 2]) == len(at(0, lambda: stack().services))
+    assert at(0, grouped.cluster, {}, proxies=[0], data=[0]) is None
+    assert at(0, lambda: (stack().peers, stack().proxies), nodes=[0, 1, 2]) == ((), ())
+
+
+def test_groups_that_make_no_cluster_are_said_with_what_is_missing() -> None:
+    with pytest.raises(Said, match=r"no cluster that can be deployed:\n    data: no host has that group"):
+        at(0, grouped.cluster, proxies=[0, 1], apps=[2])
+
+
+def names() -> list[str]:
+    return [service.name for service in services()]
+
+
+def test_a_proxy_runs_on_each_of_proxies_and_all_else_where_the_data_is() -> None:
+    assert at(0, names) == at(0, names, nodes=[0, 1, 2])
+    assert at(1, names) == ["caddy"]
+    assert at(2, names) == []
+    assert "caddy" not in at(0, names, proxies=[1], data=[0], apps=[2])
+
+
+def test_the_others_are_peers_of_a_node_and_all_know_where_proxies_are() -> None:
+    assert at(0, lambda: stack().peers) == ("10.0.0.2", "10.0.0.3")
+    mine = [{**ADDRESSES[0], "peers": ["192.0.2.1", "10.0.0.2"]}, *ADDRESSES[1:]]
+    assert at(0, lambda: stack().peers, *mine) == ("192.0.2.1", "10.0.0.2", "10.0.0.3")
+    assert at(2, lambda: stack().proxies) == ("10.0.0.1", "10.0.0.2")
+
+
+def test_what_is_backed_up_is_the_data() -> None:
+    assert at(0, lambda: stack().backup is not None, *BACKED)
+    assert at(1, lambda: stack().backup, *BACKED) is None
+
+
+def test_two_networks_are_all_nodes_and_the_others_each_ones_own() -> None:
+    assert at(1, lambda: grouped.shared(stack())) == ("smarter-net", "tenants-net")
+    assert at(1, lambda: grouped.own(stack())) == ("dokploy-network",)
+    assert "backup-net" in at(0, lambda: grouped.own(stack()), *BACKED)
+    assert at(0, lambda: grouped.shared(stack()), nodes=[0, 1, 2]) == ()
+    assert at(0, lambda: grouped.own(stack()), nodes=[0, 1, 2]) == stack_networks()
+
+
+def stack_networks() -> tuple[str, ...]:
+    return tuple(at(0, lambda: stack().bridges, nodes=[0, 1, 2]))
+
+
+NOT_YET = "@fake/0, @fake/1, @fake/2: groups make them one stack, which cannot be deployed yet: give each host an inventory of its own"
+
+
+def test_nodes_have_their_domains_in_common_and_are_deployed_together() -> None:
+    assert at(0, lambda: [*shared.refusals()]) == [NOT_YET]
+
+    def limited() -> list[str]:
+        found = host()
+        found.state.limit_hosts = [found]
+        return [*shared.refusals()]
+
+    assert at(0, limited) == [
+        "--limit: a cluster's nodes are deployed together, and @fake/1, @fake/2 would be left out: leave --limit away",
+        NOT_YET,
+    ]
