@@ -21,7 +21,8 @@ from tasks import secrets
 from tasks.clients import vault_values
 from tasks.facts import DockerFact
 from tasks.model.catalogue import Database, Service
-from tasks.operations import containers, postgres, redis
+from tasks.model.objects import second
+from tasks.operations import containers, postgres, redis, rolling
 from tasks.operations.described import digests, mounted
 from tasks.rendering import psql
 from tasks.run import Commands, Refused, executing, known, operation, services
@@ -103,6 +104,7 @@ def _statements(
         if role and not (database.name in roles and made_anew(service)):
             yield from role
         yield from _alone(database.name, roles)
+        yield from _left(service, database, roles)
         yield from _database(database, found)
     yield from _closed([database for _, database in owned], found)
 
@@ -131,6 +133,15 @@ def _alone(name: str, roles: dict[str, Any]) -> Iterator[str]:
     for role, grantor in roles.get(name, {}).get("member") or ():
         of, by = (each.replace('"', '""') for each in (role, grantor))
         yield f'REVOKE "{of}" FROM "{name}" GRANTED BY "{by}" CASCADE;'
+
+
+def _left(service: Service, database: Database, roles: dict[str, Any]) -> Iterator[str]:
+    """A second one's role that a rotation which was cut short has left, or a restore to its time has brought back (role.py)."""
+    name = second(database.name)
+    if database.variable and name in roles:
+        there = known(DockerFact).containers.keys()
+        if there.isdisjoint(map(second, rolling.routed(service))):
+            yield f'DROP ROLE "{name}";'
 
 
 def _database(database: Database, found: dict[str, Any]) -> Iterator[str]:

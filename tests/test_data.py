@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tasks import data
-from tasks.model.catalogue import Container, Database, Health, Service, Size
+from tasks.model.catalogue import Container, Database, Health, Route, Service, Size
 from tasks.operations import containers
 from tasks.operations.described import digests, mounted
 from tasks.run import Refused, remember, services
@@ -248,6 +248,35 @@ def test_the_superusers_changed_password_is_set_and_its_rights_are_kept() -> Non
     state = found()
     state["roles"]["postgres"]["password"] = "other"
     assert statements(state) == [f"ALTER ROLE \"postgres\" LOGIN PASSWORD '{SUPERUSER}';"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "lines", "drops"),
+    [
+        ("PGUSER", [], True),
+        ("PGUSER", ["c|/crm-second|crm|d1|s1|running|healthy|0|crm:1|smarter-net "], False),
+        ("", [], False),
+    ],
+    ids=["nobody has it", "a second one stands in", "a role of somebody's"],
+)
+def test_a_second_ones_role_goes_where_no_second_one_is_there(
+    variable: str, lines: list[str], *, drops: bool
+) -> None:
+    """A rotation that was cut short, or a restore to its time."""
+    state = found()
+    state["roles"]["crm-second"] = RIGHT_ROLE
+    database = replace(DATABASE, variable=variable)
+    service = Service(
+        "crm",
+        "CRM",
+        (Container("crm", "crm:1", Health(("true",)), Size(memory_mb=1, cpus=1)),),
+        routes=(Route("crm", "crm", 80),),
+    )
+    with fake({"docker ps -aq": lines}):
+        for path, values in SECRETS.items():
+            remember(("secrets", path), partial(tuple, (values, 1)))
+        told = list(data._statements([(service, database)], state))
+    assert told == (['DROP ROLE "crm-second";'] if drops else [])
 
 
 @pytest.mark.parametrize("right", ["super", "createdb", "more"])

@@ -117,10 +117,8 @@ def start_script(
         lines += [role.CHANGED, *first] if first else [f"between={role.CHANGED}"]
     gated = {item.name: item.health.seconds for item in service.containers if not item.job}
     if old.rolls:
-        if old.role:
-            made, options = role.standing_in(service)
-            lines += [made, f"as={quote(options)}"]
-        lines.append(f"stand_in {file} {_words({name: gated[name] for name in rolling.routed(service)})}")
+        stand_in = f"stand_in {file} {_words({name: gated[name] for name in rolling.routed(service)})}"
+        lines.append(role.standing_in(service, host_name, stand_in) if old.role else stand_in)
     lines.append(f"bring_up {file} {_words(gated)}{' --force-recreate' if recreate else ''}")
     if timed:
         lines.append(
