@@ -102,7 +102,7 @@ def start_script(
     old = old or Replaced()
     lines = ["set -eu", *functions(service, host_name, old.hidden), *_ending(service, host_name, old)]
     lines += dict.fromkeys(images.wait(container) for container in service.containers)
-    lines += _dismissed(service) if _may_roll(service, old) else []
+    lines += ["dismiss"] if _may_roll(service, old) else []
     lines += [*folders.volumes(service), *folders.made(service, old.carried), *room.made(old.moved or {})]
     work = [*_jobs(file, jobs)]
     first = [] if old.late else work
@@ -143,14 +143,6 @@ def _jobs(file: str, jobs: Iterable[tuple[Container, str]]) -> Iterator[str]:
 def _may_roll(service: Service, old: Replaced) -> bool:
     """Whether there may be a second one, made now or left by a run that was cut short."""
     return service.rollout == "rolling" and bool(old.hidden)
-
-
-def _dismissed(service: Service) -> Iterator[str]:
-    """What a run that was cut short has left of a second one."""
-    yield "dismiss"
-    if role.seconds(service):
-        there = " || ".join(f"state {quote(second(name))} >/dev/null" for name in rolling.routed(service))
-        yield f"{there} || second_gone || true"
 
 
 def _ending(service: Service, host_name: str, old: Replaced) -> Iterator[str]:

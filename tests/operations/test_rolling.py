@@ -493,7 +493,7 @@ def test_a_second_one_with_a_role_of_its_own_stands_in_while_the_password_change
     ]
     told = [text for text in house.lines("told") if text not in ("\\q", "SET client_min_messages = warning;")]
     drop = MADE[1]
-    assert told == ["BEGIN;", STATEMENT, "ROLLBACK;", drop, *MADE, STATEMENT, drop]
+    assert told == ["BEGIN;", STATEMENT, "ROLLBACK;", *MADE, STATEMENT, drop]
     (run,) = [text for text in house.lines("calls") if " run " in text]
     assert " --env PGUSER=site-second --name web-second web [" in run
     # No second one is there before its role is, and that goes before it does.
