@@ -18,5 +18,5 @@ def run() -> None:
             encrypted=stack().overlay_encryption,
             name=f"Networks | {', '.join(names)} of all nodes",
         )
-    names = grouped.own(stack())
-    networks.bridges(names, name=f"Networks | {', '.join(names)}")
+    if names := grouped.own(stack()):
+        networks.bridges(names, name=f"Networks | {', '.join(names)}")

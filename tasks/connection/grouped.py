@@ -7,7 +7,7 @@ from pyinfra.api.host import Host
 from tasks.connection.memory import host, remember
 from tasks.connection.said import Said
 from tasks.model import cluster as model
-from tasks.model.catalogue import CORE, TENANTS, Service
+from tasks.model.catalogue import COMMON, Service
 from tasks.model.cluster import Cluster
 from tasks.model.stack import BadSettings, Stack
 
@@ -48,11 +48,14 @@ def named(name: str) -> Host:
 
 def shared(settings: Stack) -> tuple[str, ...]:
     """The networks that all nodes have in common; none of one host."""
-    return tuple(name for name in settings.networks if name in (CORE, TENANTS)) if cluster() else ()
+    return tuple(name for name in settings.networks if name in COMMON) if cluster() else ()
 
 
 def own(settings: Stack) -> tuple[str, ...]:
-    """Those of ours that are the host's alone."""
+    """Those of ours that are the host's alone; of a cluster's nodes only the one with the data has any."""
+    nodes = cluster()
+    if nodes and "data" not in nodes.roles[host().name]:
+        return ()
     return tuple(name for name in settings.bridges if name not in shared(settings))
 
 

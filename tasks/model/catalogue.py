@@ -18,8 +18,7 @@ from tasks.model.visitor import Users
 from tasks.model.volume import Files as Files  # noqa: PLC0414  a word of this vocabulary
 from tasks.model.volume import Volume as Volume  # noqa: PLC0414  a word of this vocabulary
 
-CORE = "smarter-net"
-TENANTS = "tenants-net"
+COMMON = CORE, TENANTS = "smarter-net", "tenants-net"
 
 Phase = Literal["vault", "data", "services", "proxy", "backup"]
 Rollout = Literal["rolling", "held"]
@@ -110,7 +109,7 @@ class Container:
     service's secrets. job: runs once and must exit 0.
     build: folder under ``files/`` that its image is built from, on top of the image ``base`` where one is named; arguments: what else of
     its Dockerfile's is given (pins.py); fork: the Dockerfile in its fork (forks.py). joins: the container in whose network it is, in place of any of its own.
-    reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
+    shared: networks that it is taken into once it is healthy, and not before (load.py). reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
     its image exists for, in Docker's words; empty where it exists for all that hosts have. alone: it starts with its database
     and its volumes, and asks nobody else, so that a drill can start it on copies of both. Of one that visitors reach, either twice says why a
     second one may run beside it for a moment (it rolls), or once why not (its visitors are held while it is replaced).
@@ -129,6 +128,7 @@ class Container:
     folders: tuple[Folder, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = (CORE,)
+    shared: tuple[str, ...] = ()
     ports: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     root: str = ""

@@ -1,12 +1,13 @@
 """load: Stack → the services that an inventory runs, from what their files describe."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tasks.model import policy
-from tasks.model.catalogue import Describe, Service
+from tasks.model.catalogue import COMMON, CORE, Container, Describe, Service
 from tasks.model.overrides import overridden
 from tasks.model.sizing import sized
-from tasks.model.stack import Stack
+from tasks.model.stack import LOCAL, Stack
 from tasks.model.start_order import in_order
 
 # Comes with the setting of that name, and is listed nowhere.
@@ -20,4 +21,23 @@ def load(stack: Stack, every: Mapping[str, Describe]) -> tuple[Service, ...]:
     """
     names = (*stack.services, *((BACKUP,) if stack.backup else ()))
     chosen = [overridden(stack, sized(stack.profile, every[name](stack))) for name in names]
-    return tuple(in_order(policy.declared(policy.with_loopback_ports(chosen))))
+    placed = [*map(_apart, chosen)] if stack.proxies else chosen
+    return tuple(in_order(policy.declared(policy.with_loopback_ports(placed))))
+
+
+def _apart(service: Service) -> Service:
+    """The same on a cluster's node. Docker can neither rename what is in a network of several nodes nor take its name there away from it
+    (moby 26.1: "already exists"), and who looks for that name is to find what is healthy: so a node's containers have a network of
+    their own, and are taken into the common ones when they are well. A proxy is there for what others have.
+    """
+    if service.phase == "proxy":
+        return service
+    return replace(service, containers=tuple(map(_own, service.containers)))
+
+
+def _own(container: Container) -> Container:
+    if CORE not in container.networks:
+        return container
+    shared = tuple(name for name in container.networks if name in COMMON)
+    own = (LOCAL, *(name for name in container.networks if name not in COMMON))
+    return replace(container, networks=own, shared=() if container.job else shared)

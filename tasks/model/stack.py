@@ -35,6 +35,8 @@ from tasks.model.setting_types import (
 )
 from tasks.model.shapes import shown
 
+# Where the containers of a cluster's node reach one another (load.py).
+LOCAL = "local-net"
 # Of what copies away, and of what has come back: each reaches the bucket, and nobody of the stack.
 BACKUP_NET, DRILL_NET = "backup-net", "drill-net"
 
@@ -204,7 +206,8 @@ class Stack(_Settings):
         """All of Docker's networks that are ours: what copies files away has one of its own, where nobody else is, and so
         has what is restored beside what runs.
         """
-        return (*self.networks, *((BACKUP_NET, DRILL_NET) if self.backup else ()))
+        more = (*((LOCAL,) if self.proxies else ()), *((BACKUP_NET, DRILL_NET) if self.backup else ()))
+        return (*self.networks, *more)
 
     def override(self, service: str) -> Override:
         """The overrides of one service, empty when the inventory has none."""

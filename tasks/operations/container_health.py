@@ -80,7 +80,7 @@ def _apart(container: Container, standing: Standing) -> str:
     if (
         there is None
         or standing.status != "running"
-        or not (lacks := sorted({*container.networks} - {*there}))
+        or not (lacks := sorted({*container.networks, *container.shared} - {*there}))
     ):
         return ""
     return f"is {'not in' if there else 'in no network, and belongs into'} {', '.join(lacks)}"

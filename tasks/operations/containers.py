@@ -14,10 +14,10 @@ from tasks.facts.proxy import UNKNOWN
 from tasks.model.catalogue import Container, Service
 from tasks.model.effects import WAITED, Effect, Lost, Start
 from tasks.model.objects import replacement, second
-from tasks.operations import adoption, differing, door, images, jobs, rolling
+from tasks.operations import adoption, differing, door, images, jobs, mirrored, rolling
 from tasks.operations.differing import DESCRIBED, FILES, NETWORKS, NEVER, SECRETS
 from tasks.operations.role import apart
-from tasks.operations.rollout import replaced, start_script
+from tasks.operations.rollout import Replaced, replaced, start_script
 from tasks.rendering import render
 from tasks.run import Commands, Refused, executing, host, known, operation, services
 
@@ -55,19 +55,29 @@ def start(
     old = replace(old, late=late, moved=adoption.making_room(service), carried=adoption.carried(service))
     starts = list(_starts(service, state, reasons, anew=anew, held=bool(old.holds)))
     old = replace(old, measured=_away(service, starts))
-    rolls = old.measured and rolling.possible(service, state.containers)
-    if old.holds and (old.secrets == secrets or _alone(service, behind=late or not due)) and rolls:
-        missing = rolling.short(service, known(MachineFact).available_mb)
-        old = replace(old, rolls=not missing)
-        starts = [_rolling(service, item, missing) for item in starts]
-        if missing and executing():
-            host().log(f"{service.name}: visitors are held: {missing}")
+    if old.holds and (old.secrets == secrets or _alone(service, behind=late or not due)):
+        old, starts = _stood_in(service, state, old, starts)
+    others = mirrored.others(service) if old.holds else ()
+    old = replace(old, mirrored=bool(others))
     note(*starts)
     statement = role() if executing() and stale(service, coming) else ""
     script = start_script(service, host().name, todo, recreate=anew, old=replace(old, role=bool(statement)))
     if paused := _paused(state, reasons):
         yield StringCommand(f"docker unpause {' '.join(paused)}")
-    yield StringCommand(script, _stdin=statement) if statement else StringCommand(script)
+    with mirrored.marks(old.proxy, others):
+        yield StringCommand(script, _stdin=statement) if statement else StringCommand(script)
+
+
+def _stood_in(
+    service: Service, state: DockerState, old: Replaced, starts: list[Effect]
+) -> tuple[Replaced, list[Effect]]:
+    """The same where a second one stands in, and there is memory for it."""
+    if not (old.measured and rolling.possible(service, state.containers)):
+        return old, starts
+    missing = rolling.short(service, known(MachineFact).available_mb)
+    if missing and executing():
+        host().log(f"{service.name}: visitors are held: {missing}")
+    return replace(old, rolls=not missing), [rolling.noticed(service, item, missing) for item in starts]
 
 
 def _limited(service: Service, state: DockerState, reasons: Mapping[str, str]) -> Commands:
@@ -138,13 +148,6 @@ def _alone(service: Service, *, behind: bool) -> bool:
     new ones before it starts: a second one can have a role of its own then.
     """
     return not service.redis and (not service.databases or (behind and apart(service)))
-
-
-def _rolling(service: Service, item: Effect, missing: str) -> Effect:
-    """The same effect, with what its visitors notice."""
-    if not isinstance(item, Start) or item.container not in rolling.routed(service):
-        return item
-    return replace(item, rolls=not missing, short=missing)
 
 
 def _paused(state: DockerState, names: Collection[str]) -> list[str]:

@@ -28,7 +28,7 @@ def settings(have: Mapping[str, Any], machine: Machine, docker: DockerState, sta
     others = [*held, *networks.taken(item for item in docker.networks.values() if item.name != "bridge")]
     return {
         **_docker0(have, machine, docker, stack, others),
-        **_pools(have, machine, stack, others),
+        **_pools(have, machine, stack, held, others),
         **_mtu(have, machine, stack),
     }
 
@@ -58,15 +58,17 @@ def _now(have: Mapping[str, Any], machine: Machine, docker: DockerState) -> Iter
     yield from seen or [subnet for device, subnet in machine.surroundings.addresses if device == "docker0"]
 
 
-def _pools(have: Mapping[str, Any], machine: Machine, stack: Stack, others: list[Claim]) -> dict[str, Any]:
-    """Docker itself looks at the main table's routes only, and at nobody who is logged in."""
+def _pools(
+    have: Mapping[str, Any], machine: Machine, stack: Stack, held: list[Claim], others: list[Claim]
+) -> dict[str, Any]:
+    """Docker itself looks at the main table's routes only, and at nobody who is logged in; its own networks are what the pools are for."""
     written = have.get(_POOLS)
     if written is None:
         wanted = not _installed(machine) or any(
-            item.range.overlaps(pool) for item in others if item.unseen for pool in _DOCKERS
+            item.range.overlaps(pool) for item in held if item.unseen for pool in _DOCKERS
         )
     else:
-        wanted = any(collision(pool, others) for pool in _ours(written, stack))
+        wanted = any(collision(pool, held) for pool in _ours(written, stack))
     if not wanted:
         return {}
     free = blocks(map(IPv4Network, stack.network_pools), others)

@@ -15,6 +15,8 @@ _HEALTH = {
     "unhealthy": "does not answer as it should: it is waited for",
 }
 NETWORKS, FILES, NEVER = "networks", "sees other files", "was made and never started"
+# It is taken in as it is.
+UNSHARED = "has not been taken into"
 DESCRIBED, SECRETS = "its description has changed", "its secrets have changed"
 
 
@@ -44,7 +46,9 @@ def _job_state(state: ContainerState) -> str:
 
 def _running_state(container: Container, state: ContainerState, files: Mapping[str, str]) -> str:
     """It sees the generation that it was started with, which a hand may have edited since, or removed."""
-    if state.networks != tuple(sorted(container.networks)):
+    if state.networks == tuple(sorted(container.networks)) and container.shared and state.status == "running":
+        return f"{UNSHARED} {', '.join(container.shared)}"
+    if state.networks != tuple(sorted((*container.networks, *container.shared))):
         if state.status == "created":  # until it is started, Docker may name its networks by their numbers
             return NEVER
         return f"{NETWORKS} differ: {', '.join(state.networks) or 'none'}"

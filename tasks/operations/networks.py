@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from shlex import quote
 
+from pyinfra import context
+
 from tasks.connection import grouped
 from tasks.connection.drafts import note
 from tasks.facts import DockerFact, DockerState, Machine, MachineFact, NetworkState
 from tasks.facts.bridges import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
+from tasks.model.cluster import MANAGERS
 from tasks.model.effects import Network
 from tasks.model.stack import Stack
 from tasks.model.subnets import Claim, collision, free
@@ -53,7 +56,7 @@ def bridges(names: Iterable[str]) -> Commands:
 
 def planned(names: Iterable[str], machine: Machine, docker: DockerState, settings: Stack) -> Iterator[Bridge]:
     """What has to be made, so that each is a bridge of the right MTU in a range of its own. Raises Refused."""
-    claims = [*held(machine, docker), *taken(docker.networks.values())]
+    claims = [*held(machine, docker), *taken((*docker.networks.values(), *_common()))]
     mtu = wanted_mtu(machine, settings)
     for name in names:
         before = docker.networks.get(name)
@@ -69,6 +72,15 @@ def planned(names: Iterable[str], machine: Machine, docker: DockerState, setting
             name, "bridge", internal=False, subnets=(str(subnet),), mtu=mtu, ours=True, pool=pool
         )
         yield Bridge(why, state, before)
+
+
+def _common() -> Iterator[NetworkState]:
+    """What a cluster's nodes have in common, which a node that does not manage sees only once it runs something in it."""
+    nodes = grouped.cluster()
+    for name in nodes.of(MANAGERS) if nodes else ():
+        with context.ctx_host.use(grouped.named(name)):
+            found = known(DockerFact).networks.values()
+        yield from (item for item in found if item.driver == "overlay")
 
 
 def difference(before: NetworkState | None, mtu: str, settings: Stack, claims: Iterable[Claim]) -> str:

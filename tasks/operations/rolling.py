@@ -6,10 +6,12 @@ that is replaced. Then all is led back, and the second one goes the same way. It
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from shlex import quote
 
 from tasks.facts import ContainerState
 from tasks.model.catalogue import Service
+from tasks.model.effects import Effect, Start
 
 # Seconds that requests and WebSockets have to end, which most do by themselves: whoever opens a WebSocket opens it anew.
 DRAIN = 20
@@ -38,6 +40,13 @@ def short(service: Service, available_mb: int) -> str:
     if available_mb > wanted + _SPARE_MB:
         return ""
     return f"a second one beside it would take {wanted} MB, and the host has {available_mb} MB left, {_SPARE_MB} of them for others"
+
+
+def noticed(service: Service, item: Effect, missing: str) -> Effect:
+    """The same effect, with what its visitors notice."""
+    if not isinstance(item, Start) or item.container not in routed(service):
+        return item
+    return replace(item, rolls=not missing, short=missing)
 
 
 def functions(names: Iterable[str], exec_proxy: str) -> str:
@@ -70,6 +79,7 @@ stand_in() {
         compose "$1" run --detach --no-TTY --interactive=false --no-deps --quiet-pull ${as:-} --name "$item-second" "$item" >/dev/null || return
     done
     for item in $2; do gate "${item%=*}-second" "${item##*=}" "" 'exited/*' 'has not become healthy' || return; done
+    for item in @names; do shared "$item-second" "$item" || return; done
     for item in @names; do @exec touch "/tmp/second-$item" || true; done
     for item in @names; do drained "$item"; done
 }

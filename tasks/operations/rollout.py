@@ -13,7 +13,7 @@ from tasks.facts import ContainerState
 from tasks.facts.ahead import TIMES
 from tasks.model.catalogue import Container, Service
 from tasks.model.objects import replacement, second
-from tasks.operations import door, folders, images, role, rolling, room, rotated
+from tasks.operations import door, folders, images, mirrored, role, rolling, room, rotated
 from tasks.operations.files import PREVIOUS
 from tasks.operations.rollout_shell import UP, functions, led_on, marks
 from tasks.rendering import render
@@ -34,6 +34,7 @@ class Replaced:
     carried: folder → the volume whose content has to come there first (folders.py). rolls: a second one stands in for each that users reach.
     role: its database's role gets another password on the way (role.py), and a second one has a role of its own. late: of its jobs only the secrets have changed, so that they
     keep nobody waiting: they run once it serves again. measured: how long this takes says how long the next replacement will.
+    mirrored: other nodes' proxies are told what this one is (mirrored.py).
     """
 
     hidden: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class Replaced:
     role: bool = False
     late: bool = False
     measured: bool = True
+    mirrored: bool = False
 
     @property
     def holds(self) -> str:
@@ -111,6 +113,7 @@ def start_script(
     lines += ["begun=$(date +%s)"] if timed else []
     if old.holds:
         lines.append(f"{old.holds} touch {' '.join(map(quote, marks(old.hidden)))} 2>/dev/null || true")
+        lines += [f"sleep {mirrored.SEEN}"] if old.mirrored else []
     if old.fronts:
         lines.append(door.shut(service.main.stop_seconds + service.main.health.seconds))
     if old.role:

@@ -5,6 +5,7 @@ from shlex import quote
 
 from tasks.model.catalogue import CORE, Service
 from tasks.model.objects import replacement
+from tasks.model.stack import LOCAL
 from tasks.rendering import docker_calls, psql, render
 
 # A container that has ended so often does not come to life by waiting.
@@ -17,20 +18,21 @@ UP = "up -d --no-build --quiet-pull"
 
 
 def functions(service: Service, host_name: str, hidden: Iterable[str]) -> Iterator[str]:
-    """``compose``, ``owned``, ``gate``, ``orphans``, ``bring_up``, and ``told`` where there is a database. hidden: containers that users reach."""
+    """``compose``, ``owned``, ``gate``, ``orphans``, ``shared``, ``bring_up``, and ``told`` where there is a database. hidden: containers that users reach."""
     yield _COMPOSE.format(docker_calls.compose(service.name, '"$file"'))
     yield _OWNED.format(service=quote(service.name))
     yield _gate(service, host_name)
     yield _ORPHANS.format(label=render.SERVICE_LABEL, service=quote(service.name))
-    yield _bring_up(hidden)
+    yield _shared(service)
+    yield _bring_up(hidden, next((LOCAL for item in service.containers if LOCAL in item.networks), CORE))
     if service.databases:
         yield psql.TOLD
 
 
 # Seconds. Who has waited comes all at once when it serves: its queue is full then, and who comes after them would not be held for it.
-_RUSH = 15
+RUSH = 15
 # Within the proxy: the marks go after the rush, but for one that is there for the next replacement.
-_LED_ON = f'touch "$0"; sleep {_RUSH}; for mark; do [ "$mark" -nt "$0" ] || rm -f "$mark"; done'
+_LED_ON = f'touch "$0"; sleep {RUSH}; for mark; do [ "$mark" -nt "$0" ] || rm -f "$mark"; done'
 
 
 def led_on(proxy: str, hidden: Sequence[str]) -> str:
@@ -142,7 +144,29 @@ gate() {{
 """.strip()
 
 
-def _bring_up(hidden: Iterable[str]) -> str:
+def _shared(service: Service) -> str:
+    """The function ``shared``: a container, under the name of the one that it is or stands for, is in the networks that all nodes have in common."""
+    cases = [
+        f"{quote(item.name)}) networks={quote(' '.join(item.shared))} ;;"
+        for item in service.containers
+        if item.shared
+    ]
+    if not cases:
+        return "shared() { :; }"
+    return f"""
+shared() {{
+    case $2 in {" ".join(cases)} *) return 0 ;; esac
+    for network in $networks; do
+        case " $(docker inspect --type container --format '{{{{range $name, $_ := .NetworkSettings.Networks}}}}{{{{$name}}}} {{{{end}}}}' "$1") " in
+        *" $network "*) ;;
+        *) docker network connect "$network" "$1" || return ;;
+        esac
+    done
+}}
+""".strip()
+
+
+def _bring_up(hidden: Iterable[str], core: str) -> str:
     """The function ``bring_up``: compose file, ``container=seconds …``, an option for compose.
 
     A hidden container has no name that the proxy knows: before it starts it is renamed, and loses the aliases that
@@ -151,6 +175,7 @@ def _bring_up(hidden: Iterable[str]) -> str:
     the ones of before are gone and the new ones not started: until then they serve.
     """
     hidden = tuple(hidden)
+    own = 'for item in $2; do shared "${item%=*}" "${item%=*}" || return; done'
     names, nexts = (" ".join(map(quote, found)) for found in (hidden, map(replacement, hidden)))
     gates = 'for item in $2; do gate "${item%=*}" "${item##*=}" || return; done'
     if not names:
@@ -158,12 +183,13 @@ def _bring_up(hidden: Iterable[str]) -> str:
 bring_up() {{
     ${{between:-:}} && orphans "$1" && compose "$1" {UP} ${{3:-}} 2>&1 || return
     {gates}
+    {own}
 }}
 """.strip()
     return f"""
 hide() {{
     [ "$(docker inspect --type container --format '{{{{.State.Status}}}}' "$1")" = created ] || return 0
-    docker rename "$1" "$1-next" && docker network disconnect {CORE} "$1-next" && docker network connect {CORE} "$1-next"
+    docker rename "$1" "$1-next" && docker network disconnect {core} "$1-next" && docker network connect {core} "$1-next"
 }}
 bring_up() {{
     for item in {names}; do docker rm --force "$item-next" >/dev/null 2>&1 || true; done
@@ -177,5 +203,6 @@ bring_up() {{
     compose "$1" start 2>&1 || return
     {gates}
     for item in {names}; do ! state "$item-next" >/dev/null || docker rename "$item-next" "$item" || return; done
+    {own}
 }}
 """.strip()

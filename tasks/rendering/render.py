@@ -16,7 +16,7 @@ import yaml
 from tasks.model import catalogue, public_paths
 from tasks.model.catalogue import Container, Route, Service
 from tasks.model.size import PROCESSES
-from tasks.model.stack import Stack
+from tasks.model.stack import LOCAL, Stack
 from tasks.rendering import backup_files, drift_files, host_files, notify_files, outdated_files, restore_files
 from tasks.rendering.templates import FOLDER, HOME, jinja
 from tasks.services import load
@@ -193,7 +193,13 @@ def _template(stack: Stack, service: Service, name: str) -> str:
 
 def _compose_text(stack: Stack, service: Service, labels: Mapping[str, str]) -> str:
     names = {"service_label": SERVICE_LABEL, "digest_label": DIGEST_LABEL, "labels": labels}
-    places = {"current": CURRENT, "secrets": SECRETS, "core": catalogue.CORE, "processes": PROCESSES}
+    places = {
+        "current": CURRENT,
+        "secrets": SECRETS,
+        "core": catalogue.CORE,
+        "local": LOCAL,
+        "processes": PROCESSES,
+    }
     built = {"image": image, "arguments": arguments}
     return (
         jinja()

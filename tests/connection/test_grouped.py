@@ -63,7 +63,8 @@ def test_what_is_backed_up_is_the_data() -> None:
 
 def test_two_networks_are_all_nodes_and_the_others_each_ones_own() -> None:
     assert at(1, lambda: grouped.shared(stack())) == ("smarter-net", "tenants-net")
-    assert at(1, lambda: grouped.own(stack())) == ("dokploy-network",)
+    assert at(1, lambda: grouped.own(stack())) == ()
+    assert at(0, lambda: grouped.own(stack())) == ("dokploy-network", "local-net")
     assert "backup-net" in at(0, lambda: grouped.own(stack()), *BACKED)
     assert at(0, lambda: grouped.shared(stack()), nodes=[0, 1, 2]) == ()
     assert at(0, lambda: grouped.own(stack()), nodes=[0, 1, 2]) == stack_networks()

@@ -18,6 +18,7 @@ from tests.lab.network import Spec
 from tests.lab.state import Description
 
 ACME_NAME = "acme-v02.api.letsencrypt.org"
+_ACME = (ACME_NAME, "acme-staging-v02.api.letsencrypt.org")
 DOCKER_COM = "download.docker.com"
 REGISTRY_NAMES = (
     "registry-1.docker.io", "index.docker.io", "auth.docker.io", "ghcr.io", "quay.io", "docker.n8n.io",
@@ -134,14 +135,14 @@ def _registry(image: str, subnet: str) -> Spec:
 
 
 def _edge(image: str, key: str, lab: Description, authority: Authority) -> Spec:
-    names = (ACME_NAME, *REGISTRY_NAMES)
+    names = (*_ACME, *REGISTRY_NAMES)
     pair = authority.issue(names)
     files = {
         "/etc/edge/edge.crt": pair.certificate,
         "/etc/edge/edge.key": pair.key,
         "/etc/edge/ca.crt": authority.certificate,
     }
-    aliases = names if lab.images == "local" else (ACME_NAME,)
+    aliases = names if lab.images == "local" else _ACME
     address = addresses.address(lab.subnet, addresses.EDGE)
     process = {"environment": {"LAB": key}}
     return Spec("edge", image, address, aliases, files, _version(authority), process)

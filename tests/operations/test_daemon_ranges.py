@@ -63,6 +63,14 @@ def test_what_was_chosen_once_stays(have: dict[str, Any]) -> None:
     assert added(THERE, have=have, docker=(SMARTER,)) == {}
 
 
+def test_a_network_that_docker_has_taken_from_its_pools_is_what_they_are_for() -> None:
+    others = (
+        "n|mine|bridge|false|10.207.128.0/24 |1500|br-1||",
+        "n|docker_gwbridge|bridge|false|10.207.129.0/24 |1500|docker_gwbridge||",
+    )
+    assert added(THERE, have=OURS, docker=(SMARTER, *others)) == {}
+
+
 def test_a_docker_that_is_there_keeps_its_own_where_it_collides_with_nothing() -> None:
     assert added(THERE, docker=(DOCKER0, SMARTER)) == {}
     inside = ("inet docker0 172.17.0.1/16", "route 172.17.0.0/16 dev docker0", "ssh 172.17.0.5")
