@@ -67,19 +67,20 @@ def _followed(
             now = " ".join(filter(_MARK.fullmatch, _asked(looks, "").split()))
         except OSError:
             return
-        told = {name: line for name, line in told.items() if line and _told(name, line, now, say)}
+        told = {name: line for name, line in told.items() if _told(name, line, now, say)}
         gevent.sleep(_EACH)
 
 
-def _told(name: str, line: socket.socket, now: str, say: Callable[[str], object]) -> bool:
+def _told(name: str, line: socket.socket | None, now: str, say: Callable[[str], object]) -> bool:
     try:
-        _asked(line, now)
+        if line and not _asked(line, now).strip():  # else it is why there is no such proxy
+            return True
     except OSError:
-        say(
-            f"the proxy of {name} is not asked any more, as it does not answer: its visitors may meet errors meanwhile"
-        )
-        return False
-    return True
+        pass
+    say(
+        f"the proxy of {name} is not asked any more, as it does not answer: its visitors may meet errors meanwhile"
+    )
+    return False
 
 
 def _asked(line: socket.socket, text: str) -> str:
