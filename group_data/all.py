@@ -99,9 +99,9 @@ docker_source = "distribution"
 wan_interfaces = []
 # The other nodes, for what nodes have to say to one another: ["203.0.113.7", "2001:db8:7::/64"].
 peers = []
-# Of a node, once several hosts are one stack (not yet): where the other nodes reach it, which is for ever; None: where SSH does.
+# Of a cluster's node (inventories/cluster.py): where the other nodes reach it, which is for ever; None: where SSH does.
 node_address = None
-# Of the same: whether what containers of different nodes say to one another is encrypted, which each node's kernel has to be able to do.
+# Of a cluster: whether what containers of different nodes say to one another is encrypted, which each node's kernel has to be able to do.
 overlay_encryption = True
 # What else the firewall lets in, where a program or container of yours listens: {"port": 8443} to everybody,
 # {"port": "6000-6010", "protocol": "udp", "from": ["198.51.100.0/24"]} only from there; also a port that a rule of yours leads

@@ -29,6 +29,8 @@ from tasks.operations import (
     kept,
     lost,
     networks,
+    nodes,
+    overlays,
     ports,
     postgres,
     questions,
@@ -123,7 +125,7 @@ def _vault() -> list[str]:
 def _networks(reasons: list[str]) -> list[str]:
     """What speaks against our networks. That Docker does not answer is said where nothing has said why."""
     try:
-        return list(networks.refusals())
+        return [*networks.refusals(), *nodes.refusals(), *overlays.refusals()]
     except Refused as error:
         return [] if any(line.startswith("docker:") for line in reasons) else [str(error)]
 

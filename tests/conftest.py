@@ -43,6 +43,7 @@ from tests.lab.lab import Lab  # noqa: E402
 FIRST = ("test_canary.py", "test_make.py", "test_convergence.py", "test_faults.py")
 # Few tests that take long, most of them on a bare host of their own; the longest last.
 LAST = (
+    "test_cluster.py",
     "test_nodes.py",
     "test_swarm_spec.py",
     "test_bad_image.py",

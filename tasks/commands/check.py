@@ -21,6 +21,7 @@ from tasks.clients.vault_values import values
 from tasks.commands import logs, test_mail
 from tasks.commands.chosen import chosen
 from tasks.commands.steps import ENDED, Step, answered, reasons, table
+from tasks.connection import grouped
 from tasks.facts.answering import AnsweringFact, Image
 from tasks.model import catalogue
 from tasks.model.catalogue import Service
@@ -28,6 +29,7 @@ from tasks.model.targets import target
 from tasks.model.visitor import Denied, Ended, Failed, Missing, OutOfReach, Visitor
 from tasks.operations import dns
 from tasks.run import Commands, Refused, executing, host, known, operation, services, stack, together
+from tasks.services import load
 from tasks.verify import trust
 
 CHOICE = "SMARTEROS_CHECK"
@@ -44,7 +46,9 @@ def used() -> Commands:
     if not executing():
         return
     yield from ()
-    asked = named(os.environ.get(CHOICE, ""), services())
+    asked = [item for item in named(os.environ.get(CHOICE, ""), load(stack())) if item in services()]
+    if not asked and grouped.cluster():  # another node's
+        return
     try:
         with ending.listening(), ExitStack() as leaving:
             with ending.visit():

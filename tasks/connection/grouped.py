@@ -40,6 +40,11 @@ def addresses(nodes: Cluster) -> dict[str, str]:
     return {name: str(found.data.get("node_address") or reached(found)) for name, found in there.items()}
 
 
+def away(nodes: Cluster) -> tuple[str, ...]:
+    """Those that this run leaves out (``--limit``), and is not connected with."""
+    return tuple(name for name in nodes.roles if not host().state.is_host_in_limit(named(name)))
+
+
 def named(name: str) -> Host:
     """The host of that name."""
     found: Host = host().state.inventory.get_host(name)

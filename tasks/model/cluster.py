@@ -71,6 +71,11 @@ def _wrong(made: Cluster, groups: Mapping[str, Collection[str]]) -> Iterator[str
     data = made.of("data")
     if len(data) != 1:
         yield f"data: {', '.join(data) or 'no host'} has that group, and the databases run on one: put one host into it"
+    elif made.of("proxies") and data[0] not in made.of("proxies"):
+        yield (
+            f"proxies: {data[0]}, which has the group data, is not among them, and what replaces a service there tells the proxy beside it first: "
+            "put it into that group, whether names lead to it or not"
+        )
     for role in ("proxies", "apps"):
         if not made.of(role):
             yield f"{role}: no host is in that group, and some service runs nowhere else: put one into it"

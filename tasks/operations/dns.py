@@ -26,8 +26,8 @@ def shared(others: Mapping[str, Iterable[str]]) -> Iterator[str]:
         if both := [name for name in names if name in mine]:
             more = f" and {len(both) - _NAMED} more" if len(both) > _NAMED else ""
             yield (
-                f"domains: {', '.join(both[:_NAMED])}{more}: also deployed to the host {other}: give each host its own zone, or "
-                "deploy one (--limit)"
+                f"domains: {', '.join(both[:_NAMED])}{more}: also deployed to the host {other}: give each host its own zone, "
+                "deploy one (--limit), or make them one stack by groups, as inventories/cluster.py does"
             )
 
 

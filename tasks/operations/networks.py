@@ -77,7 +77,7 @@ def planned(names: Iterable[str], machine: Machine, docker: DockerState, setting
 def _common() -> Iterator[NetworkState]:
     """What a cluster's nodes have in common, which a node that does not manage sees only once it runs something in it."""
     nodes = grouped.cluster()
-    for name in nodes.of(MANAGERS) if nodes else ():
+    for name in nodes.of(MANAGERS) if nodes and not grouped.away(nodes) else ():
         with context.ctx_host.use(grouped.named(name)):
             found = known(DockerFact).networks.values()
         yield from (item for item in found if item.driver == "overlay")

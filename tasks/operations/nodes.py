@@ -99,6 +99,13 @@ def around(cluster: Cluster, settings: Stack) -> tuple[list[int], tuple[Claim, .
     return mtus, tuple(claims)
 
 
+def refusals() -> Iterator[str]:
+    """What speaks against the swarm as a whole, said by the node that would make it."""
+    cluster = grouped.cluster()
+    if cluster and host().name == cluster.of(MANAGERS)[0] and not grouped.away(cluster):
+        yield from _wrong(nodes(cluster), grouped.addresses(cluster))
+
+
 @operation
 def made(cluster: Cluster, addresses: Mapping[str, str], settings: Stack) -> Commands:
     """The swarm is there, on the one node that makes it."""

@@ -12,13 +12,15 @@ from typing import Any
 
 from tasks.clients.engine_api import Api
 from tasks.connection import grouped
+from tasks.facts import DockerFact
 from tasks.facts.bridges import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
+from tasks.facts.node import NodeFact
 from tasks.model.cluster import Cluster
 from tasks.model.stack import Stack
 from tasks.model.subnets import Claim
 from tasks.operations import nodes
 from tasks.operations.networks import chosen
-from tasks.run import Commands, Refused, executing, host, operation, step
+from tasks.run import Commands, Refused, executing, host, known, operation, stack, step
 
 # What VXLAN puts around a packet, and ESP around that, where it is encrypted: 50 and up to 40 bytes.
 ROOM = 100
@@ -88,10 +90,7 @@ def _taken(around: Around) -> Iterator[Claim]:
 def _wrong(names: Sequence[str], around: Around, mtu: int, *, encrypted: bool) -> Iterator[str]:
     for node, why in around.plain.items():
         if encrypted and why:
-            yield (
-                f"overlay_encryption: the kernel of {node} encrypts nothing between nodes ({why}), and its packets would be lost in silence: "
-                "another kernel does (CONFIG_INET_ESP, GCM), or set it to False, and what the nodes say to one another can be read on their way"
-            )
+            yield _plain(node, why)
     seen = set()
     for node, found in around.networks.items():
         for item in found:
@@ -99,13 +98,36 @@ def _wrong(names: Sequence[str], around: Around, mtu: int, *, encrypted: bool) -
             if name not in names:
                 continue
             if item["Driver"] != "overlay":
-                yield (
-                    f"networks: {name} on {node} is a {item['Driver']} of its own, and what is to join the swarm's network would join that: take its "
-                    f"containers out and `docker network rm {name}` there"
-                )
+                yield _bridged(name, item["Driver"], node)
             elif name not in seen and (why := _other(item, mtu, encrypted=encrypted)):
                 yield f"networks: {name} {why}, which no overlay changes: take all out of it and `docker network rm {name}`, or leave the settings as they were"
             seen.add(name)
+
+
+def refusals() -> Iterator[str]:
+    """What of that can be said of the host before anything is changed."""
+    if grouped.cluster() is None:
+        return
+    if stack().overlay_encryption and (why := known(NodeFact).plain):
+        yield _plain(host().name, why)
+    there = known(DockerFact).networks
+    for name in grouped.shared(stack()):
+        if name in there and there[name].driver != "overlay":
+            yield _bridged(name, there[name].driver, host().name)
+
+
+def _plain(node: str, why: str) -> str:
+    return (
+        f"overlay_encryption: the kernel of {node} encrypts nothing between nodes ({why}), and its packets would be lost in silence: "
+        "another kernel does (CONFIG_INET_ESP, GCM), or set it to False, and what the nodes say to one another can be read on their way"
+    )
+
+
+def _bridged(name: str, driver: str, node: str) -> str:
+    return (
+        f"networks: {name} on {node} is a {driver} of its own, and what is to join the swarm's network would join that: take its "
+        f"containers out and `docker network rm {name}` there"
+    )
 
 
 def _other(item: Mapping[str, Any], mtu: int, *, encrypted: bool) -> str:

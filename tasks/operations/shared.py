@@ -17,9 +17,8 @@ T = TypeVar("T")
 def refusals() -> Iterator[str]:
     """A line for each."""
     if cluster := grouped.cluster():
-        if away := [name for name in cluster.roles if not host().state.is_host_in_limit(grouped.named(name))]:
+        if away := grouped.away(cluster):
             yield f"--limit: a cluster's nodes are deployed together, and {', '.join(away)} would be left out: leave --limit away"
-        yield f"{', '.join(cluster.roles)}: groups make them one stack, which cannot be deployed yet: give each host an inventory of its own"
         return
     yield from dns.shared(_elsewhere(dns.served))
     mine = _bucket()

@@ -7,7 +7,7 @@ from pyinfra import context
 
 from tasks.connection import grouped
 from tasks.connection.said import Said
-from tasks.operations import shared
+from tasks.operations import networks, nodes, shared
 from tasks.run import host, services, stack
 from tests.fake import several
 
@@ -46,7 +46,6 @@ def test_a_proxy_runs_on_each_of_proxies_and_all_else_where_the_data_is() -> Non
     assert at(0, names) == at(0, names, nodes=[0, 1, 2])
     assert at(1, names) == ["caddy"]
     assert at(2, names) == []
-    assert "caddy" not in at(0, names, proxies=[1], data=[0], apps=[2])
 
 
 def test_the_others_are_peers_of_a_node_and_all_know_where_proxies_are() -> None:
@@ -74,18 +73,14 @@ def stack_networks() -> tuple[str, ...]:
     return tuple(at(0, lambda: stack().bridges, nodes=[0, 1, 2]))
 
 
-NOT_YET = "@fake/0, @fake/1, @fake/2: groups make them one stack, which cannot be deployed yet: give each host an inventory of its own"
-
-
 def test_nodes_have_their_domains_in_common_and_are_deployed_together() -> None:
-    assert at(0, lambda: [*shared.refusals()]) == [NOT_YET]
+    assert at(0, lambda: [*shared.refusals()]) == []
 
     def limited() -> list[str]:
         found = host()
         found.state.limit_hosts = [found]
-        return [*shared.refusals()]
+        return [*shared.refusals(), *nodes.refusals(), *networks.refusals()]
 
     assert at(0, limited) == [
         "--limit: a cluster's nodes are deployed together, and @fake/1, @fake/2 would be left out: leave --limit away",
-        NOT_YET,
     ]

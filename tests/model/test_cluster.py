@@ -55,6 +55,15 @@ def test_managers_are_the_first_three_or_those_that_are_named() -> None:
             ],
         ),
         (
+            {"a": ["data"], "b": ["proxies"], "c": []},
+            [
+                (
+                    "proxies: a, which has the group data, is not among them, and what replaces a service there tells the proxy beside it first: "
+                    "put it into that group, whether names lead to it or not"
+                )
+            ],
+        ),
+        (
             {"a": ["proxies"], "b": []},
             ["data: no host has that group, and the databases run on one: put one host into it"],
         ),

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from tasks.model.subnets import Claim
+from tasks.operations import overlays
 from tasks.operations.overlays import Around, Overlay, planned
 from tasks.run import Refused
+from tests.fake import several
 from tests.samples import stack
 
 POOL = "10.207.0.0/16"
@@ -115,3 +117,19 @@ def test_a_pool_without_room_is_refused() -> None:
     assert line.startswith(
         "network_pools: no range is left for smarter-net, all are taken: 10.207.0.0/16 (Docker's network theirs on node-1)"
     )
+
+
+def test_what_can_be_said_of_a_host_is_said_before_anything_is_changed() -> None:
+    there = (
+        "n|smarter-net|bridge|false|10.207.0.0/24 |1500|br-1|yes|",
+        "n|tenants-net|overlay|false|10.207.2.0/24 |1400|||",
+    )
+    answers = {"ip xfrm": ["plain Requested AEAD algorithm not found", "{}"], "docker ps -aq": [*there]}
+    groups = {"proxies": [0, 1], "data": [0], "apps": [2]}
+    for encrypted in (True, False):
+        changes = [{"overlay_encryption": encrypted}] * 3
+        with several(*changes, responses=answers, groups=groups):
+            said = [line.split(":")[0] for line in overlays.refusals()]
+        assert said == [*(["overlay_encryption"] if encrypted else []), "networks"]
+    with several({}, responses=answers):
+        assert [*overlays.refusals()] == []

@@ -23,7 +23,7 @@ def test_two_hosts_of_a_run_have_no_domain_in_common() -> None:
     (line,) = said({})
     assert line.startswith("domains: ")
     assert line.endswith(
-        " more: also deployed to the host @fake/1: give each host its own zone, or deploy one (--limit)"
+        " more: also deployed to the host @fake/1: give each host its own zone, deploy one (--limit), or make them one stack by groups, as inventories/cluster.py does"
     )
 
 

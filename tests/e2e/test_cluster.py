@@ -1,0 +1,177 @@
+"""Three hosts as one stack: data on the first, a proxy on two of them, each domain through both."""
+
+import asyncio
+import json
+import shutil
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle, product
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.clients import trust
+from tests.e2e.deployment import Deployment, Run
+from tests.lab import smarteros, state
+from tests.lab.lab import Lab
+
+NAMES = ("node-1", "node-2", "node-3")
+SERVICES = ["vault", "postgres", "redis", "n8n", "mcp-registry", "vault-auth-validator", "caddy"]
+GROUPS = 'managers = ["node-1", "node-2", "node-3"]\nproxies = ["node-1", "node-2"]\ndata = ["node-1"]\napps = ["node-3"]\n'
+# Domain → how it is asked.
+ASKED = {
+    "mcp.smarterbot.cl": ("GET", "/v0/health"),
+    "api.smarterbot.cl": ("POST", "/validate"),
+    "n8n.smarterbot.cl": ("GET", "/healthz"),
+}
+WELL = {"GET": 200, "POST": 401}
+RATE = 30
+
+
+@pytest.fixture(scope="module")
+def nodes(lab: Lab) -> Iterator[list[Deployment]]:
+    """Hosts with Docker as their distribution ships it."""
+    yield [Deployment(lab, lab.add_host(name, system="docker")) for name in NAMES]
+    for name in NAMES:
+        lab.remove_host(name)
+        shutil.rmtree(lab.state.folder / "state" / name, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The inventory of the three, with groups."""
+    return inventory(tmp_path_factory.mktemp("cluster"))
+
+
+def inventory(folder: Path) -> Path:
+    """The lab's, with these groups."""
+    (folder / ".lab").symlink_to(state.FOLDER)
+    file = folder / "inventories" / "lab.py"
+    file.parent.mkdir()
+    text = (smarteros.ROOT / "inventories/lab.py").read_text("utf-8")
+    every = '["hosts"].items()'
+    assert every in text
+    file.write_text(f"{text.replace(every, f'{every} if name in {NAMES}')}\n{GROUPS}", "utf-8")
+    return file
+
+
+def run(nodes: list[Deployment], inventory: Path, *, code: int = 0, **settings: Any) -> Run:
+    """One run at all of them."""
+    limits = [word for node in nodes[1:] for word in ("--limit", node.host.name)]
+    nodes[0].lab.point(smarteros.domains(), nodes[0].host)
+    given = {"services": SERVICES, "overlay_encryption": False, **settings}
+    made = nodes[0].run(*limits, inventory=str(inventory), timeout=1800, **given)
+    assert made.code == code, made.output[-8000:]
+    return made
+
+
+@contextmanager
+def visited(nodes: list[Deployment]) -> Iterator[Counter[str]]:
+    """Meanwhile each of these nodes' proxies is asked for each domain in turn; what came that should not have, with its place and time."""
+    wrong: Counter[str] = Counter()
+    over = threading.Event()
+
+    async def ask(session: httpx.AsyncClient, node: Deployment, domain: str) -> None:
+        method, path = ASKED[domain]
+        began = time.time()
+        try:
+            answer = await session.request(
+                method,
+                f"https://{node.host.address}{path}",
+                headers={"Host": domain},
+                extensions={"sni_hostname": domain},
+            )
+            came = "" if answer.status_code == WELL[method] else str(answer.status_code)
+        except httpx.HTTPError as error:
+            came = type(error).__name__
+        wrong["all"] += 1
+        if came:
+            wrong[f"{node.host.name} {domain} {came} after {time.time() - began:.1f} s at {began:.1f}"] += 1
+
+    async def ask_all() -> None:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        tasks = set()
+        async with httpx.AsyncClient(
+            verify=trust(nodes[0]), trust_env=False, limits=limits, timeout=120
+        ) as session:
+            due = time.monotonic()
+            for node, domain in cycle(product(nodes, ASKED)):
+                if over.is_set():
+                    break
+                tasks.add(asyncio.create_task(ask(session, node, domain)))
+                due += 1 / RATE
+                await asyncio.sleep(max(0, due - time.monotonic()))
+            await asyncio.gather(*tasks)
+
+    thread = threading.Thread(target=lambda: asyncio.run(ask_all()), daemon=True)
+    thread.start()
+    try:
+        yield wrong
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_three_hosts_are_deployed_as_one_stack_and_the_same_run_changes_nothing(
+    nodes: list[Deployment], cluster: Path
+) -> None:
+    made = run(nodes, cluster)
+    there = {node.host.name: set(node.sh("docker ps --format '{{.Names}}'").split()) for node in nodes}
+    assert {"vault", "postgres", "redis", "n8n", "mcp-registry-web", "caddy-proxy"} <= there["node-1"]
+    assert (there["node-2"], there["node-3"]) == ({"caddy-proxy"}, set())
+    assert made.output.count("https://mcp.") >= 2, made.output[-6000:]
+    run(nodes, cluster).unchanged()
+
+
+def test_each_proxy_has_certificates_of_its_own(nodes: list[Deployment]) -> None:
+    """Every name leads to the first one's address, which passes on what the second one is asked to prove."""
+    context = trust(nodes[0])
+    for domain in ASKED:
+        serials = set()
+        for node in nodes[:2]:
+            with (
+                socket.create_connection((node.host.address, 443), 10) as plain,
+                context.wrap_socket(plain, server_hostname=domain) as tls,
+            ):
+                serials.add((tls.getpeercert() or {})["serialNumber"])
+        assert len(serials) == 2, domain
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "check"])
+def test_what_an_operator_asks_is_answered_for_all_nodes(
+    nodes: list[Deployment], cluster: Path, command: str
+) -> None:
+    made = run(nodes, cluster, deploy=f"tasks.commands.{command}.run")
+    assert not made.failed, made.output[-4000:]
+    if command == "check":
+        assert "call its webhook by its public URL" in made.output
+    if command == "status":
+        assert all(f"[{name}]" in made.output for name in NAMES), made.output[-4000:]
+
+
+def test_visitors_of_both_proxies_notice_no_update(nodes: list[Deployment], cluster: Path) -> None:
+    """One that rolls, one that both have, and one whose visitors are held."""
+    later = {"environment": {"LATER": "yes"}}
+    changed = dict.fromkeys(("mcp-registry", "vault-auth-validator", "n8n"), later)
+    with visited(nodes[:2]) as wrong:
+        made = run(nodes, cluster, overrides=changed)
+    assert made.changed["node-1"], made.output[-4000:]
+    print(wrong.pop("all"), "requests")
+    assert not wrong, json.dumps(wrong, indent=1)
+    left = [node.sh("docker exec caddy-proxy sh -c 'sleep 16; ls /tmp'").split() for node in nodes[:2]]
+    assert not [name for names in left for name in names if name.startswith(("second-", "replaced-"))]
+
+
+def test_a_part_of_a_cluster_is_not_deployed_alone(nodes: list[Deployment], cluster: Path) -> None:
+    refused = nodes[0].run(inventory=str(cluster), services=SERVICES, overlay_encryption=False)
+    assert refused.code == 1
+    assert (
+        "--limit: a cluster's nodes are deployed together, and node-2, node-3 would be left out"
+        in refused.output
+    )
