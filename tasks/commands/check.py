@@ -46,7 +46,8 @@ def used() -> Commands:
     if not executing():
         return
     yield from ()
-    asked = [item for item in named(os.environ.get(CHOICE, ""), load(stack())) if item in services()]
+    every = load(stack()) if grouped.cluster() else services()
+    asked = [item for item in named(os.environ.get(CHOICE, ""), every) if item in services()]
     if not asked and grouped.cluster():  # another node's
         return
     try:
