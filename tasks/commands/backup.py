@@ -9,6 +9,7 @@ from pyinfra.api import StringCommand
 
 from tasks import backup
 from tasks.commands.backups import shown
+from tasks.connection import grouped
 from tasks.facts import BackupsFact
 from tasks.model.targets import target
 from tasks.operations import backup_health
@@ -22,6 +23,8 @@ _LATER = ("check",)
 
 def run() -> None:
     """The command ``make backup``."""
+    if grouped.elsewhere():
+        return
     copied(name="Backup | everything, now")
 
 

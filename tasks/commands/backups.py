@@ -6,6 +6,7 @@
 from pyinfra import logger
 
 from tasks import backup
+from tasks.connection import grouped
 from tasks.facts import Backups, BackupsFact
 from tasks.operations import backup_health, restoring
 from tasks.rendering import backup_files
@@ -14,6 +15,8 @@ from tasks.run import Commands, Refused, executing, host, known, operation, serv
 
 def run() -> None:
     """The command ``make backups``."""
+    if grouped.elsewhere():
+        return
     listed(name="Backups | what can be had again")
 
 

@@ -18,6 +18,7 @@ from tasks.clients import kit as kits
 from tasks.clients import kit_begun
 from tasks.clients.kit import Kit
 from tasks.clients.lazily import lazily
+from tasks.connection import grouped
 from tasks.model.stack import Backup
 from tasks.model.targets import target
 from tasks.rendering.templates import HOME
@@ -32,6 +33,8 @@ else:
 
 def run() -> None:
     """The command ``make bucket``."""
+    if grouped.elsewhere():
+        return
     stack()  # wrong settings are said before anything is asked of anybody
     made(name="Bucket | where backups go, and the kit that opens them")
 

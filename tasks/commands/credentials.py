@@ -10,6 +10,7 @@ from functools import cache, partial
 from tasks import lock
 from tasks.commands.chosen import chosen
 from tasks.commands.token import show
+from tasks.connection import grouped
 from tasks.connection.said import Said
 from tasks.first_logins import entry
 from tasks.model.catalogue import Service
@@ -20,6 +21,8 @@ CHOICE = "SMARTEROS_SERVICE"
 
 def run() -> None:
     """The command ``make credentials``."""
+    if grouped.elsewhere():
+        return
     os.environ["PYINFRA_PROGRESS"] = "off"  # its spinner would write over the question
     try:
         there, choice = [item for item in services() if item.admin], os.environ.get(CHOICE, "")

@@ -14,6 +14,7 @@ from pyinfra.api.state import State
 from pyinfra.connectors.util import CommandOutput
 
 from tasks.commands import restore
+from tasks.connection import grouped
 from tasks.connection.said import Said
 from tasks.facts.restorable import DRILL
 from tasks.model.targets import target
@@ -25,6 +26,8 @@ UNIT = "smarteros-drill-now"
 
 def run() -> None:
     """The command ``make drill``."""
+    if grouped.elsewhere():
+        return
     try:
         chosen = named(os.environ.get(restore.CHOICE, ""))
     except Refused as error:

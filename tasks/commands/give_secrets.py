@@ -14,6 +14,7 @@ from getpass import getpass
 from tasks import backup, lock
 from tasks.clients.vault_values import versioned, write
 from tasks.commands.named import asked, known_places, unknown
+from tasks.connection import grouped
 from tasks.model import given, notify
 from tasks.model.envfile import Impossible, encode
 from tasks.model.fitting import lacks
@@ -24,6 +25,8 @@ from tasks.run import Commands, Refused, executing, host, operation, services, s
 
 def run() -> None:
     """The command ``make give-secrets``."""
+    if grouped.elsewhere():
+        return
     os.environ["PYINFRA_PROGRESS"] = "off"  # its spinner would write over the question
     answered(name="Give secrets | what only you know is asked for")
     lock.run(deploy=False, early=False)

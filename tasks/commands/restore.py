@@ -15,6 +15,7 @@ from pyinfra.api import StringCommand
 
 from tasks import data, lock, verify
 from tasks.commands.chosen import chosen
+from tasks.connection import grouped
 from tasks.connection.said import Said
 from tasks.facts.restorable import (
     DRILL,
@@ -42,6 +43,8 @@ UNIT = "smarteros-restore"
 
 def run() -> None:
     """The command ``make restore``."""
+    if grouped.elsewhere():
+        return
     try:
         service, time = named(os.environ.get(CHOICE, "")), restoring.moment(os.environ.get("TO", ""))
     except Refused as error:

@@ -9,6 +9,7 @@ from pyinfra.api import StringCommand
 
 from tasks import lock
 from tasks.commands import restore
+from tasks.connection import grouped
 from tasks.connection.said import Said
 from tasks.model.catalogue import Service
 from tasks.run import Commands, Refused, executing, operation
@@ -16,6 +17,8 @@ from tasks.run import Commands, Refused, executing, operation
 
 def run() -> None:
     """The command ``make restore-undo``."""
+    if grouped.elsewhere():
+        return
     try:
         service = restore.named(os.environ.get(restore.CHOICE, ""))
     except Refused as error:

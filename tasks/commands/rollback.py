@@ -18,6 +18,7 @@ from pyinfra.api import StringCommand
 from tasks import hooks, lock, plan
 from tasks.commands import recorded, rollback_data
 from tasks.commands.rollback_data import Behind
+from tasks.connection import grouped
 from tasks.connection.said import Said, once
 from tasks.facts.generations import GenerationsFact
 from tasks.model import image_names
@@ -48,6 +49,10 @@ from tasks.run import (
 def run() -> None:
     """The command ``make rollback``."""
     stack()  # bad settings are said before all
+    if grouped.cluster():
+        raise Said(
+            "a cluster's nodes have each generations of their own, which do not go back together: deploy the settings of before, out of version control"
+        )
     try:
         found = remember("generations", lambda: known(GenerationsFact))
         item = remember("to", lambda: chosen(found, os.environ.get("TO") or PREVIOUS))

@@ -31,6 +31,7 @@ from tasks.clients.vault_values import versioned, write, writing
 from tasks.commands import rotate_admins, rotate_vault
 from tasks.commands.chosen import chosen
 from tasks.commands.restore import as_described
+from tasks.connection import grouped
 from tasks.connection.said import Said, once
 from tasks.facts import DockerFact
 from tasks.model.catalogue import Service
@@ -48,6 +49,8 @@ _BROUGHT: tuple[Way, ...] = ("deploy", "signs", "owner", "first")
 
 def run() -> None:
     """The command ``make rotate``. What a deploy would refuse it refuses, too, and each host before anything is done on any."""
+    if grouped.elsewhere():
+        return
     choice, found = os.environ.get(CHOICE, ""), list[Service]()
     try:
         if choice == rotate_vault.NAME:

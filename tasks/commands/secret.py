@@ -6,12 +6,15 @@ It goes to standard output and into no log of ours. ``give_secrets`` is the way 
 from tasks.clients.vault_values import values
 from tasks.commands.named import asked, known_places, listed, unknown
 from tasks.commands.token import show
+from tasks.connection import grouped
 from tasks.model.targets import target
 from tasks.run import Commands, Refused, executing, host, operation, stack
 
 
 def run() -> None:
     """The command ``make secret``."""
+    if grouped.elsewhere():
+        return
     shown(name="Secret | one value of Vault's, shown")
 
 

@@ -12,6 +12,7 @@ from pyinfra.api import StringCommand
 from tasks import hooks, lock, plan
 from tasks.commands import check, restore, update_course, update_note
 from tasks.commands.update_note import BACK, CHOICE, RUN, Host, Note, lock_file, note_file
+from tasks.connection import grouped
 from tasks.connection.said import Said, once
 from tasks.facts import DockerFact
 from tasks.facts.updating import UpdatingFact
@@ -27,6 +28,10 @@ from tasks.run import Commands, Refused, executing, host, known, operation, reme
 def run() -> None:
     """What ``make update`` does first."""
     stack()
+    if grouped.cluster():
+        raise Said(
+            "an update is about one host, and these are several: set the image in overrides, and deploy"
+        )
     try:
         note = remember("update", course)
     except (Refused, BadSettings) as error:

@@ -34,6 +34,12 @@ def here(service: Service) -> bool:
     return nodes is None or nodes.composes(host().name, service.role)
 
 
+def elsewhere() -> bool:
+    """Whether services, their data and Vault are another node's: what a command does with one of these it does there."""
+    nodes = cluster()
+    return nodes is not None and "data" not in nodes.roles[host().name]
+
+
 def addresses(nodes: Cluster) -> dict[str, str]:
     """Where each node is reached by the others: where it says, else where SSH has found it."""
     there = {name: named(name) for name in nodes.roles}
@@ -58,8 +64,7 @@ def shared(settings: Stack) -> tuple[str, ...]:
 
 def own(settings: Stack) -> tuple[str, ...]:
     """Those of ours that are the host's alone; of a cluster's nodes only the one with the data has any."""
-    nodes = cluster()
-    if nodes and "data" not in nodes.roles[host().name]:
+    if elsewhere():
         return ()
     return tuple(name for name in settings.bridges if name not in shared(settings))
 
@@ -79,6 +84,6 @@ def placed(settings: Stack) -> Stack:
     others = [address for name, address in where.items() if name != host().name and address]
     proxies = tuple(where[name] for name in nodes.of("proxies"))
     changed: dict[str, Any] = {"peers": tuple(dict.fromkeys((*settings.peers, *others)))}
-    if "data" not in nodes.roles[host().name]:
+    if elsewhere():
         changed |= {"backup": None, "notify": None}
     return settings.model_copy(update=changed).with_proxies(proxies)

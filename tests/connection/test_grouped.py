@@ -1,5 +1,6 @@
 """An inventory's groups, as a run at one of its hosts sees them."""
 
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -84,3 +85,22 @@ def test_nodes_have_their_domains_in_common_and_are_deployed_together() -> None:
     assert at(0, limited) == [
         "--limit: a cluster's nodes are deployed together, and @fake/1, @fake/2 would be left out: leave --limit away",
     ]
+
+
+COMMANDS = ("backup", "backups", "bucket", "credentials", "drill", "give_secrets", "restore", "restore_undo", "rotate", "secret", "test_mail", "token")  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_about_services_and_data_is_done_where_they_are(command: str) -> None:
+    """Else each node would say that it has none."""
+    run = import_module(f"tasks.commands.{command}").run
+    assert at(1, run) is None
+    assert at(1, grouped.elsewhere)
+    assert not at(0, grouped.elsewhere)
+    assert not at(1, grouped.elsewhere, nodes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("command", ["rollback", "update_on"])
+def test_what_is_one_hosts_alone_is_refused(command: str) -> None:
+    with pytest.raises(Said):
+        at(0, import_module(f"tasks.commands.{command}").run)

@@ -31,6 +31,8 @@ ASKED = {
     "n8n.smarterbot.cl": ("GET", "/healthz"),
 }
 WELL = {"GET": 200, "POST": 401}
+# One that rolls, one that both have, and one whose visitors are held.
+LATER = {name: {"environment": {"LATER": "yes"}} for name in ("mcp-registry", "vault-auth-validator", "n8n")}
 RATE = 30
 
 
@@ -155,17 +157,20 @@ def test_what_an_operator_asks_is_answered_for_all_nodes(
         assert all(f"[{name}]" in made.output for name in NAMES), made.output[-4000:]
 
 
-def test_visitors_of_both_proxies_notice_no_update(nodes: list[Deployment], cluster: Path) -> None:
-    """One that rolls, one that both have, and one whose visitors are held."""
-    later = {"environment": {"LATER": "yes"}}
-    changed = dict.fromkeys(("mcp-registry", "vault-auth-validator", "n8n"), later)
+@pytest.mark.parametrize("change", ["update", "rotation"])
+def test_visitors_of_both_proxies_notice_nothing(nodes: list[Deployment], cluster: Path, change: str) -> None:
+    rotation: dict[str, Any] = {
+        "deploy": "tasks.commands.rotate.run",
+        "environment": {"SMARTEROS_SERVICE": "n8n"},
+    }
     with visited(nodes[:2]) as wrong:
-        made = run(nodes, cluster, overrides=changed)
+        made = run(nodes, cluster, overrides=LATER, **(rotation if change == "rotation" else {}))
     assert made.changed["node-1"], made.output[-4000:]
     print(wrong.pop("all"), "requests")
     assert not wrong, json.dumps(wrong, indent=1)
     left = [node.sh("docker exec caddy-proxy sh -c 'sleep 16; ls /tmp'").split() for node in nodes[:2]]
     assert not [name for names in left for name in names if name.startswith(("second-", "replaced-"))]
+    run(nodes, cluster, overrides=LATER).unchanged()
 
 
 def test_a_part_of_a_cluster_is_not_deployed_alone(nodes: list[Deployment], cluster: Path) -> None:
