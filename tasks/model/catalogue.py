@@ -109,10 +109,9 @@ class Container:
     service's secrets. job: runs once and must exit 0.
     build: folder under ``files/`` that its image is built from, on top of the image ``base`` where one is named; arguments: what else of
     its Dockerfile's is given (pins.py); fork: the Dockerfile in its fork (forks.py). joins: the container in whose network it is, in place of any of its own.
-    shared: networks that it is taken into once it is healthy, and not before (load.py). reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
+    shared: networks that it is taken into once it is healthy, and not before (load.py). restart: Docker's policy, of what is no job. reloads: changed files are reloaded, without a new container. root: why it runs as root, else ``user`` says as whom. writable: why its root file system is. executable: why it loads code from /tmp. swaps: not where its memory holds secrets. architectures: those that
     its image exists for, in Docker's words; empty where it exists for all that hosts have. alone: it starts with its database
-    and its volumes, and asks nobody else, so that a drill can start it on copies of both. Of one that visitors reach, either twice says why a
-    second one may run beside it for a moment (it rolls), or once why not (its visitors are held while it is replaced).
+    and its volumes, and asks nobody else, so that a drill can start it on copies of both. Of one that visitors reach, either twice says why a second one may run beside it for a moment (it rolls), or once why not (its visitors are held while it is replaced).
     """
 
     name: str
@@ -129,6 +128,7 @@ class Container:
     files: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = (CORE,)
     shared: tuple[str, ...] = ()
+    restart: str = "unless-stopped"
     ports: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     root: str = ""

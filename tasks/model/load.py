@@ -30,12 +30,14 @@ def _apart(service: Service) -> Service:
     (moby 26.1: "already exists"), and who looks for that name is to find what is healthy: so a node's containers have a network of
     their own, and are taken into the common ones when they are well. A proxy is there for what others have.
     """
-    if service.phase == "proxy":
-        return service
-    return replace(service, containers=tuple(map(_own, service.containers)))
+    return replace(service, containers=tuple(_own(item, service.phase) for item in service.containers))
 
 
-def _own(container: Container) -> Container:
+def _own(container: Container, phase: str) -> Container:
+    """Docker takes what is in such a network for stopped by hand where it was killed itself, and starts it again only if that is of no matter."""
+    container = replace(container, restart="always")
+    if phase == "proxy":
+        return container
     if CORE not in container.networks:
         return container
     shared = tuple(name for name in container.networks if name in COMMON)

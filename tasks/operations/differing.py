@@ -64,7 +64,7 @@ def _running_state(container: Container, state: ContainerState, files: Mapping[s
 
 def limits(container: Container) -> Limits:
     """Those that Compose gives it."""
-    restart = "no" if container.job else "unless-stopped"
+    restart = "no" if container.job else container.restart
     return Limits(restart, container.size.memory_mb, round(container.size.cpus, 2), PROCESSES)
 
 

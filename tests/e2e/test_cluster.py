@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import cycle, product
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 
 from tests.e2e.clients import trust
 from tests.e2e.deployment import Deployment, Run
+from tests.e2e.well import not_well, wait_for
 from tests.lab import smarteros, state
 from tests.lab.lab import Lab
 
@@ -34,6 +35,7 @@ WELL = {"GET": 200, "POST": 401}
 # One that rolls, one that both have, and one whose visitors are held.
 LATER = {name: {"environment": {"LATER": "yes"}} for name in ("mcp-registry", "vault-auth-validator", "n8n")}
 RATE = 30
+HEALED = 90
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +173,72 @@ def test_visitors_of_both_proxies_notice_nothing(nodes: list[Deployment], cluste
     left = [node.sh("docker exec caddy-proxy sh -c 'sleep 16; ls /tmp'").split() for node in nodes[:2]]
     assert not [name for names in left for name in names if name.startswith(("second-", "replaced-"))]
     run(nodes, cluster, overrides=LATER).unchanged()
+
+
+def cut_off(node: Deployment, others: list[Deployment]) -> None:
+    """For longer than a swarm takes to call it Down."""
+    them = ", ".join(other.host.address for other in others)
+    drop = "".join(
+        f"add chain inet cut {way} {{ type filter hook {way} priority -400; }}; "
+        f"add rule inet cut {way} ip {end} {{ {them} }} drop; "
+        for way, end in (("prerouting", "saddr"), ("output", "daddr"))
+    )
+    node.sh(f"nft 'add table inet cut; {drop}'; sleep 30; nft delete table inet cut")
+
+
+FAULTS: dict[str, Callable[[Deployment, list[Deployment]], object]] = {
+    "its Docker is killed": lambda node, _: node.sh("systemctl kill -s KILL docker.service; sleep 3"),
+    "it reboots": lambda node, _: node.host.reboot(),
+    "it is cut off": cut_off,
+    "it loses power": lambda node, _: node.host.power_cut(),
+}
+
+
+def answers(nodes: list[Deployment]) -> dict[str, str]:
+    """What of these nodes' proxies and containers is not as it should be, and which nodes of the swarm are away."""
+    found = {
+        f"{node.host.name} {name}": why
+        for node in nodes
+        for name, why in not_well(node).items()
+        if node is nodes[0] or name != "vault"
+    }
+    with httpx.Client(verify=trust(nodes[0]), trust_env=False, timeout=10) as session:
+        for node, (domain, (method, path)) in product(nodes[:2], ASKED.items()):
+            try:
+                url, headers = f"https://{node.host.address}{path}", {"Host": domain}
+                came = session.request(
+                    method, url, headers=headers, extensions={"sni_hostname": domain}
+                ).status_code
+            except httpx.HTTPError as error:
+                came = 0
+                found[f"{node.host.name} {domain}"] = repr(error)
+            if came not in (0, WELL[method]):
+                found[f"{node.host.name} {domain}"] = str(came)
+    there = nodes[0].sh("docker node ls --format '{{.Hostname}} {{.Status}} {{.ManagerStatus}}' 2>&1 || true")
+    if (
+        well := [line for line in there.splitlines() if line.endswith(("Ready Reachable", "Ready Leader"))]
+    ) and len(well) == len(nodes):
+        return found
+    return {**found, "swarm": there}
+
+
+@pytest.mark.parametrize("how", FAULTS)
+@pytest.mark.parametrize("name", NAMES[::-1])
+def test_all_heals_without_hands_when_a_node_is_lost(
+    nodes: list[Deployment], cluster: Path, name: str, how: str
+) -> None:
+    """And visitors of the first one do not notice that another one is away, nor that it is cut off itself."""
+    node = next(each for each in nodes if each.host.name == name)
+    with visited(nodes[:1]) as wrong:
+        FAULTS[how](node, [other for other in nodes if other is not node])
+        began = time.monotonic()
+        wait_for(lambda: answers(nodes), {}, HEALED)
+        print(f"{name}, {how}: all is well after {time.monotonic() - began:.0f} s")
+    wrong.pop("all")
+    if node is not nodes[0] or FAULTS[how] is cut_off:
+        assert not wrong, json.dumps(wrong, indent=1)
+    if how == [*FAULTS][-1]:
+        run(nodes, cluster, overrides=LATER).unchanged()
 
 
 def test_a_part_of_a_cluster_is_not_deployed_alone(nodes: list[Deployment], cluster: Path) -> None:

@@ -17,6 +17,14 @@ def test_one_hosts_containers_are_in_their_networks_from_the_beginning() -> None
     assert not any("local-net" in networks for networks, _ in containers(()).values())
 
 
+def test_what_docker_takes_for_stopped_comes_back_on_a_node() -> None:
+    for proxies, policy in ((), "unless-stopped"), (NODES, "always"):
+        found = {
+            item.restart for service in load(stack().with_proxies(proxies)) for item in service.containers
+        }
+        assert found == {policy}
+
+
 def test_a_nodes_are_in_its_own_and_in_the_common_ones_later() -> None:
     found = containers(NODES)
     assert found["postgres"] == (("local-net",), ("smarter-net",))
