@@ -170,15 +170,16 @@ def _bring_up(hidden: Iterable[str], core: str) -> str:
     """The function ``bring_up``: compose file, ``container=seconds …``, an option for compose.
 
     A hidden container has no name that the proxy knows: before it starts it is renamed, and loses the aliases that
-    compose gives it in the proxy's network. Its name is what it gets back. Somebody waits for it meanwhile, so it starts
-    before Compose, which takes half a second to find out what else has to. What the variable ``between`` names is done while
-    the ones of before are gone and the new ones not started: until then they serve.
+    compose gives it in the proxy's network. Its name is what it gets back. On a cluster's node no proxy is in the network that it starts in.
+    On a host that somebody has made a swarm of it keeps its name: Docker takes no other one to a bridge then (moby 26.1), and nobody would
+    find it. Somebody waits for it meanwhile, so it starts before Compose, which takes half a second to find out what else has to. What the
+    variable ``between`` names is done while the ones of before are gone and the new ones not started: until then they serve.
     """
     hidden = tuple(hidden)
     own = 'for item in $2; do shared "${item%=*}" "${item%=*}" || return; done'
     names, nexts = (" ".join(map(quote, found)) for found in (hidden, map(replacement, hidden)))
     gates = 'for item in $2; do gate "${item%=*}" "${item##*=}" || return; done'
-    if not names:
+    if not names or core == LOCAL:
         return f"""
 bring_up() {{
     ${{between:-:}} && orphans "$1" && compose "$1" {UP} ${{3:-}} 2>&1 || return
@@ -189,6 +190,7 @@ bring_up() {{
     return f"""
 hide() {{
     [ "$(docker inspect --type container --format '{{{{.State.Status}}}}' "$1")" = created ] || return 0
+    [ "$(docker info --format '{{{{.Swarm.LocalNodeState}}}}')" != active ] || return 0
     docker rename "$1" "$1-next" && docker network disconnect {core} "$1-next" && docker network connect {core} "$1-next"
 }}
 bring_up() {{

@@ -149,6 +149,7 @@ case "$*" in
 "rename web-next web") rm hidden ;;
 "rm --force web-next") rm -f hidden ;;
 "network disconnect smarter-net web-next" | "network connect smarter-net web-next") ;;
+"info --format {{.Swarm.LocalNodeState}}") echo "${SWARM:-inactive}" ;;
 *) echo "unexpected: $*" >&2; exit 99 ;;
 esac
 """
@@ -405,6 +406,21 @@ def test_who_replaces_a_container_has_no_name_before_it_is_healthy_and_visitors_
     ]
     looked = next(number for number, line in enumerate(box.lines("calls")) if "RestartCount" in line)
     assert looked < box.lines("calls").index("rename web-next web")
+    assert box.lines("held") == ["touch /tmp/replaced-web", "led on /tmp/replaced-web"]
+
+
+def test_where_docker_takes_no_name_to_a_bridge_it_keeps_its_own(box: Box) -> None:
+    """In a swarm that somebody has made of the host (moby 26.1)."""
+    assert box.run(script(old=of(*BOTH)), SWARM="active") == (0, [])
+    assert box.called("rename", "network") == []
+    assert box.called("compose")[-1].endswith(" start")
+    assert box.lines("held") == ["touch /tmp/replaced-web", "led on /tmp/replaced-web"]
+
+
+def test_on_a_node_nothing_is_renamed_as_no_proxy_is_where_it_starts(box: Box) -> None:
+    own = [replace(item, networks=("local-net",)) for item in SITE.containers]
+    assert box.run(script(replace(SITE, containers=tuple(own)), of(*BOTH))) == (0, [])
+    assert box.called("rename", "network", "start") == []
     assert box.lines("held") == ["touch /tmp/replaced-web", "led on /tmp/replaced-web"]
 
 
