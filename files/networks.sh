@@ -14,12 +14,14 @@ gone() {
     done
     docker network rm "$1" >/dev/null
 }
-# Who was in it, as the file of members says, is in it again.
+# Who was in it, as the file of members says, is in it again. Compose's containers know one of their networks by its number, and are
+# taken into no other once that is gone (moby 26.1: "could not find a network matching network mode"): who made them makes them anew.
 joined() {
     while read -r network id aliases; do
-        [ "$network" = "$1" ] && docker inspect "$id" >/dev/null 2>&1 </dev/null || continue
+        [ "$network" = "$1" ] && there=$(docker inspect --format "{{with index .NetworkSettings.Networks \"$1\"}}there{{end}}" "$id" 2>/dev/null </dev/null) || continue
+        [ -z "$there" ] || continue
         words=
         for alias in $aliases; do words="$words --alias $alias"; done
-        docker network connect $words "$1" "$id" </dev/null
+        docker network connect $words "$1" "$id" </dev/null || true
     done <"$2"
 }

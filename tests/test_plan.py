@@ -342,7 +342,7 @@ def test_who_is_guarded_needs_the_validator_and_vault() -> None:
 
 
 def test_a_network_that_is_made_anew_cuts_off_those_in_it() -> None:
-    text = "cut off for seconds while Docker makes {} anew; WebSockets are closed"
+    text = "down from when Docker makes {} anew until the run has made the containers in it anew"
     assert set(noticed(Network("smarter-net")).values()) == {text.format("smarter-net")}
     assert len(noticed(Network("smarter-net"))) == 12
     tenants = noticed(Network("tenants-net"))

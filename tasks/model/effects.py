@@ -76,9 +76,12 @@ class Earlier:
 
 @dataclass(frozen=True)
 class Network:
-    """One that is made anew: its containers stay in it, and are cut off meanwhile."""
+    """One that is made anew: its containers are cut off meanwhile. moved: ours are together in another one before, and need not be made
+    anew to reach one another.
+    """
 
     name: str
+    moved: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ What is made is armed (tasks/operations/armed.py): a network takes its range awa
 the way back to whoever is logged in. One that exists keeps its range for as long as it is nobody else's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from shlex import quote
@@ -13,7 +13,7 @@ from pyinfra import context
 
 from tasks.connection import grouped
 from tasks.connection.drafts import note
-from tasks.facts import DockerFact, DockerState, Machine, MachineFact, NetworkState
+from tasks.facts import DockerFact, DockerState, Machine, MachineFact, NetworkState, Other
 from tasks.facts.bridges import MTU_OPTION, NETWORK_LABEL, POOL_LABEL
 from tasks.model.cluster import MANAGERS
 from tasks.model.effects import Network
@@ -42,16 +42,28 @@ def bridges(names: Iterable[str]) -> Commands:
     made = list(planned(names, known(MachineFact), known(DockerFact), stack()))
     for bridge in made:
         host().log(f"{bridge.state.name}: {bridge.why}: {bridge.state.subnets[0]}")
+    for line in left_out([bridge.state.name for bridge in made if bridge.before], known(DockerFact).others):
+        host().log(line)
     note(*(Network(bridge.state.name) for bridge in made if bridge.before))
     if made:
         change = armed.Change(
             what="Docker's networks",
             files={},
             make="\n".join(_made(bridge.state, bridge.before, "armed/members") for bridge in made),
-            undo="\n".join([_UNDO, _SHELL, *(_undone(bridge) for bridge in made)]),
-            snapshot=f"{_SHELL}\nmembers >members",
+            undo="\n".join([_UNDO, SHELL, *(_undone(bridge) for bridge in made)]),
+            snapshot=f"{SHELL}\nmembers >members",
         )
         yield from armed.proven(change)
+
+
+def left_out(names: Collection[str], others: Iterable[Other]) -> Iterator[str]:
+    """Who of others is in networks of these names and cannot be taken into new ones. Ours this run makes anew. Pure."""
+    for item in others:
+        if item.project and item.running and (found := [name for name in names if name in item.networks]):
+            yield (
+                f"{item.name} (of the Compose project {item.project}) is in {', '.join(found)}, and Docker takes nothing that Compose has made "
+                f"into another network: it is in none of that name until `docker compose -p {item.project} up -d --force-recreate {item.part}`"
+            )
 
 
 def planned(names: Iterable[str], machine: Machine, docker: DockerState, settings: Stack) -> Iterator[Bridge]:
@@ -166,7 +178,7 @@ def _moved(network: NetworkState, settings: Stack) -> bool:
     return bool(network.pool) and network.pool not in settings.network_pools
 
 
-_SHELL = (HOME / "files" / "networks.sh").read_text("utf-8").strip()
+SHELL = (HOME / "files" / "networks.sh").read_text("utf-8").strip()
 
 # Docker answers only once it is up, which at boot is later: then smarteros-revert-late.service goes on from here.
 _UNDO = """

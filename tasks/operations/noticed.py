@@ -62,9 +62,16 @@ def _parts(
 
 def _cut(steps: Sequence[Step], passed: Sequence[Container]) -> Iterator[Part]:
     """passed: containers through which a request goes."""
-    names = [item.name for step in steps for item in step.effects if isinstance(item, Network)]
-    if cut := [name for name in names if any(name in item.networks for item in passed)]:
-        yield f"cut off for seconds while Docker makes {', '.join(cut)} anew; WebSockets are closed", None
+    inside = {name for item in passed for name in item.networks}
+    every = [item for step in steps for item in step.effects if isinstance(item, Network)]
+    found = [item for item in every if item.name in inside]
+    if moved := [item.name for item in found if item.moved]:
+        yield f"cut off for seconds while {', '.join(moved)} makes way; WebSockets are closed", None
+    if anew := [item.name for item in found if not item.moved]:
+        yield (
+            f"down from when Docker makes {', '.join(anew)} anew until the run has made the containers in it anew",
+            None,
+        )
 
 
 def _needs(service: Service, route: Route, chosen: Sequence[Service]) -> frozenset[str]:

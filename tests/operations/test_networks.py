@@ -1,7 +1,6 @@
 """Networks: a range of our own that is nobody else's, what is kept, what is made anew, and the shell that does it."""
 
-import os
-import subprocess
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,13 @@ from typing import Any
 import pytest
 
 from tasks.connection import drafts
-from tasks.facts import DockerFact, MachineFact
+from tasks.facts import DockerFact, MachineFact, Other
 from tasks.model.effects import Network
 from tasks.operations import networks
 from tasks.run import Refused, known
 from tests.facts.test_facts import MACHINE
 from tests.fake import commands, fake, texts
+from tests.operations.docker_networks import Docker, docker
 from tests.samples import stack
 
 NAMES = ["smarter-net", "tenants-net"]
@@ -170,75 +170,75 @@ def test_a_plan_has_which_are_made_anew_and_not_which_are_new() -> None:
     assert [item for item in step.effects if isinstance(item, Network)] == [Network("tenants-net")]
 
 
+def test_what_nobody_but_compose_can_take_along_is_named() -> None:
+    """What is ours this run makes anew; what was started by hand knows its networks by their names."""
+    others = [
+        Other("shop", "shop:1", "2026", "running", project="shop", part="web", networks=("tenants-net",)),
+        Other("gone", "shop:1", "2026", "exited", project="shop", part="old", networks=("tenants-net",)),
+        Other("hand", "shop:1", "2026", "running", networks=("tenants-net",)),
+        Other("else", "shop:1", "2026", "running", project="x", part="x", networks=("theirs",)),
+    ]
+    [line] = networks.left_out(NAMES, others)
+    assert line == (
+        "shop (of the Compose project shop) is in tenants-net, and Docker takes nothing that Compose has made into another network: it is in "
+        "none of that name until `docker compose -p shop up -d --force-recreate web`"
+    )
+
+
 def test_nothing_is_armed_where_nothing_is_to_be_made() -> None:
     with fake(answers([SMARTER, TENANTS])):
         assert texts(networks.bridges, NAMES) == []
 
 
-# The shell, run: Docker is played by a folder for each network, with a file for each container in it.
-DOCKER = """#!/bin/sh
-cd "$STATE"
-case "$1 $2" in
-"ps -aq") ls -d c* ;;
-"inspect --format") for name in *-net; do for c in $(ls "$name"); do echo "$name $c $(cat "$name/$c")"; done; done ;;
-"inspect c"*) [ -e "$2" ] ;;
-"network inspect") shift 2; [ "$1" = --format ] && exit 0; [ -d "$1" ] ;;
-"network create") shift 2; echo "create $*" >>log; for last; do :; done; mkdir "$last" ;;
-"network rm") rmdir "$3" ;;
-"network disconnect") rm "$4/$5" ;;
-"network connect")
-    shift 2; words=
-    while [ "$1" = --alias ]; do words="$words $2"; shift 2; done
-    echo $words >"$1/$2" ;;
-esac
-"""
-
-
 @pytest.fixture
-def docker(tmp_path: Path) -> Path:
-    """smarter-net with two containers, one of which has two aliases; tenants-net with one of them."""
-    for path, text in {
-        "bin/docker": DOCKER, "c1": "", "c2": "", "smarter-net/c1": "web www\n", "smarter-net/c2": "\n",
-        "tenants-net/c1": "tenant\n",
-    }.items():  # fmt: skip
-        file = tmp_path / path
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text)
-    (tmp_path / "bin/docker").chmod(0o755)
-    return tmp_path
+def there(tmp_path: Path) -> Docker:
+    """smarter-net with two containers, one of which has two aliases; tenants-net with that one and one that no Compose has made."""
+    inside = {
+        "smarter-net": {"c1": ["web", "www"], "c2": []},
+        "tenants-net": {"c1": ["tenant"], "c3": ["shop"]},
+    }
+    made = docker(tmp_path, ours={"c1": True, "c2": True, "c3": False}, inside=inside)
+    state = made.state
+    state["containers"]["c3"]["mode"] = ""
+    (tmp_path / "state.json").write_text(json.dumps(state), "utf-8")
+    return made
 
 
-def shell(docker: Path, script: str) -> subprocess.CompletedProcess[str]:
+def shell(there: Docker, script: str) -> tuple[int, str]:
     """The functions, then the script."""
-    environment = {"PATH": f"{docker}/bin:{os.environ['PATH']}", "STATE": str(docker)}
-    text = f"set -eu\n{networks._SHELL}\n{script}"
-    return subprocess.run(
-        ["sh", "-c", text], cwd=docker, env=environment, capture_output=True, text=True, check=False
+    done = there.shell(f"set -eu\n{networks.SHELL}\n{script}")
+    return done.returncode, done.stderr
+
+
+def test_containers_stay_in_a_network_that_is_made_anew(there: Docker) -> None:
+    before = there.inside
+    script = (
+        "members >members\ngone tenants-net\ndocker network create tenants-net\njoined tenants-net members"
     )
+    assert shell(there, script) == (0, "")
+    assert there.inside == before
+    assert shell(there, "joined tenants-net members") == (0, ""), "a second time"
+    assert there.inside == before
 
 
-def inside(docker: Path) -> dict[str, str]:
-    """Network/container → its aliases."""
-    return {str(file.relative_to(docker)): file.read_text() for file in sorted(docker.glob("*-net/*"))}
-
-
-def test_containers_stay_in_a_network_that_is_made_anew(docker: Path) -> None:
-    before = inside(docker)
-    done = shell(
-        docker,
-        "members >members\ngone smarter-net\ndocker network create smarter-net\njoined smarter-net members",
+def test_what_compose_has_made_in_it_is_left_for_who_makes_it_anew(there: Docker) -> None:
+    """As the real Docker has it: such a container knows the network by its number."""
+    script = (
+        "members >members\ngone smarter-net\ndocker network create smarter-net\njoined smarter-net members"
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert inside(docker) == before
-    assert (docker / "log").read_text() == "create smarter-net\n"
+    code, said = shell(there, script)
+    assert (code, said.count("could not find a network matching network mode")) == (0, 2)
+    assert sorted(there.inside) == ["tenants-net/c1", "tenants-net/c3"]
 
 
-def test_a_container_that_is_gone_in_between_is_left_out(docker: Path) -> None:
-    assert shell(docker, "members >members\ngone smarter-net").returncode == 0
-    (docker / "c2").unlink()
-    assert shell(docker, "docker network create smarter-net\njoined smarter-net members").returncode == 0
-    assert sorted(inside(docker)) == ["smarter-net/c1", "tenants-net/c1"]
+def test_a_container_that_is_gone_in_between_is_left_out(there: Docker) -> None:
+    assert shell(there, "members >members\ngone tenants-net") == (0, "")
+    state = there.state
+    del state["containers"]["c3"]
+    (there.folder / "state.json").write_text(json.dumps(state), "utf-8")
+    assert shell(there, "docker network create tenants-net\njoined tenants-net members") == (0, "")
+    assert "tenants-net/c3" not in there.inside
 
 
-def test_a_network_that_is_not_there_is_gone(docker: Path) -> None:
-    assert shell(docker, "gone new-net").returncode == 0
+def test_a_network_that_is_not_there_is_gone(there: Docker) -> None:
+    assert shell(there, "gone new-net") == (0, "")
