@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from tasks.connection import grouped
 from tasks.operations import containers, takeover
 from tasks.operations.described import digests, mounted, tree
 from tasks.run import services, stack
@@ -9,7 +10,16 @@ from tasks.secrets import coming
 
 
 def run() -> None:
-    """The phase. It comes after the services, so that no domain answers before its service is its owner's."""
+    """The phase. It comes after the services, so that no domain answers before its service is its owner's. Names may lead to the data's node
+    alone as yet: it passes on what the others' proxies are asked to prove, and so it is first.
+    """
+    if not grouped.elsewhere():
+        _brought()
+    if grouped.elsewhere():
+        _brought()
+
+
+def _brought() -> None:
     for service in services():
         if service.phase == "proxy":
             if stack().takeover:

@@ -14,6 +14,9 @@ how="reqid 1 mode transport aead rfc4106(gcm(aes)) 0x0102030405060708090a0b0c0d0
 if said=$(ip xfrm state add $state $how 2>&1) && said=$(ip xfrm state delete $state 2>&1); then echo encrypts; else echo "plain $said" | tail -n 1; fi
 """.strip()
 
+# Who was in which of the host's own bridges, while these make way for the networks that all nodes have in common (making_way.py).
+MOVING = "/var/lib/smarteros/moving/members"
+
 # Docker's words for a node's part in a swarm (moby, api/types/swarm LocalNodeState).
 NONE, ACTIVE = "inactive", "active"
 
@@ -33,6 +36,7 @@ class Node:
     error: str = ""
     managers: tuple[str, ...] = ()
     plain: str = ""
+    moving: bool = False
 
 
 class NodeFact(FactBase[Node]):
@@ -40,7 +44,7 @@ class NodeFact(FactBase[Node]):
 
     def command(self) -> str:
         """Docker's own account, as JSON."""
-        return f"{_ESP}\n! command -v docker >/dev/null || docker info --format '{{{{json .Swarm}}}}'"
+        return f"{_ESP}\n[ ! -e {MOVING} ] || echo moving\n! command -v docker >/dev/null || docker info --format '{{{{json .Swarm}}}}'"
 
     @staticmethod
     def default() -> Node:
@@ -51,7 +55,8 @@ class NodeFact(FactBase[Node]):
         """Raises FactProcessError for what no Docker prints."""
         try:
             esp, *rest = output or ["encrypts"]
-            found = json.loads("".join(rest) or "{}")
+            moving = rest[:1] == ["moving"]
+            found = json.loads("".join(rest[moving:]) or "{}")
             return Node(
                 found.get("LocalNodeState") or NONE,
                 found.get("NodeID") or "",
@@ -61,6 +66,7 @@ class NodeFact(FactBase[Node]):
                 found.get("Error") or "",
                 tuple(item["NodeID"] for item in found.get("RemoteManagers") or ()),
                 "" if esp == "encrypts" else esp.removeprefix("plain ") or "it does not say why",
+                moving,
             )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise FactProcessError(f"cannot read what Docker says of its swarm: {error}") from None

@@ -18,7 +18,7 @@ from tasks.facts.node import NodeFact
 from tasks.model.cluster import Cluster
 from tasks.model.stack import Stack
 from tasks.model.subnets import Claim
-from tasks.operations import nodes
+from tasks.operations import making_way, nodes
 from tasks.operations.networks import chosen
 from tasks.run import Commands, Refused, executing, host, known, operation, stack, step
 
@@ -110,9 +110,9 @@ def refusals() -> Iterator[str]:
         return
     if stack().overlay_encryption and (why := known(NodeFact).plain):
         yield _plain(host().name, why)
-    there = known(DockerFact).networks
-    for name in grouped.shared(stack()):
-        if name in there and there[name].driver != "overlay":
+    there, names = known(DockerFact).networks, grouped.shared(stack())
+    for name in names:
+        if name in there and there[name].driver != "overlay" and name not in making_way.bridged(names):
             yield _bridged(name, there[name].driver, host().name)
 
 
@@ -146,7 +146,7 @@ def overlays(names: Iterable[str], cluster: Cluster, settings: Stack, *, encrypt
     if nodes.answers(there, cluster) != host().name:
         return
     plain = {name: node.plain for name, node in there.items()}
-    found = {name: _there(name) for name in cluster.roles}
+    found = {name: [*_there(name, cluster)] for name in cluster.roles}
     mtus, claims = nodes.around(cluster, settings)
     around = Around(found, min(mtus), claims, plain)
     for overlay in planned(names, around, settings, encrypted=encrypted):
@@ -155,10 +155,14 @@ def overlays(names: Iterable[str], cluster: Cluster, settings: Stack, *, encrypt
         yield step(partial(_made, overlay)) if executing() else "true"
 
 
-def _there(node: str) -> list[dict[str, Any]]:
+def _there(node: str, cluster: Cluster) -> Iterator[dict[str, Any]]:
+    """Without what makes way before, of which nothing is left by then."""
     with Api(grouped.named(node)) as engine:
-        found: list[dict[str, Any]] = engine.get("/networks")
-    return found
+        found = engine.get("/networks")
+    for item in found:
+        way = "data" in cluster.roles[node] and (item.get("Labels") or {}).get(NETWORK_LABEL) == "yes"
+        if executing() or not (way and item["Driver"] == "bridge"):
+            yield item
 
 
 def _made(overlay: Overlay) -> None:

@@ -121,7 +121,7 @@ def test_a_pool_without_room_is_refused() -> None:
 
 def test_what_can_be_said_of_a_host_is_said_before_anything_is_changed() -> None:
     there = (
-        "n|smarter-net|bridge|false|10.207.0.0/24 |1500|br-1|yes|",
+        "n|smarter-net|bridge|false|10.207.0.0/24 |1500|br-1||",
         "n|tenants-net|overlay|false|10.207.2.0/24 |1400|||",
     )
     answers = {"ip xfrm": ["plain Requested AEAD algorithm not found", "{}"], "docker ps -aq": [*there]}
