@@ -97,7 +97,7 @@ def _vault_answers() -> bool:
 
 def texts() -> dict[str, str]:
     """Service → its stack file. There is no secret in it: it names the env file below /vault/secrets."""
-    return {service.name: tree()[render.compose_path(service)] for service in services()}
+    return {service.name: tree()[render.compose_path(service)] for service in services() if not service.nodes}
 
 
 def changes(wanted: Mapping[str, str], found: tuple[Entry, ...]) -> Iterator[Change]:

@@ -57,6 +57,7 @@ def wanted() -> dict[str, list[str] | str]:
         "tables": [TABLE],
         "kernel": sorted(theirs.kernel(texts)),
         "keys": sorted(keys),
+        "tasks": "yes" if any(service.nodes for service in services()) else "",
         "redis": redis.QUESTION if any(service.name == "redis" for service in services()) else "",
         "packages": sorted({*PACKAGES, *hardening.MACHINE_PACKAGES, *_DOCKER}),
     }

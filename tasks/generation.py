@@ -2,12 +2,12 @@
 
 from tasks.operations import files, images, points
 from tasks.operations.described import links, name, tree
-from tasks.run import services
+from tasks.run import services, tasked
 
 
 def run() -> None:
     """The phase. The images start to arrive in the background while the next phases work."""
     rendered = tree()
     files.generation(rendered, name(rendered), links(), name="Generation | rendered files and their links")
-    images.fetch(services(), name="Generation | missing images start to arrive")
+    images.fetch((*services(), *tasked()), name="Generation | missing images start to arrive")
     points.before_migrations(name="Generation | a restore point before new versions start")

@@ -49,6 +49,7 @@ from tasks.run import (
     services,
     stack,
     straight_on,
+    tasked,
 )
 from tasks.services import every
 
@@ -93,7 +94,8 @@ def checked() -> Commands:
 def refusals(machine: Machine) -> list[str]:
     """Each reason against the host, in its surroundings; Vault and the bucket aside."""
     held = takeover.accepted() | adoption.accepted()
-    reasons = list(problems(machine, services(), held, survey.images()))
+    chosen = {item.name: item for item in (*services(), *tasked())}
+    reasons = list(problems(machine, tuple(chosen.values()), held, survey.images()))
     reasons += swap.problems(stack().swap_gb, machine)
     reasons += [*shared.refusals(), *([] if recover.wanted() else lost.refusals())]
     reasons += survey.refusals()

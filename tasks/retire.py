@@ -11,13 +11,14 @@ from shlex import quote
 
 from pyinfra.api import StringCommand
 
+from tasks.connection import grouped
 from tasks.connection.drafts import note
 from tasks.facts import DockerFact, DockerState, LinksFact
 from tasks.model.catalogue import Service
 from tasks.model.effects import Gone
 from tasks.model.objects import replacement, second
 from tasks.model.start_order import in_order
-from tasks.operations import rotated
+from tasks.operations import rotated, swarm_services
 from tasks.operations.described import links
 from tasks.rendering import render
 from tasks.run import Commands, host, known, operation, services, stack
@@ -26,17 +27,23 @@ from tasks.services import every
 
 @dataclass(frozen=True)
 class Leftover:
-    """What is on the host of one service. ``listed``: only these containers of it are no longer declared."""
+    """What is on the host of one service. ``listed``: only these containers of it are no longer declared. moved: it runs as tasks of the swarm.
+    tasks: services of the swarm.
+    """
 
     service: str
     listed: bool = False
+    moved: bool = False
+    tasks: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     env_file: bool = False
     links: tuple[str, ...] = ()
 
 
 def run() -> None:
-    """The phase."""
+    """The phase. In a cluster who looks after what its swarm runs looks for what is left of that, too."""
+    if grouped.cluster() and not grouped.elsewhere():
+        unplaced(name="Retire | what the swarm runs of services that are not listed")
     retired(name="Retire | services that are not listed; their volumes, databases and secrets stay")
 
 
@@ -54,12 +61,27 @@ def retired() -> Commands:
         yield StringCommand(removal(item))
 
 
+@operation
+def unplaced() -> Commands:
+    """Services of the swarm that are no service's, or one's that Compose runs by now."""
+    wanted = {item.name for service in services() if service.nodes for item in service.containers}
+    found = swarm_services.left(wanted)
+    described = _described(found)
+    for name, tasks in found.items():
+        left = Leftover(name, listed=name in {service.name for service in services()}, tasks=tuple(tasks))
+        host().log(said(left, described.get(name), stack().vault_mount))
+    note(*(Gone(name, task) for name, tasks in found.items() for task in tasks))
+    yield from swarm_services.removed(found)
+
+
 _ONE_OFF = re.compile(r"-run-[0-9a-f]{12}$")
 
 
 def leftovers(enabled: Iterable[Service], docker: DockerState, links: Iterable[str]) -> tuple[Leftover, ...]:
     """What is on the host and not described, by service. Pure. An env file without our digest is not ours."""
     enabled = tuple(enabled)
+    moved = {service.name for service in enabled if service.nodes}
+    enabled = tuple(service for service in enabled if not service.nodes)
     declared = {service.name: {item.name for item in service.containers} for service in enabled}
     # What replaces one that is gone, or stands in for one, is its service's rollout's.
     waiting = {
@@ -82,6 +104,7 @@ def leftovers(enabled: Iterable[Service], docker: DockerState, links: Iterable[s
         Leftover(
             name,
             listed=name in declared,
+            moved=name in moved,
             containers=tuple(sorted(item.name for item in stray if item.service == name)),
             env_file=name not in declared and bool(docker.env_digests.get(name)),
             links=tuple(sorted(link for link in links if _owner(link) == name and name not in declared)),
@@ -115,6 +138,12 @@ def _described(names: Iterable[str]) -> dict[str, Service]:
 def said(item: Leftover, service: Service | None, mount: str) -> str:
     """What goes and what is kept, in one line."""
     gone = f"containers {', '.join(item.containers)}" if item.containers else "its last files"
+    if item.moved:
+        return f"{item.service}: tasks of the swarm answer for it now, removed: {gone}"
+    if item.tasks:
+        gone = f"tasks of the swarm {', '.join(item.tasks)}"
+        if item.listed:
+            return f"{item.service}: Compose runs it now, removed: {gone}"
     if item.listed:
         left = all(name.endswith(replacement("")) for name in item.containers)
         why = "left over from its replacement" if left else "no longer part of it"

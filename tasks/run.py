@@ -50,8 +50,13 @@ def stack() -> Stack:
 
 
 def services() -> tuple[catalogue.Service, ...]:
-    """The host's enabled services in start order; of a cluster's node those that its own Compose runs."""
+    """The host's enabled services in start order; of a cluster's node those that are its own (grouped.here)."""
     return remember("services", lambda: tuple(filter(grouped.here, load(stack()))))
+
+
+def tasked() -> tuple[catalogue.Service, ...]:
+    """Those whose images the host needs for a swarm's tasks (grouped.tasks)."""
+    return remember("tasked", lambda: tuple(filter(grouped.tasks, load(stack()))))
 
 
 def _stack() -> Stack:

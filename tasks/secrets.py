@@ -109,15 +109,15 @@ def _made_of(service: Service) -> Iterator[tuple[str, str]]:
 
 @operation
 def rendered() -> Commands:
-    """All env files that differ, in one command."""
+    """All env files that differ, in one command; a swarm's tasks have none."""
     if vault_access.out_of_reach():
         yield "true"
         return
-    whole = [item for item in services() if item.secrets and not to_come(*_made_of(item))]
-    texts = {f"{item.name}.env": env_text(item) for item in whole}
+    filed = [item for item in services() if item.secrets and not item.nodes]
+    texts = {f"{item.name}.env": env_text(item) for item in filed if not to_come(*_made_of(item))}
     remember("not told", lambda: _warn_of_untold(texts))
     yield from files.secret_files(texts)
-    if len(whole) < len([item for item in services() if item.secrets]):
+    if len(texts) < len(filed):
         yield "true"  # planning, with secrets that are still to be made
 
 
@@ -152,7 +152,7 @@ def coming(service: Service) -> str:
 def digest(service: Service) -> str:
     """Tells whether a container was made from these secrets. It need not be made anew for what it reads at its very first start alone."""
     uncounted = _uncounted(service)
-    return keyed_digest({name: value for name, value in _all(service).items() if name not in uncounted})
+    return keyed_digest({name: value for name, value in variables(service).items() if name not in uncounted})
 
 
 def _uncounted(service: Service) -> set[str]:
@@ -161,7 +161,8 @@ def _uncounted(service: Service) -> set[str]:
     return first | {each.name for each in service.secrets if each.initial}
 
 
-def _all(service: Service) -> dict[str, str]:
+def variables(service: Service) -> dict[str, str]:
+    """All that its containers are given of secrets."""
     own = {} if service.name == BUCKET else values(service.name)
     return {**own, **_given(service), **_composed(service), **_redis_users(service)}
 
@@ -170,7 +171,7 @@ def env_text(service: Service, other: Mapping[str, str] | None = None) -> str:
     """The service's env file: all its secrets and their keyed digest. other: of these names another value. Raises Refused for impossible
     values.
     """
-    present = {**_all(service), **(other or {})}
+    present = {**variables(service), **(other or {})}
     where = f"{stack().vault_mount}/{service.name}"
     for name in present:
         if not _NAME.fullmatch(name):

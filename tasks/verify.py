@@ -21,7 +21,7 @@ from tasks.connection import tunnel
 from tasks.facts import DockerFact, ProxyTroubleFact
 from tasks.model import catalogue, image_names
 from tasks.model.catalogue import Route, Service
-from tasks.operations import dns, postgres, takeover
+from tasks.operations import dns, postgres, swarm_standing, takeover
 from tasks.rendering.render import image
 from tasks.run import Commands, Refused, executing, host, known, operation, remember, services, stack
 from tasks.services import load
@@ -177,12 +177,12 @@ def _issuer(tls: ssl.SSLSocket) -> str:
 def table(answers: dict[str, Answer]) -> list[str]:
     """Service, URL, HTTP status, TLS issuer, health, image: one line for each domain, or each service without one."""
     rows = [("SERVICE", "URL", "HTTP", "TLS ISSUER", "HEALTH", "IMAGE")]
-    found = known(DockerFact).containers
+    found, tasks = known(DockerFact).containers, swarm_standing.running(services())
     # What copies away runs for a moment at a time.
     for service in (item for item in services() if item.phase != "backup"):
         main = service.main
         state = found.get(main.name)
-        health = state.health or state.status if state else "missing"
+        health = tasks.get(main.name) or (state.health or state.status if state else "missing")
         names = [name for route in service.routes for name in catalogue.domains(stack(), route)]
         for name in names or [""]:
             answer = answers.get(name, Answer(name))

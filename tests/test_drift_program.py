@@ -62,6 +62,7 @@ class Box:
             "digest": "d1",
             "config": "c1",
             "oneoff": "False",
+            "task": None,
             "limits": ("unless-stopped", 1 << 30, 10**9, 512),
             **changes,
         }
@@ -75,6 +76,7 @@ class Box:
                 values["digest"],
                 values["config"],
                 values["oneoff"],
+                values["task"],
                 *values["limits"],
             )
         )
@@ -140,6 +142,57 @@ def test_what_was_noted_does_not_differ_and_nobody_else_reads_the_note(box: Box)
     note = box.root / "opt/smarteros/records/7/state"
     assert note.stat().st_mode & 0o777 == 0o600
     assert "AAAA" not in note.read_text()
+
+
+def swarmed(
+    box: Box, *, replicas: int = 2, image: str = "x:1", environment: str = "A=1", answers: bool = True
+) -> None:
+    """What the swarm says of the one service that it runs for the host."""
+    inside = {"Image": image, "Env": [environment]}
+    spec = {
+        "Name": "mcp-registry-web",
+        "Mode": {"Replicated": {"Replicas": replicas}},
+        "TaskTemplate": {"ContainerSpec": inside, "ForceUpdate": replicas},
+    }
+    box.write("answers/swarm", f'{json.dumps(spec)} "2026-11-27T10:00:00.5Z"' if answers else "")
+    cases = f"node) cat {box.root}/answers/swarm ;; service) [ $2 = ls ] && echo id || cat {box.root}/answers/swarm ;;"
+    program = (box.root / "bin/docker").read_text()
+    box.write(
+        "bin/docker",
+        program if cases in program else program.replace("case $1 in", f"case $1 in {cases}"),
+        0o755,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, []),
+        ({"replicas": 0}, ["tasks mcp-registry-web: replicas 0 instead of 2"]),
+        ({"image": "x:2"}, ["tasks mcp-registry-web: other image"]),
+        ({"environment": "A=2"}, ["tasks mcp-registry-web: other definition"]),
+        ({"answers": False}, []),
+    ],
+    ids=["nothing", "scaled", "image", "variable", "silent"],
+)
+def test_what_somebody_does_to_a_swarms_tasks_is_drift(
+    box: Box, change: dict[str, Any], said: list[str]
+) -> None:
+    swarmed(box)
+    box.run("note", {**WHAT, "tasks": "yes"})
+    swarmed(box, **change)
+    assert box.found() == said
+
+
+def test_tasks_that_are_gone_are_drift_and_of_another_node_nobody_asks(box: Box) -> None:
+    swarmed(box)
+    box.run("note", WHAT)
+    swarmed(box, replicas=0)
+    assert box.found() == []
+    box.run("note", {**WHAT, "tasks": "yes"})
+    program = (box.root / "bin/docker").read_text().replace("[ $2 = ls ] && echo id ||", "[ $2 = ls ] ||")
+    box.write("bin/docker", program, 0o755)
+    assert box.found() == ["tasks mcp-registry-web: is gone"]
 
 
 def test_the_same_again_writes_nothing(box: Box) -> None:

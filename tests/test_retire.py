@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,31 @@ def test_the_removal_is_one_command_and_names_no_volume() -> None:
         "docker rm crm-web crm-worker >/dev/null\n"
         "rm -f /vault/secrets/crm.env /vault/secrets/.before-crm.env\n"
         "rm -f /root/dkcompose/crm-deploy.yaml /root/env-templates/crm.env.example"
+    )
+
+
+def test_what_the_swarm_runs_by_now_has_no_container_and_no_env_file() -> None:
+    docker = DockerFact().process(
+        [WEB, WEB.replace("/helpdesk-web", "/helpdesk-web-second"), "e|helpdesk|s1"]
+    )
+    links = ["/root/dkcompose/helpdesk-deploy.yaml"]
+    (left,) = retire.leftovers((replace(HELPDESK, nodes=2),), docker, links)
+    both = ("helpdesk-web", "helpdesk-web-second")
+    assert left == Leftover("helpdesk", moved=True, containers=both, env_file=True, links=tuple(links))
+    assert retire.said(left, HELPDESK, "secret") == (
+        "helpdesk: tasks of the swarm answer for it now, removed: containers helpdesk-web, helpdesk-web-second"
+    )
+    assert "/vault/secrets/helpdesk.env" in retire.removal(left)
+
+
+def test_of_what_the_swarm_does_not_run_any_more_it_is_said_why() -> None:
+    mcp = every()["mcp-registry"](stack())
+    tasks = ("mcp-registry-web",)
+    assert retire.said(Leftover("mcp-registry", listed=True, tasks=tasks), mcp, "secret") == (
+        "mcp-registry: Compose runs it now, removed: tasks of the swarm mcp-registry-web"
+    )
+    assert retire.said(Leftover("mcp-registry", tasks=tasks), mcp, "secret") == (
+        "mcp-registry: not listed, removed: tasks of the swarm mcp-registry-web; kept: its images; list it again to have it back"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
@@ -11,8 +12,10 @@ from ground import said, told
 INSPECT = (
     '{{json .Name}} {{json .Image}} {{json .State}} {{json .Created}} {{json (index .Config.Labels "smarteros.digest")}} '
     '{{json (index .Config.Labels "com.docker.compose.config-hash")}} {{json (index .Config.Labels "com.docker.compose.oneoff")}} '
+    '{{json (index .Config.Labels "com.docker.swarm.task.id")}} '
     "{{with .HostConfig}}{{json .RestartPolicy.Name}} {{json .Memory}} {{json .NanoCPUs}} {{json .PidsLimit}}{{end}}"
 )
+SERVICE = "{{json .Spec}} {{json .UpdatedAt}}"
 # What ``docker update`` changes, by the words for it.
 LIMITS = ("restart", "bytes of memory", "billionths of a core", "processes")
 
@@ -21,8 +24,10 @@ def containers(_: dict) -> dict:
     """Those that run for good: name → image, what compose made it from, whether it runs."""
     found = {}
     for line in described():
-        name, image, state, created, digest, config, oneoff, *limits = decoded(line)
+        name, image, state, created, digest, config, oneoff, task, *limits = decoded(line)
         running = state["Status"] == "running"
+        if task:  # another one comes in its place, by another name
+            continue
         # What stands in for one that is replaced is left there where a deploy was cut short (rolling.py); others are an operator's.
         if oneoff == "True" and not name.endswith("-second"):
             continue
@@ -34,6 +39,25 @@ def containers(_: dict) -> dict:
             **dict(zip(LIMITS, limits, strict=False)),
             "_done": state["Status"] == "exited" and state["ExitCode"] == 0,
             "_since": seconds(when),
+        }
+    return found
+
+
+def tasks(what: dict) -> dict:
+    """What the swarm runs for this host, by name, and by no name that its managers have answered at all."""
+    if not what.get("tasks") or not said("docker", "node", "ls", "-q"):
+        return {}
+    ids = said("docker", "service", "ls", "-q", "--filter", "label=smarteros.service")
+    found = {"": {}}
+    for line in said("docker", "service", "inspect", "--format", SERVICE, *ids) if ids else []:
+        spec, updated = decoded(line)
+        task = spec["TaskTemplate"]
+        task.pop("ForceUpdate", None)
+        found[spec["Name"]] = {
+            "image": task["ContainerSpec"].pop("Image"),
+            "replicas": spec.pop("Mode")["Replicated"]["Replicas"],
+            "definition": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
+            "_since": seconds(updated),
         }
     return found
 

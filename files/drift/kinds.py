@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from containers import containers, volumes
+from containers import containers, tasks, volumes
 from system import files, kernel, packages, redis, rules, units, users
 
 KINDS = {
     "file": files,
     "container": containers,
+    "tasks": tasks,
     "volume": volumes,
     "unit": units,
     "firewall": rules,

@@ -22,6 +22,9 @@ def said(
 ) -> Iterator[str]:
     """One line for each that tells something, or a word on where to look."""
     for service in failed:
+        if service.nodes:  # on whichever node
+            yield f"    see `docker service logs --tail 50 {service.main.name}` on a node that manages"
+            continue
         names = tuple(container.name for container in service.containers if not container.job)
         try:
             hidden = secrets(service.name) if service.secrets else {}

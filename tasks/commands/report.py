@@ -23,9 +23,9 @@ from tasks.operations import (
     engine,
     host_health,
     host_summary,
-    lost,
     outdated,
     rolled,
+    swarm_standing,
 )
 from tasks.operations.container_health import Line
 from tasks.rendering import backup_files, outdated_files, topology
@@ -66,7 +66,7 @@ def made(found: Status, silence: str = "") -> Report:
     served = any(service.phase == "proxy" for service in chosen)
     routes = [route for service in chosen for route in service.routes if served]
     names = tuple(name for route in routes for name in domains(stack(), route))
-    lines = tuple(container_health.judged(chosen, found, lost.of(found))) if found.docker else ()
+    lines = swarm_standing.every(chosen, found) if found.docker else ()
     back = rolled.standing(found.course)
     problems: Iterator[str] = iter([silence or _no_docker(found)])
     notices: Iterable[str] = ()
@@ -135,7 +135,8 @@ def drawings(found: Reports) -> dict[str, topology.Drawing]:
 def _why(found: Report) -> dict[str, str]:
     if not found.status.docker:
         return {service.main.name: "nothing is known of it" for service in found.services}
-    return {line.container: line.why for line in found.lines}
+    ordered = sorted(found.lines, key=lambda line: bool(line.why))
+    return {line.container.partition(".")[0]: line.why for line in ordered}
 
 
 def _host(found: Report) -> dict[str, Any]:

@@ -32,6 +32,8 @@ def reasons(failed: Iterable[Step]) -> list[str]:
 def answered(service: Service, images: Mapping[str, Image]) -> str:
     """Whether it was the real image that answered. Pure."""
     found = images.get(service.main.name)
+    if service.nodes:
+        return "tasks of the swarm"
     if found is None:
         return "nothing"
     if found.double:

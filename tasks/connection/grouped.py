@@ -29,9 +29,17 @@ def _cluster() -> Cluster | None:
 
 
 def here(service: Service) -> bool:
-    """Whether the host's own Compose runs it."""
+    """Whether the host has to do with it: its own Compose runs it or, of a swarm's tasks (spread.py), its data's node looks after them."""
     nodes = cluster()
     return nodes is None or nodes.composes(host().name, service.role)
+
+
+def tasks(service: Service) -> bool:
+    """Whether the host needs its images: its swarm may start tasks of it here, or the host looks after them."""
+    nodes = cluster()
+    return (
+        nodes is not None and service.nodes > 0 and not nodes.roles[host().name].isdisjoint(("apps", "data"))
+    )
 
 
 def elsewhere() -> bool:
@@ -86,4 +94,4 @@ def placed(settings: Stack) -> Stack:
     changed: dict[str, Any] = {"peers": tuple(dict.fromkeys((*settings.peers, *others)))}
     if elsewhere():
         changed |= {"backup": None, "notify": None}
-    return settings.model_copy(update=changed).with_proxies(proxies)
+    return settings.model_copy(update=changed).with_nodes(proxies, len(nodes.of("apps")))

@@ -103,7 +103,7 @@ def _names(repository: str, tag: str, digest: str) -> set[str]:
 # What is said when the daemon is down, or does not answer in time.
 SILENT = quote("Docker does not answer, `systemctl status docker` on the host says why")
 _INSPECT = (
-    f'{{{{if index .Config.Labels "{SERVICE_LABEL}"}}}}{containers.FORMAT}{objects.USED_FORMAT}'
+    f'{{{{if index .Config.Labels "{SERVICE_LABEL}"}}}}{objects.ALONE}{containers.FORMAT}{objects.USED_FORMAT}{{{{end}}}}'
     f"{{{{else}}}}{objects.OTHER_FORMAT}{{{{end}}}}"
 )
 

@@ -111,6 +111,8 @@ OTHER_FORMAT = (
     '"volumes":[{{range .Mounts}}{{if eq .Type "volume"}}{{json .Name}},{{end}}{{end}}null],'
     '"binds":[{{range .Mounts}}{{if eq .Type "bind"}}{{json .Source}},{{end}}{{end}}null]}'
 )
+# Before what is asked of a container of ours that is its host's own: a swarm's task is the swarm's, by a name that nobody knows before.
+ALONE = '{{if not (index .Config.Labels "com.docker.swarm.task.id")}}'
 # Volumes of a container of ours, after its own line.
 USED_FORMAT = '{{range .Mounts}}{{if eq .Type "volume"}}{{println}}u|{{.Name}}{{end}}{{end}}'
 

@@ -29,7 +29,7 @@ from tasks.facts.certificates import Certificate
 from tasks.facts.docker import SILENT, DockerFact, DockerState
 from tasks.facts.drift import Drift
 from tasks.facts.last_run import Course
-from tasks.facts.objects import NOTED, OTHER_FORMAT
+from tasks.facts.objects import ALONE, NOTED, OTHER_FORMAT
 from tasks.facts.outbound import QUESTION as REACH
 from tasks.facts.outbound import Outbound, outbound
 from tasks.facts.outdated import Outdated
@@ -177,7 +177,7 @@ SELECT 'done', datname, split_part(setting, '=', 1) FROM pg_db_role_setting JOIN
 """.strip()
 _OURS = "container {{.Name}} {{.RestartCount}} {{json .State}}" + usage.FORMAT
 _FORMAT = quote(
-    f'{{{{if index .Config.Labels "{SERVICE_LABEL}"}}}}{_OURS}{{{{else}}}}{OTHER_FORMAT}{{{{end}}}}'
+    f'{{{{if index .Config.Labels "{SERVICE_LABEL}"}}}}{ALONE}{_OURS}{{{{end}}}}{{{{else}}}}{OTHER_FORMAT}{{{{end}}}}'
 )
 _STATUS = f"""
 echo "clock $(date +%s)"

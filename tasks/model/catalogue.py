@@ -1,7 +1,7 @@
 """The catalogue's vocabulary: what a service's file says of it.
 
-Only what other code reasons about is modelled; ``Container.extra`` passes anything else through to
-compose verbatim. Every service is one file in ``tasks/services`` with ``describe(stack) -> Service``.
+Only what other code reasons about is modelled; ``Container.extra`` passes anything else through to compose verbatim. Every service is one
+file in ``tasks/services`` with ``describe(stack) -> Service``.
 """
 
 from collections.abc import Callable, Mapping
@@ -172,11 +172,10 @@ class Metrics:
 class Service:
     """All that is particular to one service.
 
-    policy: what its AppRole may in Vault beside reading its own secrets.
-    composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
+    policy: what its AppRole may in Vault beside reading its own secrets. composed: variables of the env file made of secrets at each rendering, ``{NAME}`` replaced, URL-quoted.
     mails: what its users miss without the setting ``mail``; empty where that changes nothing.
     users: what its users do, for ``make check``. proof: that its files are those that its database's rows name.
-    upstream: whose programs its images have, for ``make outdated``.
+    upstream: whose programs its images have, for ``make outdated``. nodes: how many may have its tasks, 0 where Compose runs it (spread.py).
     """
 
     name: str
@@ -197,6 +196,7 @@ class Service:
     users: Users | None = None
     proof: Files | None = None
     upstream: tuple[Upstream, ...] = ()
+    nodes: int = 0
 
     @property
     def main(self) -> Container:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from tasks.model import policy
 from tasks.model.catalogue import COMMON, CORE, Container, Describe, Service
 from tasks.model.overrides import overridden
 from tasks.model.sizing import sized
+from tasks.model.spread import spread, spreads
 from tasks.model.stack import LOCAL, Stack
 from tasks.model.start_order import in_order
 
@@ -21,15 +23,17 @@ def load(stack: Stack, every: Mapping[str, Describe]) -> tuple[Service, ...]:
     """
     names = (*stack.services, *((BACKUP,) if stack.backup else ()))
     chosen = [overridden(stack, sized(stack.profile, every[name](stack))) for name in names]
-    placed = [*map(_apart, chosen)] if stack.proxies else chosen
+    placed = [*map(partial(_apart, nodes=stack.apps), chosen)] if stack.proxies else chosen
     return tuple(in_order(policy.declared(policy.with_loopback_ports(placed))))
 
 
-def _apart(service: Service) -> Service:
-    """The same on a cluster's node. Docker can neither rename what is in a network of several nodes nor take its name there away from it
+def _apart(service: Service, nodes: int) -> Service:
+    """The same in a cluster. nodes: those for what keeps nothing, and may be on any of them as tasks of the swarm. Of all else Docker can neither rename what is in a network of several nodes nor take its name there away from it
     (moby 26.1: "already exists"), and who looks for that name is to find what is healthy: so a node's containers have a network of
     their own, and are taken into the common ones when they are well. A proxy is there for what others have.
     """
+    if nodes and spreads(service):
+        return spread(service, nodes)
     return replace(service, containers=tuple(_own(item, service.phase) for item in service.containers))
 
 

@@ -176,6 +176,7 @@ class Stack(_Settings):
     acknowledged: Annotated[int, Field(ge=0, strict=True)] = 0
     _pins: Mapping[str, str] | None = PrivateAttr(default=None)
     _proxies: tuple[str, ...] = PrivateAttr(default=())
+    _apps: int = PrivateAttr(default=0)
 
     @property
     def pins(self) -> Mapping[str, str] | None:
@@ -195,10 +196,15 @@ class Stack(_Settings):
         """Addresses of all nodes that have a proxy; none of one host. No setting: the inventory's groups (connection/grouped.py)."""
         return self._proxies
 
-    def with_proxies(self, proxies: tuple[str, ...]) -> "Stack":
+    @property
+    def apps(self) -> int:
+        """How many nodes are there for what keeps nothing; 0 of one host. No setting, as above."""
+        return self._apps
+
+    def with_nodes(self, proxies: tuple[str, ...], apps: int = 0) -> "Stack":
         """The same settings, with these."""
         found = self.model_copy()
-        found._proxies = proxies  # noqa: SLF001  its own, of another one
+        found._proxies, found._apps = proxies, apps  # noqa: SLF001  its own, of another one
         return found
 
     @property

@@ -33,10 +33,10 @@ class Line:
 def judged(
     chosen: Iterable[Service], found: Status, lost: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[Line]:
-    """A line for each container of the services, but for one-offs, which have a line of their own. lost: container → what is said of its
+    """A line for each container of the services, but for one-offs and a swarm's tasks (swarm_standing.py), which have lines of their own. lost: container → what is said of its
     volumes that are gone (lost.py), for which a deploy is refused. Pure.
     """
-    for service in (item for item in chosen if item.phase != "backup"):
+    for service in (item for item in chosen if item.phase != "backup" and not item.nodes):
         for container in service.containers:
             standing = found.containers.get(container.name)
             if standing is None and _done(service, container, found):

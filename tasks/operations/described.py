@@ -3,12 +3,12 @@
 from tasks.model.catalogue import Service
 from tasks.model.stack import Stack
 from tasks.rendering import host_files, render
-from tasks.run import remember, services, stack
+from tasks.run import remember, services, stack, tasked
 
 
 def tree() -> render.Files:
     """The host's rendered files, made once a run."""
-    return remember("tree", lambda: render.tree(stack(), services()))
+    return remember("tree", lambda: render.tree(stack(), services(), tasked()))
 
 
 def name(rendered: render.Files) -> str:
@@ -28,7 +28,7 @@ def mounted(service: Service) -> dict[str, dict[str, str]]:
 
 def links() -> dict[str, str]:
     """The paths that the architecture names → where they are in the active generation."""
-    paths = [render.compose_path(service) for service in services()]
+    paths = [render.compose_path(service) for service in services() if not service.nodes]
     named = {f"/root/{path}": path for path in paths} | host_files.links(tree())
     # While an old proxy may still read the file of that name, the takeover makes this link.
     if "caddy/Caddyfile" in tree() and not stack().takeover:

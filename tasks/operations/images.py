@@ -59,6 +59,15 @@ def fetch(chosen: Iterable[Service]) -> Commands:
         )
 
 
+@operation
+def arrived(chosen: Iterable[Service]) -> Commands:
+    """They are there, also where nothing is started that would wait for them."""
+    present = known(DockerFact).images
+    for item in (container for service in chosen for container in service.containers):
+        if image_names.present(render.image(item)) not in present:
+            yield StringCommand(wait(item))
+
+
 def remarks() -> Iterator[str]:
     """Images that somebody else has made under a name of ours, which no override of the settings gives."""
     local = known(DockerFact).local

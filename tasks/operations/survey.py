@@ -14,7 +14,7 @@ from tasks.model.effects import DockerRestart
 from tasks.operations import daemon, daemon_moves, daemon_ranges, disk, engine, pulling
 from tasks.operations.needed import PACKAGES
 from tasks.rendering import render
-from tasks.run import Refused, known, services, stack
+from tasks.run import Refused, known, services, stack, tasked
 
 # With those of Docker and of the host: what a run may have to install.
 _TOOLS = ("ca-certificates", "iptables", "nftables")
@@ -115,7 +115,7 @@ def refusals() -> Iterator[str]:
         found.packages, (*_TOOLS, *PACKAGES, *engine.missing(machine, found.engine, source))
     )
     yield from disk.unfit(found.mounts)
-    pulled = [render.image(container) for item in services() for container in item.containers]
+    pulled = [render.image(container) for item in (*services(), *tasked()) for container in item.containers]
     yield from pulling.problems(found.pulling, pulled)
 
 

@@ -40,12 +40,16 @@ def digest(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
-def tree(stack: Stack, here: Sequence[Service] | None = None) -> Files:
-    """Every rendered file of the services of this host, all that are enabled where nothing else is said, and those for the operator."""
+def tree(stack: Stack, here: Sequence[Service] | None = None, tasked: Sequence[Service] = ()) -> Files:
+    """Every rendered file of the services of this host, all that are enabled where nothing else is said, and those for the operator. Of a
+    swarm's tasks, tasked, what their images are built from: all else comes with each of them.
+    """
     files: Files = {}
     services = tuple(load(stack) if here is None else here)
     for service in services:
-        files |= render(stack, service)
+        files |= {} if service.nodes else render(stack, service)
+    for item in (container for service in tasked for container in service.containers):
+        files |= _contexts(item)
     return (
         files
         | host_files.files(stack, services)
@@ -69,12 +73,14 @@ def render(stack: Stack, service: Service) -> Files:
     for container in service.containers:
         for folder in container.files:
             files |= _configuration(stack, service, folder)
-        if container.build:
-            files |= {
-                f"build/{container.build}/{path}": text for path, text in context(container.build).items()
-            }
+        files |= _contexts(container)
     files[compose_path(service)] = compose(stack, service, files)
     return files
+
+
+def _contexts(container: Container) -> Files:
+    built = container.build
+    return {f"build/{built}/{path}": text for path, text in context(built).items()} if built else {}
 
 
 def caddyfile_digest(text: str) -> str:

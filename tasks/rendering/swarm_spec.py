@@ -37,19 +37,13 @@ class Start:
 @dataclass(frozen=True)
 class Brought:
     """What comes with a task. secrets: the keyed digest of its service's, empty where it has none. files: those that are rendered
-    (render.render). start: of its image.
+    (render.render). start: of its image. image: that, by what it is, so that all nodes have the same; as in the compose file where empty.
     """
 
     files: Mapping[str, str]
     start: Start = Start()
     secrets: str = ""
-
-
-def task(container: Container) -> bool:
-    """Whether a swarm runs it. What has an address of its host's own, is in another's network or must not be swapped out stays with
-    Compose: a swarm has no words for these. A job is run once for each deploy, by the deploy.
-    """
-    return not (container.ports or container.joins or container.job) and container.swaps
+    image: str = ""
 
 
 def secret_name(service: Service, digested: str) -> str:
@@ -84,6 +78,7 @@ def spec(service: Service, container: Container, text: str, brought: Brought) ->
             raise Unreadable(f"{container.name}: {key} has no place in a swarm")
         _merge(made, read(value))
     inside = made["ContainerSpec"]
+    inside["Image"] = brought.image or inside["Image"]
     inside["Mounts"] = [*_mounts(service, said), *inside.get("Mounts", ())]
     inside["Configs"] = [
         {"ConfigName": name, "File": {"Name": path, "UID": "0", "GID": "0", "Mode": _MODE}}
@@ -92,8 +87,8 @@ def spec(service: Service, container: Container, text: str, brought: Brought) ->
     if container.env_file:
         _shielded(inside, service, container, brought)
     made["RestartPolicy"] = {"Condition": "any", "Delay": 5 * _SECOND}
-    made["Placement"] = {"Constraints": [*_placed(service, container)]}
-    order = "start-first" if container.twice else "stop-first"
+    made["Placement"] = {"Constraints": [*_placed(service, container)], **_apart(service, container)}
+    order = "start-first" if container.twice and container.replicas == 1 else "stop-first"
     found = {
         "Name": container.name,
         "TaskTemplate": made,
@@ -140,6 +135,13 @@ def _placed(service: Service, container: Container) -> Iterator[str]:
         yield f"node.labels.smarteros.home.{service.name}==1"
     else:
         yield f"node.labels.smarteros.{service.role}==1"
+
+
+def _apart(service: Service, container: Container) -> dict[str, int]:
+    """What keeps them on nodes of their own, where one that comes first would find no place: so one goes first, while others answer."""
+    if not service.nodes or container.replicas == 1:
+        return {}
+    return {"MaxReplicas": -(-container.replicas // service.nodes)}
 
 
 def _mounts(service: Service, said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

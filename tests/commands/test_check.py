@@ -219,6 +219,7 @@ class Refusing(Nobody):
 def test_who_has_answered_is_said() -> None:
     n8n, validator = SERVICES["n8n"], SERVICES["vault-auth-validator"]
     assert answered(n8n, {}) == "nothing"
+    assert answered(replace(validator, nodes=2), {}) == "tasks of the swarm"
     assert answered(n8n, {"n8n": Image()}) == "its image"
     assert answered(n8n, {"n8n": Image(lab=True)}) == "the lab's build"
     assert answered(n8n, {"n8n": Image(lab=True, double=True)}) == "a double"

@@ -8,8 +8,8 @@ from pyinfra import context
 
 from tasks.connection import grouped
 from tasks.connection.said import Said
-from tasks.operations import networks, nodes, shared
-from tasks.run import host, services, stack
+from tasks.operations import described, networks, nodes, shared
+from tasks.run import host, services, stack, tasked
 from tests.fake import several
 
 ADDRESSES: list[dict[str, Any]] = [{"node_address": f"10.0.0.{number}"} for number in (1, 2, 3)]
@@ -47,6 +47,34 @@ def test_a_proxy_runs_on_each_of_proxies_and_all_else_where_the_data_is() -> Non
     assert at(0, names) == at(0, names, nodes=[0, 1, 2])
     assert at(1, names) == ["caddy"]
     assert at(2, names) == []
+
+
+def test_a_nodes_swarm_has_what_keeps_nothing_and_the_datas_node_looks_after_it() -> None:
+    def wanted() -> tuple[set[str], set[str]]:
+        return {item.name for item in tasked()}, {item.name for item in services() if item.nodes}
+
+    spread = {"mcp-registry", "vault-auth-validator"}
+    assert at(0, wanted) == (spread, spread)
+    assert at(1, wanted) == (set(), set())
+    assert at(2, wanted) == (spread, set())
+    assert at(0, wanted, nodes=[0, 1, 2]) == (set(), set())
+    alone = {"proxies": [0], "data": [0], "apps": [0], "monitoring": [1, 2]}
+    assert at(0, wanted, **alone) == (spread, spread)
+    assert at(1, wanted, **alone) == (set(), set())
+
+
+def test_what_a_swarm_runs_is_in_no_file_of_a_node_but_what_it_is_built_from() -> None:
+    def validators() -> tuple[set[str], set[str]]:
+        name = "vault-auth-validator"
+        paths = {path for path in described.tree() if name in path or path.startswith("mcp-registry/")}
+        return paths, {link for link in described.links() if name in link}
+
+    context = {path for path in at(2, validators)[0] if path.startswith("build/vault-auth-validator/")}
+    example = "env-templates/vault-auth-validator.env.example"
+    assert "build/vault-auth-validator/Dockerfile" in context
+    assert at(2, validators) == (context, set())
+    assert at(1, validators) == (set(), set())
+    assert at(0, validators) == ({*context, example}, {f"/root/{example}"})
 
 
 def test_the_others_are_peers_of_a_node_and_all_know_where_proxies_are() -> None:

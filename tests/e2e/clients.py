@@ -100,8 +100,12 @@ class _Http3(QuicConnectionProtocol):
 
 
 def containers(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    """`docker inspect` of every container on the host, by name."""
-    found: list[dict[str, Any]] = json.loads(deployment.sh("docker inspect $(docker ps -aq)"))
+    """`docker inspect` of every container on the host, by name. What a swarm keeps of tasks that have ended is none."""
+    inspected: list[dict[str, Any]] = json.loads(deployment.sh("docker inspect $(docker ps -aq)"))
+    task = "com.docker.swarm.task.id"
+    found = [
+        item for item in inspected if item["State"]["Running"] or task not in (item["Config"]["Labels"] or {})
+    ]
     return {item["Name"].removeprefix("/"): item for item in found}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import socket
 import threading
@@ -18,13 +19,14 @@ import pytest
 
 from tests.e2e.clients import trust
 from tests.e2e.deployment import Deployment, Run
+from tests.e2e.test_bad_image import publish
 from tests.e2e.well import wait_for
 from tests.lab import smarteros, state
 from tests.lab.lab import Lab
 
 NAMES = ("node-1", "node-2", "node-3")
 SERVICES = ["vault", "postgres", "redis", "n8n", "mcp-registry", "vault-auth-validator", "caddy"]
-GROUPS = 'managers = ["node-1", "node-2", "node-3"]\nproxies = ["node-1", "node-2"]\ndata = ["node-1"]\napps = ["node-3"]\n'
+GROUPS = 'managers = ["node-1", "node-2", "node-3"]\nproxies = ["node-1", "node-2"]\ndata = ["node-1"]\napps = ["node-2", "node-3"]\n'
 # Domain → how it is asked.
 ASKED = {
     "mcp.smarterbot.cl": ("GET", "/v0/health"),
@@ -32,6 +34,12 @@ ASKED = {
     "n8n.smarterbot.cl": ("GET", "/healthz"),
 }
 WELL = {"GET": 200, "POST": 401}
+# What is no node's own: each has one on both of apps.
+TASKS = ("mcp-registry-web", "vault-auth-validator")
+MCP, VALIDATOR = "Services | MCP Registry", "Services | Vault Auth API"
+BAD = "caddy:2.11.93-alpine"
+# Beside what Docker keeps of a task in memory alone.
+DISK = "/etc /home /opt /root /srv /tmp /vault /var/lib/docker/swarm /var/lib/docker/containers /var/lib/docker/volumes /var/lib/smarteros /var/log"
 # One that rolls, one that both have, and one whose visitors are held.
 LATER = {name: {"environment": {"LATER": "yes"}} for name in ("mcp-registry", "vault-auth-validator", "n8n")}
 RATE = 30
@@ -126,9 +134,16 @@ def test_three_hosts_are_deployed_as_one_stack_and_the_same_run_changes_nothing(
     nodes: list[Deployment], cluster: Path
 ) -> None:
     made = run(nodes, cluster)
-    there = {node.host.name: set(node.sh("docker ps --format '{{.Names}}'").split()) for node in nodes}
-    assert {"vault", "postgres", "redis", "n8n", "mcp-registry-web", "caddy-proxy"} <= there["node-1"]
-    assert (there["node-2"], there["node-3"]) == ({"caddy-proxy"}, set())
+    there = {
+        node.host.name: {
+            name.partition(".")[0] for name in node.sh("docker ps --format '{{.Names}}'").split()
+        }
+        for node in nodes
+    }
+    assert there["node-1"] == {"vault", "postgres", "redis", "n8n", "caddy-proxy"}
+    assert there["node-2"] == {"caddy-proxy", *TASKS}
+    assert there["node-3"] == {*TASKS}
+    assert nodes[0].sh("ls /vault/secrets /root/dkcompose").split().count("vault-auth-validator.env") == 0
     assert made.output.count("https://mcp.") >= 2, made.output[-6000:]
     run(nodes, cluster).unchanged()
 
@@ -157,22 +172,73 @@ def test_what_an_operator_asks_is_answered_for_all_nodes(
         assert "call its webhook by its public URL" in made.output
     if command == "status":
         assert all(f"[{name}]" in made.output for name in NAMES), made.output[-4000:]
+        for task, node in product(TASKS, NAMES[1:]):
+            assert len(re.findall(rf"{task}\.[12] on {node} +running ", made.output)) == 1, made.output[
+                -4000:
+            ]
 
 
-@pytest.mark.parametrize("change", ["update", "rotation"])
+@pytest.mark.parametrize("change", ["update", "n8n", "vault-auth-validator"])
 def test_visitors_of_both_proxies_notice_nothing(nodes: list[Deployment], cluster: Path, change: str) -> None:
+    """An update of them all, or a rotation of this one's secrets."""
     rotation: dict[str, Any] = {
         "deploy": "tasks.commands.rotate.run",
-        "environment": {"SMARTEROS_SERVICE": "n8n"},
+        "environment": {"SMARTEROS_SERVICE": change},
     }
     with visited(nodes[:2]) as wrong:
-        made = run(nodes, cluster, overrides=LATER, **(rotation if change == "rotation" else {}))
+        made = run(nodes, cluster, overrides=LATER, **(rotation if change != "update" else {}))
     assert made.changed["node-1"], made.output[-4000:]
     print(wrong.pop("all"), "requests")
     assert not wrong, json.dumps(wrong, indent=1)
     left = [node.sh("docker exec caddy-proxy sh -c 'sleep 16; ls /tmp'").split() for node in nodes[:2]]
     assert not [name for names in left for name in names if name.startswith(("second-", "replaced-"))]
     run(nodes, cluster, overrides=LATER).unchanged()
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "again"),
+    [
+        ("docker service scale --detach mcp-registry-web=0", [MCP]),
+        ("docker service update --detach --env-add BY=hand vault-auth-validator", [VALIDATOR]),
+        ("docker service rm mcp-registry-web vault-auth-validator", [MCP, VALIDATOR]),
+    ],
+)
+def test_what_somebody_does_to_tasks_is_undone(
+    nodes: list[Deployment], cluster: Path, by_hand: str, again: list[str]
+) -> None:
+    nodes[1].sh(by_hand)
+    planned = run(nodes, cluster, deploy="tasks.commands.plan.run", overrides=LATER)
+    assert all(name in planned.output for name in again), planned.output[-4000:]
+    assert run(nodes, cluster, overrides=LATER).changes == again
+    run(nodes, cluster, overrides=LATER).unchanged()
+
+
+def test_what_does_not_start_goes_back_and_no_visitor_notices(nodes: list[Deployment], cluster: Path) -> None:
+    publish(
+        nodes[0].lab, "caddy:2.11.7-alpine", BAD, ['ENTRYPOINT ["sh", "-c", "echo it is broken >&2; exit 3"]']
+    )
+    bad = {**LATER, "mcp-registry": {**LATER["mcp-registry"], "image": BAD}}
+    with visited(nodes[:2]) as wrong:
+        failed = run(nodes, cluster, code=1, overrides=bad)
+    wrong.pop("all")
+    assert not wrong, json.dumps(wrong, indent=1)
+    said = r"mcp-registry-web: it does not start as described, it runs as before again: its task mcp-registry-web\.[12] on node-[23] says"
+    assert re.search(said, failed.output), failed.output[-4000:]
+    assert "it is broken" in failed.output
+    assert failed.failed == {"node-1": [MCP]}
+    run(nodes, cluster, overrides=LATER).unchanged()
+
+
+def test_a_tasks_secret_is_on_no_disk_and_in_no_description(nodes: list[Deployment]) -> None:
+    found = "docker exec $(docker ps -q --filter name=vault-auth-validator.) cat /run/secrets/env"
+    key = nodes[2].sh(found).partition("SESSION_KEY=")[2].split()[0]
+    assert len(key) == 64
+    for node in nodes:
+        assert node.sh(f"grep -rlF {key} {DISK} 2>/dev/null; true").split() == []
+        assert key not in node.sh("docker inspect $(docker ps -aq)")
+    assert key not in nodes[0].sh(
+        "docker service inspect vault-auth-validator; docker secret inspect $(docker secret ls -q)"
+    )
 
 
 def cut_off(node: Deployment, others: list[Deployment]) -> None:
@@ -200,7 +266,8 @@ def answers(nodes: list[Deployment]) -> dict[str, str]:
         f"{node.host.name} {line}": "not well"
         for node in nodes
         for line in node.sh("docker ps --all --format '{{.Names}} {{.Status}}' 2>&1 || true").splitlines()
-        if not line.endswith("(healthy)") and "Exited (0)" not in line
+        # A swarm keeps those of its tasks that have ended to look back on.
+        if "." not in line.split()[0] and not line.endswith("(healthy)") and "Exited (0)" not in line
     }
     with httpx.Client(verify=trust(nodes[0]), trust_env=False, timeout=10) as session:
         for node, (domain, (method, path)) in product(nodes[:2], ASKED.items()):
@@ -214,6 +281,9 @@ def answers(nodes: list[Deployment]) -> dict[str, str]:
                 found[f"{node.host.name} {domain}"] = repr(error)
             if came not in (0, WELL[method]):
                 found[f"{node.host.name} {domain}"] = str(came)
+    replicas = nodes[0].sh("docker service ls --format '{{.Name}} {{.Replicas}}' 2>&1 || true").splitlines()
+    if {line.partition(" (")[0] for line in replicas} != {f"{name} 2/2" for name in TASKS}:
+        found["tasks"] = ", ".join(replicas)
     there = nodes[0].sh("docker node ls --format '{{.Hostname}} {{.Status}} {{.ManagerStatus}}' 2>&1 || true")
     if (
         well := [line for line in there.splitlines() if line.endswith(("Ready Reachable", "Ready Leader"))]

@@ -8,7 +8,7 @@ NODES = ("203.0.113.1", "203.0.113.2")
 
 def containers(proxies: tuple[str, ...]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Container → its networks, and those that it comes into later."""
-    services = load(stack().with_proxies(proxies))
+    services = load(stack().with_nodes(proxies))
     return {item.name: (item.networks, item.shared) for service in services for item in service.containers}
 
 
@@ -19,9 +19,7 @@ def test_one_hosts_containers_are_in_their_networks_from_the_beginning() -> None
 
 def test_what_docker_takes_for_stopped_comes_back_on_a_node() -> None:
     for proxies, policy in ((), "unless-stopped"), (NODES, "always"):
-        found = {
-            item.restart for service in load(stack().with_proxies(proxies)) for item in service.containers
-        }
+        found = {item.restart for service in load(stack().with_nodes(proxies)) for item in service.containers}
         assert found == {policy}
 
 

@@ -1,88 +1,223 @@
-"""What of a swarm's services differs, and what nobody needs any more. With real Docker: tests/e2e/test_swarm_spec.py."""
+"""A swarm's services are brought to their description through the Engine API, and what nobody needs goes. With real Docker:
+tests/e2e/test_swarm_spec.py, test_cluster.py.
+"""
 
+import base64
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from tasks.operations.swarm_services import Wanted, _said, differing, filled, spare
+import pytest
+from pyinfra.api.host import Host
+
+from tasks.connection import drafts
+from tasks.model.catalogue import Service
+from tasks.operations import swarm_services
+from tasks.operations.swarm_rolling import Wanted
+from tasks.rendering import render, swarm_spec
+from tasks.rendering.swarm_spec import Brought, Start
+from tasks.run import host
+from tests import swarm_engine
+from tests.fake import fake
+from tests.samples import container, stack
+
+SERVICE = Service(
+    "helpdesk",
+    "Helpdesk",
+    (
+        container(
+            "helpdesk-web", env_file=True, files={"redis": "/etc/x"}, twice="it keeps nothing", replicas=2
+        ),
+    ),
+    nodes=2,
+)
+BROKEN = "example/broken:1"
 
 
-def wanted(name: str, digest: str = "new") -> Wanted:
-    return Wanted("helpdesk", {"Name": name, "Labels": {"smarteros.digest": digest}})
+class Swarm:
+    """The one that the host's Docker answers for."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    @property
+    def state(self) -> Any:
+        """As the program keeps it."""
+        return json.loads(self.file.read_text())
+
+    def change(self, change: Callable[[Any], object]) -> None:
+        """Somebody else's doing."""
+        state = self.state
+        change(state)
+        self.file.write_text(json.dumps(state))
+
+    def asked(self) -> list[str]:
+        """What was changed since it was last asked."""
+        found: list[str] = self.state["asked"]
+        self.change(lambda state: state.update(asked=[]))
+        return found
+
+    def named(self, kind: str) -> list[str]:
+        """The names of its secrets or configs."""
+        return sorted(item["Spec"]["Name"] for item in self.state[kind].values())
+
+    @property
+    def service(self) -> Any:
+        """The one that there is."""
+        (found,) = self.state["services"].values()
+        return found
 
 
-def there(name: str, digest: str | None = "new", running: int = 1, **more: Any) -> dict[str, Any]:
-    labels = {"smarteros.digest": digest} if digest else None
-    return {
-        "Spec": {"Name": name, "Labels": labels, **more},
-        "ServiceStatus": {"RunningTasks": running, "DesiredTasks": 1},
+@pytest.fixture
+def swarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Swarm]:
+    """An empty one of two nodes."""
+    shutil.copy(swarm_engine.__file__, tmp_path / "engine.py")
+    (tmp_path / "swarm.json").write_text(json.dumps(swarm_engine.EMPTY))
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/engine.py "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with fake({}):
+        yield Swarm(tmp_path / "swarm.json")
+
+
+def wanted(secret: str = "one", image: str = "", text: str = "a") -> list[Wanted]:
+    item = SERVICE.main
+    files = {"redis/x.conf": text}
+    compose = render.compose(stack(), SERVICE, files)
+    brought = Brought(files, Start((), ("serve",)), render.digest(secret), image)
+    spec = swarm_spec.spec(SERVICE, item, compose, brought)
+    texts = {
+        "secrets": {swarm_spec.secret_name(SERVICE, render.digest(secret)): secret},
+        "configs": {name: text for name, (_, text) in swarm_spec.configs(SERVICE, item, files).items()},
     }
+    return [Wanted("helpdesk", spec, texts, 5)]
 
 
-def names(found: list[Wanted]) -> list[str]:
-    return [item.name for item in found]
+def steps(found: list[Wanted] | None = None) -> Iterator[bool]:
+    """The same one after the other, as a run does it."""
+    target: Host = host()
+    operation: Any = swarm_services.converged
+    for item in operation._inner(SERVICE, lambda: found or wanted(), host):
+        yield item.function(target.state, target)
 
 
-def test_what_is_missing_made_otherwise_or_does_not_run_differs() -> None:
-    services = [there("same"), there("old", "old"), there("down", running=0), there("theirs", None)]
-    asked = [wanted(name) for name in ("same", "old", "down", "theirs", "missing")]
-    assert names(differing(asked, services)) == ["old", "down", "theirs", "missing"]
-    assert differing([], services) == []
+def test_it_is_made_with_what_it_needs_and_the_same_again_changes_nothing(swarm: Swarm) -> None:
+    assert [*steps()] == [True]
+    assert swarm.asked() == ["POST /secrets/create", "POST /configs/create", "POST /services/create"]
+    spec = swarm.service["Spec"]
+    inside = spec["TaskTemplate"]["ContainerSpec"]
+    assert inside["Secrets"][0]["SecretID"] in swarm.state["secrets"]
+    (kept,) = swarm.state["secrets"].values()
+    assert base64.b64decode(kept["_data"]) == b"one"
+    assert spec["TaskTemplate"]["Networks"] == [{"Target": "net-1"}]
+    assert [*steps()] == []
+    assert swarm.asked() == []
 
 
-def test_a_spec_has_the_ids_that_the_swarm_knows() -> None:
-    inside = {
-        "Image": "x",
-        "Secrets": [{"SecretName": "a-1", "File": {}}],
-        "Configs": [{"ConfigName": "a-2"}],
-    }
-    spec = {"Name": "a", "TaskTemplate": {"ContainerSpec": inside, "Networks": []}}
-    made = filled(spec, {"a-1": "id-1", "a-2": "id-2"})["TaskTemplate"]
-    assert made["ContainerSpec"]["Secrets"] == [{"SecretName": "a-1", "File": {}, "SecretID": "id-1"}]
-    assert made["ContainerSpec"]["Configs"] == [{"ConfigName": "a-2", "ConfigID": "id-2"}]
-    assert made["Networks"] == []
-    assert "SecretID" not in inside["Secrets"][0]
-    assert filled({"TaskTemplate": {"ContainerSpec": {}}}, {}) == {"TaskTemplate": {"ContainerSpec": {}}}
+def test_another_secret_rolls_it_and_the_one_of_before_stays_until_the_next(swarm: Swarm) -> None:
+    names = [swarm_spec.secret_name(SERVICE, render.digest(each)) for each in ("one", "two", "three")]
+    assert [*steps(wanted("one"))] == [True]
+    assert [*steps(wanted("two"))] == [True]
+    assert swarm.named("secrets") == sorted(names[:2])
+    assert [*steps(wanted("three"))] == [True, True]
+    assert swarm.named("secrets") == sorted(names[1:])
+    assert [*steps(wanted("three"))] == []
 
 
-def kept(number: str, service: str = "helpdesk") -> dict[str, Any]:
-    return {
-        "ID": number,
-        "Spec": {"Name": number, "Labels": {"smarteros.service": service} if service else None},
-    }
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda spec: spec["Mode"]["Replicated"].update(Replicas=0),
+        lambda spec: spec["TaskTemplate"]["ContainerSpec"].update(Image="evil:1"),
+        lambda spec: spec["TaskTemplate"]["ContainerSpec"].update(Env=["LD_PRELOAD=/tmp/x"]),
+        lambda spec: spec["TaskTemplate"]["Placement"].update(Constraints=[]),
+    ],
+    ids=["scaled", "another image", "a variable", "anywhere"],
+)
+def test_what_somebody_has_changed_is_put_back(swarm: Swarm, change: Any, caplog: Any) -> None:
+    caplog.set_level("INFO")
+    assert [*steps()] == [True]
+    before = swarm.service["Spec"]
+
+    def by_hand(state: Any) -> None:
+        (found,) = state["services"].values()
+        change(found["Spec"])
+        found["Version"]["Index"] += 1
+        for task in state["tasks"]:
+            task["Spec"] = found["Spec"]["TaskTemplate"]
+            if not found["Spec"]["Mode"]["Replicated"]["Replicas"]:
+                task |= {"DesiredState": "shutdown", "Status": {**task["Status"], "State": "shutdown"}}
+
+    swarm.change(by_hand)
+    assert [*steps()] == [True]
+    assert "helpdesk-web: was changed by hand (" in caplog.text
+    assert swarm.service["Spec"] == before
+    assert [*steps()] == []
 
 
-def test_what_a_rollback_needs_stays_and_what_is_somebody_elses() -> None:
-    def having(*secrets: str) -> dict[str, Any]:
-        found = [{"SecretID": item} for item in secrets]
-        return {"TaskTemplate": {"ContainerSpec": {"Secrets": found or None}}}
+def test_one_that_is_gone_is_made_again(swarm: Swarm) -> None:
+    assert [*steps()] == [True]
+    swarm.change(lambda state: state.update(services={}, tasks=[]))
+    swarm.asked()
+    assert [*steps()] == [True]
+    assert swarm.asked() == ["POST /services/create"], "its secret and its configuration are there"
 
-    services = [
-        {"Spec": having("now"), "PreviousSpec": having("before")},
-        {"Spec": having()},
-        {"Spec": having("other")},
+
+def test_what_goes_back_is_a_failure_that_says_why(swarm: Swarm, caplog: Any) -> None:
+    assert [*steps()] == [True]
+    swarm.change(lambda state: state.update(broken=[BROKEN]))
+    assert [*steps(wanted(image=BROKEN))] == [False]
+    said = "helpdesk-web: it does not start as described, it runs as before again: its task helpdesk-web.1 on node-2 says 'task: non-zero exit (3)'"
+    assert said in caplog.text
+    assert "it is broken" in caplog.text
+    assert [*steps()] == [], "it is as it was"
+
+
+def test_what_never_starts_is_a_failure_at_once(swarm: Swarm, caplog: Any) -> None:
+    swarm.change(lambda state: state.update(broken=[BROKEN]))
+    assert [*steps(wanted(image=BROKEN))] == [False]
+    assert "helpdesk-web: it does not start: its task helpdesk-web.2 on node-3 says" in caplog.text
+    assert [*steps()] == [True]
+
+
+def test_a_plan_says_what_it_would_do_and_does_nothing(swarm: Swarm) -> None:
+    with drafts.drafting() as planned:
+        swarm_services.converged(SERVICE, wanted, host, name="Services | Helpdesk")
+        swarm_services.converged(SERVICE, lambda: None, host, name="Services | unknown")
+    first, second = planned
+    (made,) = (effect for effect in first.effects if not isinstance(effect, str))
+    assert (made.container, made.how, made.why) == ("helpdesk-web", "made", "does not exist")  # type: ignore[union-attr]
+    assert second.name == "Services | unknown"
+    assert swarm.asked() == []
+
+
+def test_what_is_left_of_others_goes_with_its_secrets(swarm: Swarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarm_services, "manager", host)
+    assert [*steps()] == [True]
+
+    def theirs(state: Any) -> None:
+        spec = {"Name": "theirs", "Labels": None, "Mode": {"Replicated": {"Replicas": 1}}}
+        state["services"]["x"] = {
+            "ID": "x",
+            "Version": {"Index": 1},
+            "Spec": {**spec, "TaskTemplate": {"ContainerSpec": {}}},
+        }
+
+    swarm.change(theirs)
+    swarm.asked()
+    assert swarm_services.left({"helpdesk-web"}) == {}
+    found = swarm_services.left(set())
+    assert found == {"helpdesk": ["helpdesk-web"]}
+    target: Host = host()
+    for item in swarm_services.removed(found):
+        assert item.function(target.state, target)  # type: ignore[union-attr]
+    assert [word.partition("/")[2].partition("/")[0] for word in swarm.asked()] == [
+        "services",
+        "secrets",
+        "configs",
     ]
-    secrets = [kept(name) for name in ("now", "before", "older", "other")] + [
-        kept("foreign", "n8n"),
-        kept("theirs", ""),
-    ]
-    assert spare("secrets", "helpdesk", secrets, services) == ["older"]
-    assert spare("configs", "helpdesk", secrets, services) == ["now", "before", "older", "other"]
-
-
-def test_a_failure_names_the_task_that_failed_last() -> None:
-    def task(error: str = "", node: str = "1") -> dict[str, Any]:
-        return {"NodeID": node, "Status": {"Err": error}}
-
-    nodes = {"1": "node-1"}
-    (line,) = _said("web", "does not start", [task("first"), task("task: non-zero exit (3)"), task()], nodes)
-    assert (
-        line
-        == "web: it does not start: its task on node-1 says 'task: non-zero exit (3)'; its last 50 log lines:"
-    )
-    (line,) = _said("web", "does not start", [task("no suitable node", node="")], nodes)
-    assert line.startswith("web: it does not start: its task on no node says 'no suitable node'")
-    (line,) = _said("web", "does not run after 60 s", [task()], nodes)
-    assert line == "web: it does not run after 60 s; its last 50 log lines:"
-
-
-def test_no_value_of_a_secret_is_shown() -> None:
-    assert "canary" not in repr(Wanted("a", {"Name": "a"}, {"secrets": {"a-1": "canary"}}))
+    assert [*swarm.state["services"]] == ["x"]

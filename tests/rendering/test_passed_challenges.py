@@ -19,7 +19,7 @@ CHALLENGE = "/.well-known/acme-challenge/"
 
 def caddyfile(node: str, port: int, folder: Path) -> str:
     """As a node has it, without its sites; a token of its own is answered before all else, as Caddy does that by itself."""
-    text = render.tree(stack().with_proxies(NODES))["caddy/Caddyfile"].split("\n# What every answer")[0]
+    text = render.tree(stack().with_nodes(NODES))["caddy/Caddyfile"].split("\n# What every answer")[0]
     own = f"@own path {CHALLENGE}{node}\n\thandle @own {{\n\t\trespond {node}\n\t}}\n"
     text = text.replace("http:// {\n", f"http://:{port} {{\n\tbind {node}\n\t{own}")
     text = text.replace(
@@ -78,5 +78,5 @@ def test_all_else_is_led_to_https(port: int) -> None:
 
 def test_one_proxy_alone_passes_nothing_on() -> None:
     """But what a node runs has a network of its own."""
-    one, alone = (render.tree(stack().with_proxies(found)) for found in ((), NODES[:1]))
+    one, alone = (render.tree(stack().with_nodes(found)) for found in ((), NODES[:1]))
     assert alone["caddy/Caddyfile"] == one["caddy/Caddyfile"]

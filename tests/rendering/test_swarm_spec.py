@@ -8,14 +8,18 @@ import pytest
 import yaml
 
 from tasks.model.catalogue import Container, Service
+from tasks.model.spread import task
 from tasks.rendering import render, swarm_spec
-from tasks.rendering.swarm_spec import Brought, Start, configs, secret_name, secret_text, spec, task
+from tasks.rendering.swarm_spec import Brought, Start, configs, secret_name, secret_text, spec
 from tasks.rendering.swarm_units import Unreadable, size, span
 from tasks.services import load
 from tests.rendering.test_render import compare, helpdesk
 from tests.samples import HELPDESK, container, stack
 
+# With two nodes for what keeps nothing.
+CLUSTER = stack().with_nodes(("203.0.113.1",), 2)
 LOADED = load(stack())
+SPREAD = [(service, item) for service in load(CLUSTER) if service.nodes for item in service.containers]
 TASKS = [(service, item) for service in LOADED for item in service.containers if task(item)]
 IMAGE = Start(("docker-entrypoint.sh",), ("serve",))
 HOSTILE = [
@@ -26,14 +30,19 @@ HOSTILE = [
 
 
 def made(service: Service, item: Container, text: str = "", start: Start = IMAGE) -> dict[str, Any]:
-    files = render.render(stack(), service)
+    files = render.render(CLUSTER if service.nodes else stack(), service)
     return spec(
         service, item, text or files[render.compose_path(service)], Brought(files, start, "0123456789ab")
     )
 
 
 def test_specs_are_the_golden_ones() -> None:
-    found = {f"{item.name}.json": json.dumps(made(service, item), indent=2) + "\n" for service, item in TASKS}
+    """Of what a cluster does run so as it does."""
+    chosen = {item.name: (service, item) for service, item in (*TASKS, *SPREAD)}
+    found = {
+        f"{name}.json": json.dumps(made(service, item), indent=2) + "\n"
+        for name, (service, item) in chosen.items()
+    }
     compare("swarm", found)
 
 
@@ -74,9 +83,13 @@ PLACES: dict[str, tuple[str, ...] | None] = {
 }
 
 
-@pytest.mark.parametrize(("service", "item"), TASKS, ids=[item.name for _, item in TASKS])
+@pytest.mark.parametrize(
+    ("service", "item"),
+    [*TASKS, *SPREAD],
+    ids=[f"{item.name}{'-spread' * bool(service.nodes)}" for service, item in (*TASKS, *SPREAD)],
+)
 def test_each_key_of_a_compose_file_has_its_place(service: Service, item: Container) -> None:
-    files = render.render(stack(), service)
+    files = render.render(CLUSTER if service.nodes else stack(), service)
     defined = yaml.safe_load(files[render.compose_path(service)])["services"][item.name]
     found = made(service, item)
     for key in defined:
@@ -141,6 +154,34 @@ def test_a_container_with_everything(monkeypatch: pytest.MonkeyPatch) -> None:
         "exec",
         "sidekiq",
     ]
+
+
+def test_several_are_on_nodes_of_their_own_and_one_goes_before_another_comes() -> None:
+    def placed(count: int, nodes: int) -> tuple[Any, ...]:
+        item = container("x", replicas=count, twice="it keeps nothing")
+        found = made(Service("x", "X", (item,), nodes=nodes), item)
+        return found["TaskTemplate"]["Placement"].get("MaxReplicas"), found["UpdateConfig"]["Order"]
+
+    assert [placed(*each) for each in ((2, 2), (2, 3), (3, 2), (1, 1), (2, 1))] == [
+        (1, "stop-first"),
+        (1, "stop-first"),
+        (2, "stop-first"),
+        (None, "start-first"),
+        (2, "stop-first"),
+    ]
+
+
+def test_an_image_is_what_its_registry_has_given() -> None:
+    (service, item), *_ = SPREAD
+    files = render.render(CLUSTER, service)
+    text = files[render.compose_path(service)]
+    found = [
+        spec(service, item, text, Brought(files, image=image))
+        for image in ("", "x:1@sha256:aa", "x:1@sha256:bb")
+    ]
+    images = [each["TaskTemplate"]["ContainerSpec"]["Image"] for each in found]
+    assert images == [item.image, "x:1@sha256:aa", "x:1@sha256:bb"]
+    assert len({each["Labels"]["smarteros.digest"] for each in found}) == 3
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from functools import partial
 
 from tasks.clients.engine_api import Api
 from tasks.model.catalogue import Service
+from tasks.model.spread import task
 from tasks.operations import swarm_services
-from tasks.operations.swarm_services import Wanted
+from tasks.operations.swarm_rolling import Wanted
 from tasks.rendering import render, swarm_spec
 from tasks.run import host, services, stack
 
@@ -33,7 +34,7 @@ def wanted(service: Service) -> list[Wanted]:
     files = render.render(stack(), service)
     secret = swarm_spec.secret_text(given["values"])
     found = []
-    for item in filter(swarm_spec.task, service.containers):
+    for item in filter(task, service.containers):
         config = engine.get(f"/images/{render.image(item)}/json")["Config"]
         start = swarm_spec.Start(config["Entrypoint"] or (), config["Cmd"] or ())
         brought = swarm_spec.Brought(files, start, render.digest(secret))
@@ -48,4 +49,4 @@ def wanted(service: Service) -> list[Wanted]:
 
 for service in services():
     if service.name in given["services"]:
-        swarm_services.converged(service.name, partial(wanted, service), name=f"Swarm | {service.title}")
+        swarm_services.converged(service, partial(wanted, service), host, name=f"Swarm | {service.title}")
