@@ -10,7 +10,7 @@ import sys
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 STATE = Path(__file__).with_name("swarm.json")
 EMPTY: dict[str, Any] = {
@@ -29,6 +29,7 @@ EMPTY: dict[str, Any] = {
         }
         for number in (2, 3)
     ],
+    "images": {},  # reference → its configuration
     "broken": [],  # images that end at once
     "asked": [],  # METHOD path of what changes something
 }
@@ -88,15 +89,34 @@ class Swarm:
         kind, *rest = path
         filters = json.loads(query.get("filters", "{}"))
         match method, kind, rest:
+            case "GET", "images", [*name, "json"]:
+                reference = unquote("/".join(name))
+                if reference not in self.state["images"]:
+                    raise Wrong(404, f"No such image: {reference}")
+                return {"Id": "sha256:aa", "Config": self.state["images"][reference]}
             case "GET", ("networks" | "nodes"), []:
                 return self.state[kind]
-            case "GET", ("secrets" | "configs"), []:
-                names = filters.get("name", [""])
+            case _, ("secrets" | "configs"), _:
+                return self.kept(method, kind, rest, filters.get("name", [""]), body)
+            case "GET", "tasks", []:
+                return [
+                    item
+                    for item in self.state["tasks"]
+                    if item["ServiceID"] in filters.get("service", [item["ServiceID"]])
+                ]
+            case _, "services", _:
+                return self.services(method, rest, query, body)
+        raise Wrong(404, "page not found")
+
+    def kept(self, method: str, kind: str, rest: list[str], names: list[str], body: Any) -> Any:
+        """The same of secrets and configs."""
+        match method, rest:
+            case "GET", []:
                 found = self.state[kind].values()
                 return [
                     item for item in found if any(item["Spec"]["Name"].startswith(name) for name in names)
                 ]
-            case "POST", ("secrets" | "configs"), ["create"]:
+            case "POST", ["create"]:
                 if any(item["Spec"]["Name"] == body["Name"] for item in self.state[kind].values()):
                     raise Wrong(409, "rpc error: name conflicts with an existing object")
                 number = self.number(kind)
@@ -106,18 +126,10 @@ class Swarm:
                 }
                 self.state[kind][number]["_data"] = body["Data"]
                 return {"ID": number}
-            case "DELETE", ("secrets" | "configs"), [number]:
+            case "DELETE", [number]:
                 self.unused(kind, number)
                 del self.state[kind][number]
                 return None
-            case "GET", "tasks", []:
-                return [
-                    item
-                    for item in self.state["tasks"]
-                    if item["ServiceID"] in filters.get("service", [item["ServiceID"]])
-                ]
-            case _, "services", _:
-                return self.services(method, rest, query, body)
         raise Wrong(404, "page not found")
 
     def services(self, method: str, rest: list[str], query: dict[str, str], body: Any) -> Any:

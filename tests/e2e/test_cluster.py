@@ -1,6 +1,7 @@
 """Three hosts as one stack: data on the first, a proxy on two of them, each domain through both."""
 
 import asyncio
+import base64
 import json
 import re
 import shutil
@@ -17,6 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tasks.rendering import render
+from tasks.services import load
 from tests.e2e.clients import trust
 from tests.e2e.deployment import Deployment, Run
 from tests.e2e.test_bad_image import publish
@@ -61,7 +64,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return inventory(tmp_path_factory.mktemp("cluster"))
 
 
-def inventory(folder: Path) -> Path:
+def inventory(folder: Path, groups: str = GROUPS) -> Path:
     """The lab's, with these groups."""
     (folder / ".lab").symlink_to(state.FOLDER)
     file = folder / "inventories" / "lab.py"
@@ -69,7 +72,7 @@ def inventory(folder: Path) -> Path:
     text = (smarteros.ROOT / "inventories/lab.py").read_text("utf-8")
     every = '["hosts"].items()'
     assert every in text
-    file.write_text(f"{text.replace(every, f'{every} if name in {NAMES}')}\n{GROUPS}", "utf-8")
+    file.write_text(f"{text.replace(every, f'{every} if name in {NAMES}')}\n{groups}", "utf-8")
     return file
 
 
@@ -207,7 +210,7 @@ def test_what_somebody_does_to_tasks_is_undone(
     nodes: list[Deployment], cluster: Path, by_hand: str, again: list[str]
 ) -> None:
     nodes[1].sh(by_hand)
-    planned = run(nodes, cluster, deploy="tasks.commands.plan.run", overrides=LATER)
+    planned = run(nodes, cluster, code=2, deploy="tasks.commands.plan.run", overrides=LATER)
     assert all(name in planned.output for name in again), planned.output[-4000:]
     assert run(nodes, cluster, overrides=LATER).changes == again
     run(nodes, cluster, overrides=LATER).unchanged()
@@ -226,6 +229,67 @@ def test_what_does_not_start_goes_back_and_no_visitor_notices(nodes: list[Deploy
     assert re.search(said, failed.output), failed.output[-4000:]
     assert "it is broken" in failed.output
     assert failed.failed == {"node-1": [MCP]}
+    run(nodes, cluster, overrides=LATER).unchanged()
+
+
+def test_what_compose_ran_goes_when_tasks_answer_and_no_visitor_notices(
+    nodes: list[Deployment], cluster: Path
+) -> None:
+    """As an earlier release has left it on the data's node."""
+    (service,) = [item for item in load(smarteros.settings()) if item.name == "mcp-registry"]
+    for path, text in render.render(smarteros.settings(), service).items():
+        packed = base64.b64encode(text.encode()).decode()
+        nodes[0].sh(f"mkdir -p /root/mcp && echo {packed} | base64 -d >/root/mcp/{path.rpartition('/')[2]}")
+    nodes[0].sh(
+        "docker run -d --name mcp-registry-web "
+        "--label smarteros.service=mcp-registry --network smarter-net -v /root/mcp:/etc/caddy:ro "
+        f"{service.main.image} && sleep 5 && docker service rm mcp-registry-web && sleep 5"
+    )
+    with visited(nodes[:2]) as wrong:
+        moved = run(nodes, cluster, overrides=LATER)
+    wrong.pop("all")
+    assert not wrong, json.dumps(wrong, indent=1)
+    assert moved.changes == [
+        MCP,
+        "Retire | services that are not listed; their volumes, databases and secrets stay",
+    ]
+    assert (
+        "mcp-registry: tasks of the swarm answer for it now, removed: containers mcp-registry-web"
+        in moved.output
+    )
+    run(nodes, cluster, overrides=LATER).unchanged()
+
+
+def test_tasks_of_a_service_that_is_not_listed_go_and_come_back(
+    nodes: list[Deployment], cluster: Path
+) -> None:
+    fewer = [name for name in SERVICES if name != "mcp-registry"]
+    gone = run(nodes, cluster, overrides=LATER, services=fewer)
+    assert (
+        "mcp-registry: not listed, removed: tasks of the swarm mcp-registry-web; kept: its images"
+        in gone.output
+    )
+    there = "docker service ls --format '{{.Name}}'; docker config ls --format '{{.Name}}'"
+    assert {name for name in nodes[0].sh(there).split() if name.startswith("mcp")} == set()
+    run(nodes, cluster, overrides=LATER, services=fewer).unchanged()
+    run(nodes, cluster, overrides=LATER)
+    run(nodes, cluster, overrides=LATER).unchanged()
+
+
+def test_tasks_go_where_their_group_does(nodes: list[Deployment], cluster: Path, tmp_path: Path) -> None:
+    """To the data's node alone, and back."""
+
+    def where() -> set[tuple[str, ...]]:
+        words = f"docker service ps --filter desired-state=running --format '{{{{.Name}}}} {{{{.Node}}}}' {' '.join(TASKS)}"
+        return {tuple(line.split()) for line in nodes[0].sh(words).splitlines()}
+
+    alone = inventory(tmp_path, GROUPS.replace('apps = ["node-2", "node-3"]', 'apps = ["node-1"]'))
+    run(nodes, alone, overrides=LATER)
+    assert where() == {(f"{name}.1", "node-1") for name in TASKS}
+    run(nodes, alone, overrides=LATER).unchanged()
+    run(nodes, cluster, overrides=LATER)
+    assert {node for _, node in where()} == {"node-2", "node-3"}
+    assert len(where()) == 4
     run(nodes, cluster, overrides=LATER).unchanged()
 
 
