@@ -56,15 +56,15 @@ def brought(engine: Api, wanted: Wanted, networks: Mapping[str, str]) -> None:
     }
     spec = told(wanted.spec, {**networks, **ids})
     there = services(engine).get(wanted.name)
+    rolls, past = bool(there and [*unlike(spec, there["Spec"])]), frozenset[str]()
     if there is None:
-        number, past = engine.post("/services/create", spec)["ID"], frozenset[str]()
+        number = engine.post("/services/create", spec)["ID"]
     else:
-        number = there["ID"]
-        past = frozenset(item["ID"] for item in _tasks(engine, number))
-        if [*unlike(spec, there["Spec"])]:
-            engine.post(f"/services/{number}/update", spec, version=there["Version"]["Index"])
+        number, past = there["ID"], frozenset(item["ID"] for item in _tasks(engine, there["ID"]))
+    if there and rolls:
+        engine.post(f"/services/{number}/update", spec, version=there["Version"]["Index"])
     over = time.monotonic() + wanted.seconds
-    while not _settled(engine, number, wanted, past):
+    while not _settled(engine, number, wanted, past, rolls=rolls):
         if time.monotonic() > over:
             raise Refused(_why(engine, number, wanted, f"does not run after {wanted.seconds} s"))
         gevent.sleep(0.5)
@@ -82,13 +82,13 @@ def _stored(engine: Api, kind: str, name: str, text: str, service: str) -> str:
     )
 
 
-def _settled(engine: Api, number: str, wanted: Wanted, past: frozenset[str]) -> bool:
-    """Whether as many tasks run as can, all of them as described. past: those that ended, or ran, before. Raises Refused where
-    that is not to come.
+def _settled(engine: Api, number: str, wanted: Wanted, past: frozenset[str], *, rolls: bool) -> bool:
+    """Whether as many tasks run as can, all of them as described. past: those that ended, or ran, before. rolls: whether an update brings
+    that; how an earlier one has ended says nothing. Raises Refused where it is not to come.
     """
     there = engine.get(f"/services/{number}") or {}
     state = (there.get("UpdateStatus") or {}).get("State")
-    if state in _BACK:
+    if rolls and state in _BACK:
         what = (
             "it runs as before again"
             if state == "rollback_completed"

@@ -47,7 +47,8 @@ def converged(
             f"{service.name}: {'its image' if target else 'a node that manages the swarm'} is gone: {_AGAIN}"
         )
     if target is None or described is None:
-        note(*(Start(service.name, item.name, "made", _UNKNOWN) for item in service.containers))
+        why = _UNKNOWN if target else "does not exist"
+        note(*(Start(service.name, item.name, "made", why) for item in service.containers))
         yield "true"
         return
     with Api(target) as engine:

@@ -14,14 +14,15 @@ import pytest
 from pyinfra.api.host import Host
 
 from tasks.connection import drafts
+from tasks.facts.node import Node
 from tasks.model.catalogue import Service
-from tasks.operations import swarm_services
+from tasks.operations import nodes, swarm_services
 from tasks.operations.swarm_rolling import Wanted
 from tasks.rendering import render, swarm_spec
 from tasks.rendering.swarm_spec import Brought, Start
 from tasks.run import host
 from tests import swarm_engine
-from tests.fake import fake
+from tests.fake import fake, several
 from tests.samples import container, stack
 
 SERVICE = Service(
@@ -84,7 +85,7 @@ def swarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Swarm]:
         yield Swarm(tmp_path / "swarm.json")
 
 
-def wanted(secret: str = "one", image: str = "", text: str = "a") -> list[Wanted]:
+def wanted(secret: str = "one", image: str = "", text: str = "a", seconds: int = 5) -> list[Wanted]:
     item = SERVICE.main
     files = {"redis/x.conf": text}
     compose = render.compose(stack(), SERVICE, files)
@@ -94,14 +95,16 @@ def wanted(secret: str = "one", image: str = "", text: str = "a") -> list[Wanted
         "secrets": {swarm_spec.secret_name(SERVICE, render.digest(secret)): secret},
         "configs": {name: text for name, (_, text) in swarm_spec.configs(SERVICE, item, files).items()},
     }
-    return [Wanted("helpdesk", spec, texts, 5)]
+    return [Wanted("helpdesk", spec, texts, seconds)]
 
 
-def steps(found: list[Wanted] | None = None) -> Iterator[bool]:
-    """The same one after the other, as a run does it."""
+def steps(
+    found: list[Wanted] | None = None, asked: Callable[[], Host | None] = host, *, known: bool = True
+) -> Iterator[bool]:
+    """Whether each step has succeeded, one after the other, as a run does them."""
     target: Host = host()
     operation: Any = swarm_services.converged
-    for item in operation._inner(SERVICE, lambda: found or wanted(), host):
+    for item in operation._inner(SERVICE, lambda: (found or wanted()) if known else None, asked):
         yield item.function(target.state, target)
 
 
@@ -177,6 +180,23 @@ def test_what_goes_back_is_a_failure_that_says_why(swarm: Swarm, caplog: Any) ->
     assert [*steps()] == [], "it is as it was"
 
 
+def test_how_an_earlier_update_has_ended_says_nothing_of_what_is_waited_for(
+    swarm: Swarm, caplog: Any
+) -> None:
+    assert [*steps()] == [True]
+
+    def away(state: Any) -> None:
+        (found,) = state["services"].values()
+        found["UpdateStatus"] = {"State": "rollback_completed"}
+        state["tasks"][1]["Status"]["State"] = "starting"
+
+    swarm.change(away)
+    assert [*steps(wanted(seconds=1))] == [False]
+    assert "helpdesk-web: it does not run after 1 s; its last 50 log lines:" in caplog.text
+    swarm.change(lambda state: state["nodes"][1]["Status"].update(State="down"))
+    assert [*steps()] == [], "nobody waits for a node that is away"
+
+
 def test_what_never_starts_is_a_failure_at_once(swarm: Swarm, caplog: Any) -> None:
     swarm.change(lambda state: state.update(broken=[BROKEN]))
     assert [*steps(wanted(image=BROKEN))] == [False]
@@ -188,10 +208,35 @@ def test_a_plan_says_what_it_would_do_and_does_nothing(swarm: Swarm) -> None:
     with drafts.drafting() as planned:
         swarm_services.converged(SERVICE, wanted, host, name="Services | Helpdesk")
         swarm_services.converged(SERVICE, lambda: None, host, name="Services | unknown")
-    first, second = planned
+        swarm_services.converged(SERVICE, wanted, lambda: None, name="Services | no swarm")
+    first, second, third = planned
     (made,) = (effect for effect in first.effects if not isinstance(effect, str))
     assert (made.container, made.how, made.why) == ("helpdesk-web", "made", "does not exist")  # type: ignore[union-attr]
-    assert second.name == "Services | unknown"
+    (unknown,), (bare,) = second.effects, third.effects
+    assert unknown.why == "is made, or made anew, where it is not as described"  # type: ignore[union-attr]
+    assert bare.why == "does not exist"  # type: ignore[union-attr]
+    assert swarm.asked() == []
+
+
+def test_who_manages_answers_and_nobody_before_there_is_a_swarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {"managers": [1], "proxies": [0], "data": [0], "apps": [1]}
+
+    def asked(manages: bool) -> str | None:
+        there = {"@fake/0": Node("active"), "@fake/1": Node("active", manages=manages)}
+        monkeypatch.setattr(nodes, "nodes", lambda _: there)
+        with several({}, {}, groups=groups):
+            found = swarm_services.manager()
+        return str(found.name) if found else None
+
+    assert (asked(manages=True), asked(manages=False)) == ("@fake/1", None)
+
+
+def test_a_run_is_not_silent_where_there_is_no_swarm_or_no_image(swarm: Swarm, caplog: Any) -> None:
+    assert (swarm_services.manager(), swarm_services.left(set())) == (None, {})
+    assert [*steps(asked=lambda: None)] == [False]
+    assert "helpdesk: a node that manages the swarm is gone: the same command" in caplog.text
+    assert [*steps([], known=False)] == [False]
+    assert "helpdesk: its image is gone: the same command" in caplog.text
     assert swarm.asked() == []
 
 
