@@ -181,23 +181,6 @@ def test_what_an_operator_asks_is_answered_for_all_nodes(
             ]
 
 
-@pytest.mark.parametrize("change", ["update", "n8n", "vault-auth-validator"])
-def test_visitors_of_both_proxies_notice_nothing(nodes: list[Deployment], cluster: Path, change: str) -> None:
-    """An update of them all, or a rotation of this one's secrets."""
-    rotation: dict[str, Any] = {
-        "deploy": "tasks.commands.rotate.run",
-        "environment": {"SMARTEROS_SERVICE": change},
-    }
-    with visited(nodes[:2]) as wrong:
-        made = run(nodes, cluster, overrides=LATER, **(rotation if change != "update" else {}))
-    assert made.changed["node-1"], made.output[-4000:]
-    print(wrong.pop("all"), "requests")
-    assert not wrong, json.dumps(wrong, indent=1)
-    left = [node.sh("docker exec caddy-proxy sh -c 'sleep 16; ls /tmp'").split() for node in nodes[:2]]
-    assert not [name for names in left for name in names if name.startswith(("second-", "replaced-"))]
-    run(nodes, cluster, overrides=LATER).unchanged()
-
-
 @pytest.mark.parametrize(
     ("by_hand", "again"),
     [
@@ -210,17 +193,17 @@ def test_what_somebody_does_to_tasks_is_undone(
     nodes: list[Deployment], cluster: Path, by_hand: str, again: list[str]
 ) -> None:
     nodes[1].sh(by_hand)
-    planned = run(nodes, cluster, code=2, deploy="tasks.commands.plan.run", overrides=LATER)
+    planned = run(nodes, cluster, code=2, deploy="tasks.commands.plan.run")
     assert all(name in planned.output for name in again), planned.output[-4000:]
-    assert run(nodes, cluster, overrides=LATER).changes == again
-    run(nodes, cluster, overrides=LATER).unchanged()
+    assert run(nodes, cluster).changes == again
+    run(nodes, cluster).unchanged()
 
 
 def test_what_does_not_start_goes_back_and_no_visitor_notices(nodes: list[Deployment], cluster: Path) -> None:
     publish(
         nodes[0].lab, "caddy:2.11.7-alpine", BAD, ['ENTRYPOINT ["sh", "-c", "echo it is broken >&2; exit 3"]']
     )
-    bad = {**LATER, "mcp-registry": {**LATER["mcp-registry"], "image": BAD}}
+    bad = {"mcp-registry": {"image": BAD}}
     with visited(nodes[:2]) as wrong:
         failed = run(nodes, cluster, code=1, overrides=bad)
     wrong.pop("all")
@@ -229,7 +212,8 @@ def test_what_does_not_start_goes_back_and_no_visitor_notices(nodes: list[Deploy
     assert re.search(said, failed.output), failed.output[-4000:]
     assert "it is broken" in failed.output
     assert failed.failed == {"node-1": [MCP]}
-    run(nodes, cluster, overrides=LATER).unchanged()
+    assert MCP not in run(nodes, cluster).changes
+    run(nodes, cluster).unchanged()
 
 
 def test_what_compose_ran_goes_when_tasks_answer_and_no_visitor_notices(
@@ -246,7 +230,7 @@ def test_what_compose_ran_goes_when_tasks_answer_and_no_visitor_notices(
         f"{service.main.image} && sleep 5 && docker service rm mcp-registry-web && sleep 5"
     )
     with visited(nodes[:2]) as wrong:
-        moved = run(nodes, cluster, overrides=LATER)
+        moved = run(nodes, cluster)
     wrong.pop("all")
     assert not wrong, json.dumps(wrong, indent=1)
     assert moved.changes == [
@@ -257,23 +241,23 @@ def test_what_compose_ran_goes_when_tasks_answer_and_no_visitor_notices(
         "mcp-registry: tasks of the swarm answer for it now, removed: containers mcp-registry-web"
         in moved.output
     )
-    run(nodes, cluster, overrides=LATER).unchanged()
+    run(nodes, cluster).unchanged()
 
 
 def test_tasks_of_a_service_that_is_not_listed_go_and_come_back(
     nodes: list[Deployment], cluster: Path
 ) -> None:
     fewer = [name for name in SERVICES if name != "mcp-registry"]
-    gone = run(nodes, cluster, overrides=LATER, services=fewer)
+    gone = run(nodes, cluster, services=fewer)
     assert (
         "mcp-registry: not listed, removed: tasks of the swarm mcp-registry-web; kept: its images"
         in gone.output
     )
     there = "docker service ls --format '{{.Name}}'; docker config ls --format '{{.Name}}'"
     assert {name for name in nodes[0].sh(there).split() if name.startswith("mcp")} == set()
-    run(nodes, cluster, overrides=LATER, services=fewer).unchanged()
-    run(nodes, cluster, overrides=LATER)
-    run(nodes, cluster, overrides=LATER).unchanged()
+    run(nodes, cluster, services=fewer).unchanged()
+    run(nodes, cluster)
+    run(nodes, cluster).unchanged()
 
 
 def test_tasks_go_where_their_group_does(nodes: list[Deployment], cluster: Path, tmp_path: Path) -> None:
@@ -284,13 +268,13 @@ def test_tasks_go_where_their_group_does(nodes: list[Deployment], cluster: Path,
         return {tuple(line.split()) for line in nodes[0].sh(words).splitlines()}
 
     alone = inventory(tmp_path, GROUPS.replace('apps = ["node-2", "node-3"]', 'apps = ["node-1"]'))
-    run(nodes, alone, overrides=LATER)
+    run(nodes, alone)
     assert where() == {(f"{name}.1", "node-1") for name in TASKS}
-    run(nodes, alone, overrides=LATER).unchanged()
-    run(nodes, cluster, overrides=LATER)
+    run(nodes, alone).unchanged()
+    run(nodes, cluster)
     assert {node for _, node in where()} == {"node-2", "node-3"}
     assert len(where()) == 4
-    run(nodes, cluster, overrides=LATER).unchanged()
+    run(nodes, cluster).unchanged()
 
 
 def test_a_tasks_secret_is_on_no_disk_and_in_no_description(nodes: list[Deployment]) -> None:
@@ -303,6 +287,23 @@ def test_a_tasks_secret_is_on_no_disk_and_in_no_description(nodes: list[Deployme
     assert key not in nodes[0].sh(
         "docker service inspect vault-auth-validator; docker secret inspect $(docker secret ls -q)"
     )
+
+
+@pytest.mark.parametrize("change", ["update", "n8n", "vault-auth-validator"])
+def test_visitors_of_both_proxies_notice_nothing(nodes: list[Deployment], cluster: Path, change: str) -> None:
+    """An update of them all, or a rotation of this one's secrets."""
+    rotation: dict[str, Any] = {
+        "deploy": "tasks.commands.rotate.run",
+        "environment": {"SMARTEROS_SERVICE": change},
+    }
+    with visited(nodes[:2]) as wrong:
+        made = run(nodes, cluster, overrides=LATER, **(rotation if change != "update" else {}))
+    assert made.changed["node-1"], made.output[-4000:]
+    print(wrong.pop("all"), "requests")
+    assert not wrong, json.dumps(wrong, indent=1)
+    left = [node.sh("docker exec caddy-proxy sh -c 'sleep 16; ls /tmp'").split() for node in nodes[:2]]
+    assert not [name for names in left for name in names if name.startswith(("second-", "replaced-"))]
+    run(nodes, cluster, overrides=LATER).unchanged()
 
 
 def cut_off(node: Deployment, others: list[Deployment]) -> None:
