@@ -19,7 +19,7 @@ from tasks.facts.node import ACTIVE, NONE, Node, NodeFact
 from tasks.model.cluster import HOME, LABEL, MANAGERS, Cluster
 from tasks.model.stack import Stack
 from tasks.model.subnets import Claim
-from tasks.operations import networks
+from tasks.operations import networks, nodes_gone
 from tasks.run import Commands, Refused, executing, host, known, operation, step
 
 PORT = 2377
@@ -63,6 +63,12 @@ def _wrong(found: Mapping[str, Node], addresses: Mapping[str, str]) -> Iterator[
     for name, node in found.items():
         if node.state not in (NONE, ACTIVE):
             yield f"swarm: {name} is {node.state} in a swarm: {node.error or 'its Docker says no more'}: `docker info` there says more"
+        elif node.manages and node.error:
+            yield (
+                f"swarm: {name} decides nothing ({node.error}): more than half of its managers are away; what runs goes on meanwhile. Where "
+                f"they never come back, `docker swarm init --force-new-cluster --advertise-addr {node.address or addresses[name]}` on {name} makes "
+                "it the only one, with all networks and services"
+            )
         elif node.address and node.address != addresses[name]:
             yield (
                 f"swarm: {name} is reached at {node.address} there, which is for ever, and node_address says {addresses[name]}: set "
@@ -163,6 +169,12 @@ def described(cluster: Cluster, addresses: Mapping[str, str]) -> Commands:
     ids = {node.id: name for name, node in found.items()}
     with Api(host()) as engine:
         there = engine.get("/nodes")
+    # Before any role changes: who is gone for ever counts among those of whom more than half decide.
+    for item in nodes_gone.rows(there, ids):
+        host().log(
+            f"{item['Description']['Hostname']}: {item['ID']} is gone, and no node of this inventory any more: its row goes"
+        )
+        yield step(partial(nodes_gone.removed, host(), item["ID"])) if executing() else "true"
     for item in there:
         name = ids.get(item["ID"])
         if name and (spec := differing(item["Spec"], cluster, name)):

@@ -56,6 +56,14 @@ def test_who_makes_it_who_answers_and_who_comes(found: dict[str, Node], wanted: 
             ),
         ),
         (
+            {**NOBODY, "a": replace(manager("a"), error="The swarm does not have a leader")},
+            (
+                "swarm: a decides nothing (The swarm does not have a leader): more than half of its managers are away; what runs goes on meanwhile. "
+                "Where they never come back, `docker swarm init --force-new-cluster --advertise-addr 10.0.0.1` on a makes it the only one, with all "
+                "networks and services"
+            ),
+        ),
+        (
             {**NOBODY, "b": worker("b", "x")},
             "swarm: b works for managers that are not in this inventory: `docker swarm leave` there, or name them",
         ),
@@ -68,7 +76,7 @@ def test_who_makes_it_who_answers_and_who_comes(found: dict[str, Node], wanted: 
             "swarm: a and c are in two swarms, which nobody can make one: `docker swarm leave` on one of them",
         ),
     ],
-    ids=["broken", "elsewhere", "foreign", "a foreign worker", "two"],
+    ids=["broken", "elsewhere", "foreign", "without a leader", "a foreign worker", "two"],
 )
 def test_what_is_in_the_way_is_refused(found: dict[str, Node], said: str) -> None:
     with pytest.raises(Refused) as raised:
