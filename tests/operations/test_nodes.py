@@ -76,7 +76,7 @@ def test_who_makes_it_who_answers_and_who_comes(found: dict[str, Node], wanted: 
             "swarm: a and c are in two swarms, which nobody can make one: `docker swarm leave` on one of them",
         ),
     ],
-    ids=["broken", "elsewhere", "foreign", "without a leader", "a foreign worker", "two"],
+    ids=["broken", "elsewhere", "without a leader", "foreign", "a foreign worker", "two"],
 )
 def test_what_is_in_the_way_is_refused(found: dict[str, Node], said: str) -> None:
     with pytest.raises(Refused) as raised:
