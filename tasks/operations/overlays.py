@@ -10,6 +10,8 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any
 
+from pyinfra import context
+
 from tasks.clients.engine_api import Api
 from tasks.connection import grouped
 from tasks.facts import DockerFact
@@ -155,14 +157,29 @@ def overlays(names: Iterable[str], cluster: Cluster, settings: Stack, *, encrypt
         yield step(partial(_made, overlay)) if executing() else "true"
 
 
-def _there(node: str, cluster: Cluster) -> Iterator[dict[str, Any]]:
+def _there(node: str, cluster: Cluster) -> Iterator[Mapping[str, Any]]:
     """Without what makes way before, of which nothing is left by then."""
-    with Api(grouped.named(node)) as engine:
-        found = engine.get("/networks")
-    for item in found:
+    for item in _all() if node == host().name else _own(node):
         way = "data" in cluster.roles[node] and (item.get("Labels") or {}).get(NETWORK_LABEL) == "yes"
         if executing() or not (way and item["Driver"] == "bridge"):
             yield item
+
+
+def _all() -> list[dict[str, Any]]:
+    """Those of the node that manages: its own, and what all have in common."""
+    with Api(host()) as engine:
+        found: list[dict[str, Any]] = engine.get("/networks")
+    return found
+
+
+def _own(node: str) -> Iterator[dict[str, Any]]:
+    """Those that are another node's alone, in the same words, as far as they are asked for."""
+    with context.ctx_host.use(grouped.named(node)):
+        found = [item for item in known(DockerFact).networks.values() if item.driver != "overlay"]
+    for item in found:
+        blocks = [{"Subnet": subnet} for subnet in item.subnets]
+        labels = {NETWORK_LABEL: "yes"} if item.ours else {}
+        yield {"Name": item.name, "Driver": item.driver, "Labels": labels, "IPAM": {"Config": blocks}}
 
 
 def _made(overlay: Overlay) -> None:
