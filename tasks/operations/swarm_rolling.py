@@ -19,6 +19,8 @@ from tasks.run import Refused
 
 # Of an update (swarmkit, UpdateStatus): one that is at work, and those that have not ended well.
 _AT_WORK, _BACK = ("updating", "rollback_started"), ("paused", "rollback_completed", "rollback_paused")
+# Of a task (swarmkit, TaskState).
+_ENDED = ("complete", "shutdown", "failed", "rejected", "orphaned")
 # Who has ended so often, for each task, does not come to life by waiting; a node keeps no more to look back on (nodes.py).
 _ATTEMPTS = 2
 _LOG_LINES = 50
@@ -125,8 +127,9 @@ def _why(engine: Api, number: str, wanted: Wanted, what: str) -> str:
 
 
 def _said(name: str, what: str, tasks: Iterable[Found], named: Mapping[str, str]) -> Iterator[str]:
-    """The last task that has failed says most."""
-    failed = [item for item in tasks if item["Status"].get("Err")]
+    """The last task that has failed says most, more than one that has found no place yet."""
+    wrong = [item for item in tasks if item["Status"].get("Err")]
+    failed = [item for item in wrong if item["Status"]["State"] in _ENDED] or wrong
     if not failed:
         yield f"{name}: it {what}; its last {_LOG_LINES} log lines:"
         return

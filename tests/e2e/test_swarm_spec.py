@@ -176,7 +176,7 @@ def test_what_does_not_start_goes_back_and_is_a_failure(lab: Lab, swarm: Deploym
     swarm.sh(f"docker pull --quiet {BAD}", timeout=300)
     run = spoken(swarm, "third", code=1, overrides={"mcp-registry": {"image": BAD}})
     assert (
-        "mcp-registry-web: it does not start as described, it runs as before again: its task on swarm says"
+        "mcp-registry-web: it does not start as described, it runs as before again: its task mcp-registry-web.1 on swarm says"
         in run.output
     )
     assert "it is broken" in run.output
