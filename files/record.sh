@@ -93,10 +93,13 @@ stated() {
     [ ! "$lines" ] || printf '%s\n' "$lines" | while read -r line; do say drifted "$line"; done
 }
 
-# imaged: what the active compose files name. Fails where Docker does not say whether it is there.
+# imaged: what the active compose files name, and what a swarm's tasks may be started from here. Fails where Docker does not say whether it is there.
 imaged() {
     local name number said
-    cat "$opt"/current/dkcompose/*-deploy.yaml 2>/dev/null | sed -n 's/^    image: //p' | tr -d "\"'" | LC_ALL=C sort -u | while read -r name; do
+    {
+        cat "$opt"/current/dkcompose/*-deploy.yaml 2>/dev/null | sed -n 's/^    image: //p' | tr -d "\"'"
+        cat "$opt/current/tasks/images" 2>/dev/null
+    } | LC_ALL=C sort -u | while read -r name; do
         if number=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null); then
             printf '%s %s\n' "$name" "$number"
             continue

@@ -14,6 +14,7 @@ from tasks.commands import generations
 from tasks.facts.generations import SHELL, GenerationsFact, RecordedFilesFact, hashes
 from tasks.model.generations import Generations, NoSuch, chosen
 from tasks.operations import files
+from tasks.rendering import render
 from tests.fake import commands as yielded
 from tests.fake import fake
 from tests.samples import ROOT
@@ -241,6 +242,19 @@ def test_five_are_kept_and_images_that_came_by_us_go_where_no_record_and_no_cont
     (host.folder / "used").unlink()
     assert host.record() == ["removed n8n:2", "noted 8"]
     assert host.images() == ["n8n:4", "n8n:5"]
+
+
+def test_an_image_that_tasks_had_goes_with_its_record(host: Host) -> None:
+    for number in range(1, 7):
+        host.activate(f"d{number}", "n8n:1")
+        (host.folder / "images" / f"validator:{number}").write_text(f"sha256:{number}\n")
+        with (host.opt / "records/.brought").open("a") as file:
+            file.write(f"validator:{number} sha256:{number}\n")
+        (host.opt / "current/tasks").mkdir()
+        (host.opt / "current" / render.TASKS_IMAGES).write_text(f"validator:{number}\n")
+        said = host.record()
+    assert said == ["removed validator:1", "noted 6"]
+    assert host.images() == ["n8n:1", *(f"validator:{number}" for number in range(2, 7))]
 
 
 def test_an_image_of_the_operators_stays_by_whatever_name(host: Host) -> None:

@@ -23,6 +23,7 @@ from tasks.services import load
 
 ROOT = "/opt/smarteros"
 CURRENT = f"{ROOT}/current"
+TASKS_IMAGES = "tasks/images"
 RECORDS = f"{ROOT}/records"
 SECRETS = "/vault/secrets"
 DIGEST_LABEL = "smarteros.digest"
@@ -42,14 +43,17 @@ def digest(*parts: str) -> str:
 
 def tree(stack: Stack, here: Sequence[Service] | None = None, tasked: Sequence[Service] = ()) -> Files:
     """Every rendered file of the services of this host, all that are enabled where nothing else is said, and those for the operator. Of a
-    swarm's tasks, tasked, what their images are built from: all else comes with each of them.
+    swarm's tasks, tasked, which images they have, and what these are built from: all else comes with each of them.
     """
     files: Files = {}
     services = tuple(load(stack) if here is None else here)
     for service in services:
         files |= {} if service.nodes else render(stack, service)
-    for item in (container for service in tasked for container in service.containers):
+    items = [container for service in tasked for container in service.containers]
+    for item in items:
         files |= _contexts(item)
+    if items:
+        files[TASKS_IMAGES] = "".join(f"{each}\n" for each in sorted(map(image, items)))
     return (
         files
         | host_files.files(stack, services)

@@ -9,6 +9,7 @@ from pyinfra import context
 from tasks.connection import grouped
 from tasks.connection.said import Said
 from tasks.operations import described, networks, nodes, shared
+from tasks.rendering import render
 from tasks.run import host, services, stack, tasked
 from tests.fake import several
 
@@ -64,6 +65,13 @@ def test_a_nodes_swarm_has_what_keeps_nothing_and_the_datas_node_looks_after_it(
 
 
 def test_what_a_swarm_runs_is_in_no_file_of_a_node_but_what_it_is_built_from() -> None:
+    images = at(2, lambda: described.tree()[render.TASKS_IMAGES]).splitlines()
+    assert [name.partition(":")[0] for name in images] == [
+        "caddy",
+        "smarteros.invalid/smarteros/vault-auth-validator",
+    ]
+    assert at(1, lambda: render.TASKS_IMAGES in described.tree()) is False
+
     def validators() -> tuple[set[str], set[str]]:
         name = "vault-auth-validator"
         paths = {path for path in described.tree() if name in path or path.startswith("mcp-registry/")}
