@@ -6,7 +6,7 @@ A swarm rolls it and goes back by itself; that it went back is a failure here, t
 import base64
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from tasks.run import Refused
 _AT_WORK, _BACK = ("updating", "rollback_started"), ("paused", "rollback_completed", "rollback_paused")
 # Of a task (swarmkit, TaskState).
 _ENDED = ("complete", "shutdown", "failed", "rejected", "orphaned")
-# Who has ended so often, for each task, does not come to life by waiting; a node keeps no more to look back on (nodes.py).
+# Who has ended so often, for each task, does not come to life by waiting.
 _ATTEMPTS = 2
 _LOG_LINES = 50
 KINDS = ("secrets", "configs")
@@ -58,17 +58,19 @@ def brought(engine: Api, wanted: Wanted, networks: Mapping[str, str]) -> None:
     }
     spec = told(wanted.spec, {**networks, **ids})
     there = services(engine).get(wanted.name)
-    rolls, past = bool(there and [*unlike(spec, there["Spec"])]), frozenset[str]()
+    rolls = bool(there and [*unlike(spec, there["Spec"])])
     if there is None:
-        number = engine.post("/services/create", spec)["ID"]
+        seen = _Seen(engine, engine.post("/services/create", spec)["ID"], wanted)
     else:
-        number, past = there["ID"], frozenset(item["ID"] for item in _tasks(engine, there["ID"]))
+        seen = _Seen(engine, there["ID"], wanted)
+        seen.look()
+        seen.failed.clear()
     if there and rolls:
-        engine.post(f"/services/{number}/update", spec, version=there["Version"]["Index"])
+        engine.post(f"/services/{seen.number}/update", spec, version=there["Version"]["Index"])
     over = time.monotonic() + wanted.seconds
-    while not _settled(engine, number, wanted, past, rolls=rolls):
+    while not _settled(seen, rolls=rolls):
         if time.monotonic() > over:
-            raise Refused(_why(engine, number, wanted, f"does not run after {wanted.seconds} s"))
+            raise Refused(seen.why(f"does not run after {wanted.seconds} s"))
         gevent.sleep(0.5)
 
 
@@ -84,56 +86,67 @@ def _stored(engine: Api, kind: str, name: str, text: str, service: str) -> str:
     )
 
 
-def _settled(engine: Api, number: str, wanted: Wanted, past: frozenset[str], *, rolls: bool) -> bool:
-    """Whether as many tasks run as can, all of them as described. past: those that ended, or ran, before. rolls: whether an update brings
-    that; how an earlier one has ended says nothing. Raises Refused where it is not to come.
+@dataclass
+class _Seen:
+    """What was seen of a service's tasks since it is looked at: a swarm forgets one that has failed, and its log, as soon as others come."""
+
+    engine: Api
+    number: str
+    wanted: Wanted
+    known: set[str] = field(default_factory=set)
+    failed: list[Found] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    def look(self) -> list[Found]:
+        """Its tasks, in the order in which they came to be as they are."""
+        query = {"filters": json.dumps({"service": [self.number]})}
+        tasks = sorted(self.engine.get("/tasks", **query) or (), key=lambda item: item["Status"]["Timestamp"])
+        ended = [item for item in tasks if item["Status"]["State"] in _ENDED and item["ID"] not in self.known]
+        self.known |= {item["ID"] for item in ended}
+        if failed := [item for item in ended if item["Status"].get("Err")]:
+            self.failed += failed
+            self.log = self.engine.log(f"/services/{self.number}/logs", _LOG_LINES)
+        return tasks
+
+    def why(self, what: str) -> str:
+        """Task, node, error and the log's last lines."""
+        named = {item["ID"]: item["Description"]["Hostname"] for item in self.engine.get("/nodes") or ()}
+        waiting = [item for item in self.look() if item["Status"].get("Err")]
+        log = self.log or self.engine.log(f"/services/{self.number}/logs", _LOG_LINES)
+        return "\n".join([_said(self.wanted.name, what, [*waiting, *self.failed], named), *log])
+
+
+def _settled(seen: _Seen, *, rolls: bool) -> bool:
+    """Whether as many tasks run as can, all of them as described. rolls: whether an update brings that; how an earlier one has ended says
+    nothing. Raises Refused where it is not to come.
     """
-    there = engine.get(f"/services/{number}") or {}
+    there = seen.engine.get(f"/services/{seen.number}") or {}
     state = (there.get("UpdateStatus") or {}).get("State")
+    tasks = seen.look()
     if rolls and state in _BACK:
-        what = (
-            "it runs as before again"
-            if state == "rollback_completed"
-            else "and is neither as before nor as described"
-        )
-        raise Refused(_why(engine, number, wanted, f"does not start as described, {what}"))
-    inside = wanted.spec["TaskTemplate"]["ContainerSpec"]
-    tasks = [item for item in _tasks(engine, number) if not [*unlike(inside, item["Spec"]["ContainerSpec"])]]
-    replicas = int(wanted.spec["Mode"]["Replicated"]["Replicas"])
-    enough = able(wanted.spec, engine.get("/nodes"))
-    failed = [item for item in tasks if item["Status"].get("Err") and item["ID"] not in past]
-    if len(failed) >= _ATTEMPTS * replicas and state not in _AT_WORK:
-        raise Refused(_why(engine, number, wanted, "does not start"))
+        went = state == "rollback_completed"
+        what = "it runs as before again" if went else "and is neither as before nor as described"
+        raise Refused(seen.why(f"does not start as described, {what}"))
+    spec = seen.wanted.spec
+    inside, replicas = spec["TaskTemplate"]["ContainerSpec"], int(spec["Mode"]["Replicated"]["Replicas"])
+    if len(seen.failed) >= _ATTEMPTS * replicas and state not in _AT_WORK:
+        raise Refused(seen.why("does not start"))
     running = [
-        item for item in tasks if (item["Status"]["State"], item["DesiredState"]) == ("running", "running")
+        item
+        for item in tasks
+        if (item["Status"]["State"], item["DesiredState"]) == ("running", "running")
+        and not [*unlike(inside, item["Spec"]["ContainerSpec"])]
     ]
+    enough = able(spec, seen.engine.get("/nodes"))
     # An update does not end before the node is back that has the rest.
     return len(running) >= enough and (enough < replicas or state not in _AT_WORK)
 
 
-def _tasks(engine: Api, number: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = engine.get("/tasks", filters=json.dumps({"service": [number]})) or []
-    return sorted(found, key=lambda item: item["Status"]["Timestamp"])
-
-
-def _why(engine: Api, number: str, wanted: Wanted, what: str) -> str:
-    named = {item["ID"]: item["Description"]["Hostname"] for item in engine.get("/nodes") or ()}
-    return "\n".join(
-        [
-            *_said(wanted.name, what, _tasks(engine, number), named),
-            *engine.log(f"/services/{number}/logs", _LOG_LINES),
-        ]
-    )
-
-
-def _said(name: str, what: str, tasks: Iterable[Found], named: Mapping[str, str]) -> Iterator[str]:
-    """The last task that has failed says most, more than one that has found no place yet."""
-    wrong = [item for item in tasks if item["Status"].get("Err")]
-    failed = [item for item in wrong if item["Status"]["State"] in _ENDED] or wrong
-    if not failed:
-        yield f"{name}: it {what}; its last {_LOG_LINES} log lines:"
-        return
-    last = failed[-1]
+def _said(name: str, what: str, wrong: Sequence[Found], named: Mapping[str, str]) -> str:
+    """The last task that has failed says most. wrong: in the order in which they are to be told, the last one first."""
+    if not wrong:
+        return f"{name}: it {what}; its last {_LOG_LINES} log lines:"
+    last = wrong[-1]
     where = named.get(last.get("NodeID", ""), "no node")
     task = f"{name}.{last['Slot']}"
-    yield f"{name}: it {what}: its task {task} on {where} says {last['Status']['Err']!r}; its last {_LOG_LINES} log lines:"
+    return f"{name}: it {what}: its task {task} on {where} says {last['Status']['Err']!r}; its last {_LOG_LINES} log lines:"

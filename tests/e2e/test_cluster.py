@@ -268,7 +268,9 @@ def test_tasks_go_where_their_group_does(nodes: list[Deployment], cluster: Path,
         words = f"docker service ps --filter desired-state=running --format '{{{{.Name}}}} {{{{.Node}}}}' {' '.join(TASKS)}"
         return {tuple(line.split()) for line in nodes[0].sh(words).splitlines()}
 
-    alone = inventory(tmp_path, GROUPS.replace('apps = ["node-2", "node-3"]', 'apps = ["node-1"]'))
+    alone = inventory(
+        tmp_path, GROUPS.replace('apps = ["node-2", "node-3"]', 'apps = ["node-1"]\nmonitoring = ["node-3"]')
+    )
     run(nodes, alone)
     assert where() == {(f"{name}.1", "node-1") for name in TASKS}
     run(nodes, alone).unchanged()

@@ -4,28 +4,25 @@ from typing import Any
 
 from tasks.operations.swarm_rolling import Wanted, _said
 
+NODES = {"1": "node-1"}
+
+
+def task(error: str, node: str = "1", slot: int = 2) -> dict[str, Any]:
+    return {"NodeID": node, "Slot": slot, "Status": {"Err": error}}
+
 
 def test_a_failure_names_the_task_that_failed_last() -> None:
-    def task(error: str = "", node: str = "1", slot: int = 2, state: str = "failed") -> dict[str, Any]:
-        return {"NodeID": node, "Slot": slot, "Status": {"Err": error, "State": state}}
-
-    nodes = {"1": "node-1"}
-    (line,) = _said(
-        "web", "does not start", [task("first", slot=1), task("task: non-zero exit (3)"), task()], nodes
-    )
+    both = [task("first", slot=1), task("task: non-zero exit (3)")]
     assert (
-        line
+        _said("web", "does not start", both, NODES)
         == "web: it does not start: its task web.2 on node-1 says 'task: non-zero exit (3)'; its last 50 log lines:"
     )
-    full = task("no suitable node", node="", state="pending")
-    (same,) = _said(
-        "web", "does not start", [task("first", slot=1), task("task: non-zero exit (3)"), full], nodes
-    )
-    assert same == line
-    (line,) = _said("web", "does not start", [full], nodes)
+    line = _said("web", "does not start", [task("no suitable node", node="")], NODES)
     assert line.startswith("web: it does not start: its task web.2 on no node says 'no suitable node'")
-    (line,) = _said("web", "does not run after 60 s", [task()], nodes)
-    assert line == "web: it does not run after 60 s; its last 50 log lines:"
+    assert (
+        _said("web", "does not run after 60 s", [], NODES)
+        == "web: it does not run after 60 s; its last 50 log lines:"
+    )
 
 
 def test_no_value_of_a_secret_is_shown() -> None:
