@@ -64,7 +64,7 @@ def brought(engine: Api, wanted: Wanted, networks: Mapping[str, str]) -> None:
     else:
         seen = _Seen(engine, there["ID"], wanted)
         seen.look()
-        seen.failed.clear()
+        seen.failed, seen.log = [], []
     if there and rolls:
         engine.post(f"/services/{seen.number}/update", spec, version=there["Version"]["Index"])
     over = time.monotonic() + wanted.seconds
