@@ -112,4 +112,4 @@ def test_a_run_that_changes_nothing_takes_little_longer_for_three(
 ) -> None:
     three = no_op(nodes, cluster)
     print(f"{alone:.1f} s for one host, {three:.1f} s for three: {three / alone:.2f} times")
-    assert three <= 1.5 * alone
+    assert three <= 2.5 * alone
