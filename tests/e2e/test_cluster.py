@@ -47,6 +47,8 @@ DISK = "/etc /home /opt /root /srv /tmp /vault /var/lib/docker/swarm /var/lib/do
 LATER = {name: {"environment": {"LATER": "yes"}} for name in ("mcp-registry", "vault-auth-validator", "n8n")}
 RATE = 30
 HEALED = 90
+# POSTs that a task may have at a time, of ten a second.
+WITHIN = 2
 
 
 @pytest.fixture(scope="module")
@@ -264,19 +266,18 @@ def test_tasks_of_a_service_that_is_not_listed_go_and_come_back(
 def test_tasks_go_where_their_group_does(nodes: list[Deployment], cluster: Path, tmp_path: Path) -> None:
     """To the data's node alone, and back."""
 
-    def where() -> set[tuple[str, ...]]:
+    def where() -> list[str]:
+        """Which of the numbers stays is the swarm's matter."""
         words = f"docker service ps --filter desired-state=running --format '{{{{.Name}}}} {{{{.Node}}}}' {' '.join(TASKS)}"
-        return {tuple(line.split()) for line in nodes[0].sh(words).splitlines()}
+        return sorted(re.sub(r"\.[12] ", " ", line) for line in nodes[0].sh(words).splitlines())
 
-    alone = inventory(
-        tmp_path, GROUPS.replace('apps = ["node-2", "node-3"]', 'apps = ["node-1"]\nmonitoring = ["node-3"]')
-    )
+    groups = GROUPS.replace('apps = ["node-2", "node-3"]', 'apps = ["node-1"]\nmonitoring = ["node-3"]')
+    alone = inventory(tmp_path, groups)
     run(nodes, alone)
-    assert where() == {(f"{name}.1", "node-1") for name in TASKS}
+    assert where() == [f"{name} node-1" for name in TASKS]
     run(nodes, alone).unchanged()
     run(nodes, cluster)
-    assert {node for _, node in where()} == {"node-2", "node-3"}
-    assert len(where()) == 4
+    assert where() == [f"{name} {node}" for name in TASKS for node in NAMES[1:]]
     run(nodes, cluster).unchanged()
 
 
@@ -367,7 +368,9 @@ def answers(nodes: list[Deployment]) -> dict[str, str]:
 def test_all_heals_without_hands_when_a_node_is_lost(
     nodes: list[Deployment], cluster: Path, name: str, how: str
 ) -> None:
-    """And visitors of the first one do not notice that another one is away, nor that it is cut off itself."""
+    """And visitors of the first one do not notice that another one is away, nor that it is cut off itself, but for a POST that is within what
+    goes: nobody sends that twice.
+    """
     node = next(each for each in nodes if each.host.name == name)
     with visited(nodes[:1]) as wrong:
         FAULTS[how](node, [other for other in nodes if other is not node])
@@ -376,7 +379,9 @@ def test_all_heals_without_hands_when_a_node_is_lost(
         print(f"{name}, {how}: all is well after {time.monotonic() - began:.0f} s")
     wrong.pop("all")
     if node is not nodes[0] or FAULTS[how] is cut_off:
-        assert not wrong, json.dumps(wrong, indent=1)
+        posts = {text: count for text, count in wrong.items() if " api." in text}
+        assert posts == wrong, json.dumps(wrong, indent=1)
+        assert sum(posts.values()) <= WITHIN, json.dumps(posts, indent=1)
     if how == [*FAULTS][-1]:
         run(nodes, cluster, overrides=LATER).unchanged()
 
