@@ -372,13 +372,15 @@ def test_all_heals_without_hands_when_a_node_is_lost(
     goes: nobody sends that twice.
     """
     node = next(each for each in nodes if each.host.name == name)
-    with visited(nodes[:1]) as wrong:
+    # What runs on the others is away for who is cut off from them.
+    alone = node is nodes[0] and FAULTS[how] is cut_off
+    with visited(nodes[:1], ["n8n.smarterbot.cl"] if alone else tuple(ASKED)) as wrong:
         FAULTS[how](node, [other for other in nodes if other is not node])
         began = time.monotonic()
         wait_for(lambda: answers(nodes), {}, HEALED)
         print(f"{name}, {how}: all is well after {time.monotonic() - began:.0f} s")
     wrong.pop("all")
-    if node is not nodes[0] or FAULTS[how] is cut_off:
+    if node is not nodes[0] or alone:
         posts = {text: count for text, count in wrong.items() if " api." in text}
         assert posts == wrong, json.dumps(wrong, indent=1)
         assert sum(posts.values()) <= WITHIN, json.dumps(posts, indent=1)
