@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -43,7 +44,9 @@ def removed(target: Host, number: str) -> None:
         item = engine.get(f"/nodes/{number}")
         if item and item["Spec"]["Role"] == "manager":
             spec = {**item["Spec"], "Role": "worker"}
-            engine.post(f"/nodes/{number}/update", spec, version=item["Version"]["Index"])
+            # Of a swarm that was made anew it is no part any more ("can't find manager in raft memberlist"): its row goes as it is.
+            with suppress(Refused):
+                engine.post(f"/nodes/{number}/update", spec, version=item["Version"]["Index"])
         while problem := _refused(engine, number):
             if time.monotonic() > over:
                 raise problem

@@ -84,7 +84,7 @@ def run(nodes: list[Deployment], inventory: Path, *, code: int = 0, **settings: 
     nodes[0].lab.point(smarteros.domains(), nodes[0].host)
     given = {"services": SERVICES, "overlay_encryption": False, **settings}
     made = nodes[0].run(*limits, inventory=str(inventory), timeout=1800, **given)
-    assert made.code == code, made.output[-8000:]
+    assert made.code == code, made.output[-30000:]
     return made
 
 
