@@ -67,7 +67,7 @@ def _wrong(found: Mapping[str, Node], addresses: Mapping[str, str]) -> Iterator[
             yield (
                 f"swarm: {name} decides nothing ({node.error}): more than half of its managers are away; what runs goes on meanwhile. Where "
                 f"they never come back, `docker swarm init --force-new-cluster --advertise-addr {node.address or addresses[name]}` on {name} makes "
-                "it the only one, with all networks and services"
+                "it the only one, with all networks and services; then `systemctl restart docker`, as Docker has forgotten its containers' names"
             )
         elif node.address and node.address != addresses[name]:
             yield (

@@ -60,7 +60,7 @@ def test_who_makes_it_who_answers_and_who_comes(found: dict[str, Node], wanted: 
             (
                 "swarm: a decides nothing (The swarm does not have a leader): more than half of its managers are away; what runs goes on meanwhile. "
                 "Where they never come back, `docker swarm init --force-new-cluster --advertise-addr 10.0.0.1` on a makes it the only one, with all "
-                "networks and services"
+                "networks and services; then `systemctl restart docker`, as Docker has forgotten its containers' names"
             ),
         ),
         (
